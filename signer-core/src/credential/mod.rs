@@ -1,0 +1,1 @@
+//! The document code that lives three minutes.

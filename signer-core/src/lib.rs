@@ -1,0 +1,29 @@
+//! Two-party signatures and rotating document codes: the protocol, without IO, clock or global randomness.
+//!
+//! A key exists only as two shares, one on the phone (**device**), one on the **server**. In reading order:
+//!
+//! 1. [`suite`]: what a signature scheme must offer; [`frost`] implements it.
+//! 2. [`ceremony`]: enrolment and share refresh, round by round, each round its own type.
+//! 3. [`signing`]: fetch, approve, evaluate: who learns what, and in which order.
+//! 4. [`pin`]: how a PIN masks the device's share so that only the server can tell a right PIN from a wrong one.
+//! 5. [`wire`]: every message between device and server; [`device_key`] signs them; [`approval`] is what the holder agreed to.
+//! 6. [`credential`]: the document code that lives three minutes.
+//! 7. [`wrap`]: how secrets rest in a store.
+//!
+//! Under them: [`codec`] (strict CBOR), [`domain`] (every hash), [`secret`], [`ids`], [`time`].
+#![no_std]
+
+extern crate alloc;
+#[cfg(test)]
+extern crate std;
+
+pub mod codec;
+pub mod credential;
+pub mod domain;
+pub mod frost;
+pub mod ids;
+pub mod pin;
+pub mod secret;
+pub mod suite;
+pub mod time;
+pub mod wrap;

@@ -1,0 +1,330 @@
+//! The one interface of both signature suites: key generation, nonce commitments, contribution, finish, refresh.
+//!
+//! Byte strings that cross the network are opaque here and decoded strictly by the suite. The order in which
+//! a caller may use these functions is fixed by [`crate::ceremony`] and [`crate::signing`], which are what applications use.
+//!
+//! ```text
+//! key generation   device_hello ─▶ server_hello ─▶ DeviceKeygen::keys ─▶ ServerKeygen::finish ─▶ DeviceOpening::open
+//! one signature    device_commit ─▶ server_commit ─▶ contribute ─▶ finish ─▶ verify
+//! share refresh    offset_device_share, offset_server_share with the same offset: same group public key
+//! ```
+
+use alloc::{boxed::Box, vec::Vec};
+use core::fmt;
+
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use crate::{
+    codec::Blob,
+    ids::{DeviceId, Epoch, KeyId},
+    secret::{Secret, SecretBytes},
+    time::UnixSeconds,
+};
+
+/// Version of every message and transcript of this crate.
+pub const PROTOCOL_VERSION: u8 = 1;
+/// Longest signature of any suite, bytes.
+pub const SIGNATURE_BYTES_MAX: usize = 72;
+/// Longest nonce commitment of any suite, bytes.
+pub const COMMITMENT_BYTES_MAX: usize = 160;
+/// Longest contribution to one signature, bytes.
+pub const CONTRIBUTION_BYTES_MAX: usize = 9 * 1024;
+/// Longest key generation message, bytes.
+pub const KEYGEN_BYTES_MAX: usize = 32 * 1024;
+
+/// A signature suite. Numbers are final: they are signed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(index_only)]
+pub enum SuiteId {
+    /// RFC 9591 FROST(secp256k1, SHA-256), 2 of 2.
+    #[n(1)]
+    FrostSecp256k1Sha256,
+}
+
+impl SuiteId {
+    /// Name used in text formats: `frost-secp256k1-sha256`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::FrostSecp256k1Sha256 => "frost-secp256k1-sha256",
+        }
+    }
+
+    /// The suite with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        [Self::FrostSecp256k1Sha256].into_iter().find(|suite| suite.name() == name)
+    }
+
+    /// Number used in hash inputs, equal to its CBOR form.
+    #[must_use]
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::FrostSecp256k1Sha256 => 1,
+        }
+    }
+}
+
+/// The key outsiders verify with: a SEC1 compressed point, 33 bytes. The suite says on which curve.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Encode, Decode)]
+#[cbor(transparent)]
+pub struct GroupPublicKey(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 33]);
+
+impl fmt::Debug for GroupPublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("GroupPublicKey(")?;
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))?;
+        f.write_str(")")
+    }
+}
+
+/// A finished signature in its suite's standard encoding: FROST `R || z`, 65 bytes (RFC 9591 §6.5).
+pub type Signature = Blob<SIGNATURE_BYTES_MAX>;
+/// One party's nonce commitment.
+pub type Commitment = Blob<COMMITMENT_BYTES_MAX>;
+/// The device's part of one signature. A secret: with the phone's storage it gives away the PIN.
+pub type Contribution = Blob<CONTRIBUTION_BYTES_MAX>;
+/// A key generation message. A secret.
+pub type KeygenMessage = Blob<KEYGEN_BYTES_MAX>;
+
+/// The device's key share: one scalar, big endian. In memory only, between the PIN and its use.
+#[derive(Debug)]
+pub struct DeviceShare(pub SecretBytes<32>);
+
+/// The device's share plus its mask: what storage holds. Every PIN unmasks it to a plausible share.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct MaskedShare(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 32]);
+
+impl fmt::Debug for MaskedShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MaskedShare(redacted)")
+    }
+}
+
+/// The server's key share in the suite's own encoding, to be wrapped before it is stored.
+pub struct ServerShare(pub Zeroizing<Vec<u8>>);
+
+impl fmt::Debug for ServerShare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ServerShare(redacted)")
+    }
+}
+
+/// The device's nonce for one signature. Not `Clone`; [`Suite::contribute`] takes it by value, also when it fails.
+pub struct DeviceNonce(Secret<Vec<u8>>);
+
+impl DeviceNonce {
+    pub(crate) const fn new(bytes: Vec<u8>) -> Self {
+        Self(Secret::new(bytes))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        self.0.expose()
+    }
+}
+
+impl fmt::Debug for DeviceNonce {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceNonce(redacted)")
+    }
+}
+
+/// Which key a message belongs to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct KeyContext {
+    /// The suite.
+    #[n(0)]
+    pub suite: SuiteId,
+    /// The key.
+    #[n(1)]
+    pub key: KeyId,
+    /// The generation of its shares.
+    #[n(2)]
+    pub epoch: Epoch,
+    /// The installation that holds the device's share.
+    #[n(3)]
+    pub device: DeviceId,
+}
+
+/// Everything that is fixed before a nonce exists, for one digest of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct SigningContext<'a> {
+    /// The key.
+    pub key: KeyContext,
+    /// Its group public key.
+    pub public_key: GroupPublicKey,
+    /// Hash of the request object: what is signed, for whom, with which text.
+    pub request_hash: [u8; 32],
+    /// When the server answered the fetch, by the store's clock.
+    pub fetched_at: UnixSeconds,
+    /// Position of the digest in the request, from 0.
+    pub index: u32,
+    /// What is signed: 32 bytes.
+    pub digest: &'a [u8; 32],
+}
+
+/// Why a suite refused. It never says more: details of secret computations stay inside.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SuiteError {
+    /// The other party's bytes are malformed, out of range, off the curve, the identity, or a proof fails.
+    #[error("the other party's message is not valid for this suite")]
+    Peer,
+    /// Our own stored material does not decode. A fault on this side; the other party is not to blame.
+    #[error("own key material is damaged")]
+    OwnMaterial,
+}
+
+/// What became of a contribution whose gate MAC was right.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum FinishError {
+    /// The contribution is wrong by the account of two implementations: the key must end.
+    #[error("the device's contribution is wrong")]
+    Cheating,
+    /// The implementations disagree, or own material is damaged: alarm, nobody is blamed, nothing is released.
+    #[error("the server's own computation failed")]
+    ServerFault,
+}
+
+/// A signature suite. Implementations hold no state.
+pub trait Suite: Sync + fmt::Debug {
+    /// Which suite this is.
+    fn id(&self) -> SuiteId;
+
+    /// Key generation, device's first message.
+    ///
+    /// # Errors
+    /// [`SuiteError`] if the computation fails.
+    fn device_hello(
+        &self,
+        context: &KeyContext,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Box<dyn DeviceKeygen>, KeygenMessage), SuiteError>;
+
+    /// Key generation, server's first message, in answer to `hello`.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if `hello` is not valid.
+    fn server_hello(
+        &self,
+        context: &KeyContext,
+        hello: &KeygenMessage,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Box<dyn ServerKeygen>, KeygenMessage), SuiteError>;
+
+    /// Draws the device's nonce for one digest. `hedge` is any secret of the device; it is mixed in so that a failing
+    /// generator alone does not repeat a nonce.
+    ///
+    /// # Errors
+    /// [`SuiteError`] if the computation fails.
+    fn device_commit(
+        &self,
+        hedge: &SecretBytes<32>,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(DeviceNonce, Commitment), SuiteError>;
+
+    /// The server's commitment, derived from `nonce_key` and everything in `context` and `device`: same input, same nonce;
+    /// any other input, another nonce.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if `device` is not a valid commitment.
+    fn server_commit(
+        &self,
+        share: &ServerShare,
+        nonce_key: &SecretBytes<32>,
+        context: &SigningContext<'_>,
+        device: &Commitment,
+    ) -> Result<Commitment, SuiteError>;
+
+    /// The device's part of the signature. The nonce is gone afterwards, whatever happens.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if the server's commitment is not valid.
+    fn contribute(
+        &self,
+        share: &DeviceShare,
+        nonce: DeviceNonce,
+        context: &SigningContext<'_>,
+        device: &Commitment,
+        server: &Commitment,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<Contribution, SuiteError>;
+
+    /// Checks the form of a commitment and a contribution (lengths, canonical scalars, points on the curve and not the
+    /// identity) without touching a secret. Called before an attempt is reserved.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if a rule is broken.
+    fn check_syntax(&self, device: &Commitment, contribution: &Contribution) -> Result<(), SuiteError>;
+
+    /// Completes the signature and verifies it as an outsider would. The server's own part never leaves this function.
+    ///
+    /// # Errors
+    /// [`FinishError`]; called only after the gate MAC was found right.
+    fn finish(
+        &self,
+        share: &ServerShare,
+        nonce_key: &SecretBytes<32>,
+        context: &SigningContext<'_>,
+        device: &Commitment,
+        contribution: &Contribution,
+    ) -> Result<Signature, FinishError>;
+
+    /// Whether `signature` is a valid signature over `digest`: the outsider's check.
+    fn verify(&self, public_key: &GroupPublicKey, digest: &[u8; 32], signature: &Signature) -> bool;
+
+    /// `share + mask` in the suite's scalar field; the mask is reduced from 64 bytes, so that it is uniform.
+    fn mask(&self, share: &DeviceShare, mask: &SecretBytes<64>) -> MaskedShare;
+
+    /// `masked − mask`. Never fails: every mask gives a share.
+    fn unmask(&self, masked: &MaskedShare, mask: &SecretBytes<64>) -> DeviceShare;
+
+    /// The device's share moved by `offset` (reduced from 64 bytes).
+    fn offset_device_share(&self, share: &DeviceShare, offset: &SecretBytes<64>) -> DeviceShare;
+
+    /// The server's share moved by the same offset, so that the group public key stays.
+    ///
+    /// # Errors
+    /// [`SuiteError::OwnMaterial`] if `share` does not decode or the new share would be zero.
+    fn offset_server_share(
+        &self,
+        share: &ServerShare,
+        offset: &SecretBytes<64>,
+    ) -> Result<ServerShare, SuiteError>;
+}
+
+/// Device, after its hello.
+pub trait DeviceKeygen: Send + fmt::Debug {
+    /// Takes the server's hello, answers with the device's keys message.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if the hello is not valid.
+    fn keys(
+        self: Box<Self>,
+        hello: &KeygenMessage,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Box<dyn DeviceOpening>, KeygenMessage), SuiteError>;
+}
+
+/// Device, after its keys message.
+pub trait DeviceOpening: Send + fmt::Debug {
+    /// Takes the server's opening: the device's share and the group public key.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if the opening is not valid.
+    fn open(self: Box<Self>, opening: &KeygenMessage) -> Result<(DeviceShare, GroupPublicKey), SuiteError>;
+}
+
+/// Server, after its hello.
+pub trait ServerKeygen: Send + fmt::Debug {
+    /// Takes the device's keys message: the server's share, the group public key, the opening for the device.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if the message is not valid.
+    fn finish(
+        self: Box<Self>,
+        keys: &KeygenMessage,
+    ) -> Result<(ServerShare, GroupPublicKey, KeygenMessage), SuiteError>;
+}

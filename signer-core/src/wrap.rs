@@ -1,0 +1,1 @@
+//! How secrets rest in a store.
