@@ -17,8 +17,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+pub mod approval;
 pub mod codec;
 pub mod credential;
+pub mod device_key;
 pub mod domain;
 pub mod frost;
 pub mod ids;
@@ -26,4 +28,5 @@ pub mod pin;
 pub mod secret;
 pub mod suite;
 pub mod time;
+pub mod wire;
 pub mod wrap;

@@ -1,0 +1,74 @@
+//! The device key: P-256, in the phone's hardware keystore, signs every message of the device.
+//!
+//! Keystores sign *messages* with ECDSA/SHA-256, not prehashed digests; what they are given here is always a 32-byte
+//! domain hash, so the same bytes serve a software key, Android Keystore and Secure Enclave.
+
+use core::fmt;
+
+use minicbor::{Decode, Encode};
+use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier};
+
+use crate::{
+    domain::{Domain, Hasher},
+    ids::DeviceId,
+};
+
+/// What a device key signs: 32 bytes, made by a [`Hasher`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ToSign(pub [u8; 32]);
+
+/// ECDSA P-256 signature `r || s`, 64 bytes, as received; meaningless until verified.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct DeviceSignature(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 64]);
+
+impl fmt::Debug for DeviceSignature {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DeviceSignature(..)")
+    }
+}
+
+/// SEC1 compressed point as it travels, 33 bytes, not yet checked.
+#[derive(Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub struct DevicePublicKeyBytes(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; 33]);
+
+impl fmt::Debug for DevicePublicKeyBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "DevicePublicKeyBytes({})", self.device_id())
+    }
+}
+
+impl DevicePublicKeyBytes {
+    /// The id of the installation that holds this key.
+    #[must_use]
+    pub fn device_id(&self) -> DeviceId {
+        let hash = Hasher::new(Domain::DeviceId).field(&self.0).finish();
+        let (id, _) = hash.split_first_chunk().unwrap_or((&[0; 16], &[]));
+        DeviceId::from_bytes(*id)
+    }
+
+    /// The key, if the bytes are a point of the curve other than the identity.
+    #[must_use]
+    pub fn parse(&self) -> Option<DevicePublicKey> {
+        VerifyingKey::from_sec1_bytes(&self.0).ok().map(DevicePublicKey)
+    }
+}
+
+/// A device's public key, checked.
+#[derive(Clone)]
+pub struct DevicePublicKey(VerifyingKey);
+
+impl fmt::Debug for DevicePublicKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("DevicePublicKey(..)")
+    }
+}
+
+impl DevicePublicKey {
+    /// Whether this key signed `message`.
+    #[must_use]
+    pub fn verify(&self, message: ToSign, signature: &DeviceSignature) -> bool {
+        Signature::from_slice(&signature.0).is_ok_and(|signature| self.0.verify(&message.0, &signature).is_ok())
+    }
+}
