@@ -69,6 +69,7 @@ impl DevicePublicKey {
     /// Whether this key signed `message`.
     #[must_use]
     pub fn verify(&self, message: ToSign, signature: &DeviceSignature) -> bool {
-        Signature::from_slice(&signature.0).is_ok_and(|signature| self.0.verify(&message.0, &signature).is_ok())
+        Signature::from_slice(&signature.0)
+            .is_ok_and(|signature| self.0.verify(&message.0, &signature).is_ok())
     }
 }

@@ -192,4 +192,3 @@ pub struct Decline {
 /// Reply to [`Decline`].
 #[derive(Debug, Encode, Decode)]
 pub struct Declined {}
-

@@ -1,0 +1,176 @@
+//! Everything durable, behind small traits in the words of the domain. Two rules hold for every method that writes:
+//! it returns only after its transaction is committed (and witnessed), and it is one transaction.
+//!
+//! Rows hold secrets only wrapped, tokens and codes only hashed. The same contract suite (`tests/store_contract.rs`)
+//! runs against every engine.
+
+mod counter;
+mod rows;
+pub mod sqlite;
+
+use async_trait::async_trait;
+use signer_core::{
+    ids::{DeviceId, Epoch, RelyingPartyId, RequestId},
+    time::UnixSeconds,
+    wire::Standing,
+};
+
+pub use self::{counter::*, rows::*};
+
+/// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The write queue is full: shed load.
+    #[error("the store's write queue is full")]
+    Overloaded,
+    /// The store stopped after a failed commit or a failed sync and must be opened anew.
+    #[error("the store has stopped: {0}")]
+    Stopped(String),
+    /// The engine refused.
+    #[error("store engine: {0}")]
+    Engine(String),
+    /// A row that should be there in one form is not: a bug or a damaged file.
+    #[error("the store holds something unexpected: {0}")]
+    Corrupt(String),
+}
+
+/// Result of a store method.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// Enrolment codes, installations and their keys.
+#[async_trait]
+pub trait Installations: Send + Sync {
+    /// Adds an unused enrolment code.
+    async fn add_enrolment_code(&self, code: EnrolmentCodeRow, now: UnixSeconds) -> StoreResult<()>;
+
+    /// The holder an unused, unexpired code was made for.
+    async fn holder_of_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>>;
+
+    /// Creates an installation with its key and uses up the code, all or nothing. Earlier installations of the same
+    /// holder are revoked, their open requests stay open for the new one.
+    async fn enrol(&self, new: NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult>;
+
+    /// An installation with its key.
+    async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
+
+    /// Replaces the shares of a key by those of the next epoch and forgets the old ones, if the key is still at
+    /// `from`, its installation is in good standing and no attempt is being evaluated.
+    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
+
+    /// Sets the standing of an installation; `Revoked` also ends its key and erases its wrapped shares.
+    async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
+    -> StoreResult<bool>;
+}
+
+/// Reserve and settle: the two durable steps around every evaluation of a PIN.
+#[async_trait]
+pub trait Attempts: Send + Sync {
+    /// Takes the installation exclusively and counts an attempt, or says why not. In this order: stored outcome of
+    /// the same payload; request open and this holder's; standing; epoch; device token (a pending one becomes current, a
+    /// retired one freezes the installation); another attempt in evaluation; lock; then count.
+    ///
+    /// A reservation of the same payload whose lease has run out (or whose server process is gone) is taken up again
+    /// without counting a second time.
+    async fn reserve(&self, reserve: Reserve) -> StoreResult<Reserved>;
+
+    /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
+    /// installation. Refuses if the lease was lost to another payload meanwhile.
+    async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
+}
+
+/// Signing requests.
+#[async_trait]
+pub trait Requests: Send + Sync {
+    /// Adds a request, or finds the one added before under the same idempotency key.
+    async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
+
+    /// A request.
+    async fn request(&self, id: RequestId) -> StoreResult<Option<RequestRow>>;
+
+    /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
+    async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;
+
+    /// Cancels (relying party) or declines (device) an open request.
+    async fn close_request(&self, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult>;
+}
+
+/// Relying parties and their bearer tokens.
+#[async_trait]
+pub trait RelyingParties: Send + Sync {
+    /// Adds a relying party.
+    async fn add_relying_party(&self, row: RelyingPartyRow, now: UnixSeconds) -> StoreResult<()>;
+
+    /// The relying party with this token hash, unless revoked.
+    async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>>;
+
+    /// All relying parties, by name.
+    async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>>;
+
+    /// Revokes one; false if there is none.
+    async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool>;
+}
+
+/// Issued day credentials and the codes shown from them.
+#[async_trait]
+pub trait Credentials: Send + Sync {
+    /// Adds a batch, all or nothing; false if one of the indexes is taken (draw others).
+    async fn add_credentials(&self, batch: Vec<CredentialRow>, now: UnixSeconds) -> StoreResult<bool>;
+
+    /// A credential by status list and index.
+    async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
+
+    /// Uses up one code, by (list, index, step, n): of any number of tries exactly one is `Fresh`.
+    async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
+
+    /// Highest `n` used up within `step`, if any.
+    async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>>;
+}
+
+/// The server's own keys.
+#[async_trait]
+pub trait ServerKeys: Send + Sync {
+    /// Stores `key` unless one with its purpose exists; returns the one that is stored.
+    async fn server_key(&self, key: ServerKeyRow, now: UnixSeconds) -> StoreResult<ServerKeyRow>;
+}
+
+/// The whole store.
+#[async_trait]
+pub trait Store: Installations + Attempts + Requests + RelyingParties + Credentials + ServerKeys {
+    /// Drops what has run out: requests become expired; outcomes after 24 h, codes of past steps, credentials 24 h
+    /// after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
+
+    /// Latest time any committed transaction was made at: the clock never goes back behind it.
+    fn latest_time(&self) -> UnixSeconds;
+
+    /// Says that a caller is about to write. The writer waits a moment for announced writes to share its commit.
+    fn announce(&self) -> Announcement;
+
+    /// Transactions committed since the store was opened.
+    fn commits(&self) -> u64;
+
+    /// Whether reading and writing work now.
+    async fn check(&self) -> StoreResult<()>;
+
+    /// Finishes queued writes and closes.
+    async fn close(&self);
+}
+
+/// A write on its way; dropped when it has been answered or given up.
+#[derive(Debug)]
+pub struct Announcement(std::sync::Arc<std::sync::atomic::AtomicUsize>);
+
+impl Announcement {
+    /// Counts one announced write in `counter`.
+    #[must_use]
+    pub fn new(counter: &std::sync::Arc<std::sync::atomic::AtomicUsize>) -> Self {
+        counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        Self(std::sync::Arc::clone(counter))
+    }
+}
+
+impl Drop for Announcement {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,427 @@
+//! What goes into the store and comes out of it.
+
+use signer_core::{
+    ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
+    suite::{GroupPublicKey, SuiteId},
+    time::UnixSeconds,
+    wire::Standing,
+};
+
+use super::{Counter, LockPolicy};
+
+/// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Holder(String);
+
+impl Holder {
+    /// The reference, or `None` if it is empty, too long or has other than visible ASCII characters.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let fits = (1..=64).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The reference.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// An enrolment code, hashed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EnrolmentCodeRow {
+    /// Hash of the code.
+    pub hash: [u8; 32],
+    /// Whom it enrols.
+    pub holder: Holder,
+    /// Until when.
+    pub expires: UnixSeconds,
+}
+
+/// A key with its wrapped share.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KeyRow {
+    /// The key.
+    pub id: KeyId,
+    /// The installation that holds the other share.
+    pub device: DeviceId,
+    /// The suite.
+    pub suite: SuiteId,
+    /// Generation of the shares.
+    pub epoch: Epoch,
+    /// The group public key.
+    pub public_key: GroupPublicKey,
+    /// Wrapped `ServerKey`; empty once the key has ended.
+    pub wrapped: Vec<u8>,
+    /// First signature under these shares.
+    pub proof: Vec<u8>,
+}
+
+/// What an enrolment creates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewInstallation {
+    /// Hash of the enrolment code, used up.
+    pub code: [u8; 32],
+    /// The device key, SEC1 compressed.
+    pub device_key: [u8; 33],
+    /// Its key; `key.device` is the installation's id.
+    pub key: KeyRow,
+}
+
+/// How an enrolment ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EnrolResult {
+    /// Created.
+    Created,
+    /// The code is unknown, used or expired.
+    CodeUnusable,
+    /// The device or the key exists already.
+    Exists,
+}
+
+/// An installation with its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Installation {
+    /// The installation.
+    pub device: DeviceId,
+    /// The operator's reference for its holder.
+    pub holder: Holder,
+    /// The device key, SEC1 compressed.
+    pub device_key: [u8; 33],
+    /// Whether it can sign.
+    pub standing: Standing,
+    /// The attempt counter.
+    pub counter: Counter,
+    /// Number of the current device token; the pending one is the next number.
+    pub token: u64,
+    /// The key.
+    pub key: KeyRow,
+}
+
+/// How a promotion ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PromoteResult {
+    /// The new shares are the living ones.
+    Promoted,
+    /// The key is not at the expected epoch, or its installation is not in good standing.
+    Stale,
+    /// An attempt is being evaluated.
+    Busy,
+}
+
+/// Hash of a payload: its idempotency key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct PayloadHash(pub [u8; 32]);
+
+/// What [`super::Attempts::reserve`] needs.
+#[derive(Debug, Clone)]
+pub struct Reserve {
+    /// The installation.
+    pub device: DeviceId,
+    /// Epoch the payload was made for.
+    pub epoch: Epoch,
+    /// The payload.
+    pub payload: PayloadHash,
+    /// The request it approves; none for a PIN proof.
+    pub request: Option<RequestId>,
+    /// Number of the device token presented; its authenticity is already checked.
+    pub token: u64,
+    /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is not
+    /// before the moment its successor was first presented; before that it is a late message: `Stale`.
+    pub based_on: UnixSeconds,
+    /// How long the reservation holds against other payloads, seconds.
+    pub lease_seconds: u64,
+    /// The lock policy.
+    pub policy: LockPolicy,
+    /// Server time.
+    pub now: UnixSeconds,
+}
+
+/// A reservation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// The installation.
+    pub device: DeviceId,
+    /// The payload.
+    pub payload: PayloadHash,
+    /// Fencing number: rises with every reservation of the installation.
+    pub serial: u64,
+}
+
+/// Answer to a reservation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Reserved {
+    /// Evaluate, then settle.
+    Granted(Lease),
+    /// This payload was evaluated before.
+    Stored(StoredOutcome),
+    /// The request is not open, or not this holder's.
+    RequestClosed,
+    /// Made for another epoch, or a late message with a token retired since.
+    Stale,
+    /// A token number that was never given out.
+    UnknownToken,
+    /// Another attempt is being evaluated.
+    Busy,
+    /// Locked until.
+    Locked(UnixSeconds),
+    /// Blocked.
+    Blocked,
+    /// Frozen; perhaps just now.
+    Frozen,
+    /// Revoked.
+    Revoked,
+}
+
+/// How an evaluation ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// The request is signed.
+    Signed {
+        /// One signature per digest, in order.
+        signatures: Vec<Vec<u8>>,
+        /// Canonical bytes of the approval record.
+        record: Vec<u8>,
+        /// The device key's signature over it.
+        record_signature: [u8; 64],
+    },
+    /// A PIN proof outside signing was right.
+    PinProven,
+    /// The gate failed.
+    WrongPin,
+    /// The gate was right and the rest wrong: revokes the installation and ends its key.
+    Cheating,
+    /// The server's own computation failed: the attempt is given back, nothing else is stored.
+    ServerFault,
+}
+
+/// What [`super::Attempts::settle`] needs.
+#[derive(Debug, Clone)]
+pub struct Settle {
+    /// The reservation.
+    pub lease: Lease,
+    /// The request, as reserved.
+    pub request: Option<RequestId>,
+    /// How it ended.
+    pub verdict: Verdict,
+    /// The lock policy.
+    pub policy: LockPolicy,
+    /// Server time.
+    pub now: UnixSeconds,
+}
+
+/// Answer to a settlement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// Recorded.
+    Recorded(StoredOutcome),
+    /// The request was closed meanwhile: nothing is released, the attempt is given back.
+    RequestClosed,
+    /// Another payload took the installation after the lease ran out: nothing is released, the attempt stays counted.
+    LeaseLost,
+}
+
+/// Stored outcome of a payload, kept for 24 h.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredOutcome {
+    /// How it ended.
+    pub kind: OutcomeKind,
+    /// The counter right after.
+    pub counter: Counter,
+    /// Number of the device token to present next.
+    pub next_token: u64,
+    /// When.
+    pub at: UnixSeconds,
+}
+
+/// Kinds of stored outcomes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OutcomeKind {
+    /// Signed; the signatures.
+    Signed(Vec<Vec<u8>>),
+    /// PIN proof right.
+    PinProven,
+    /// Wrong PIN.
+    WrongPin,
+    /// Cheating; the key has ended.
+    Cheating,
+}
+
+/// A new request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewRequest {
+    /// Its id.
+    pub id: RequestId,
+    /// Who asks.
+    pub relying_party: RelyingPartyId,
+    /// Who is asked. May be nobody: the request then just expires, so that existence is not revealed.
+    pub holder: Holder,
+    /// Canonical bytes of the request object.
+    pub object: Vec<u8>,
+    /// When it was made.
+    pub created: UnixSeconds,
+    /// When it ends.
+    pub expires: UnixSeconds,
+    /// Hash of the relying party's idempotency key and of the body it came with.
+    pub idempotency: Option<([u8; 32], [u8; 32])>,
+}
+
+/// Answer to [`super::Requests::add_request`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddResult {
+    /// Added.
+    Added,
+    /// Added before with the same key and body.
+    Same(RequestId),
+    /// The key was used with another body.
+    Mismatch,
+}
+
+/// State of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RequestState {
+    /// Waits for the holder.
+    Open,
+    /// Signed.
+    Signed {
+        /// One signature per digest, in order.
+        signatures: Vec<Vec<u8>>,
+        /// Canonical bytes of the approval record.
+        record: Vec<u8>,
+        /// The device key's signature over it.
+        record_signature: [u8; 64],
+        /// The installation that signed.
+        device: DeviceId,
+        /// When.
+        at: UnixSeconds,
+    },
+    /// The holder said no.
+    Declined,
+    /// The relying party took it back.
+    Cancelled,
+    /// Its time ran out.
+    Expired,
+    /// The key ended.
+    KeyEnded,
+}
+
+/// A stored request. `state` is `Expired` as soon as the time is up, whether or not the row was swept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestRow {
+    /// Its id.
+    pub id: RequestId,
+    /// Who asked.
+    pub relying_party: RelyingPartyId,
+    /// Who is asked.
+    pub holder: Holder,
+    /// Canonical bytes of the request object.
+    pub object: Vec<u8>,
+    /// When it ends.
+    pub expires: UnixSeconds,
+    /// Its state.
+    pub state: RequestState,
+}
+
+/// Who closes a request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClosedBy {
+    /// The relying party that made it: cancelled.
+    RelyingParty(RelyingPartyId),
+    /// A device of its holder: declined.
+    Device(DeviceId),
+}
+
+/// Answer to [`super::Requests::close_request`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CloseResult {
+    /// Closed now, or closed before by the same act.
+    Closed,
+    /// No such request for this caller.
+    NotFound,
+    /// Ended otherwise before.
+    AlreadyEnded,
+}
+
+/// A relying party.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RelyingPartyRow {
+    /// Its id.
+    pub id: RelyingPartyId,
+    /// Its registered name, shown to holders.
+    pub name: String,
+    /// Hash of its bearer token.
+    pub token_hash: [u8; 32],
+    /// May ask for signatures.
+    pub may_ask: bool,
+    /// May verify codes online.
+    pub may_verify: bool,
+    /// Revoked.
+    pub revoked: bool,
+}
+
+/// An issued day credential: no claim of the document is in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRow {
+    /// Status list.
+    pub list: u32,
+    /// Index in it.
+    pub index: u32,
+    /// The installation it was issued to.
+    pub device: DeviceId,
+    /// The document type.
+    pub document_type: u32,
+    /// Wrapped secret of the batch's digits.
+    pub wrapped_otp: Vec<u8>,
+    /// End of its life.
+    pub expires: UnixSeconds,
+}
+
+/// One use of a code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Burn {
+    /// Status list.
+    pub list: u32,
+    /// Index.
+    pub index: u32,
+    /// Step of the code.
+    pub step: u64,
+    /// Its `n`.
+    pub n: u8,
+    /// Who verifies.
+    pub verifier: RelyingPartyId,
+    /// Hash of the verifier's request id.
+    pub request: [u8; 32],
+    /// The answer to give again to the same verifier and request id within 60 s. Holds no claim.
+    pub answer: Vec<u8>,
+    /// When the row may be dropped.
+    pub forget: UnixSeconds,
+    /// Server time.
+    pub now: UnixSeconds,
+}
+
+/// Answer to a burn.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Burned {
+    /// The first use.
+    Fresh,
+    /// The same verifier and request id within 60 s: its answer again.
+    Same(Vec<u8>),
+    /// Used before, or a higher (step, n) of the credential was.
+    Used,
+    /// No such credential, or its installation is frozen or revoked.
+    Withdrawn,
+}
+
+/// One of the server's own keys.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerKeyRow {
+    /// What it is for: `issuer`, `answer`, `device-token`, …
+    pub purpose: String,
+    /// Public half, SEC1 compressed; empty for symmetric keys.
+    pub public_key: Vec<u8>,
+    /// The wrapped secret.
+    pub wrapped: Vec<u8>,
+    /// When it was made.
+    pub created: UnixSeconds,
+}
