@@ -77,14 +77,14 @@ impl<T, const MAX: usize> List<T, MAX> {
     }
 }
 
-impl<T: Encode<()>, const MAX: usize> Encode<()> for List<T, MAX> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), EncodeError<W::Error>> {
+impl<C, T: Encode<C>, const MAX: usize> Encode<C> for List<T, MAX> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), EncodeError<W::Error>> {
         self.0.encode(e, ctx)
     }
 }
 
-impl<'b, T: Decode<'b, ()>, const MAX: usize> Decode<'b, ()> for List<T, MAX> {
-    fn decode(d: &mut Decoder<'b>, ctx: &mut ()) -> Result<Self, DecodeError> {
+impl<'b, C, T: Decode<'b, C>, const MAX: usize> Decode<'b, C> for List<T, MAX> {
+    fn decode(d: &mut Decoder<'b>, ctx: &mut C) -> Result<Self, DecodeError> {
         let length = d.array()?.ok_or_else(|| DecodeError::message("indefinite length"))?;
         if !usize::try_from(length).is_ok_and(|length| (1..=MAX).contains(&length)) {
             return Err(DecodeError::message("list is empty or too long"));
@@ -119,14 +119,14 @@ impl<const MAX: usize> fmt::Debug for Blob<MAX> {
     }
 }
 
-impl<const MAX: usize> Encode<()> for Blob<MAX> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut ()) -> Result<(), EncodeError<W::Error>> {
+impl<C, const MAX: usize> Encode<C> for Blob<MAX> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         e.bytes(&self.0)?.ok()
     }
 }
 
-impl<'b, const MAX: usize> Decode<'b, ()> for Blob<MAX> {
-    fn decode(d: &mut Decoder<'b>, _: &mut ()) -> Result<Self, DecodeError> {
+impl<'b, C, const MAX: usize> Decode<'b, C> for Blob<MAX> {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         let bytes = d.bytes()?;
         if bytes.len() > MAX {
             return Err(DecodeError::message("byte string is too long"));
@@ -155,14 +155,14 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-impl<const MAX: usize> Encode<()> for Text<MAX> {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut ()) -> Result<(), EncodeError<W::Error>> {
+impl<C, const MAX: usize> Encode<C> for Text<MAX> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         e.str(&self.0)?.ok()
     }
 }
 
-impl<'b, const MAX: usize> Decode<'b, ()> for Text<MAX> {
-    fn decode(d: &mut Decoder<'b>, _: &mut ()) -> Result<Self, DecodeError> {
+impl<'b, C, const MAX: usize> Decode<'b, C> for Text<MAX> {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         Self::new(d.str()?.into())
             .ok_or_else(|| DecodeError::message("text is empty, too long or has hidden characters"))
     }
