@@ -54,6 +54,10 @@ domains! {
     GateApprove = "signer/v1/gate-approve",
     /// Gate MAC over a PIN proof outside signing.
     GateProof = "signer/v1/gate-proof",
+    /// Gate MAC over the end of an enrolment or refresh.
+    GateConfirm = "signer/v1/gate-confirm",
+    /// Device token, keyed by the token key.
+    DeviceToken = "signer/v1/device-token",
     /// Challenge of a PIN proof, keyed by the nonce key.
     ProofChallenge = "signer/v1/proof-challenge",
     /// Idempotency key of a payload.

@@ -18,6 +18,7 @@ extern crate alloc;
 extern crate std;
 
 pub mod approval;
+pub mod ceremony;
 pub mod codec;
 pub mod credential;
 pub mod device_key;
@@ -26,6 +27,7 @@ pub mod frost;
 pub mod ids;
 pub mod pin;
 pub mod secret;
+pub mod signing;
 pub mod suite;
 pub mod time;
 pub mod wire;

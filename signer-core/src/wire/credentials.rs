@@ -102,3 +102,28 @@ pub struct IssuedCredentials {
     #[n(2)]
     pub credentials: List<Blob<CREDENTIAL_BYTES_MAX>, BATCH_MAX>,
 }
+
+/// Asks about a code on display.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CodeStateQuery {
+    /// Status list of the credential.
+    #[n(0)]
+    pub list: u32,
+    /// Its index.
+    #[n(1)]
+    pub index: u32,
+    /// Step on display.
+    #[n(2)]
+    pub step: u64,
+}
+
+/// Reply to [`CodeStateQuery`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct CodeState {
+    /// Server time.
+    #[n(0)]
+    pub time: UnixSeconds,
+    /// Highest `n` used up online within the step; the phone shows a higher one.
+    #[n(1)]
+    pub burned: Option<u8>,
+}

@@ -7,13 +7,14 @@ mod credentials;
 mod enrol;
 mod problem;
 mod refresh;
+mod relying_party;
 mod sign;
 
 use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-pub use self::{credentials::*, enrol::*, problem::*, refresh::*, sign::*};
+pub use self::{credentials::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*};
 use crate::{
     codec::{self, Blob, CodecError},
     device_key::{DevicePublicKey, DeviceSignature, ToSign},
@@ -90,6 +91,8 @@ operations! {
     RefreshConfirm = 13 "refresh-confirm": RefreshConfirm => Confirmed,
     /// Issue of a batch of day credentials.
     Credentials = 14 "credentials": IssueCredentials => IssuedCredentials,
+    /// Whether the code on display was used: the phone then shows the next `n`.
+    CodeState = 15 "code-state": CodeStateQuery => CodeState,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

@@ -1,0 +1,138 @@
+//! Enrolment and share refresh, round by round. Each round is a type of its own; what fails is dropped, and with it every
+//! secret of the run.
+//!
+//! ```text
+//! device                                             server
+//! DeviceEnrolment::start ──── EnrolStart ──────────▶ ServerEnrolment::start
+//! DeviceEnrolment::keys  ◀─── EnrolStarted ─────────
+//!                        ──── EnrolKeys ───────────▶ ServerEnrolment::keys
+//! EnrolmentKeyed::ready  ◀─── EnrolKeyed ───────────
+//! SharesReady::confirm   ──── EnrolConfirm ────────▶ ServerConfirming::confirm   (durable here)
+//! Unproven::prove        ◀─── Confirmed ────────────
+//! ```
+//!
+//! A refresh has the same shape: a PIN proof instead of the code, a tossed offset instead of key generation.
+
+mod device;
+mod server;
+
+pub use self::{device::*, server::*};
+use crate::{
+    device_key::DevicePublicKeyBytes,
+    domain::{Domain, Hasher, Macer, expand},
+    ids::{CeremonyId, Epoch},
+    pin::GateKey,
+    secret::SecretBytes,
+    suite::{Contribution, GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
+    time::UnixSeconds,
+};
+
+/// How long a challenge or a fetch answer is good for, seconds.
+pub const FRESH_SECONDS: u64 = 600;
+
+/// Why a ceremony failed. It is over; a retry starts anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CeremonyError {
+    /// The other party's message is wrong.
+    #[error("the other party's message failed its checks")]
+    Peer,
+    /// Own material or computation failed.
+    #[error("own computation failed")]
+    Own,
+    /// The message belongs to another ceremony.
+    #[error("message belongs to another ceremony")]
+    OtherCeremony,
+}
+
+impl From<SuiteError> for CeremonyError {
+    fn from(error: SuiteError) -> Self {
+        match error {
+            SuiteError::Peer => Self::Peer,
+            SuiteError::OwnMaterial => Self::Own,
+        }
+    }
+}
+
+/// What new shares sign first: which key, which generation, for which device. The digest is also its request hash.
+#[must_use]
+pub fn statement(
+    context: &KeyContext,
+    public_key: &GroupPublicKey,
+    device_key: &DevicePublicKeyBytes,
+) -> [u8; 32] {
+    let domain =
+        if context.epoch == Epoch(0) { Domain::EnrolmentStatement } else { Domain::RefreshStatement };
+    with_context(Hasher::new(domain), context).field(&public_key.0).field(&device_key.0).finish()
+}
+
+fn with_context(hash: Hasher, context: &KeyContext) -> Hasher {
+    hash.number(PROTOCOL_VERSION.into())
+        .number(context.suite.number().into())
+        .field(context.key.as_bytes())
+        .number(context.epoch.0.into())
+        .field(context.device.as_bytes())
+}
+
+fn mac_with_context(mac: Macer, context: &KeyContext) -> Macer {
+    mac.number(PROTOCOL_VERSION.into())
+        .number(context.suite.number().into())
+        .field(context.key.as_bytes())
+        .number(context.epoch.0.into())
+        .field(context.device.as_bytes())
+}
+
+/// Gate MAC over the end of a ceremony.
+fn confirmation_mac(
+    gate_key: &GateKey,
+    context: &KeyContext,
+    public_key: &GroupPublicKey,
+    ceremony: CeremonyId,
+    fetched_at: UnixSeconds,
+    contribution: &Contribution,
+) -> Macer {
+    mac_with_context(Macer::new(gate_key.secret(), Domain::GateConfirm), context)
+        .field(&public_key.0)
+        .field(ceremony.as_bytes())
+        .number(fetched_at.0)
+        .field(contribution.as_slice())
+}
+
+/// PIN proof outside signing: a MAC under the gate key over a labelled server challenge.
+fn proof_mac(
+    gate_key: &GateKey,
+    context: &KeyContext,
+    issued_at: UnixSeconds,
+    challenge: &[u8; 32],
+    token: &SecretBytes<32>,
+) -> Macer {
+    mac_with_context(Macer::new(gate_key.secret(), Domain::GateProof), context)
+        .number(issued_at.0)
+        .field(challenge)
+        .field(token.expose())
+}
+
+/// Commitment to the server's part of the refresh offset.
+fn offset_commitment(context: &KeyContext, ceremony: CeremonyId, part: &SecretBytes<32>) -> [u8; 32] {
+    with_context(Hasher::new(Domain::RefreshCommitment), context)
+        .field(ceremony.as_bytes())
+        .field(part.expose())
+        .finish()
+}
+
+/// The offset both parties tossed: neither could choose it. Erased as soon as it is used.
+fn offset(
+    context: &KeyContext,
+    ceremony: CeremonyId,
+    server: &SecretBytes<32>,
+    device: &SecretBytes<32>,
+) -> SecretBytes<64> {
+    let mut parts = SecretBytes::new([0; 64]);
+    let (left, right) = parts.expose_mut().split_at_mut(32);
+    left.copy_from_slice(server.expose());
+    right.copy_from_slice(device.expose());
+    expand(
+        parts.expose(),
+        Domain::RefreshOffset,
+        &[context.key.as_bytes(), &context.epoch.0.to_be_bytes(), ceremony.as_bytes()],
+    )
+}

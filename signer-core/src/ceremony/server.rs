@@ -1,0 +1,339 @@
+//! The server's side of enrolment and refresh. Everything here lives in memory until [`ServerConfirming::confirm`].
+
+use alloc::{boxed::Box, vec::Vec};
+
+use minicbor::{Decode, Encode};
+use rand_core::CryptoRng;
+use zeroize::Zeroizing;
+
+use super::{
+    CeremonyError, FRESH_SECONDS, confirmation_mac, mac_with_context, offset, offset_commitment, proof_mac,
+    statement,
+};
+use crate::{
+    codec::{self, CodecError},
+    device_key::DevicePublicKeyBytes,
+    domain::{Domain, Hasher, Macer},
+    ids::CeremonyId,
+    pin::GateKey,
+    secret::SecretBytes,
+    suite::{
+        Commitment, FinishError, GroupPublicKey, KeyContext, KeygenMessage, ServerKeygen, ServerShare,
+        Signature, SigningContext, SuiteError,
+    },
+    time::UnixSeconds,
+    wire::{
+        Confirmation, EnrolKeyed, EnrolKeys, EnrolStarted, RefreshChallenged, RefreshKeyed, RefreshKeys,
+        RefreshPayload, RefreshStart, Token, WireSecret,
+    },
+};
+
+/// What the server keeps of a key, wrapped under its key-encryption key.
+#[derive(Debug)]
+pub struct ServerKey {
+    /// The share.
+    pub share: ServerShare,
+    /// Tells a right PIN from a wrong one.
+    pub gate_key: GateKey,
+    /// Derives this share's nonces; drawn with the share, so that two shares never have one.
+    pub nonce_key: SecretBytes<32>,
+}
+
+#[derive(Encode, Decode)]
+struct ServerKeyBytes {
+    #[cbor(n(0), with = "minicbor::bytes")]
+    share: Vec<u8>,
+    #[n(1)]
+    gate_key: WireSecret,
+    #[n(2)]
+    nonce_key: WireSecret,
+}
+
+impl ServerKey {
+    /// The bytes to be wrapped.
+    #[must_use]
+    pub fn encode(&self) -> Zeroizing<Vec<u8>> {
+        let mut bytes = ServerKeyBytes {
+            share: self.share.0.to_vec(),
+            gate_key: WireSecret(self.gate_key.secret().duplicate()),
+            nonce_key: WireSecret(self.nonce_key.duplicate()),
+        };
+        let encoded = Zeroizing::new(codec::encode(&bytes));
+        zeroize::Zeroize::zeroize(&mut bytes.share);
+        encoded
+    }
+
+    /// Decodes unwrapped bytes.
+    ///
+    /// # Errors
+    /// [`CodecError`] if they are not a server key.
+    pub fn decode(bytes: &[u8]) -> Result<Self, CodecError> {
+        let key: ServerKeyBytes = codec::decode(bytes, 64 * 1024)?;
+        Ok(Self {
+            share: ServerShare(Zeroizing::new(key.share)),
+            gate_key: GateKey::from_secret(key.gate_key.0),
+            nonce_key: key.nonce_key.0,
+        })
+    }
+}
+
+/// Enrolment, after the server's hello.
+#[derive(Debug)]
+pub struct ServerEnrolment {
+    context: KeyContext,
+    device_key: DevicePublicKeyBytes,
+    ceremony: CeremonyId,
+    keygen: Box<dyn ServerKeygen>,
+}
+
+impl ServerEnrolment {
+    /// Answers a device's hello. `context` must name the device of `device_key` and epoch 0.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Peer`] if the hello is wrong.
+    pub fn start(
+        context: KeyContext,
+        device_key: DevicePublicKeyBytes,
+        hello: &KeygenMessage,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Self, EnrolStarted), CeremonyError> {
+        let ceremony = CeremonyId::random(rng);
+        let (keygen, hello) = context.suite.get().server_hello(&context, hello, rng)?;
+        Ok((Self { context, device_key, ceremony, keygen }, EnrolStarted { ceremony, hello }))
+    }
+
+    /// Takes the device's keys: both shares exist now. `token` is the first device token.
+    ///
+    /// # Errors
+    /// [`CeremonyError`] if the message is wrong.
+    pub fn keys(
+        self,
+        keys: &EnrolKeys,
+        token: Token,
+        now: UnixSeconds,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(ServerConfirming, EnrolKeyed), CeremonyError> {
+        if keys.ceremony != self.ceremony {
+            return Err(CeremonyError::OtherCeremony);
+        }
+        let (share, public_key, opening) = self.keygen.finish(&keys.keys)?;
+        let confirming = ServerConfirming {
+            context: self.context,
+            device_key: self.device_key,
+            ceremony: self.ceremony,
+            public_key,
+            share,
+            nonce_key: SecretBytes::random(rng),
+            device: keys.commitment.clone(),
+            fetched_at: now,
+        };
+        let commitment = confirming.commitment()?;
+        Ok((confirming, EnrolKeyed { opening, fetched_at: now, commitment, token }))
+    }
+}
+
+/// Challenge for a PIN proof. Stateless: derived from the nonce key, the epoch and the time.
+#[must_use]
+pub fn refresh_challenge(key: &ServerKey, context: &KeyContext, now: UnixSeconds) -> RefreshChallenged {
+    let challenge =
+        mac_with_context(Macer::new(&key.nonce_key, Domain::ProofChallenge), context).number(now.0).tag();
+    RefreshChallenged { epoch: context.epoch, issued_at: now, challenge }
+}
+
+/// A refresh payload whose form is right. Nothing secret has been touched.
+#[derive(Debug)]
+pub struct CheckedRefresh {
+    payload: RefreshPayload,
+}
+
+impl CheckedRefresh {
+    /// Idempotency key of the payload.
+    #[must_use]
+    pub fn payload_hash(context: &KeyContext, start: &RefreshStart) -> [u8; 32] {
+        Hasher::new(Domain::Payload)
+            .field(b"refresh")
+            .field(context.device.as_bytes())
+            .field(start.payload.as_slice())
+            .finish()
+    }
+
+    /// Decodes the payload and checks which key it names.
+    ///
+    /// # Errors
+    /// [`CodecError`] if it is not canonical or names another key.
+    pub fn new(context: &KeyContext, start: &RefreshStart) -> Result<Self, CodecError> {
+        let payload: RefreshPayload =
+            codec::decode(start.payload.as_slice(), crate::wire::REFRESH_PAYLOAD_BYTES_MAX)?;
+        if payload.key == context.key { Ok(Self { payload }) } else { Err(CodecError::Malformed) }
+    }
+
+    /// The device token presented.
+    #[must_use]
+    pub const fn token(&self) -> &Token {
+        &self.payload.token
+    }
+
+    /// When the challenge was made, if it is one of ours, for this epoch, and still good.
+    #[must_use]
+    pub fn based_on(&self, key: &ServerKey, context: &KeyContext, now: UnixSeconds) -> Option<UnixSeconds> {
+        let issued_at = self.payload.issued_at;
+        let fresh = issued_at <= now && now.distance(issued_at) <= FRESH_SECONDS;
+        let ours = refresh_challenge(key, context, issued_at).challenge == self.payload.challenge;
+        (fresh && ours && self.payload.epoch == context.epoch).then_some(issued_at)
+    }
+
+    /// Evaluates the gate. Only after a reservation.
+    #[must_use]
+    pub fn pin_is_right(&self, key: &ServerKey, context: &KeyContext) -> bool {
+        let RefreshPayload { issued_at, challenge, token, mac, .. } = &self.payload;
+        proof_mac(&key.gate_key, context, *issued_at, challenge, &token.0).verify(mac)
+    }
+}
+
+/// Refresh, after the PIN proof.
+#[derive(Debug)]
+pub struct ServerRefresh {
+    context: KeyContext,
+    device_key: DevicePublicKeyBytes,
+    public_key: GroupPublicKey,
+    ceremony: CeremonyId,
+    part: SecretBytes<32>,
+}
+
+impl ServerRefresh {
+    /// Draws the server's part of the offset. Returns the ceremony and the commitment for the device. `old` is the
+    /// key's present context.
+    pub fn start(
+        old: &KeyContext,
+        device_key: DevicePublicKeyBytes,
+        public_key: GroupPublicKey,
+        rng: &mut dyn CryptoRng,
+    ) -> (Self, CeremonyId, [u8; 32]) {
+        let context = KeyContext { epoch: old.epoch.next(), ..*old };
+        let ceremony = CeremonyId::random(rng);
+        let part = SecretBytes::random(rng);
+        let commitment = offset_commitment(&context, ceremony, &part);
+        (Self { context, device_key, public_key, ceremony, part }, ceremony, commitment)
+    }
+
+    /// Takes the device's part, opens the server's, and moves the share of `old`.
+    ///
+    /// # Errors
+    /// [`CeremonyError`] if the message is wrong.
+    pub fn keys(
+        self,
+        old: &ServerKey,
+        keys: &RefreshKeys,
+        now: UnixSeconds,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(ServerConfirming, RefreshKeyed), CeremonyError> {
+        if keys.ceremony != self.ceremony {
+            return Err(CeremonyError::OtherCeremony);
+        }
+        let offset = offset(&self.context, self.ceremony, &self.part, &keys.part.0);
+        let confirming = ServerConfirming {
+            context: self.context,
+            device_key: self.device_key,
+            ceremony: self.ceremony,
+            public_key: self.public_key,
+            share: self.context.suite.get().offset_server_share(&old.share, &offset)?,
+            nonce_key: SecretBytes::random(rng),
+            device: keys.commitment.clone(),
+            fetched_at: now,
+        };
+        let commitment = confirming.commitment()?;
+        Ok((confirming, RefreshKeyed { part: WireSecret(self.part), fetched_at: now, commitment }))
+    }
+}
+
+/// New shares exist on both sides, in memory; the first signature is awaited.
+#[derive(Debug)]
+pub struct ServerConfirming {
+    context: KeyContext,
+    device_key: DevicePublicKeyBytes,
+    ceremony: CeremonyId,
+    public_key: GroupPublicKey,
+    share: ServerShare,
+    nonce_key: SecretBytes<32>,
+    device: Commitment,
+    fetched_at: UnixSeconds,
+}
+
+/// Shares that made their first signature: to be stored before the signature is sent.
+#[derive(Debug)]
+pub struct ProvenKey {
+    /// Which key.
+    pub context: KeyContext,
+    /// The device key it is bound to.
+    pub device_key: DevicePublicKeyBytes,
+    /// The group public key.
+    pub public_key: GroupPublicKey,
+    /// What the server keeps, to be wrapped.
+    pub key: ServerKey,
+    /// The first signature, over [`statement`].
+    pub proof: Signature,
+}
+
+impl ServerConfirming {
+    /// Checks the gate MAC and completes the first signature. Failure destroys the new shares.
+    ///
+    /// # Errors
+    /// [`CeremonyError::Peer`] if the device is wrong, [`CeremonyError::Own`] if the server is.
+    pub fn confirm(self, confirmation: Confirmation) -> Result<ProvenKey, CeremonyError> {
+        if confirmation.ceremony != self.ceremony {
+            return Err(CeremonyError::OtherCeremony);
+        }
+        let gate_key = GateKey::from_secret(confirmation.gate_key.0);
+        let mac = confirmation_mac(
+            &gate_key,
+            &self.context,
+            &self.public_key,
+            self.ceremony,
+            self.fetched_at,
+            &confirmation.contribution,
+        );
+        if !mac.verify(&confirmation.mac) {
+            return Err(CeremonyError::Peer);
+        }
+        let suite = self.context.suite.get();
+        suite.check_syntax(&self.device, &confirmation.contribution)?;
+        let digest = statement(&self.context, &self.public_key, &self.device_key);
+        let proof = suite
+            .finish(
+                &self.share,
+                &self.nonce_key,
+                &self.signing(&digest),
+                &self.device,
+                &confirmation.contribution,
+            )
+            .map_err(|error| match error {
+                FinishError::Cheating => CeremonyError::Peer,
+                FinishError::ServerFault => CeremonyError::Own,
+            })?;
+        let key = ServerKey { share: self.share, gate_key, nonce_key: self.nonce_key };
+        Ok(ProvenKey {
+            context: self.context,
+            device_key: self.device_key,
+            public_key: self.public_key,
+            key,
+            proof,
+        })
+    }
+
+    fn commitment(&self) -> Result<Commitment, SuiteError> {
+        let digest = statement(&self.context, &self.public_key, &self.device_key);
+        let suite = self.context.suite.get();
+        suite.server_commit(&self.share, &self.nonce_key, &self.signing(&digest), &self.device)
+    }
+
+    const fn signing<'a>(&self, digest: &'a [u8; 32]) -> SigningContext<'a> {
+        SigningContext {
+            key: self.context,
+            public_key: self.public_key,
+            request_hash: *digest,
+            fetched_at: self.fetched_at,
+            index: 0,
+            digest,
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! JSON bodies of the relying-party API: signing requests, online verification, public keys, time.
+
+use alloc::{string::String, vec::Vec};
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::{RelyingPartyId, RequestId};
+
+/// Longest time a result is waited for, milliseconds.
+pub const WAIT_MS_MAX: u64 = 120_000;
+/// Shortest and longest life of a request, seconds.
+pub const REQUEST_SECONDS: core::ops::RangeInclusive<u64> = 30..=86_400;
+
+/// `POST /v1/requests`: asks a person to sign. Header `Idempotency-Key` makes it safe to repeat for 24 h.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRequest {
+    /// The person, by the reference the operator enrolled them under.
+    pub person: String,
+    /// What the holder is shown about the request.
+    pub text: String,
+    /// What is to be signed, at most 32.
+    pub documents: Vec<DocumentDigest>,
+    /// Life of the request, seconds; 300 if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// A document by its digest: the document itself stays with the relying party.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DocumentDigest {
+    /// What the holder is shown for this document.
+    pub name: String,
+    /// SHA-256 of the document, standard base64 with padding.
+    pub sha256: String,
+}
+
+/// Reply to `POST /v1/requests`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedRequest {
+    /// The request.
+    pub id: RequestId,
+    /// When it ends, Unix seconds.
+    pub expires: u64,
+}
+
+/// State of a request. The list is closed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RequestStatus {
+    /// Waits for the holder.
+    Open,
+    /// Signed; the result is there.
+    Signed,
+    /// The holder said no.
+    Declined,
+    /// Taken back by the relying party.
+    Cancelled,
+    /// Its time ran out, or there is no such person.
+    Expired,
+    /// The holder's key ended.
+    KeyEnded,
+}
+
+/// `GET /v1/requests/{id}?timeout_ms=`: state, and the result once signed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RequestView {
+    /// The request.
+    pub id: RequestId,
+    /// Its state.
+    pub status: RequestStatus,
+    /// When it ends, Unix seconds.
+    pub expires: u64,
+    /// The result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<SignedResult>,
+}
+
+/// What a relying party gets for a signed request. Binary values are standard base64 with padding.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedResult {
+    /// Suite by name.
+    pub suite: String,
+    /// Group public key in the suite's standard encoding: SEC1 compressed, 33 bytes.
+    pub public_key: String,
+    /// One entry per document, in order.
+    pub signatures: Vec<DocumentSignature>,
+    /// Evidence of what the holder saw.
+    pub approval: ApprovalEvidence,
+}
+
+/// One signature.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DocumentSignature {
+    /// Name of the document, as asked.
+    pub name: String,
+    /// Its SHA-256: the message the suite signed.
+    pub sha256: String,
+    /// The signature in the suite's standard encoding.
+    pub signature: String,
+}
+
+/// The approval record and what verifies it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApprovalEvidence {
+    /// Canonical CBOR of the approval record.
+    pub record: String,
+    /// The device key's signature over it, `r || s`.
+    pub signature: String,
+    /// The device key, SEC1 compressed.
+    pub device_key: String,
+}
+
+/// `POST /v1/verifications`: checks a code online and uses it up.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct VerifyCode {
+    /// Text of the QR code.
+    pub code: String,
+    /// Chosen by the verifier, 8 to 64 visible ASCII characters: the same one within 60 s gets the same answer.
+    pub request_id: String,
+}
+
+impl core::fmt::Debug for VerifyCode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("VerifyCode(redacted)")
+    }
+}
+
+/// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SignedTime {
+    /// Unix seconds.
+    pub time: u64,
+    /// The nonce asked with.
+    pub nonce: String,
+    /// By the answer key, over [`crate::wire::time_to_sign`]; standard base64 of `r || s`.
+    pub signature: String,
+}
+
+/// What the answer key signs to tell the time.
+#[must_use]
+pub fn time_to_sign(time: u64, nonce: &str) -> crate::device_key::ToSign {
+    crate::device_key::ToSign(
+        crate::domain::Hasher::new(crate::domain::Domain::ServerTime)
+            .number(time)
+            .field(nonce.as_bytes())
+            .finish(),
+    )
+}
+
+/// `GET /v1/answer-key`: the key that signs time and answers.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AnswerKey {
+    /// SEC1 compressed, standard base64.
+    pub public_key: String,
+}
+
+/// `POST /admin/v1/enrolment-codes`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateEnrolmentCode {
+    /// The operator's reference for the person: 1 to 64 visible ASCII characters.
+    pub person: String,
+    /// Life of the code, seconds; 86,400 if absent, at most 30 days.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+/// Reply to `POST /admin/v1/enrolment-codes`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CreatedEnrolmentCode {
+    /// The code, shown this once.
+    pub code: String,
+    /// When it ends, Unix seconds.
+    pub expires: u64,
+}
+
+impl core::fmt::Debug for CreatedEnrolmentCode {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("CreatedEnrolmentCode(redacted)")
+    }
+}
+
+/// `POST /admin/v1/relying-parties`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateRelyingParty {
+    /// The name holders are shown.
+    pub name: String,
+    /// May ask for signatures.
+    pub may_ask: bool,
+    /// May verify codes online.
+    pub may_verify: bool,
+}
+
+/// Reply to `POST /admin/v1/relying-parties`.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct CreatedRelyingParty {
+    /// Its id.
+    pub id: RelyingPartyId,
+    /// Its bearer token, shown this once.
+    pub token: String,
+}
+
+impl core::fmt::Debug for CreatedRelyingParty {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "CreatedRelyingParty({}, redacted)", self.id)
+    }
+}
+
+/// One entry of `GET /admin/v1/relying-parties`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RelyingPartyView {
+    /// Its id.
+    pub id: RelyingPartyId,
+    /// Its name.
+    pub name: String,
+    /// May ask for signatures.
+    pub may_ask: bool,
+    /// May verify codes online.
+    pub may_verify: bool,
+    /// Revoked.
+    pub revoked: bool,
+}
