@@ -24,7 +24,10 @@ use crate::{
 
 /// The server's half of split-key signatures, and the issuer and verifier of three-minute codes.
 #[derive(Debug, Parser)]
-#[command(version, after_help = "Try it:\n  signer-server serve\n  signer-server enrolment-code olena      (in another terminal)\n  signer-server relying-party add 'Bank of Examples' --ask")]
+#[command(
+    version,
+    after_help = "Try it:\n  signer-server serve\n  signer-server enrolment-code olena      (in another terminal)\n  signer-server relying-party add 'Bank of Examples' --ask"
+)]
 pub struct Cli {
     /// Configuration file (TOML); every key has a default, see spec/config.toml. Environment: SIGNER_SERVER__LISTEN and so on.
     #[arg(long, global = true, value_name = "FILE", env = "SIGNER_CONFIG")]
@@ -126,14 +129,21 @@ fn try_run(cli: Cli) -> Result<(), String> {
         }
         Command::Migrate => {
             let version = app::migrate(&config).map_err(|error| error.to_string())?;
-            print(cli.json, &json!({ "schema": version }), &format!("The store's schema is at version {version}."));
+            print(
+                cli.json,
+                &json!({ "schema": version }),
+                &format!("The store's schema is at version {version}."),
+            );
             Ok(())
         }
         Command::EnrolmentCode { person, expires_in } => {
             let admin = AdminClient::new(&config)?;
             let asked = CreateEnrolmentCode { person, expires_in: Some(expires_in) };
             let made: CreatedEnrolmentCode = admin.post("/admin/v1/enrolment-codes", &asked)?;
-            let text = format!("Enrolment code: {}\nGood for {expires_in} seconds, for one phone. It is not shown again.\nOn the phone: signer enrol --server http://{}", made.code, config.listen);
+            let text = format!(
+                "Enrolment code: {}\nGood for {expires_in} seconds, for one phone. It is not shown again.\nOn the phone: signer enrol --server http://{}",
+                made.code, config.listen
+            );
             print(cli.json, &made, &text);
             Ok(())
         }
@@ -143,7 +153,11 @@ fn try_run(cli: Cli) -> Result<(), String> {
                 DeviceCommand::Revoke { id } => (id, "revoke"),
                 DeviceCommand::Unfreeze { id } => (id, "unfreeze"),
             };
-            AdminClient::new(&config)?.send::<Value>("POST", &format!("/admin/v1/devices/{id}/{act}"), None)?;
+            AdminClient::new(&config)?.send::<Value>(
+                "POST",
+                &format!("/admin/v1/devices/{id}/{act}"),
+                None,
+            )?;
             print(cli.json, &json!({ "device": id, "done": act }), &format!("Done: {act} {id}."));
             Ok(())
         }
@@ -171,7 +185,10 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
             }
             let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
-            let text = format!("Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.", made.id, made.token);
+            let text = format!(
+                "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
+                made.id, made.token
+            );
             print(json, &made, &text);
         }
         RelyingPartyCommand::List => {
@@ -183,7 +200,11 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };
-            let text = if all.is_empty() { "None yet.".into() } else { all.iter().map(line).collect::<Vec<_>>().join("\n") };
+            let text = if all.is_empty() {
+                "None yet.".into()
+            } else {
+                all.iter().map(line).collect::<Vec<_>>().join("\n")
+            };
             print(json, &all, &text);
         }
         RelyingPartyCommand::Revoke { id } => {
@@ -219,7 +240,12 @@ impl AdminClient {
         self.send("POST", path, Some(body))
     }
 
-    fn send<T: DeserializeOwned>(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<T, String> {
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<T, String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)

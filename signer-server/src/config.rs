@@ -111,7 +111,9 @@ impl Config {
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |text: &str| Err(ConfigError::Value(text.into()));
         if !self.listen.ip().is_loopback() && !self.insecure {
-            return refuse("listen is not a loopback address and this server speaks plain HTTP: put TLS in front and set insecure = true, or listen on 127.0.0.1");
+            return refuse(
+                "listen is not a loopback address and this server speaks plain HTTP: put TLS in front and set insecure = true, or listen on 127.0.0.1",
+            );
         }
         if !(2..=180).contains(&self.step_seconds) {
             return refuse("step_seconds must be from 2 to 180");

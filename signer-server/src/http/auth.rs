@@ -94,9 +94,9 @@ fn body_refusal(error: &BytesRejection) -> ApiProblem {
 fn json_refusal(error: &serde_json::Error) -> Refusal {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "a field is missing, unknown or of the wrong type",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Eof | serde_json::error::Category::Io => {
-            "not JSON"
-        }
+        serde_json::error::Category::Syntax
+        | serde_json::error::Category::Eof
+        | serde_json::error::Category::Io => "not JSON",
     };
     Refusal::because(
         ProblemCode::Malformed,

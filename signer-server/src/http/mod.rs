@@ -60,7 +60,10 @@ pub fn router(service: Arc<Service>, config: &Config) -> Router {
                     tracing::error!("a handler panicked");
                     axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Internal))
                 }))
-                .layer(SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, header_value("no-store")))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    header::CACHE_CONTROL,
+                    header_value("no-store"),
+                ))
                 .layer(SetResponseHeaderLayer::if_not_present(
                     header::X_CONTENT_TYPE_OPTIONS,
                     header_value("nosniff"),

@@ -23,9 +23,8 @@ impl FileRegister {
     /// # Errors
     /// [`RegisterError`], saying where the file is wrong.
     pub fn open(path: &Path) -> Result<Self, RegisterError> {
-        let wrong = |error: &dyn std::fmt::Display| {
-            RegisterError::NotReached(format!("{}: {error}", path.display()))
-        };
+        let wrong =
+            |error: &dyn std::fmt::Display| RegisterError::NotReached(format!("{}: {error}", path.display()));
         let text = fs::read(path).map_err(|error| wrong(&error))?;
         serde_json::from_slice(&text).map(Self).map_err(|error| wrong(&error))
     }

@@ -4,7 +4,7 @@
 use rand::Rng as _;
 use signer_core::{
     codec::{Blob, List},
-    credential::{DayClaims, Date, Document, DocumentRecord, DocumentType, LIFE_SECONDS, StatusIndex},
+    credential::{Date, DayClaims, Document, DocumentRecord, DocumentType, LIFE_SECONDS, StatusIndex},
     device_key::DevicePublicKeyBytes,
     secret::SecretBytes,
     time::UnixSeconds,
@@ -70,10 +70,11 @@ impl Service {
         let register = self.register.as_ref().ok_or_else(|| {
             Refusal::because(ProblemCode::RegisterNotReached, "this server has no register configured")
         })?;
-        let record = register.document(&caller.installation.holder, document_type).await.map_err(|error| {
-            tracing::warn!(%error, "register");
-            Refusal::new(ProblemCode::RegisterNotReached)
-        })?;
+        let record =
+            register.document(&caller.installation.holder, document_type).await.map_err(|error| {
+                tracing::warn!(%error, "register");
+                Refusal::new(ProblemCode::RegisterNotReached)
+            })?;
         record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument).into())
     }
 
@@ -139,7 +140,10 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
     for key in asked.keys.as_slice() {
         let proof = day_key_proof(device, key.profile, &key.day_key);
         let proven = key.day_key.parse().is_some_and(|day_key| day_key.verify(proof, &key.proof));
-        if !proven || !seen.insert(key.day_key.0) || key.day_key == DevicePublicKeyBytes(caller.installation.device_key) {
+        if !proven
+            || !seen.insert(key.day_key.0)
+            || key.day_key == DevicePublicKeyBytes(caller.installation.device_key)
+        {
             let text = "each day key must be fresh and sign its own proof";
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }

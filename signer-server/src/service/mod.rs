@@ -152,8 +152,9 @@ impl Service {
         let Some(installation) = self.store.installation(envelope.device).await? else {
             return Err(Refusal::new(ProblemCode::NotTheDevice).into());
         };
-        let device_key =
-            DevicePublicKeyBytes(installation.device_key).parse().ok_or(ServiceError::Bug("stored device key"))?;
+        let device_key = DevicePublicKeyBytes(installation.device_key)
+            .parse()
+            .ok_or(ServiceError::Bug("stored device key"))?;
         let body = envelope.open::<E>(&device_key, now).map_err(|error| clock_refusal(error, now))?;
         Ok((body, Caller { installation, device_key, now }))
     }

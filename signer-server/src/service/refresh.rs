@@ -45,9 +45,8 @@ impl Service {
         let payload = PayloadHash(CheckedRefresh::payload_hash(&context, &start));
         let checked = CheckedRefresh::new(&context, &start)?;
         let key = self.unwrap_key(&caller.installation)?;
-        let based_on = checked
-            .based_on(&key, &context, caller.now)
-            .ok_or_else(|| Refusal::new(ProblemCode::Stale))?;
+        let based_on =
+            checked.based_on(&key, &context, caller.now).ok_or_else(|| Refusal::new(ProblemCode::Stale))?;
         let reserve = Reserve {
             device: context.device,
             epoch: context.epoch,
@@ -91,8 +90,7 @@ impl Service {
         let public_key = caller.installation.key.public_key;
         let (stage, ceremony, commitment) =
             ServerRefresh::start(context, device_key, public_key, &mut *self.rng());
-        let entry =
-            Ceremony { device_key, code: None, started: caller.now, stage: Stage::Refreshing(stage) };
+        let entry = Ceremony { device_key, code: None, started: caller.now, stage: Stage::Refreshing(stage) };
         self.ceremonies.put(ceremony, entry)?;
         let token = self.next_token(&caller.installation, stored.next_token);
         Ok(RefreshStarted::Started { ceremony, commitment, token })

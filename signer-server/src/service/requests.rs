@@ -20,7 +20,9 @@ use super::{
     Refusal, Service, ServiceError, ServiceResult,
     sign::{decode_object, signature_list},
 };
-use crate::store::{AddResult, CloseResult, ClosedBy, Holder, NewRequest, RelyingPartyRow, RequestRow, RequestState};
+use crate::store::{
+    AddResult, CloseResult, ClosedBy, Holder, NewRequest, RelyingPartyRow, RequestRow, RequestState,
+};
 
 /// Life of a request that does not say, seconds.
 const REQUEST_SECONDS_DEFAULT: u64 = 300;
@@ -35,7 +37,11 @@ impl WaitMs {
     /// # Errors
     /// `invalid_value`.
     pub fn new(ms: u64) -> Result<Self, Refusal> {
-        if ms <= WAIT_MS_MAX { Ok(Self(ms)) } else { Err(invalid(format!("timeout_ms is at most {WAIT_MS_MAX}"))) }
+        if ms <= WAIT_MS_MAX {
+            Ok(Self(ms))
+        } else {
+            Err(invalid(format!("timeout_ms is at most {WAIT_MS_MAX}")))
+        }
     }
 }
 
@@ -219,7 +225,8 @@ impl Service {
                     signature: STANDARD.encode(record_signature),
                     device_key: STANDARD.encode(installation.device_key),
                 };
-                let record = ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
+                let record =
+                    ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
                 Some(signed_result(&record, installation.key.public_key.0, signatures, evidence))
             }
             _ => None,
@@ -252,10 +259,12 @@ fn signed_result(
 
 fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List<Document, MAX>> {
     let documents = asked.into_iter().map(|document| {
-        let digest = STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+        let digest =
+            STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
         Ok(Document {
-            name: Text::new(document.name)
-                .ok_or_else(|| invalid("documents[].name is 1 to 200 bytes of NFC text without hidden characters"))?,
+            name: Text::new(document.name).ok_or_else(|| {
+                invalid("documents[].name is 1 to 200 bytes of NFC text without hidden characters")
+            })?,
             digest: digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?,
         })
     });
@@ -267,7 +276,8 @@ fn idempotency(asker: &RelyingPartyRow, key: &str, body: [u8; 32]) -> Result<([u
     if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(invalid("Idempotency-Key is 1 to 128 visible ASCII characters"));
     }
-    let key = Hasher::new(Domain::TokenHash).field(b"idempotency").field(asker.id.as_bytes()).field(key.as_bytes());
+    let key =
+        Hasher::new(Domain::TokenHash).field(b"idempotency").field(asker.id.as_bytes()).field(key.as_bytes());
     Ok((key.finish(), body))
 }
 

@@ -18,8 +18,8 @@ use super::{
     key_context, token,
 };
 use crate::store::{
-    Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved, Settle, Settled,
-    StoredOutcome, Verdict,
+    Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved, Settle,
+    Settled, StoredOutcome, Verdict,
 };
 
 impl Service {
@@ -42,7 +42,9 @@ impl Service {
         let context = key_context(&caller.installation);
         let public_key = caller.installation.key.public_key;
         let object = decode_object(&request)?;
-        blocking(move || answer_fetch(&key, context, public_key, object, &fetch, caller.now)).await?.map_err(Into::into)
+        blocking(move || answer_fetch(&key, context, public_key, object, &fetch, caller.now))
+            .await?
+            .map_err(Into::into)
     }
 
     /// Evaluates an approve, or gives the stored outcome of the same payload.
@@ -182,7 +184,9 @@ impl Service {
                 signatures: signature_list(signatures)?,
                 token: self.next_token(installation, stored.next_token),
             },
-            OutcomeKind::WrongPin => Evaluated::WrongPin { attempts: stored.counter.shown(&self.policy, now) },
+            OutcomeKind::WrongPin => {
+                Evaluated::WrongPin { attempts: stored.counter.shown(&self.policy, now) }
+            }
             OutcomeKind::Cheating => Evaluated::KeyEnded {},
             OutcomeKind::PinProven => return Err(ServiceError::Bug("a PIN proof stored for an approve")),
         })

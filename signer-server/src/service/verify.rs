@@ -4,7 +4,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        Colour, Refusal as CodeRefusal, Verified, VerificationResult, VerifyOptions, digits, verify,
+        Colour, Refusal as CodeRefusal, VerificationResult, Verified, VerifyOptions, digits, verify,
     },
     domain::{Domain, Hasher},
     time::UnixSeconds,

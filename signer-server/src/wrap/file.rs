@@ -22,10 +22,14 @@ pub enum KekError {
         source: io::Error,
     },
     /// The file does not hold 32 bytes.
-    #[error("key-encryption key {0}: not 32 bytes; restore the right file, the store cannot be read without it")]
+    #[error(
+        "key-encryption key {0}: not 32 bytes; restore the right file, the store cannot be read without it"
+    )]
     Form(PathBuf),
     /// A store exists and the file does not: a new key would not open it.
-    #[error("key-encryption key {0}: missing, but the store exists; restore the file, the store cannot be read without it")]
+    #[error(
+        "key-encryption key {0}: missing, but the store exists; restore the file, the store cannot be read without it"
+    )]
     Missing(PathBuf),
 }
 
