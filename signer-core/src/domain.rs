@@ -46,6 +46,8 @@ domains! {
     RefreshStatement = "signer/v1/refresh-statement",
     /// Seed of the server's nonces, keyed by the nonce key.
     ServerNonce = "signer/v1/server-nonce",
+    /// Randomness of one party's nonces for one signature, keyed by their seed.
+    NonceStream = "signer/v1/nonce-stream",
     /// Gate key from the device's share and seed.
     GateKey = "signer/v1/gate-key",
     /// Gate MAC over an approve payload.
@@ -72,6 +74,8 @@ domains! {
     RefreshCommitment = "signer/v1/refresh-commitment",
     /// Refresh offset from both parties' parts.
     RefreshOffset = "signer/v1/refresh-offset",
+    /// Name of a key-encryption key.
+    KekId = "signer/v1/kek-id",
     /// Stored form of a bearer token or a code.
     TokenHash = "signer/v1/token-hash",
     /// Key of a credential's digits.

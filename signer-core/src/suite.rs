@@ -65,6 +65,14 @@ impl SuiteId {
             Self::FrostSecp256k1Sha256 => 1,
         }
     }
+
+    /// The implementation.
+    #[must_use]
+    pub fn get(self) -> &'static dyn Suite {
+        match self {
+            Self::FrostSecp256k1Sha256 => &crate::frost::Frost,
+        }
+    }
 }
 
 /// The key outsiders verify with: a SEC1 compressed point, 33 bytes. The suite says on which curve.
