@@ -280,7 +280,7 @@ proptest! {
         prop_assert_eq!(&DayCredential::from_bytes(credential.as_bytes()).unwrap(), &credential);
         let show = Show { step: Step::at(NOW), turn: Turn::try_from(turn).unwrap(), digits: Digits::new(otp).unwrap(), challenge: challenge.map(Challenge) };
         let text = present_show(&credential, &show);
-        prop_assert_eq!(show::text(&bytes(&text)), text.clone());
+        prop_assert_eq!(&show::text(&bytes(&text)), &text);
         let options = VerifyOptions { expected_challenge: show.challenge, ..VerifyOptions::at(NOW) };
         let verified = verify(&text, &issuer_keys(), &options).unwrap();
         prop_assert_eq!(verified.document(), &document);

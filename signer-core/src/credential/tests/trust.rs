@@ -139,7 +139,17 @@ fn crd_026_show_is_bound_to_the_bytes_of_the_credential() {
     let moved = [&[0x82], other.as_bytes(), &token[mine.as_bytes().len() + 1..]].concat();
     assert_eq!(check(&show::text(&moved)), Err(Refusal::BadSignature), "same day key, another credential");
 
-    // The kid is bound too: with a second issuer key under the other hint, the show still fails.
+    // The kid is in the bytes that the show signs, so changing the hint alone breaks the show as well.
+    let mut hinted = mine.as_bytes().to_vec();
+    let at = hinted.windows(4).position(|window| window == kid().0).unwrap();
+    hinted[at] ^= 1;
+    let show = &token[mine.as_bytes().len() + 1..];
+    let show: Sign1 = crate::codec::decode(show, 400).unwrap();
+    let signs = |element: &[u8]| {
+        let signed = cose::sig_structure(&cose::show_aad(element), &show.payload);
+        cose::verifies(day_key().verifying_key(), &signed, &show.signature)
+    };
+    assert!(signs(mine.as_bytes()) && !signs(&hinted));
     assert!(check(&show_under(mine.as_bytes())).is_ok());
 }
 
