@@ -59,4 +59,3 @@ impl Phone {
         Ok(WireSecret(token.0.duplicate()))
     }
 }
-

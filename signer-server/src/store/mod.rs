@@ -78,6 +78,7 @@ pub trait Attempts: Send + Sync {
         &self,
         device: DeviceId,
         payload: PayloadHash,
+        now: UnixSeconds,
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the

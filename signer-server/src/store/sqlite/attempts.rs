@@ -35,6 +35,15 @@ impl Attempts for SqliteStore {
         self.write(reserve.now, move |db| take(db, run, &reserve)).await
     }
 
+    async fn stored_outcome(
+        &self,
+        device: DeviceId,
+        payload: PayloadHash,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<StoredOutcome>> {
+        self.readers.read(move |db| stored(db, device, payload, now)).await
+    }
+
     async fn settle(&self, settle: Settle) -> StoreResult<Settled> {
         self.write(settle.now, move |db| finish(db, &settle)).await
     }
@@ -86,7 +95,7 @@ fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreR
 }
 
 fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
-    if let Some(stored) = stored(db, reserve)? {
+    if let Some(stored) = stored(db, reserve.device, reserve.payload, reserve.now)? {
         return Ok(Reserved::Stored(stored));
     }
     // An installation that is not there cannot sign: to its caller it is one that has ended.
@@ -283,12 +292,17 @@ fn record(
     Ok(Settled::Recorded(StoredOutcome { kind, counter, next_token, at: settle.now }))
 }
 
-fn stored(db: &Connection, reserve: &Reserve) -> StoreResult<Option<StoredOutcome>> {
+fn stored(
+    db: &Connection,
+    device: DeviceId,
+    payload: PayloadHash,
+    now: UnixSeconds,
+) -> StoreResult<Option<StoredOutcome>> {
     let sql =
         "SELECT kind, signatures, level, wrong, outcome.locked_until, outcome.stepped_down_at, next_token, at
         FROM outcome LEFT JOIN request ON request.id = outcome.request
         WHERE device = ?1 AND payload = ?2 AND at > ?3";
-    let params = (reserve.device.as_bytes(), reserve.payload.0, time(reserve.now) - KEEP);
+    let params = (device.as_bytes(), payload.0, time(now) - KEEP);
     first(db, sql, params, |row| {
         let kind = match row.get(0)? {
             0 => {
