@@ -1,0 +1,80 @@
+//! Base45 (RFC 9285): two bytes to three characters of a QR code's alphanumeric set.
+//!
+//! A group that stands for more than its bytes can hold is refused, so a text has one meaning and one form.
+
+use alloc::{string::String, vec::Vec};
+
+const ALPHABET: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+
+/// The text form of `bytes`.
+pub(super) fn encode(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len().saturating_mul(3).div_ceil(2));
+    let (pairs, rest) = bytes.as_chunks::<2>();
+    for pair in pairs {
+        push(&mut text, u16::from_be_bytes(*pair).into(), 3);
+    }
+    for byte in rest {
+        push(&mut text, u32::from(*byte), 2);
+    }
+    text
+}
+
+/// The bytes behind `text`, or `None` if it is not what [`encode`] writes.
+pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let (triples, rest) = text.as_bytes().as_chunks::<3>();
+    for triple in triples {
+        bytes.extend(u16::try_from(value(triple)?).ok()?.to_be_bytes());
+    }
+    match rest {
+        [] => {}
+        [_, _] => bytes.push(u8::try_from(value(rest)?).ok()?),
+        _ => return None,
+    }
+    Some(bytes)
+}
+
+/// Lowest digit first, as the RFC has it.
+fn push(text: &mut String, mut number: u32, digits: usize) {
+    for _ in 0..digits {
+        let place = usize::try_from(number % 45).unwrap_or_default();
+        text.extend(ALPHABET.get(place).map(|c| char::from(*c)));
+        number /= 45;
+    }
+}
+
+/// At most three characters, so the number stays under 45³.
+fn value(group: &[u8]) -> Option<u32> {
+    group.iter().rev().try_fold(0_u32, |sum, c| {
+        let place = ALPHABET.iter().position(|letter| letter == c)?;
+        sum.checked_mul(45)?.checked_add(u32::try_from(place).ok()?)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn examples_of_the_rfc() {
+        for (plain, text) in [("AB", "BB8"), ("Hello!!", "%69 VD92EX0"), ("base-45", "UJCLQE7W581"), ("", "")]
+        {
+            assert_eq!(encode(plain.as_bytes()), text);
+            assert_eq!(decode(text).as_deref(), Some(plain.as_bytes()));
+        }
+        for bad in ["A", "ABCD", "GGW", ":::", "U5", "bb8", "BB8\n", "ВВ8", "BB\u{0}"] {
+            assert_eq!(decode(bad), None, "{bad}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn what_decodes_encodes_to_itself(text in "[0-9A-Z $%*+./:-]{0,12}", bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            if let Some(decoded) = decode(&text) {
+                prop_assert_eq!(encode(&decoded), text);
+            }
+            prop_assert_eq!(decode(&encode(&bytes)), Some(bytes));
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! Checking a code. Signatures first, then time, then what the verifier asked for.
+
+use p256::ecdsa::VerifyingKey;
+
+use super::{
+    PREFIX, TEXT_MAX, TOKEN_BYTES_MAX,
+    cose::{self, ISSUER_AAD, Sign1},
+    date::Date,
+    day::{DayClaims, StatusIndex},
+    document::Document,
+    hex::{Challenge, Kid},
+    keys::IssuerKeys,
+    number::Digits,
+    refusal::{ClockFault, Refusal},
+    show::{Show, Token, Turn},
+    step::{Step, StepRule},
+};
+use crate::{codec, time::UnixSeconds};
+
+/// What the verifier knows and wants.
+#[derive(Debug, Clone, Copy)]
+pub struct VerifyOptions {
+    /// The verifier's clock.
+    pub now: UnixSeconds,
+    /// [`StepRule::STANDARD`] outside demonstrations.
+    pub rule: StepRule,
+    /// The request the code must answer; `None` wants a code that answers none.
+    pub expected_challenge: Option<Challenge>,
+    /// The newest time seen under a trusted signature: the clock cannot be before it.
+    pub clock_floor: UnixSeconds,
+    /// Whether a day key held by a server will do (fleets).
+    pub custody_allowed: bool,
+}
+
+impl VerifyOptions {
+    /// At `now`: the standard rule, no request, no lower bound, phones only.
+    #[must_use]
+    pub const fn at(now: UnixSeconds) -> Self {
+        Self {
+            now,
+            rule: StepRule::STANDARD,
+            expected_challenge: None,
+            clock_floor: UnixSeconds(0),
+            custody_allowed: false,
+        }
+    }
+}
+
+/// What may be accepted once only. A new signature over the same show does not make it another.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Once {
+    /// The credential, by its place in the status lists.
+    pub status: StatusIndex,
+    /// The step.
+    pub step: Step,
+    /// Which code of the step.
+    pub turn: Turn,
+}
+
+/// A code whose signatures, time and request were checked. Only [`verify`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    claims: DayClaims,
+    show: Show,
+    kid: Kid,
+}
+
+impl Verified {
+    /// What it says of the document.
+    #[must_use]
+    pub const fn document(&self) -> &Document {
+        self.claims.document()
+    }
+
+    /// Place in the status lists.
+    #[must_use]
+    pub const fn status(&self) -> StatusIndex {
+        self.claims.status()
+    }
+
+    /// The step it was made for.
+    #[must_use]
+    pub const fn step(&self) -> Step {
+        self.show.step
+    }
+
+    /// Which code of the step.
+    #[must_use]
+    pub const fn turn(&self) -> Turn {
+        self.show.turn
+    }
+
+    /// The digits on the holder's screen; they prove nothing offline.
+    #[must_use]
+    pub const fn digits(&self) -> Digits {
+        self.show.digits
+    }
+
+    /// The issuer's key.
+    #[must_use]
+    pub const fn issuer(&self) -> Kid {
+        self.kid
+    }
+
+    /// When the credential was issued, to the hour. Signed by the issuer, so it may raise the verifier's clock floor.
+    #[must_use]
+    pub const fn issued(&self) -> UnixSeconds {
+        self.claims.issued()
+    }
+
+    /// When the credential ends.
+    #[must_use]
+    pub const fn expires(&self) -> UnixSeconds {
+        self.claims.expires()
+    }
+
+    /// The phone's key for this credential.
+    #[must_use]
+    pub const fn day_key(&self) -> &VerifyingKey {
+        self.claims.day_key()
+    }
+
+    /// What may be accepted once only.
+    #[must_use]
+    pub const fn once(&self) -> Once {
+        Once { status: self.status(), step: self.step(), turn: self.turn() }
+    }
+}
+
+/// Checks the text of a QR.
+///
+/// # Errors
+/// The first [`Refusal`] in this order: form, issuer, signatures, verifier's clock, life, custody, step, request, document.
+pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Result<Verified, Refusal> {
+    let code = text.strip_prefix(PREFIX).ok_or(Refusal::NotOurs)?;
+    if text.len() > TEXT_MAX {
+        return Err(Refusal::Unreadable);
+    }
+    let token = Token::from_base45(code).map_err(|_| Refusal::Unreadable)?;
+    let claims: DayClaims =
+        codec::decode(&token.issuer.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
+    let show: Show =
+        codec::decode(&token.device.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
+
+    let kid = check_issuer(&token.issuer, &claims, issuers)?;
+    let aad = cose::show_aad(&codec::encode(&token.issuer));
+    let signed = cose::sig_structure(&aad, &token.device.payload);
+    if !cose::verifies(claims.day_key(), &signed, &token.device.signature) {
+        return Err(Refusal::BadSignature);
+    }
+    check_time(&claims, options)?;
+    if claims.custody() && !options.custody_allowed {
+        return Err(Refusal::HeldByServer);
+    }
+    options.rule.check(show.step, options.now).map_err(Refusal::Clock)?;
+    if show.challenge != options.expected_challenge {
+        return Err(Refusal::NotForThisRequest);
+    }
+    // The day in UTC is never ahead of the day in Ukraine, so the last day counts in full.
+    if claims.document().expires().is_some_and(|last| Date::of(options.now).is_none_or(|today| today > last))
+    {
+        return Err(Refusal::DocumentExpired);
+    }
+    Ok(Verified { claims, show, kid })
+}
+
+/// All keys under the hint are tried; one that fits must also be allowed to sign this.
+fn check_issuer(envelope: &Sign1, claims: &DayClaims, issuers: &IssuerKeys) -> Result<Kid, Refusal> {
+    let kid = envelope.kid.ok_or(Refusal::Unreadable)?;
+    let signed = cose::sig_structure(ISSUER_AAD, &envelope.payload);
+    let mut refusal = Refusal::UnknownIssuer;
+    for issuer in issuers.matching(kid) {
+        if !cose::verifies(&issuer.key, &signed, &envelope.signature) {
+            refusal = Refusal::BadSignature;
+        } else if issuer.may_sign(claims.document().document_type(), claims.issued()) {
+            return Ok(kid);
+        } else {
+            return Err(Refusal::UnknownIssuer);
+        }
+    }
+    Err(refusal)
+}
+
+fn check_time(claims: &DayClaims, options: &VerifyOptions) -> Result<(), Refusal> {
+    let behind = |floor: UnixSeconds| {
+        Err(Refusal::Clock(ClockFault::VerifierBehind { seconds: options.now.distance(floor) }))
+    };
+    if options.now < options.clock_floor {
+        return behind(options.clock_floor);
+    }
+    if options.now.plus(options.rule.grace()) < claims.issued() {
+        return behind(claims.issued());
+    }
+    if options.now >= claims.expires() { Err(Refusal::Expired) } else { Ok(()) }
+}
