@@ -1,3 +1,14 @@
 //! The server's half of split-key signatures, and the issuer and verifier of three-minute codes.
+//!
+//! In reading order: [`app`] builds everything from a [`config`]; `http` parses and maps; [`service`] decides; [`store`] keeps.
 
+pub mod app;
+pub mod cli;
+pub mod config;
+mod http;
+pub mod ports;
+mod registers;
+pub mod service;
 pub mod store;
+mod telemetry;
+mod wrap;

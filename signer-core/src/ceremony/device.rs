@@ -243,7 +243,7 @@ impl SharesReady {
         rng: &mut dyn CryptoRng,
     ) -> Result<(Unproven, Confirmation), CeremonyError> {
         let context = *self.fresh.context();
-        let public_key = self.fresh.public_key();
+        let public_key = *self.fresh.public_key();
         let digest = statement(&context, &public_key, &self.device_key);
         let signing = SigningContext {
             key: context,
@@ -267,7 +267,7 @@ impl SharesReady {
                 .tag();
         let confirmation = Confirmation {
             ceremony: self.ceremony,
-            gate_key: WireSecret(gate_key.secret().duplicate()),
+            gate_key: WireSecret(gate_key.expose().duplicate()),
             contribution,
             mac,
         };
@@ -294,7 +294,7 @@ impl Unproven {
     /// The group public key.
     #[must_use]
     pub fn public_key(&self) -> GroupPublicKey {
-        self.masked.public_key()
+        *self.masked.public_key()
     }
 
     /// Whether `confirmed` brings a valid first signature: then the key is good.

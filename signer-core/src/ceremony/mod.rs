@@ -90,7 +90,7 @@ fn confirmation_mac(
     fetched_at: UnixSeconds,
     contribution: &Contribution,
 ) -> Macer {
-    mac_with_context(Macer::new(gate_key.secret(), Domain::GateConfirm), context)
+    mac_with_context(Macer::new(gate_key.expose(), Domain::GateConfirm), context)
         .field(&public_key.0)
         .field(ceremony.as_bytes())
         .number(fetched_at.0)
@@ -105,7 +105,7 @@ fn proof_mac(
     challenge: &[u8; 32],
     token: &SecretBytes<32>,
 ) -> Macer {
-    mac_with_context(Macer::new(gate_key.secret(), Domain::GateProof), context)
+    mac_with_context(Macer::new(gate_key.expose(), Domain::GateProof), context)
         .number(issued_at.0)
         .field(challenge)
         .field(token.expose())

@@ -55,7 +55,7 @@ impl ServerKey {
     pub fn encode(&self) -> Zeroizing<Vec<u8>> {
         let mut bytes = ServerKeyBytes {
             share: self.share.0.to_vec(),
-            gate_key: WireSecret(self.gate_key.secret().duplicate()),
+            gate_key: WireSecret(self.gate_key.expose().duplicate()),
             nonce_key: WireSecret(self.nonce_key.duplicate()),
         };
         let encoded = Zeroizing::new(codec::encode(&bytes));
@@ -71,7 +71,7 @@ impl ServerKey {
         let key: ServerKeyBytes = codec::decode(bytes, 64 * 1024)?;
         Ok(Self {
             share: ServerShare(Zeroizing::new(key.share)),
-            gate_key: GateKey::from_secret(key.gate_key.0),
+            gate_key: GateKey::new(key.gate_key.0),
             nonce_key: key.nonce_key.0,
         })
     }
@@ -283,7 +283,7 @@ impl ServerConfirming {
         if confirmation.ceremony != self.ceremony {
             return Err(CeremonyError::OtherCeremony);
         }
-        let gate_key = GateKey::from_secret(confirmation.gate_key.0);
+        let gate_key = GateKey::new(confirmation.gate_key.0);
         let mac = confirmation_mac(
             &gate_key,
             &self.context,

@@ -28,7 +28,7 @@ mod server;
 mod shares;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use alloc::{boxed::Box, collections::BTreeMap};
 

@@ -137,7 +137,7 @@ impl Shown {
         if *unlocked.context() != self.context {
             return Err(SigningError::Own);
         }
-        let public_key = unlocked.public_key();
+        let public_key = *unlocked.public_key();
         let request_hash = self.object.hash();
         let suite = self.context.suite.get();
         let documents = self.object.documents.as_slice();

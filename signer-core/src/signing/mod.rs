@@ -34,7 +34,7 @@ fn approve_mac(
     payload: &ApprovePayload,
 ) -> Macer {
     let body = zeroize::Zeroizing::new(codec::encode(payload));
-    Macer::new(gate_key.secret(), Domain::GateApprove)
+    Macer::new(gate_key.expose(), Domain::GateApprove)
         .number(PROTOCOL_VERSION.into())
         .number(context.suite.number().into())
         .field(context.key.as_bytes())

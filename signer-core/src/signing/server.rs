@@ -229,7 +229,7 @@ impl CheckedApprove {
     /// Gate, then every digest: all valid, or nothing. Only after a reservation is durable.
     #[must_use]
     pub fn evaluate(mut self, key: &ServerKey) -> Evaluation {
-        let mac = core::mem::replace(&mut self.payload.mac, [0; 32]);
+        let mac = core::mem::take(&mut self.payload.mac);
         let gate =
             approve_mac(&key.gate_key, &self.context, &self.public_key, &self.request_hash, &self.payload);
         if !gate.verify(&mac) {
@@ -246,7 +246,7 @@ impl CheckedApprove {
                 suite.finish(&key.share, &key.nonce_key, &context, &item.device, &item.contribution)
             })
             .collect();
-        if results.iter().any(|result| *result == Err(FinishError::ServerFault)) {
+        if results.contains(&Err(FinishError::ServerFault)) {
             return Evaluation::ServerFault;
         }
         match results.into_iter().collect::<Result<Vec<_>, _>>() {

@@ -73,6 +73,13 @@ pub trait Attempts: Send + Sync {
     /// without counting a second time.
     async fn reserve(&self, reserve: Reserve) -> StoreResult<Reserved>;
 
+    /// The outcome a payload had before, if it is still kept.
+    async fn stored_outcome(
+        &self,
+        device: DeviceId,
+        payload: PayloadHash,
+    ) -> StoreResult<Option<StoredOutcome>>;
+
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
     /// installation. Refuses if the lease was lost to another payload meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;

@@ -196,6 +196,20 @@ pub enum Verdict {
     ServerFault,
 }
 
+impl Verdict {
+    /// Name for logs.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Signed { .. } => "signed",
+            Self::PinProven => "pin_proven",
+            Self::WrongPin => "wrong_pin",
+            Self::Cheating => "cheating",
+            Self::ServerFault => "server_fault",
+        }
+    }
+}
+
 /// What [`super::Attempts::settle`] needs.
 #[derive(Debug, Clone)]
 pub struct Settle {

@@ -1,0 +1,231 @@
+//! Builds and runs the whole application; tests and the demo start it the same way as `main`.
+
+use std::{fs, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use signer_core::{credential::StepRule, wrap::Kek};
+
+use crate::{
+    config::{Config, ConfigError},
+    http,
+    ports::{Clock, Random, SystemClock, SystemRandom},
+    registers::{FileRegister, Register, RegisterError},
+    service::{self, Parts, Service, ServiceError},
+    store::{
+        Store,
+        sqlite::{OpenError, SqliteOptions, SqliteStore},
+    },
+    wrap::{self, KekError},
+};
+
+/// How often what has run out is deleted.
+const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Most writes that wait for the store's writer.
+const QUEUE_MAX: usize = 16 * 1024;
+
+/// Why the server does not start. The text says what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// Configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// Files of the data folder.
+    #[error("data folder: {0}")]
+    Io(#[from] io::Error),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The key-encryption key.
+    #[error(transparent)]
+    Kek(#[from] KekError),
+    /// The register.
+    #[error(transparent)]
+    Register(#[from] RegisterError),
+    /// The server's own keys.
+    #[error("server keys: {0}")]
+    Service(#[from] ServiceError),
+    /// The address.
+    #[error("cannot listen on {0}: {1}")]
+    Listen(SocketAddr, io::Error),
+}
+
+/// A running application's parts.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    store: Arc<SqliteStore>,
+    service: Arc<Service>,
+    server: http::Server,
+}
+
+impl App {
+    /// Opens everything with the system's clock and randomness.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        Self::start_with(config, Arc::new(SystemClock), Arc::new(SystemRandom)).await
+    }
+
+    /// Opens everything with a given clock and randomness.
+    ///
+    /// # Errors
+    /// [`StartError`].
+    pub async fn start_with(
+        config: Config,
+        clock: Arc<dyn Clock>,
+        random: Arc<dyn Random>,
+    ) -> Result<Self, StartError> {
+        config.check()?;
+        create_private_folder(&config.data_dir)?;
+        let register = match &config.register_file {
+            Some(file) => Some(Arc::new(FileRegister::open(file)?) as Arc<dyn Register>),
+            None => None,
+        };
+        let existed = config.data_dir.join(STORE_FILE).exists();
+        let store = open_store(&config, &*random)?;
+        let kek = load_kek(&config.data_dir, existed, &*random)?;
+        let admin_token = admin_token(&config.data_dir, &*random)?;
+        let service = Service::new(Parts {
+            store: Arc::clone(&store) as Arc<dyn Store>,
+            kek,
+            clock,
+            random,
+            register,
+            policy: config.lock_policy.clone(),
+            rule: step_rule(&config),
+            admin_token,
+        })
+        .await?;
+        let server = http::bind(config.listen, config.connections_max)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        Ok(Self { config, store, service: Arc::new(service), server })
+    }
+
+    /// The address bound, with its real port.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.server.address()
+    }
+
+    /// The service, for tests and measurements in the same process.
+    #[must_use]
+    pub fn service(&self) -> Arc<Service> {
+        Arc::clone(&self.service)
+    }
+
+    /// The store, for tests and measurements in the same process.
+    #[must_use]
+    pub fn store(&self) -> Arc<dyn Store> {
+        Arc::clone(&self.store) as Arc<dyn Store>
+    }
+
+    /// Serves until `stop` is done; what was accepted is finished and durable when this returns.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let router = http::router(Arc::clone(&self.service), &self.config);
+        let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        self.server.run(router, stop).await;
+        sweeper.abort();
+        self.store.close().await;
+    }
+}
+
+/// Waits for Ctrl-C or a polite kill.
+pub async fn stop_signal() {
+    #[cfg(unix)]
+    {
+        use tokio::signal::unix::{SignalKind, signal};
+        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+            return;
+        }
+    }
+    let _unavailable_means_never = tokio::signal::ctrl_c().await;
+}
+
+const STORE_FILE: &str = "store.db";
+const KEK_FILE: &str = "kek";
+/// File in the data folder that holds the admin token.
+pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+
+fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, StartError> {
+    let witness = config.witness_dir();
+    create_private_folder(&witness)?;
+    let options = SqliteOptions {
+        path: config.data_dir.join(STORE_FILE),
+        witness_path: witness.join("witness"),
+        group_window: config.group_window(),
+        queue_max: QUEUE_MAX,
+    };
+    Ok(SqliteStore::open(options, &mut *random.rng())?)
+}
+
+/// Brings the store's schema up to date without serving. Returns its version.
+///
+/// # Errors
+/// [`StartError`].
+pub fn migrate(config: &Config) -> Result<u32, StartError> {
+    create_private_folder(&config.data_dir)?;
+    Ok(SqliteStore::migrate(&config.data_dir.join(STORE_FILE))?)
+}
+
+fn load_kek(folder: &Path, store_existed: bool, random: &dyn Random) -> Result<Kek, StartError> {
+    let path = folder.join(KEK_FILE);
+    let (kek, made) = wrap::load_or_create(&path, store_existed, &mut *random.rng())?;
+    if made {
+        tracing::warn!(
+            path = %path.display(),
+            "MADE A KEY-ENCRYPTION KEY IN A FILE. Whoever reads this file and the store has every server share. \
+             For trying out only: real deployments keep this key in an HSM."
+        );
+    }
+    Ok(kek)
+}
+
+fn admin_token(folder: &Path, random: &dyn Random) -> Result<[u8; 32], StartError> {
+    let path = folder.join(ADMIN_TOKEN_FILE);
+    if !path.exists() {
+        let token = service::new_token(&mut *random.rng());
+        wrap::write_private(&path, token.as_bytes())?;
+    }
+    let token = zeroize::Zeroizing::new(fs::read_to_string(&path)?);
+    if token.trim().len() < 32 {
+        let text = format!("{}: the admin token has at least 32 characters", path.display());
+        return Err(io::Error::new(io::ErrorKind::InvalidData, text).into());
+    }
+    Ok(service::token_hash(token.trim()))
+}
+
+fn step_rule(config: &Config) -> StepRule {
+    if config.step_seconds == StepRule::STANDARD.seconds() {
+        return StepRule::STANDARD;
+    }
+    tracing::warn!(
+        step_seconds = config.step_seconds,
+        "codes live for an unusual time: for demonstrations only"
+    );
+    StepRule::for_demo(config.step_seconds).unwrap_or(StepRule::STANDARD)
+}
+
+fn create_private_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+async fn sweep(service: Arc<Service>) {
+    let mut every = tokio::time::interval(EXPIRE_EVERY);
+    loop {
+        every.tick().await;
+        if let Err(error) = service.expire().await {
+            tracing::error!(%error, "deleting what has run out failed");
+        }
+    }
+}

@@ -1,0 +1,281 @@
+//! The command line: `serve`, `migrate`, and the operator's acts against a running server.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
+
+use clap::{Args, Parser, Subcommand};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use signer_core::wire::{
+    CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, Problem,
+    RelyingPartyView,
+};
+
+use crate::{
+    app::{self, ADMIN_TOKEN_FILE, App},
+    config::Config,
+    telemetry,
+};
+
+/// The server's half of split-key signatures, and the issuer and verifier of three-minute codes.
+#[derive(Debug, Parser)]
+#[command(
+    version,
+    after_help = "Try it:\n  signer-server serve\n  signer-server enrolment-code olena      (in another terminal)\n  signer-server relying-party add 'Bank of Examples' --ask"
+)]
+pub struct Cli {
+    /// Configuration file (TOML); every key has a default, see spec/config.toml. Environment: SIGNER_SERVER__LISTEN and so on.
+    #[arg(long, global = true, value_name = "FILE", env = "SIGNER_CONFIG")]
+    config: Option<PathBuf>,
+    /// Print JSON instead of text for people.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the server until Ctrl-C.
+    Serve(ServeArgs),
+    /// Bring the store's schema up to date, without serving.
+    Migrate,
+    /// Make an enrolment code for a person. The code is shown this once.
+    EnrolmentCode {
+        /// Your reference for the person: 1 to 64 visible ASCII characters. Relying parties address them by it.
+        person: String,
+        /// Life of the code, seconds.
+        #[arg(long, default_value_t = 86_400)]
+        expires_in: u64,
+    },
+    /// Register, list or revoke relying parties.
+    #[command(subcommand)]
+    RelyingParty(RelyingPartyCommand),
+    /// Revoke an installation, or let a frozen one sign again.
+    #[command(subcommand)]
+    Device(DeviceCommand),
+}
+
+#[derive(Debug, Args)]
+struct ServeArgs {
+    /// Address to listen on, in place of the configured one.
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    listen: Option<SocketAddr>,
+    /// Allow plain HTTP on other than loopback addresses: only behind something that ends TLS.
+    #[arg(long)]
+    insecure: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum RelyingPartyCommand {
+    /// Register one. Its bearer token is shown this once.
+    Add {
+        /// The name holders are shown.
+        name: String,
+        /// It may ask for signatures.
+        #[arg(long)]
+        ask: bool,
+        /// It may verify codes online.
+        #[arg(long)]
+        verify: bool,
+    },
+    /// List all.
+    List,
+    /// End one's token.
+    Revoke {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum DeviceCommand {
+    /// End an installation and its key, for good.
+    Revoke {
+        /// Its id, as in the logs and in `signer status`.
+        id: String,
+    },
+    /// Let an installation sign again that was frozen because a copy of it was seen.
+    Unfreeze {
+        /// Its id.
+        id: String,
+    },
+}
+
+/// Runs a command; the exit code is 0 on success, 1 on failure.
+#[must_use]
+pub fn run(cli: Cli) -> ExitCode {
+    match try_run(cli) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(text) => {
+            eprintln!("signer-server: {text}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn try_run(cli: Cli) -> Result<(), String> {
+    let mut config = Config::load(cli.config.as_deref()).map_err(|error| error.to_string())?;
+    match cli.command {
+        Command::Serve(args) => {
+            config.listen = args.listen.unwrap_or(config.listen);
+            config.insecure |= args.insecure;
+            serve(config)
+        }
+        Command::Migrate => {
+            let version = app::migrate(&config).map_err(|error| error.to_string())?;
+            print(
+                cli.json,
+                &json!({ "schema": version }),
+                &format!("The store's schema is at version {version}."),
+            );
+            Ok(())
+        }
+        Command::EnrolmentCode { person, expires_in } => {
+            let admin = AdminClient::new(&config)?;
+            let asked = CreateEnrolmentCode { person, expires_in: Some(expires_in) };
+            let made: CreatedEnrolmentCode = admin.post("/admin/v1/enrolment-codes", &asked)?;
+            let text = format!(
+                "Enrolment code: {}\nGood for {expires_in} seconds, for one phone. It is not shown again.\nOn the phone: signer enrol --server http://{}",
+                made.code, config.listen
+            );
+            print(cli.json, &made, &text);
+            Ok(())
+        }
+        Command::RelyingParty(command) => relying_party(&AdminClient::new(&config)?, cli.json, command),
+        Command::Device(command) => {
+            let (id, act) = match &command {
+                DeviceCommand::Revoke { id } => (id, "revoke"),
+                DeviceCommand::Unfreeze { id } => (id, "unfreeze"),
+            };
+            AdminClient::new(&config)?.send::<Value>(
+                "POST",
+                &format!("/admin/v1/devices/{id}/{act}"),
+                None,
+            )?;
+            print(cli.json, &json!({ "device": id, "done": act }), &format!("Done: {act} {id}."));
+            Ok(())
+        }
+    }
+}
+
+fn serve(config: Config) -> Result<(), String> {
+    telemetry::init(&config)?;
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(async {
+        let app = App::start(config).await.map_err(|error| error.to_string())?;
+        let address = app.address().map_err(|error| error.to_string())?;
+        tracing::info!(%address, "serving");
+        app.run(app::stop_signal()).await;
+        tracing::info!("stopped");
+        Ok(())
+    })
+}
+
+fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
+    match command {
+        RelyingPartyCommand::Add { name, ask, verify } => {
+            if !ask && !verify {
+                return Err("say what it may do: --ask, --verify, or both".into());
+            }
+            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify };
+            let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
+            let text = format!(
+                "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
+                made.id, made.token
+            );
+            print(json, &made, &text);
+        }
+        RelyingPartyCommand::List => {
+            let all: Vec<RelyingPartyView> = admin.send("GET", "/admin/v1/relying-parties", None)?;
+            let line = |party: &RelyingPartyView| {
+                let mut may: Vec<&str> = Vec::new();
+                may.extend(party.may_ask.then_some("ask"));
+                may.extend(party.may_verify.then_some("verify"));
+                may.extend(party.revoked.then_some("REVOKED"));
+                format!("{}  {:<14} {}", party.id, may.join(","), party.name)
+            };
+            let text = if all.is_empty() {
+                "None yet.".into()
+            } else {
+                all.iter().map(line).collect::<Vec<_>>().join("\n")
+            };
+            print(json, &all, &text);
+        }
+        RelyingPartyCommand::Revoke { id } => {
+            admin.send::<Value>("DELETE", &format!("/admin/v1/relying-parties/{id}"), None)?;
+            print(json, &json!({ "revoked": id }), &format!("Revoked {id}."));
+        }
+    }
+    Ok(())
+}
+
+fn print(json: bool, value: &impl Serialize, text: &str) {
+    if json {
+        println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
+    } else {
+        println!("{text}");
+    }
+}
+
+/// Calls the admin API of the server that uses the same data folder.
+struct AdminClient {
+    base: String,
+    token: String,
+}
+
+impl AdminClient {
+    fn new(config: &Config) -> Result<Self, String> {
+        let token = read_token(&config.data_dir)?;
+        Ok(Self { base: format!("http://{}", config.listen), token })
+    }
+
+    fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, String> {
+        let body = serde_json::to_vec(body).map_err(|error| error.to_string())?;
+        self.send("POST", path, Some(body))
+    }
+
+    fn send<T: DeserializeOwned>(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<Vec<u8>>,
+    ) -> Result<T, String> {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(Duration::from_secs(30)))
+            .http_status_as_error(false)
+            .build()
+            .into();
+        let request = ureq::http::Request::builder()
+            .method(method)
+            .uri(format!("{}{path}", self.base))
+            .header("authorization", format!("Bearer {}", self.token))
+            .header("content-type", "application/json");
+        let request = request.body(body.unwrap_or_default()).map_err(|error| error.to_string())?;
+        let mut response = agent.run(request).map_err(|error| {
+            format!("cannot reach the server at {}: {error}. Is `signer-server serve` running with the same configuration?", self.base)
+        })?;
+        let text = response.body_mut().read_to_string().map_err(|error| error.to_string())?;
+        if !response.status().is_success() {
+            let problem: Option<Problem> = serde_json::from_str(&text).ok();
+            return Err(problem.map_or_else(
+                || format!("the server answered {}", response.status()),
+                |problem| format!("{} {}", problem.title, problem.detail.unwrap_or_default()),
+            ));
+        }
+        let text = if text.is_empty() { "null" } else { &text };
+        serde_json::from_str(text).map_err(|error| format!("the server's answer is not understood: {error}"))
+    }
+}
+
+fn read_token(data_dir: &Path) -> Result<String, String> {
+    let path = data_dir.join(ADMIN_TOKEN_FILE);
+    fs::read_to_string(&path).map(|token| token.trim().to_owned()).map_err(|error| {
+        format!("{}: {error}. Start `signer-server serve` first, with the same data folder.", path.display())
+    })
+}

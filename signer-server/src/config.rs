@@ -1,0 +1,170 @@
+//! Configuration: built-in defaults, then a TOML file, then environment variables `SIGNER_*`. Unknown keys are refused.
+//! Runs with none. `spec/config.toml` shows every key; a test parses it.
+
+use std::{
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+use crate::store::LockPolicy;
+
+/// Every setting of the server.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Address to listen on. Anything but loopback needs [`Config::insecure`] until TLS is configured.
+    pub listen: SocketAddr,
+    /// Folder of the store, the key-encryption key and the admin token.
+    pub data_dir: PathBuf,
+    /// Folder of the witness; on another disk than the store, it also notices that the store's disk was put back.
+    /// Default: `witness` in the data folder.
+    pub witness_dir: Option<PathBuf>,
+    /// Allows plain HTTP on other than loopback addresses.
+    pub insecure: bool,
+    /// What to log, in `tracing` filter syntax.
+    pub log: String,
+    /// How to log.
+    pub log_format: LogFormat,
+    /// How long the store's writer waits for announced writes to share a commit, milliseconds.
+    pub group_window_ms: u64,
+    /// Most requests worked on at once; more are answered `overloaded`.
+    pub concurrency_max: usize,
+    /// Most long polls waiting at once.
+    pub long_polls_max: usize,
+    /// Most open connections.
+    pub connections_max: usize,
+    /// Time for one request, seconds; long polls have their own.
+    pub request_timeout_seconds: u64,
+    /// Locks after wrong PINs.
+    pub lock_policy: LockPolicy,
+    /// JSON file that plays the document register; see `spec/register.json`. Without it no credentials are issued.
+    pub register_file: Option<PathBuf>,
+    /// Length of a code's step, seconds. Anything but 180 is for demonstrations.
+    pub step_seconds: u64,
+}
+
+/// How to log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object per line.
+    Json,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            data_dir: PathBuf::from("signer-data"),
+            witness_dir: None,
+            insecure: false,
+            log: "info".into(),
+            log_format: LogFormat::Text,
+            group_window_ms: 8,
+            concurrency_max: 512,
+            long_polls_max: 10_000,
+            connections_max: 12_000,
+            request_timeout_seconds: 20,
+            lock_policy: LockPolicy::default(),
+            register_file: None,
+            step_seconds: 180,
+        }
+    }
+}
+
+/// A configuration that cannot be used; the text says which key and why.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// File, environment or a value's form.
+    #[error("configuration: {0}")]
+    Form(#[from] config::ConfigError),
+    /// A value out of its bounds.
+    #[error("configuration: {0}")]
+    Value(String),
+}
+
+impl Config {
+    /// Reads `file`, if given, and the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`], naming the key.
+    pub fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let mut sources = config::Config::builder();
+        if let Some(file) = file {
+            sources = sources.add_source(config::File::from(file).format(config::FileFormat::Toml));
+        }
+        let environment = config::Environment::with_prefix("SIGNER_SERVER").separator("__").try_parsing(true);
+        let config: Self = sources.add_source(environment).build()?.try_deserialize()?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks values against each other.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn check(&self) -> Result<(), ConfigError> {
+        let refuse = |text: &str| Err(ConfigError::Value(text.into()));
+        if !self.listen.ip().is_loopback() && !self.insecure {
+            return refuse(
+                "listen is not a loopback address and this server speaks plain HTTP: put TLS in front and set insecure = true, or listen on 127.0.0.1",
+            );
+        }
+        if !(2..=180).contains(&self.step_seconds) {
+            return refuse("step_seconds must be from 2 to 180");
+        }
+        if !(1..=10).contains(&self.lock_policy.tries) || self.lock_policy.lock_seconds.len() > 10 {
+            return refuse("lock_policy: tries must be from 1 to 10, lock_seconds at most 10 entries");
+        }
+        if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
+            return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
+        }
+        if !(1..=120).contains(&self.request_timeout_seconds) || self.group_window_ms > 1000 {
+            return refuse("request_timeout_seconds must be from 1 to 120, group_window_ms at most 1000");
+        }
+        Ok(())
+    }
+
+    /// Folder of the witness.
+    #[must_use]
+    pub fn witness_dir(&self) -> PathBuf {
+        self.witness_dir.clone().unwrap_or_else(|| self.data_dir.join("witness"))
+    }
+
+    /// [`Config::group_window_ms`].
+    #[must_use]
+    pub const fn group_window(&self) -> Duration {
+        Duration::from_millis(self.group_window_ms)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sample_file_is_the_default() {
+        let sample = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/config.toml"));
+        assert_eq!(Config::load(Some(sample)).unwrap(), Config::default());
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        let file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        std::fs::write(file.path(), "lissten = \"127.0.0.1:1\"\n").unwrap();
+        let error = Config::load(Some(file.path())).unwrap_err().to_string();
+        assert!(error.contains("lissten"), "{error}");
+    }
+
+    #[test]
+    fn plain_http_stays_on_loopback() {
+        let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
+        assert!(open.check().is_err());
+        assert!(Config { insecure: true, ..open }.check().is_ok());
+    }
+}

@@ -1,0 +1,105 @@
+//! Bearer tokens and bodies, as extractors that refuse with problems.
+
+use std::sync::Arc;
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    http::{HeaderMap, StatusCode, header, request::Parts},
+};
+use serde::de::DeserializeOwned;
+use signer_core::wire::ProblemCode;
+
+use super::problem::ApiProblem;
+use crate::{
+    service::{Refusal, Service},
+    store::RelyingPartyRow,
+};
+
+/// A relying party that may ask for signatures.
+pub(super) struct Asker(pub(super) RelyingPartyRow);
+/// A relying party that may verify codes online.
+pub(super) struct Verifier(pub(super) RelyingPartyRow);
+/// The operator.
+pub(super) struct Admin;
+
+impl FromRequestParts<Arc<Service>> for Asker {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let row = service.relying_party(bearer(&parts.headers)?).await?;
+        if row.may_ask { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Verifier {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let row = service.relying_party(bearer(&parts.headers)?).await?;
+        if row.may_verify { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Admin {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let admin = service.is_admin(bearer(&parts.headers)?);
+        if admin { Ok(Self) } else { Err(ProblemCode::Unauthenticated.into()) }
+    }
+}
+
+fn bearer(headers: &HeaderMap) -> Result<&str, ApiProblem> {
+    let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| ProblemCode::Unauthenticated.into())
+}
+
+/// A strict JSON body: right content type, no unknown fields (by the types), precise refusal.
+pub(super) struct StrictJson<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<Service>> for StrictJson<T> {
+    type Rejection = ApiProblem;
+    async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let bytes = typed_body(request, state, "application/json").await?;
+        serde_json::from_slice(&bytes).map(Self).map_err(|error| json_refusal(&error).into())
+    }
+}
+
+/// A device message.
+pub(super) struct Cbor(pub(super) Bytes);
+
+impl FromRequest<Arc<Service>> for Cbor {
+    type Rejection = ApiProblem;
+    async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
+        typed_body(request, state, "application/cbor").await.map(Self)
+    }
+}
+
+async fn typed_body(request: Request, state: &Arc<Service>, wanted: &str) -> Result<Bytes, ApiProblem> {
+    let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let bare = media_type.and_then(|value| value.split(';').next()).map(str::trim);
+    if bare.is_none_or(|bare| !bare.eq_ignore_ascii_case(wanted)) {
+        return Err(Refusal::because(ProblemCode::UnsupportedMediaType, format!("send {wanted}")).into());
+    }
+    Bytes::from_request(request, state).await.map_err(|error| body_refusal(&error))
+}
+
+fn body_refusal(error: &BytesRejection) -> ApiProblem {
+    if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        ProblemCode::TooLarge.into()
+    } else {
+        ProblemCode::Malformed.into()
+    }
+}
+
+/// Says where the JSON is wrong, without repeating any of it: serde's own text may quote a value.
+fn json_refusal(error: &serde_json::Error) -> Refusal {
+    let kind = match error.classify() {
+        serde_json::error::Category::Data => "a field is missing, unknown or of the wrong type",
+        serde_json::error::Category::Syntax
+        | serde_json::error::Category::Eof
+        | serde_json::error::Category::Io => "not JSON",
+    };
+    Refusal::because(
+        ProblemCode::Malformed,
+        format!("{kind}, at line {} column {}", error.line(), error.column()),
+    )
+}

@@ -1,0 +1,80 @@
+//! The accept loop: bounded connections, bounded time for headers, graceful end.
+
+use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::Router;
+use hyper_util::{
+    rt::{TokioExecutor, TokioIo, TokioTimer},
+    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    service::TowerToHyperService,
+};
+use tokio::{net::TcpListener, sync::Semaphore};
+
+/// Time to send the head of a request; a slower client is cut off.
+const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Time for requests under way when the server is told to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
+
+/// A bound listener.
+#[derive(Debug)]
+pub struct Server {
+    listener: TcpListener,
+    connections_max: usize,
+}
+
+/// Binds the address.
+///
+/// # Errors
+/// As the operating system says.
+pub async fn bind(address: SocketAddr, connections_max: usize) -> io::Result<Server> {
+    Ok(Server { listener: TcpListener::bind(address).await?, connections_max })
+}
+
+impl Server {
+    /// The address bound, with its real port.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// Serves until `stop` is done, then lets requests under way finish for a while.
+    pub async fn run(self, router: Router, stop: impl Future<Output = ()>) {
+        let places = Arc::new(Semaphore::new(self.connections_max));
+        let graceful = GracefulShutdown::new();
+        let mut http = Builder::new(TokioExecutor::new());
+        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
+        tokio::pin!(stop);
+        loop {
+            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
+            let accepted = tokio::select! {
+                accepted = self.listener.accept() => accepted,
+                () = &mut stop => break,
+            };
+            let stream = match accepted {
+                Ok((stream, _)) => stream,
+                Err(error) => {
+                    // Out of file descriptors, or a connection that ended already: do not spin.
+                    tracing::warn!(%error, "accept");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                    continue;
+                }
+            };
+            let _no_delay_is_only_faster = stream.set_nodelay(true);
+            let service = TowerToHyperService::new(router.clone());
+            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = graceful.watch(connection);
+            tokio::spawn(async move {
+                if let Err(error) = connection.await {
+                    tracing::debug!(error, "connection ended");
+                }
+                drop(place);
+            });
+        }
+        drop(self.listener);
+        if tokio::time::timeout(DRAIN_TIME, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests under way were cut off");
+        }
+    }
+}

@@ -1,0 +1,122 @@
+//! HTTP: thin adapters over [`Service`]. Each handler parses, makes one call, maps the answer.
+
+mod admin;
+mod auth;
+mod device;
+mod health;
+mod listen;
+mod problem;
+mod relying_party;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    error_handling::HandleErrorLayer,
+    extract::{DefaultBodyLimit, MatchedPath, Request},
+    http::{HeaderName, header},
+    response::Response,
+};
+use signer_core::wire::{ENVELOPE_BYTES_MAX, ProblemCode, WAIT_MS_MAX};
+use tower::{BoxError, ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
+    set_header::SetResponseHeaderLayer,
+    timeout::TimeoutLayer,
+    trace::TraceLayer,
+};
+
+pub use self::listen::{Server, bind};
+use self::problem::ApiProblem;
+use crate::{config::Config, service::Service};
+
+/// Longest JSON body, bytes.
+const JSON_BYTES_MAX: usize = 64 * 1024;
+
+/// The whole API over a service.
+pub fn router(service: Arc<Service>, config: &Config) -> Router {
+    let timeout = Duration::from_secs(config.request_timeout_seconds);
+    let quick = Router::new()
+        .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
+        .merge(relying_party::routes())
+        .nest("/admin/v1", admin::routes())
+        .layer(limits(config.concurrency_max, timeout));
+    let waiting = relying_party::long_poll_routes()
+        .layer(limits(config.long_polls_max, Duration::from_millis(WAIT_MS_MAX) + timeout));
+    Router::new()
+        .merge(quick)
+        .merge(waiting)
+        .merge(health::routes())
+        .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
+        .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .layer(
+            ServiceBuilder::new()
+                .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
+                .layer(PropagateRequestIdLayer::new(REQUEST_ID))
+                .layer(TraceLayer::new_for_http().make_span_with(span))
+                .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+                    tracing::error!("a handler panicked");
+                    axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Internal))
+                }))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    header::CACHE_CONTROL,
+                    header_value("no-store"),
+                ))
+                .layer(SetResponseHeaderLayer::if_not_present(
+                    header::X_CONTENT_TYPE_OPTIONS,
+                    header_value("nosniff"),
+                )),
+        )
+        .with_state(service)
+}
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+const fn header_value(text: &'static str) -> axum::http::HeaderValue {
+    axum::http::HeaderValue::from_static(text)
+}
+
+/// Sheds what is over `max` at once and ends what takes longer than `timeout`, both as problems.
+fn limits(
+    max: usize,
+    timeout: Duration,
+) -> impl tower::Layer<
+    axum::routing::Route,
+    Service: tower::Service<
+        Request,
+        Response: axum::response::IntoResponse + 'static,
+        Error: Into<std::convert::Infallible> + 'static,
+        Future: Send + 'static,
+    > + Clone
+                 + Send
+                 + Sync
+                 + 'static,
+> + Clone
++ Send
++ Sync
++ 'static {
+    ServiceBuilder::new()
+        .layer(HandleErrorLayer::new(async |_: BoxError| ApiProblem::from(ProblemCode::Overloaded)))
+        .layer(LoadShedLayer::new())
+        .layer(GlobalConcurrencyLimitLayer::new(max))
+        .layer(axum::middleware::map_response(timeout_as_problem))
+        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, timeout))
+}
+
+/// The timeout layer answers with a bare status; clients get a problem.
+async fn timeout_as_problem(response: Response) -> Response {
+    if response.status() == axum::http::StatusCode::REQUEST_TIMEOUT {
+        axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Timeout))
+    } else {
+        response
+    }
+}
+
+/// One span per request: method, route, request id. Never the path itself, a query, a header or a body.
+fn span(request: &Request) -> tracing::Span {
+    let route = request.extensions().get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    let id = request.headers().get(REQUEST_ID).and_then(|id| id.to_str().ok()).unwrap_or("");
+    tracing::info_span!("http", method = %request.method(), route, id)
+}

@@ -1,0 +1,61 @@
+//! Problem documents (RFC 9457) from refusals and failures.
+
+use axum::{
+    Json,
+    http::{StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use signer_core::wire::{Problem, ProblemCode, Retry};
+
+use crate::{
+    service::{Refusal, ServiceError},
+    store::StoreError,
+};
+
+/// A problem on its way out.
+#[derive(Debug)]
+pub(super) struct ApiProblem(Problem);
+
+impl From<ProblemCode> for ApiProblem {
+    fn from(code: ProblemCode) -> Self {
+        Refusal::new(code).into()
+    }
+}
+
+impl From<Refusal> for ApiProblem {
+    fn from(refusal: Refusal) -> Self {
+        Self(Problem::new(refusal.code, refusal.detail, refusal.time.map(|time| time.0)))
+    }
+}
+
+impl From<ServiceError> for ApiProblem {
+    /// What is inside a failure goes to the log; the caller learns the code.
+    fn from(error: ServiceError) -> Self {
+        let code = match &error {
+            ServiceError::Refused(refusal) => return refusal.clone().into(),
+            ServiceError::Store(StoreError::Overloaded) => ProblemCode::Overloaded,
+            ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Bug(_) => ProblemCode::Internal,
+        };
+        if code == ProblemCode::Internal {
+            tracing::error!(%error, "request failed");
+        }
+        code.into()
+    }
+}
+
+impl IntoResponse for ApiProblem {
+    fn into_response(self) -> Response {
+        let code = self.0.code;
+        let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut response = (status, Json(self.0)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, super::header_value("application/problem+json"));
+        if code.retry() == Retry::SameRequest && matches!(code.status(), 409 | 429 | 503) {
+            headers.insert(header::RETRY_AFTER, super::header_value("1"));
+        }
+        if code == ProblemCode::Unauthenticated {
+            headers.insert(header::WWW_AUTHENTICATE, super::header_value("Bearer"));
+        }
+        response
+    }
+}

@@ -1,0 +1,118 @@
+//! The relying-party API: signing requests, online verification, public keys, time.
+
+use std::sync::Arc;
+
+use axum::{
+    Json, Router,
+    extract::{Path, Query, State, rejection::QueryRejection},
+    http::{HeaderMap, StatusCode},
+    routing::{get, post},
+};
+use serde::Deserialize;
+use signer_core::{
+    credential::{IssuerKeys, VerificationResult},
+    ids::RequestId,
+    wire::{AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, VerifyCode},
+};
+
+use super::{
+    auth::{Asker, StrictJson, Verifier},
+    problem::ApiProblem,
+};
+use crate::service::{Refusal, Service, WaitMs};
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    Router::new()
+        .route("/v1/requests", post(create))
+        .route("/v1/verifications", post(verify))
+        .route("/v1/issuer-keys", get(issuer_keys))
+        .route("/v1/answer-key", get(answer_key))
+        .route("/v1/time", get(time))
+}
+
+/// Routes that wait for a person; they have limits of their own.
+pub(super) fn long_poll_routes() -> Router<Arc<Service>> {
+    Router::new().route("/v1/requests/{id}", get(view).delete(cancel))
+}
+
+async fn create(
+    State(service): State<Arc<Service>>,
+    Asker(asker): Asker,
+    headers: HeaderMap,
+    StrictJson(request): StrictJson<CreateRequest>,
+) -> Result<(StatusCode, Json<CreatedRequest>), ApiProblem> {
+    let key = headers.get("idempotency-key").map(|key| {
+        let text = "Idempotency-Key is 1 to 128 visible ASCII characters";
+        key.to_str().map_err(|_| Refusal::because(ProblemCode::InvalidValue, text))
+    });
+    let created = service.create_request(&asker, request, key.transpose()?).await?;
+    Ok((StatusCode::CREATED, Json(created)))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ViewQuery {
+    #[serde(default)]
+    timeout_ms: u64,
+}
+
+async fn view(
+    State(service): State<Arc<Service>>,
+    Asker(asker): Asker,
+    Path(id): Path<String>,
+    query: Result<Query<ViewQuery>, QueryRejection>,
+) -> Result<Json<RequestView>, ApiProblem> {
+    let Query(query) = query.map_err(query_refusal)?;
+    let wait = WaitMs::new(query.timeout_ms)?;
+    Ok(Json(service.request_view(&asker, request_id(&id)?, wait).await?))
+}
+
+async fn cancel(
+    State(service): State<Arc<Service>>,
+    Asker(asker): Asker,
+    Path(id): Path<String>,
+) -> Result<StatusCode, ApiProblem> {
+    service.cancel_request(&asker, request_id(&id)?).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn verify(
+    State(service): State<Arc<Service>>,
+    Verifier(verifier): Verifier,
+    StrictJson(asked): StrictJson<VerifyCode>,
+) -> Result<Json<VerificationResult>, ApiProblem> {
+    Ok(Json(service.verify_code(&verifier, &asked).await?))
+}
+
+async fn issuer_keys(State(service): State<Arc<Service>>) -> Json<IssuerKeys> {
+    Json(service.keys().issuer_keys().clone())
+}
+
+async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {
+    Json(service.answer_key())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct TimeQuery {
+    nonce: String,
+}
+
+async fn time(
+    State(service): State<Arc<Service>>,
+    query: Result<Query<TimeQuery>, QueryRejection>,
+) -> Result<Json<SignedTime>, ApiProblem> {
+    let Query(query) = query.map_err(query_refusal)?;
+    Ok(Json(service.signed_time(&query.nonce)?))
+}
+
+/// An id that is not one is like an object that is not there.
+fn request_id(text: &str) -> Result<RequestId, ApiProblem> {
+    text.parse().map_err(|_| ProblemCode::NotFound.into())
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "the signature map_err wants")]
+fn query_refusal(_: QueryRejection) -> ApiProblem {
+    Refusal::because(ProblemCode::Malformed, "the query has an unknown, missing or malformed parameter")
+        .into()
+}

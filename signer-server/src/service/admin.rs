@@ -1,0 +1,159 @@
+//! The operator's acts, and who a bearer token belongs to.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use rand::Rng as _;
+use signer_core::{
+    approval::NAME_BYTES_MAX,
+    codec::Text,
+    domain::{Domain, Hasher},
+    ids::{DeviceId, RelyingPartyId},
+    wire::{
+        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
+        RelyingPartyView, Standing,
+    },
+};
+use subtle::ConstantTimeEq as _;
+
+use super::{Refusal, Service, ServiceResult, enrol::code_hash};
+use crate::store::{EnrolmentCodeRow, Holder, RelyingPartyRow};
+
+/// Life of an enrolment code that does not say, and the longest, seconds.
+const CODE_SECONDS: (u64, u64) = (86_400, 30 * 86_400);
+/// Letters and digits that are not mistaken for one another (Crockford's base 32).
+const CODE_ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+/// 20 characters of 5 bits: 100 bits, out of reach of guessing.
+const CODE_LENGTH: usize = 20;
+
+/// Stored form of a bearer token.
+#[must_use]
+pub(crate) fn token_hash(token: &str) -> [u8; 32] {
+    Hasher::new(Domain::TokenHash).field(b"bearer").field(token.as_bytes()).finish()
+}
+
+/// A fresh bearer token: 32 random bytes, URL-safe base64.
+pub(crate) fn new_token(rng: &mut dyn rand::CryptoRng) -> String {
+    let mut bytes = zeroize::Zeroizing::new([0; 32]);
+    rng.fill_bytes(&mut *bytes);
+    URL_SAFE_NO_PAD.encode(*bytes)
+}
+
+impl Service {
+    /// Whether this is the admin token.
+    #[must_use]
+    pub fn is_admin(&self, token: &str) -> bool {
+        token_hash(token).ct_eq(&self.admin_token).into()
+    }
+
+    /// The relying party a bearer token belongs to.
+    ///
+    /// # Errors
+    /// `unauthenticated`.
+    pub async fn relying_party(&self, token: &str) -> ServiceResult<RelyingPartyRow> {
+        let row = self.store.relying_party_by_token(token_hash(token)).await?;
+        row.ok_or_else(|| Refusal::new(ProblemCode::Unauthenticated).into())
+    }
+
+    /// Makes an enrolment code for a person.
+    ///
+    /// # Errors
+    /// A refusal that names the value that is wrong.
+    pub async fn create_enrolment_code(
+        &self,
+        asked: CreateEnrolmentCode,
+    ) -> ServiceResult<CreatedEnrolmentCode> {
+        let now = self.now();
+        let holder = Holder::new(&asked.person).ok_or_else(|| {
+            Refusal::because(ProblemCode::InvalidValue, "person is 1 to 64 visible ASCII characters")
+        })?;
+        let seconds = asked.expires_in.unwrap_or(CODE_SECONDS.0);
+        if !(60..=CODE_SECONDS.1).contains(&seconds) {
+            let text = format!("expires_in is from 60 to {} seconds", CODE_SECONDS.1);
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
+        let code = new_code(&mut *self.rng());
+        let expires = now.plus(seconds);
+        let row = EnrolmentCodeRow { hash: code_hash(&code), holder, expires };
+        self.store.add_enrolment_code(row, now).await?;
+        Ok(CreatedEnrolmentCode { code, expires: expires.0 })
+    }
+
+    /// Registers a relying party.
+    ///
+    /// # Errors
+    /// A refusal that names the value that is wrong.
+    pub async fn create_relying_party(
+        &self,
+        asked: CreateRelyingParty,
+    ) -> ServiceResult<CreatedRelyingParty> {
+        if Text::<NAME_BYTES_MAX>::new(asked.name.clone()).is_none() || asked.name.contains('\n') {
+            let text = "name is 1 to 200 bytes of NFC text on one line, without hidden characters";
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
+        let id = RelyingPartyId::random(&mut self.rng());
+        let token = new_token(&mut *self.rng());
+        let row = RelyingPartyRow {
+            id,
+            name: asked.name,
+            token_hash: token_hash(&token),
+            may_ask: asked.may_ask,
+            may_verify: asked.may_verify,
+            revoked: false,
+        };
+        self.store.add_relying_party(row, self.now()).await?;
+        Ok(CreatedRelyingParty { id, token })
+    }
+
+    /// All relying parties.
+    ///
+    /// # Errors
+    /// [`super::ServiceError::Store`].
+    pub async fn relying_parties(&self) -> ServiceResult<Vec<RelyingPartyView>> {
+        let rows = self.store.relying_parties().await?;
+        let view = |row: RelyingPartyRow| RelyingPartyView {
+            id: row.id,
+            name: row.name,
+            may_ask: row.may_ask,
+            may_verify: row.may_verify,
+            revoked: row.revoked,
+        };
+        Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// Ends a relying party's token.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn revoke_relying_party(&self, id: RelyingPartyId) -> ServiceResult<()> {
+        found(self.store.revoke_relying_party(id, self.now()).await?)
+    }
+
+    /// Revokes an installation, or lets a frozen one sign again.
+    ///
+    /// # Errors
+    /// `not_found`; a revoked installation stays revoked.
+    pub async fn set_standing(&self, device: DeviceId, standing: Standing) -> ServiceResult<()> {
+        if let Some(installation) = self.store.installation(device).await?
+            && installation.standing == Standing::Revoked
+            && standing != Standing::Revoked
+        {
+            return Err(Refusal::new(ProblemCode::Revoked).into());
+        }
+        tracing::info!(%device, ?standing, "standing set by the operator");
+        found(self.store.set_standing(device, standing, self.now()).await?)
+    }
+}
+
+fn found(found: bool) -> ServiceResult<()> {
+    if found { Ok(()) } else { Err(Refusal::new(ProblemCode::NotFound).into()) }
+}
+
+fn new_code(rng: &mut dyn rand::CryptoRng) -> String {
+    let mut bytes = zeroize::Zeroizing::new([0_u8; CODE_LENGTH]);
+    rng.fill_bytes(&mut *bytes);
+    let letters = bytes.iter().map(|byte| char::from(CODE_ALPHABET[usize::from(byte % 32)]));
+    let grouped = letters.enumerate().flat_map(|(i, letter)| {
+        let dash = (i > 0 && i % 5 == 0).then_some('-');
+        dash.into_iter().chain([letter])
+    });
+    grouped.collect()
+}

@@ -1,0 +1,139 @@
+//! Enrolment: a code becomes an installation with a split key.
+
+use signer_core::{
+    ceremony::ServerEnrolment,
+    device_key::DevicePublicKeyBytes,
+    domain::{Domain, Hasher},
+    ids::{CeremonyId, Epoch},
+    suite::KeyContext,
+    time::UnixSeconds,
+    wire::{
+        Confirmed, EnrolConfirm, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, Envelope, Exchange,
+        ProblemCode,
+    },
+};
+
+use super::{
+    Refusal, Service, ServiceError, ServiceResult,
+    ceremonies::{Ceremony, Stage},
+    clock_refusal, token,
+};
+use crate::store::{EnrolResult, KeyRow, NewInstallation};
+
+/// Stored form of an enrolment code. Dashes, spaces and letter case do not matter when a person types it.
+#[must_use]
+pub fn code_hash(code: &str) -> [u8; 32] {
+    let plain: String =
+        code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
+    Hasher::new(Domain::TokenHash).field(b"enrolment-code").field(plain.as_bytes()).finish()
+}
+
+impl Service {
+    /// First round. The code is only looked at here; it is used up when the installation is created.
+    ///
+    /// # Errors
+    /// A refusal if the message, its signature or the code is wrong.
+    pub async fn enrol_start(&self, bytes: &[u8]) -> ServiceResult<EnrolStarted> {
+        let now = self.now();
+        let envelope = Envelope::decode(bytes)?;
+        let device_key = envelope.peek::<EnrolStart>()?.device_key;
+        let start: EnrolStart = open_with(&envelope, &device_key, now)?;
+        let code = code_hash(start.code.0.as_str());
+        if self.store.holder_of_code(code, now).await?.is_none() {
+            return Err(Refusal::new(ProblemCode::EnrolmentCode).into());
+        }
+        if self.store.installation(envelope.device).await?.is_some() {
+            return Err(Refusal::new(ProblemCode::AlreadyEnrolled).into());
+        }
+        let context = KeyContext {
+            suite: start.suite,
+            key: start.key,
+            epoch: Epoch(0),
+            device: device_key.device_id(),
+        };
+        let (stage, started) = ServerEnrolment::start(context, device_key, &start.hello, &mut *self.rng())?;
+        let ceremony =
+            Ceremony { device_key, code: Some(code), started: now, stage: Stage::Enrolling(stage) };
+        self.ceremonies.put(started.ceremony, ceremony)?;
+        Ok(started)
+    }
+
+    /// Second round.
+    ///
+    /// # Errors
+    /// A refusal; the ceremony has then ended, unless the message was not the device's.
+    pub async fn enrol_keys(&self, bytes: &[u8]) -> ServiceResult<EnrolKeyed> {
+        let now = self.now();
+        let (keys, ceremony) = self.open_in_ceremony(bytes, now, |keys: &EnrolKeys| keys.ceremony)?;
+        let Stage::Enrolling(stage) = ceremony.stage else {
+            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
+        };
+        let first = token::make(&self.keys.device_token, ceremony.device_key.device_id(), 0);
+        let (stage, keyed) = stage.keys(&keys, first, now, &mut *self.rng())?;
+        self.ceremonies.put(keys.ceremony, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
+        Ok(keyed)
+    }
+
+    /// The first signature: creates the installation, durably, before it answers.
+    ///
+    /// # Errors
+    /// A refusal; the ceremony has then ended and its secrets are gone. If the answer is lost, `status` brings it again.
+    pub async fn enrol_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
+        let now = self.now();
+        let (EnrolConfirm(confirmation), ceremony) =
+            self.open_in_ceremony(bytes, now, |confirm: &EnrolConfirm| confirm.0.ceremony)?;
+        let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
+            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
+        };
+        let proven = stage.confirm(confirmation)?;
+        let key = KeyRow {
+            id: proven.context.key,
+            device: proven.context.device,
+            suite: proven.context.suite,
+            epoch: proven.context.epoch,
+            public_key: proven.public_key,
+            wrapped: self.wrap_key(&proven.context, &proven.key)?,
+            proof: proven.proof.as_slice().to_vec(),
+        };
+        let new = NewInstallation { code, device_key: proven.device_key.0, key };
+        match self.store.enrol(new, now).await? {
+            EnrolResult::Created => {
+                tracing::info!(device = %proven.context.device, suite = proven.context.suite.name(), "enrolled");
+                Ok(Confirmed { signature: proven.proof })
+            }
+            EnrolResult::CodeUnusable => Err(Refusal::new(ProblemCode::EnrolmentCode).into()),
+            EnrolResult::Exists => Err(Refusal::new(ProblemCode::AlreadyEnrolled).into()),
+        }
+    }
+
+    /// Opens a message of a device that is not installed yet: its key is the one its ceremony is bound to. Only a message
+    /// that the device signed takes the ceremony out.
+    pub(super) fn open_in_ceremony<E: Exchange>(
+        &self,
+        bytes: &[u8],
+        now: UnixSeconds,
+        id: impl Fn(&E) -> CeremonyId,
+    ) -> ServiceResult<(E, Ceremony)> {
+        let envelope = Envelope::decode(bytes)?;
+        let ceremony = id(&envelope.peek::<E>()?);
+        let device_key = self
+            .ceremonies
+            .device_key(ceremony, now)
+            .ok_or_else(|| Refusal::new(ProblemCode::CeremonyUnknown))?;
+        let body = open_with(&envelope, &device_key, now)?;
+        Ok((body, self.ceremonies.take(ceremony, envelope.device, now)?))
+    }
+}
+
+fn open_with<E: Exchange>(
+    envelope: &Envelope,
+    device_key: &DevicePublicKeyBytes,
+    now: UnixSeconds,
+) -> ServiceResult<E> {
+    let not_the_device = || ServiceError::from(Refusal::new(ProblemCode::NotTheDevice));
+    if device_key.device_id() != envelope.device {
+        return Err(not_the_device());
+    }
+    let key = device_key.parse().ok_or_else(not_the_device)?;
+    envelope.open(&key, now).map_err(|error| clock_refusal(error, now))
+}

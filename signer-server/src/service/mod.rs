@@ -1,0 +1,227 @@
+//! The decisions, one file per use case: no HTTP, no SQL.
+
+mod admin;
+mod ceremonies;
+mod credentials;
+mod enrol;
+mod error;
+mod keys;
+mod refresh;
+mod requests;
+mod sign;
+mod status;
+mod token;
+mod verify;
+mod watch;
+
+use std::sync::{
+    Arc, Mutex,
+    atomic::{AtomicU64, Ordering},
+};
+
+use rand::CryptoRng;
+use signer_core::{
+    ceremony::ServerKey,
+    credential::StepRule,
+    device_key::{DevicePublicKey, DevicePublicKeyBytes},
+    ids::{KeyId, RequestId},
+    suite::KeyContext,
+    time::UnixSeconds,
+    wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
+    wrap::{Kek, Location},
+};
+
+pub(crate) use self::admin::{new_token, token_hash};
+pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
+use crate::{
+    ports::{Clock, Random},
+    registers::Register,
+    store::{Installation, LockPolicy, Store},
+};
+
+/// How long a reservation holds against other payloads, seconds: far longer than an evaluation takes.
+const LEASE_SECONDS: u64 = 30;
+/// Most fetches of one request. A holder needs one or two; more would only be searching for something.
+const FETCHES_MAX: u32 = 50;
+
+/// The server's use cases over a store.
+pub struct Service {
+    store: Arc<dyn Store>,
+    kek: Kek,
+    keys: ServerKeys,
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    register: Option<Arc<dyn Register>>,
+    policy: LockPolicy,
+    rule: StepRule,
+    newest: AtomicU64,
+    ceremonies: ceremonies::Ceremonies,
+    watch: watch::Watch,
+    fetches: Mutex<std::collections::HashMap<RequestId, u32>>,
+    admin_token: [u8; 32],
+}
+
+impl std::fmt::Debug for Service {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Service(..)")
+    }
+}
+
+/// What a [`Service`] is made of.
+pub struct Parts {
+    /// The store.
+    pub store: Arc<dyn Store>,
+    /// Wraps every secret in it.
+    pub kek: Kek,
+    /// Tells the time.
+    pub clock: Arc<dyn Clock>,
+    /// Gives out random generators.
+    pub random: Arc<dyn Random>,
+    /// Where claims come from.
+    pub register: Option<Arc<dyn Register>>,
+    /// Locks after wrong PINs.
+    pub policy: LockPolicy,
+    /// Length of a code's step.
+    pub rule: StepRule,
+    /// Hash of the admin token.
+    pub admin_token: [u8; 32],
+}
+
+impl std::fmt::Debug for Parts {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Parts(..)")
+    }
+}
+
+/// A device whose message was opened: signed by its key, in time.
+#[derive(Debug)]
+pub struct Caller {
+    /// The installation, as stored.
+    pub installation: Installation,
+    /// Its device key.
+    pub device_key: DevicePublicKey,
+    /// Server time of this message.
+    pub now: UnixSeconds,
+}
+
+impl Service {
+    /// Loads or makes the server's own keys.
+    ///
+    /// # Errors
+    /// [`ServiceError`] if the store or the wrapping fails.
+    pub async fn new(parts: Parts) -> ServiceResult<Self> {
+        let now = parts.clock.now().max(parts.store.latest_time());
+        let keys = ServerKeys::load_or_make(&*parts.store, &parts.kek, &*parts.random, now).await?;
+        Ok(Self {
+            newest: AtomicU64::new(now.0),
+            store: parts.store,
+            kek: parts.kek,
+            keys,
+            clock: parts.clock,
+            random: parts.random,
+            register: parts.register,
+            policy: parts.policy,
+            rule: parts.rule,
+            ceremonies: ceremonies::Ceremonies::default(),
+            watch: watch::Watch::default(),
+            fetches: Mutex::default(),
+            admin_token: parts.admin_token,
+        })
+    }
+
+    /// The server's own keys.
+    #[must_use]
+    pub const fn keys(&self) -> &ServerKeys {
+        &self.keys
+    }
+
+    /// Server time. It never goes back, also not across a restart: the store remembers the latest.
+    #[must_use]
+    pub fn now(&self) -> UnixSeconds {
+        let now = self.clock.now().max(self.store.latest_time());
+        UnixSeconds(self.newest.fetch_max(now.0, Ordering::Relaxed).max(now.0))
+    }
+
+    /// Opens a message of an installed device.
+    ///
+    /// # Errors
+    /// A refusal that looks alike for an unknown device and a wrong signature; nothing is counted.
+    pub async fn open<E: Exchange>(&self, bytes: &[u8]) -> ServiceResult<(E, Caller)> {
+        let now = self.now();
+        let envelope = Envelope::decode(bytes)?;
+        let Some(installation) = self.store.installation(envelope.device).await? else {
+            return Err(Refusal::new(ProblemCode::NotTheDevice).into());
+        };
+        let device_key = DevicePublicKeyBytes(installation.device_key)
+            .parse()
+            .ok_or(ServiceError::Bug("stored device key"))?;
+        let body = envelope.open::<E>(&device_key, now).map_err(|error| clock_refusal(error, now))?;
+        Ok((body, Caller { installation, device_key, now }))
+    }
+
+    /// Deletes what has run out.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn expire(&self) -> ServiceResult<u64> {
+        let now = self.now();
+        self.ceremonies.expire(now);
+        self.fetches.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        Ok(self.store.expire(now).await?)
+    }
+
+    /// Whether the store works.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn check(&self) -> ServiceResult<()> {
+        Ok(self.store.check().await?)
+    }
+
+    fn rng(&self) -> Box<dyn CryptoRng + Send> {
+        self.random.rng()
+    }
+
+    fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
+        let key = &installation.key;
+        let location = share_location(&key.id, key.epoch.0);
+        let bytes = self.kek.unwrap(&location, &key.wrapped)?;
+        ServerKey::decode(&bytes).map_err(|_| ServiceError::Bug("stored key share does not decode"))
+    }
+
+    fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
+        let location = share_location(&context.key, context.epoch.0);
+        Ok(self.kek.wrap(&location, &key.encode(), &mut *self.rng())?)
+    }
+}
+
+const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {
+    Location { table: "key_share", row: key.as_bytes(), column: "wrapped", epoch }
+}
+
+/// Refuses an installation that is not in good standing.
+fn good_standing(installation: &Installation) -> ServiceResult<()> {
+    match installation.standing {
+        Standing::Good => Ok(()),
+        Standing::Frozen => Err(Refusal::new(ProblemCode::Frozen).into()),
+        Standing::Revoked => Err(Refusal::new(ProblemCode::Revoked).into()),
+    }
+}
+
+const fn key_context(installation: &Installation) -> KeyContext {
+    KeyContext {
+        suite: installation.key.suite,
+        key: installation.key.id,
+        epoch: installation.key.epoch,
+        device: installation.device,
+    }
+}
+
+/// An envelope's refusal; the one about the clock names the server's time.
+fn clock_refusal(error: EnvelopeError, now: UnixSeconds) -> ServiceError {
+    let mut refusal = Refusal::from(error);
+    if refusal.code == ProblemCode::Clock {
+        refusal.time = Some(now);
+    }
+    refusal.into()
+}

@@ -1,0 +1,231 @@
+//! Fetch and approve, in the order of design 2.3: nothing before the device-key check changes state, nothing before the
+//! reservation counts, nothing leaves before it is settled.
+
+use std::sync::PoisonError;
+
+use signer_core::{
+    approval::RequestObject,
+    ceremony::ServerKey,
+    codec::{Blob, List},
+    ids::RequestId,
+    signing::{CheckedApprove, Evaluation, ReceivedApprove, answer_fetch, approve_payload_hash},
+    suite::Signature,
+    wire::{Approve, Evaluated, Fetch, Fetched, ProblemCode, Token},
+};
+
+use super::{
+    Caller, FETCHES_MAX, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult, good_standing,
+    key_context, token,
+};
+use crate::store::{
+    Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved, Settle,
+    Settled, StoredOutcome, Verdict,
+};
+
+impl Service {
+    /// Answers a fetch. Writes nothing.
+    ///
+    /// # Errors
+    /// A refusal if the request is not this holder's or not open, or the commitments are wrong.
+    pub async fn fetch(&self, bytes: &[u8]) -> ServiceResult<Fetched> {
+        let (fetch, caller) = self.open::<Fetch>(bytes).await?;
+        good_standing(&caller.installation)?;
+        let request = self.request_of(&caller.installation, fetch.request).await?;
+        if request.state != RequestState::Open {
+            return Err(Refusal::new(ProblemCode::RequestClosed).into());
+        }
+        if fetch.key != caller.installation.key.id {
+            return Err(Refusal::new(ProblemCode::Stale).into());
+        }
+        self.count_fetch(fetch.request)?;
+        let key = self.unwrap_key(&caller.installation)?;
+        let context = key_context(&caller.installation);
+        let public_key = caller.installation.key.public_key;
+        let object = decode_object(&request)?;
+        blocking(move || answer_fetch(&key, context, public_key, object, &fetch, caller.now))
+            .await?
+            .map_err(Into::into)
+    }
+
+    /// Evaluates an approve, or gives the stored outcome of the same payload.
+    ///
+    /// # Errors
+    /// A refusal; none of them counts an attempt.
+    pub async fn approve(&self, bytes: &[u8]) -> ServiceResult<Evaluated> {
+        let _announced = self.store.announce();
+        let (approve, caller) = self.open::<Approve>(bytes).await?;
+        let context = key_context(&caller.installation);
+        let payload = PayloadHash(approve_payload_hash(&context, &approve));
+        if let Some(stored) = self.store.stored_outcome(context.device, payload).await? {
+            return self.evaluated(&caller.installation, stored, caller.now);
+        }
+        let received = ReceivedApprove::decode(&approve)?;
+        let request = self.request_of(&caller.installation, received.request()).await?;
+        good_standing(&caller.installation)?;
+        let object = decode_object(&request)?;
+        let key = self.unwrap_key(&caller.installation)?;
+        let (checked, key) = self.check(received, key, &caller, object).await?;
+        let reserve = Reserve {
+            device: context.device,
+            epoch: context.epoch,
+            payload,
+            request: Some(request.id),
+            token: self.token_number(&caller.installation, checked.token())?,
+            based_on: checked.fetched_at(),
+            lease_seconds: LEASE_SECONDS,
+            policy: self.policy.clone(),
+            now: self.now(),
+        };
+        let lease = match self.reserve(reserve).await? {
+            Ok(lease) => lease,
+            Err(stored) => return self.evaluated(&caller.installation, stored, caller.now),
+        };
+        let (record, signature) = checked.record();
+        let (record, record_signature) = (record.to_vec(), signature.0);
+        let verdict = match blocking(move || checked.evaluate(&key)).await? {
+            Evaluation::Signed(signatures) => Verdict::Signed {
+                signatures: signatures.as_slice().iter().map(|one| one.as_slice().to_vec()).collect(),
+                record,
+                record_signature,
+            },
+            Evaluation::WrongPin => Verdict::WrongPin,
+            Evaluation::Cheating => Verdict::Cheating,
+            Evaluation::ServerFault => Verdict::ServerFault,
+        };
+        let stored = self.settle(lease, Some(request.id), verdict).await?;
+        self.watch.ring(request.id);
+        self.evaluated(&caller.installation, stored, caller.now)
+    }
+
+    /// Checks the form of an approve off the async threads.
+    async fn check(
+        &self,
+        received: ReceivedApprove,
+        key: ServerKey,
+        caller: &Caller,
+        object: RequestObject,
+    ) -> ServiceResult<(CheckedApprove, ServerKey)> {
+        let context = key_context(&caller.installation);
+        let public_key = caller.installation.key.public_key;
+        let (device_key, now) = (caller.device_key.clone(), caller.now);
+        blocking(move || {
+            let checked = received.check(&device_key, &key, context, public_key, &object, now)?;
+            Ok((checked, key))
+        })
+        .await?
+    }
+
+    /// Reserves an attempt: the lease, or the stored outcome of the same payload.
+    ///
+    /// # Errors
+    /// A refusal; none counts an attempt.
+    pub(super) async fn reserve(&self, reserve: Reserve) -> ServiceResult<Result<Lease, StoredOutcome>> {
+        let device = reserve.device;
+        let refusal = match self.store.reserve(reserve).await? {
+            Reserved::Granted(lease) => return Ok(Ok(lease)),
+            Reserved::Stored(stored) => return Ok(Err(stored)),
+            Reserved::RequestClosed => Refusal::new(ProblemCode::RequestClosed),
+            Reserved::Stale => Refusal::new(ProblemCode::Stale),
+            Reserved::UnknownToken => Refusal::new(ProblemCode::UnknownToken),
+            Reserved::Busy => Refusal::new(ProblemCode::Busy),
+            Reserved::Locked(until) => Refusal { time: Some(until), ..Refusal::new(ProblemCode::Locked) },
+            Reserved::Blocked => Refusal::new(ProblemCode::Blocked),
+            Reserved::Frozen => {
+                tracing::warn!(%device, "installation is frozen: a retired device token was presented");
+                Refusal::new(ProblemCode::Frozen)
+            }
+            Reserved::Revoked => Refusal::new(ProblemCode::Revoked),
+        };
+        Err(refusal.into())
+    }
+
+    /// Makes an evaluation durable; only then may it be answered.
+    ///
+    /// # Errors
+    /// A refusal if nothing may be released.
+    pub(super) async fn settle(
+        &self,
+        lease: Lease,
+        request: Option<RequestId>,
+        verdict: Verdict,
+    ) -> ServiceResult<StoredOutcome> {
+        let fault = verdict == Verdict::ServerFault;
+        let device = lease.device;
+        tracing::info!(%device, verdict = verdict.name(), "evaluated");
+        let settle = Settle { lease, request, verdict, policy: self.policy.clone(), now: self.now() };
+        match self.store.settle(settle).await? {
+            _ if fault => {
+                tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");
+                Err(ServiceError::Bug("evaluation failed on the server's side"))
+            }
+            Settled::Recorded(stored) => Ok(stored),
+            Settled::RequestClosed => Err(Refusal::new(ProblemCode::RequestClosed).into()),
+            Settled::LeaseLost => Err(Refusal::new(ProblemCode::Stale).into()),
+        }
+    }
+
+    pub(super) fn token_number(&self, installation: &Installation, presented: &Token) -> ServiceResult<u64> {
+        token::number(&self.keys.device_token, installation.device, presented)
+            .ok_or_else(|| Refusal::new(ProblemCode::UnknownToken).into())
+    }
+
+    pub(super) fn next_token(&self, installation: &Installation, number: u64) -> Token {
+        token::make(&self.keys.device_token, installation.device, number)
+    }
+
+    fn evaluated(
+        &self,
+        installation: &Installation,
+        stored: StoredOutcome,
+        now: signer_core::time::UnixSeconds,
+    ) -> ServiceResult<Evaluated> {
+        Ok(match stored.kind {
+            OutcomeKind::Signed(signatures) => Evaluated::Signed {
+                signatures: signature_list(signatures)?,
+                token: self.next_token(installation, stored.next_token),
+            },
+            OutcomeKind::WrongPin => {
+                Evaluated::WrongPin { attempts: stored.counter.shown(&self.policy, now) }
+            }
+            OutcomeKind::Cheating => Evaluated::KeyEnded {},
+            OutcomeKind::PinProven => return Err(ServiceError::Bug("a PIN proof stored for an approve")),
+        })
+    }
+
+    /// A request of the caller's holder; others do not exist for it.
+    pub(super) async fn request_of(
+        &self,
+        installation: &Installation,
+        id: RequestId,
+    ) -> ServiceResult<RequestRow> {
+        let request = self.store.request(id).await?;
+        request
+            .filter(|request| request.holder == installation.holder)
+            .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
+    }
+
+    fn count_fetch(&self, request: RequestId) -> ServiceResult<()> {
+        let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = fetches.entry(request).or_default();
+        *count = count.saturating_add(1);
+        if *count > FETCHES_MAX { Err(Refusal::new(ProblemCode::TooMany).into()) } else { Ok(()) }
+    }
+}
+
+pub(super) fn signature_list<const MAX: usize>(
+    signatures: Vec<Vec<u8>>,
+) -> ServiceResult<List<Signature, MAX>> {
+    let signatures: Option<Vec<Signature>> = signatures.into_iter().map(Blob::new).collect();
+    signatures.and_then(List::new).ok_or(ServiceError::Bug("stored signatures"))
+}
+
+pub(super) fn decode_object(request: &RequestRow) -> ServiceResult<RequestObject> {
+    RequestObject::decode(&request.object).map_err(|_| ServiceError::Bug("stored request object"))
+}
+
+/// Runs a computation off the async threads.
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> ServiceResult<T> {
+    tokio::task::spawn_blocking(work).await.map_err(|_| ServiceError::Bug("a computation panicked"))
+}

@@ -1,0 +1,110 @@
+//! Online verification of a code: signatures first, then the burn, in one transaction; and the server's signed time.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use p256::ecdsa::{Signature, signature::Signer as _};
+use signer_core::{
+    credential::{
+        Colour, Refusal as CodeRefusal, VerificationResult, Verified, VerifyOptions, digits, verify,
+    },
+    domain::{Domain, Hasher},
+    time::UnixSeconds,
+    wire::{AnswerKey, ProblemCode, SignedTime, VerifyCode, time_to_sign},
+};
+
+use super::{Refusal, Service, ServiceError, ServiceResult};
+use crate::store::{Burn, Burned, RelyingPartyRow};
+
+/// A used code is remembered this long after its credential's end, seconds.
+const FORGET_SECONDS: u64 = 86_400;
+
+impl Service {
+    /// Checks a code and uses it up. A refused code is a result, not a problem.
+    ///
+    /// # Errors
+    /// A refusal if the request id is out of bounds.
+    pub async fn verify_code(
+        &self,
+        verifier: &RelyingPartyRow,
+        asked: &VerifyCode,
+    ) -> ServiceResult<VerificationResult> {
+        let _announced = self.store.announce();
+        let id = asked.request_id.as_bytes();
+        if !(8..=64).contains(&id.len()) || !id.iter().all(u8::is_ascii_graphic) {
+            let text = "request_id is 8 to 64 visible ASCII characters";
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
+        let now = self.now();
+        let options = VerifyOptions { rule: self.rule, ..VerifyOptions::at(now) };
+        let outcome = verify(&asked.code, self.keys.issuer_keys(), &options);
+        let (outcome, at) = match outcome {
+            Ok(verified) => self.use_up(verifier, id, verified, now).await?,
+            Err(refusal) => (Err(refusal), now),
+        };
+        let result = VerificationResult::online(&outcome, at);
+        let colour = match result.result {
+            Colour::Green => "green",
+            Colour::Amber => "amber",
+            Colour::Red => "red",
+        };
+        tracing::info!(verifier = %verifier.id, colour, reason = ?result.reason, "code verified");
+        Ok(result)
+    }
+
+    /// The burn, after signatures and time: exactly one use is the first.
+    async fn use_up(
+        &self,
+        verifier: &RelyingPartyRow,
+        request_id: &[u8],
+        verified: Verified,
+        now: UnixSeconds,
+    ) -> ServiceResult<(Result<Verified, CodeRefusal>, UnixSeconds)> {
+        let once = verified.once();
+        let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
+            return Ok((Err(CodeRefusal::Revoked), now));
+        };
+        let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
+        if !expected.ct_eq(&verified.digits()) {
+            return Ok((Err(CodeRefusal::BadSignature), now));
+        }
+        let burn = Burn {
+            list: once.status.list,
+            index: once.status.index,
+            step: once.step.0,
+            n: once.turn.number(),
+            verifier: verifier.id,
+            request: Hasher::new(Domain::TokenHash).field(b"verification").field(request_id).finish(),
+            answer: now.0.to_be_bytes().to_vec(),
+            forget: verified.expires().plus(FORGET_SECONDS),
+            now,
+        };
+        Ok(match self.store.burn(burn).await? {
+            Burned::Fresh => (Ok(verified), now),
+            Burned::Same(answer) => {
+                let at = answer.try_into().map_err(|_| ServiceError::Bug("stored answer"))?;
+                (Ok(verified), UnixSeconds(u64::from_be_bytes(at)))
+            }
+            Burned::Used => (Err(CodeRefusal::Used), now),
+            Burned::Withdrawn => (Err(CodeRefusal::Revoked), now),
+        })
+    }
+
+    /// Server time under the answer key, so that a phone can anchor its own.
+    ///
+    /// # Errors
+    /// A refusal if the nonce is not 32 lower-case hexadecimal digits.
+    pub fn signed_time(&self, nonce: &str) -> ServiceResult<SignedTime> {
+        if nonce.len() != 32 || !nonce.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f')) {
+            let text = "nonce is 32 lower-case hexadecimal digits";
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
+        let time = self.now().0;
+        let signature: Signature = self.keys.answer.sign(&time_to_sign(time, nonce).0);
+        Ok(SignedTime { time, nonce: nonce.into(), signature: STANDARD.encode(signature.to_bytes()) })
+    }
+
+    /// The key that signs time.
+    #[must_use]
+    pub fn answer_key(&self) -> AnswerKey {
+        AnswerKey { public_key: STANDARD.encode(self.keys.answer_key()) }
+    }
+}
