@@ -3,5 +3,4 @@ use signer_core::pin::PinCost;
 
 fn main() {
     let _ = PinCost { memory_kib: 8, passes: 1 };
-    let _ = PinCost::TEST;
 }
