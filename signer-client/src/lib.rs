@@ -1,1 +1,36 @@
-//! Client.
+//! The phone's half of split-key signatures and three-minute codes.
+//!
+//! The library does no IO of its own: HTTP, the hardware keystore, storage, clocks and randomness come in as [`ports`], each a
+//! small trait. It is blocking. In reading order:
+//!
+//! 1. [`Phone::open`] takes the [`Ports`] and the stored state, without touching the network.
+//! 2. [`Phone::enrol`] makes a key with the server; [`Phone::change_pin`] renews its shares.
+//! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
+//! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::code`], [`Phone::poll`]: show a document; [`draw`] makes it a picture.
+//! 5. [`RelyingParty`] and [`verify_result`]: the other side of the counter.
+//!
+//! [`desk`] has the ports of a desktop machine, [`http`] the network.
+//!
+//! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
+
+pub mod desk;
+pub mod draw;
+mod enrol;
+pub mod error;
+pub mod http;
+mod phone;
+mod pin;
+pub mod ports;
+mod relying_party;
+mod show;
+mod sign;
+pub mod state;
+
+pub use self::{
+    error::{ClientError, Fault, StateError},
+    phone::{Enrolled, Phone, PhoneOptions},
+    ports::Ports,
+    relying_party::{RelyingParty, ResultError, VerifiedResult, verify_offline, verify_result},
+    show::{Code, Consent, ShowSession, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
+    sign::{Approved, Outcome, SignedRequest},
+};

@@ -3,9 +3,10 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -43,8 +44,8 @@ impl Server {
     pub async fn run(self, router: Router, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
+        let mut http = Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
         tokio::pin!(stop);
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
@@ -63,11 +64,11 @@ impl Server {
             };
             let _no_delay_is_only_faster = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone());
-            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = http.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::debug!(error, "connection ended");
+                    tracing::debug!(%error, "connection ended");
                 }
                 drop(place);
             });

@@ -72,7 +72,7 @@ impl Service {
         let expires = now.plus(seconds);
         let object = RequestObject {
             version: PROTOCOL_VERSION,
-            request: RequestId::random(&mut self.rng()),
+            request: RequestId::random(&mut *self.rng()),
             relying_party: RelyingParty {
                 id: asker.id,
                 name: Text::new(asker.name.clone()).ok_or(ServiceError::Bug("registered name"))?,

@@ -64,7 +64,7 @@ impl Service {
         good_standing(&caller.installation)?;
         let object = decode_object(&request)?;
         let key = self.unwrap_key(&caller.installation)?;
-        let (checked, key) = self.check(received, key, &caller, object).await?;
+        let (checked, key) = self.check_approve(received, key, &caller, object).await?;
         let reserve = Reserve {
             device: context.device,
             epoch: context.epoch,
@@ -98,7 +98,7 @@ impl Service {
     }
 
     /// Checks the form of an approve off the async threads.
-    async fn check(
+    async fn check_approve(
         &self,
         received: ReceivedApprove,
         key: ServerKey,

@@ -91,8 +91,8 @@ pub trait Requests: Send + Sync {
     /// Adds a request, or finds the one added before under the same idempotency key.
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
 
-    /// A request.
-    async fn request(&self, id: RequestId) -> StoreResult<Option<RequestRow>>;
+    /// A request, as it stands at `now`.
+    async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
 
     /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;

@@ -1,0 +1,62 @@
+//! Changing the PIN. It is a refresh of the shares: an old share is never masked a second time.
+
+use signer_core::{
+    ceremony::DeviceRefresh,
+    pin::Pin,
+    wire::{RefreshChallenge, RefreshConfirm, RefreshStarted, WireSecret},
+};
+
+use crate::{
+    error::{ClientError, StateError},
+    phone::{Enrolled, Phone},
+};
+
+impl Phone {
+    /// Replaces the shares on both sides and masks the new one with `new`. The public key stays.
+    ///
+    /// After an error, [`Phone::is_undecided`] tells whether the end was sent and its answer lost; then
+    /// [`Phone::status`] finds out which PIN holds. Until that is known both shares are kept.
+    ///
+    /// # Errors
+    /// [`ClientError::WrongPin`] if `old` is wrong: it is counted like a wrong PIN in an approval.
+    pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
+        self.settle()?;
+        let Enrolled { context, .. } = self.require_key()?;
+        let challenged = self.exchange(&RefreshChallenge { key: context.key })?;
+        if challenged.epoch != context.epoch {
+            // A confirmation of an earlier change arrived after the status was asked for.
+            self.status()?;
+            return Err(StateError::KeyChanged.into());
+        }
+        let state = self.require_state()?;
+        let key = state.key.as_ref().ok_or(StateError::NotEnrolled)?;
+        let unlocked = key.unmask(self.mask(old, key.salt(), key.cost(), &context)?);
+        let token = self.token()?;
+        let (refresh, start) = DeviceRefresh::start(unlocked, state.device_key, &challenged, token)?;
+        let (ceremony, commitment) = match self.exchange(&start)? {
+            RefreshStarted::WrongPin { attempts } => return Err(ClientError::WrongPin(attempts)),
+            RefreshStarted::Started { ceremony, commitment, token } => {
+                let state = self.state_mut()?;
+                state.token = Some(token);
+                // The server has begun another refresh, so an earlier one can no longer be confirmed.
+                state.pending = None;
+                self.save()?;
+                (ceremony, commitment)
+            }
+        };
+        let (offset, keys) = refresh.keys(ceremony, commitment, &mut *self.ports.rng)?;
+        let keyed = self.exchange(&keys)?;
+        let since = keyed.fetched_at;
+        let ready = offset.ready(keyed, &mut *self.ports.rng)?;
+        let confirmation = self.mask_and_store(ready, new, since, None)?;
+        let confirmed = self.exchange(&RefreshConfirm(confirmation));
+        self.conclude(confirmed)
+    }
+
+    /// A copy of the token for one message.
+    pub(crate) fn token(&self) -> Result<WireSecret, ClientError> {
+        let token = self.require_state()?.token.as_ref().ok_or(StateError::Damaged)?;
+        Ok(WireSecret(token.0.duplicate()))
+    }
+}
+

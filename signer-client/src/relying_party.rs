@@ -1,0 +1,193 @@
+//! The other side of the counter: a bank that asks for signatures, a shop that checks codes. And the outsider's check of a
+//! result, which needs no server.
+
+use std::{fmt, time::Duration};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use signer_core::{
+    approval::ApprovalRecord,
+    credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    device_key::{DevicePublicKeyBytes, DeviceSignature},
+    ids::RequestId,
+    suite::{GroupPublicKey, Signature, SuiteId},
+    wire::{CreateRequest, CreatedRequest, RequestView, SignedResult, VerifyCode, WAIT_MS_MAX},
+};
+
+use crate::{
+    error::ClientError,
+    phone::{body_of, json},
+    ports::{EXCHANGE_TIMEOUT, Http, HttpRequest},
+};
+
+/// A relying party with its bearer token.
+pub struct RelyingParty {
+    http: Box<dyn Http>,
+    token: String,
+}
+
+impl fmt::Debug for RelyingParty {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "RelyingParty({})", self.http.server())
+    }
+}
+
+impl RelyingParty {
+    /// A relying party of the server behind `http`.
+    #[must_use]
+    pub fn new(http: Box<dyn Http>, token: impl Into<String>) -> Self {
+        Self { http, token: token.into() }
+    }
+
+    /// Asks a person to sign. The same `idempotency_key` and body give the same request for 24 hours.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn ask(&self, request: &CreateRequest, idempotency_key: &str) -> Result<CreatedRequest, ClientError> {
+        let mut post = HttpRequest::post("/v1/requests", "application/json", json(request));
+        post.headers.push(("idempotency-key", idempotency_key.into()));
+        self.send(post)
+    }
+
+    /// State of a request; waits up to `wait` for it to change from open.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn wait(&self, request: RequestId, wait: Duration) -> Result<RequestView, ClientError> {
+        let wait = wait.min(Duration::from_millis(WAIT_MS_MAX));
+        let mut get = HttpRequest::get(format!("/v1/requests/{request}?timeout_ms={}", wait.as_millis()));
+        get.timeout = wait + EXCHANGE_TIMEOUT;
+        self.send(get)
+    }
+
+    /// Checks a code online and uses it up. The same `request_id` within 60 s gets the same answer.
+    ///
+    /// # Errors
+    /// [`ClientError`] if there is no answer; a refused code is an answer.
+    pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
+        let body = VerifyCode { code: code.into(), request_id: request_id.into() };
+        self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))
+    }
+
+    /// Keys of the issuers, for checking offline.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn issuer_keys(&self) -> Result<IssuerKeys, ClientError> {
+        self.send(HttpRequest::get("/v1/issuer-keys"))
+    }
+
+    fn send<T: serde::de::DeserializeOwned>(&self, mut request: HttpRequest) -> Result<T, ClientError> {
+        if !self.token.is_empty() {
+            request.headers.push(("authorization", format!("Bearer {}", self.token)));
+        }
+        let body = body_of(self.http.send(&request)?, "application/json")?;
+        serde_json::from_slice(&body)
+            .map_err(|_| ClientError::ServerMisbehaved("an answer is not of the agreed form"))
+    }
+}
+
+/// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
+#[must_use]
+pub fn verify_offline(
+    code: &str,
+    issuers: &IssuerKeys,
+    options: &VerifyOptions,
+) -> (VerificationResult, Result<Verified, Refusal>) {
+    let outcome = verify(code, issuers, options);
+    (VerificationResult::offline(&outcome, options.now), outcome)
+}
+
+/// Why a result is not what it says it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ResultError {
+    /// A suite this program does not know.
+    #[error("the suite {0} is not known to this program")]
+    UnknownSuite(String),
+    /// A value is not base64 or has the wrong length.
+    #[error("{0} is not of the agreed form")]
+    Form(&'static str),
+    /// There is another number of signatures than documents, or none.
+    #[error("the signatures are not one for each document")]
+    Count,
+    /// The digest is not that of the document.
+    #[error("the digest of {0} is not that of the document given")]
+    Digest(String),
+    /// The signature is not valid under the public key.
+    #[error("the signature over {0} is not valid")]
+    Signature(String),
+    /// The approval record is not signed by the device key in the result.
+    #[error("the approval record is not signed by the device key")]
+    RecordSignature,
+    /// The approval record speaks of another device, suite, or other documents.
+    #[error("the approval record does not belong to these signatures")]
+    Record,
+}
+
+/// A result whose signatures and approval record were checked against each other. Who holds the public key is for a
+/// certificate to say, not for this check.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VerifiedResult {
+    /// The suite.
+    pub suite: SuiteId,
+    /// The key the signatures verify under.
+    pub public_key: GroupPublicKey,
+    /// What the holder saw and agreed to.
+    pub record: ApprovalRecord,
+}
+
+/// Verifies a result as an outsider: each signature under the public key, the approval record under the device key, and that
+/// the record speaks of exactly these documents.
+///
+/// # Errors
+/// [`ResultError`]: the first thing found wrong.
+pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultError> {
+    let suite = SuiteId::from_name(&result.suite)
+        .ok_or_else(|| ResultError::UnknownSuite(result.suite.chars().take(40).collect()))?;
+    let public_key = GroupPublicKey(bytes(&result.public_key).ok_or(ResultError::Form("the public key"))?);
+    if result.signatures.is_empty() {
+        return Err(ResultError::Count);
+    }
+    for entry in &result.signatures {
+        let digest = bytes(&entry.sha256).ok_or(ResultError::Form("a digest"))?;
+        let signature = BASE64_STANDARD
+            .decode(&entry.signature)
+            .ok()
+            .and_then(Signature::new)
+            .ok_or(ResultError::Form("a signature"))?;
+        if !suite.get().verify(&public_key, &digest, &signature) {
+            return Err(ResultError::Signature(entry.name.clone()));
+        }
+    }
+    let record = verify_record(result, suite)?;
+    Ok(VerifiedResult { suite, public_key, record })
+}
+
+fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord, ResultError> {
+    let evidence = &result.approval;
+    let record_bytes =
+        BASE64_STANDARD.decode(&evidence.record).map_err(|_| ResultError::Form("the approval record"))?;
+    let record =
+        ApprovalRecord::decode(&record_bytes).map_err(|_| ResultError::Form("the approval record"))?;
+    let device_key =
+        DevicePublicKeyBytes(bytes(&evidence.device_key).ok_or(ResultError::Form("the device key"))?);
+    let signature =
+        DeviceSignature(bytes(&evidence.signature).ok_or(ResultError::Form("the record's signature"))?);
+    let to_sign = ApprovalRecord::to_sign(&record_bytes);
+    if !device_key.parse().is_some_and(|key| key.verify(to_sign, &signature)) {
+        return Err(ResultError::RecordSignature);
+    }
+    let documents = record.request.documents.as_slice();
+    let same_documents = documents.len() == result.signatures.len()
+        && documents.iter().zip(&result.signatures).all(|(document, entry)| {
+            document.name.as_str() == entry.name && bytes(&entry.sha256) == Some(document.digest)
+        });
+    if same_documents && record.suite == suite && record.device == device_key.device_id() {
+        Ok(record)
+    } else {
+        Err(ResultError::Record)
+    }
+}
+
+fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    BASE64_STANDARD.decode(text).ok()?.try_into().ok()
+}

@@ -1,0 +1,249 @@
+//! Requests: list, fetch, approve, decline, and what became of one.
+
+use signer_core::{
+    approval::RequestObject,
+    codec::List,
+    ids::RequestId,
+    pin::Pin,
+    signing::{FetchSent, Shown},
+    suite::{GroupPublicKey, Signature, SuiteId},
+    wire::{
+        Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, RequestOutcome, RequestsQuery,
+    },
+};
+
+use crate::{
+    error::{ClientError, StateError},
+    phone::{Enrolled, Phone},
+    state::{Digest, SentNote},
+};
+
+/// Signatures over a request, verified on the phone as an outsider would.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    /// The request.
+    pub request: RequestId,
+    /// The suite.
+    pub suite: SuiteId,
+    /// The key they verify under.
+    pub public_key: GroupPublicKey,
+    /// One per document, in order.
+    pub signatures: Vec<Signature>,
+}
+
+/// How an approval ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Approved {
+    /// Signed.
+    Signed(SignedRequest),
+    /// The PIN was wrong. The request stays open; fetch it again to try again.
+    WrongPin(Attempts),
+    /// The key has ended, as a safety measure. Enrol again.
+    KeyEnded,
+}
+
+/// What became of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Outcome {
+    /// It still waits for the holder.
+    Open(Attempts),
+    /// Signed. The signatures were verified if this phone sent the approval and remembers it.
+    Signed {
+        /// What was signed.
+        signed: SignedRequest,
+        /// Whether the phone could check them.
+        verified: bool,
+    },
+    /// The holder said no.
+    Declined,
+    /// The relying party took it back.
+    Cancelled,
+    /// Its time ran out.
+    Expired,
+    /// The key ended while it was open.
+    KeyEnded,
+}
+
+impl Phone {
+    /// The requests that wait for the holder, oldest first.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn requests(&mut self) -> Result<Vec<RequestObject>, ClientError> {
+        self.require_key()?;
+        let pending = self.exchange(&RequestsQuery {})?;
+        if pending.requests.len() > PENDING_MAX {
+            return Err(ClientError::ServerMisbehaved("it lists more requests than the protocol allows"));
+        }
+        Ok(pending.requests)
+    }
+
+    /// Downloads a listed request and exchanges nonce commitments, one per document. What is to be shown to the holder is
+    /// [`Shown::object`]; it is good for ten minutes and for one approval.
+    ///
+    /// # Errors
+    /// [`ClientError::ServerMisbehaved`] if the request differs from the listed one.
+    pub fn fetch(&mut self, listed: RequestObject) -> Result<Shown, ClientError> {
+        self.settle()?;
+        let Enrolled { context, .. } = self.require_key()?;
+        let hedge = self.hedge()?;
+        let (sent, fetch) = FetchSent::start(context, listed, &hedge, &mut *self.ports.rng)?;
+        let fetched = self.exchange(&fetch)?;
+        if fetched.epoch != context.epoch {
+            self.status()?;
+            return Err(StateError::KeyChanged.into());
+        }
+        Ok(sent.shown(fetched)?)
+    }
+
+    /// Approves what was shown. From the moment it is sent it cannot be taken back: the phone notes that durably first, and
+    /// resends only the same bytes.
+    ///
+    /// # Errors
+    /// [`ClientError::OutcomeUnknown`] if no answer came: then [`Phone::resume`] tells. Any other error means that nothing
+    /// was signed.
+    pub fn approve(&mut self, shown: Shown, pin: &Pin) -> Result<Approved, ClientError> {
+        self.settle()?;
+        let Enrolled { context, public_key, .. } = self.require_key()?;
+        let state = self.require_state()?;
+        let key = state.key.as_ref().ok_or(StateError::NotEnrolled)?;
+        let unlocked = key.unmask(self.mask(pin, key.salt(), key.cost(), &context)?);
+        let (now, token) = (self.now(), self.token()?);
+        let request = shown.object().request;
+        let digests = shown.object().documents.as_slice().iter().map(|document| Digest(document.digest)).collect();
+        let approval = shown.approve(&unlocked, token, now, &mut *self.ports.rng)?;
+        drop(unlocked);
+        let record_signature = self.ports.key.sign(approval.to_sign())?;
+        let (approve, sent) = approval.complete(record_signature);
+
+        self.state_mut()?.sent = Some(SentNote { request, digests });
+        if let Err(error) = self.save() {
+            self.state_mut()?.sent = None;
+            return Err(error);
+        }
+        let (times, evaluated) = self.exchange_counted(&approve);
+        match evaluated {
+            Ok(Evaluated::Signed { signatures, token }) => {
+                sent.accept(signatures.as_slice())?;
+                self.state_mut()?.token = Some(token);
+                self.forget_sent()?;
+                let signatures = signatures.into_vec();
+                Ok(Approved::Signed(SignedRequest { request, suite: context.suite, public_key, signatures }))
+            }
+            Ok(Evaluated::WrongPin { attempts }) => {
+                self.forget_sent()?;
+                Ok(Approved::WrongPin(attempts))
+            }
+            Ok(Evaluated::KeyEnded {}) => {
+                self.forget_sent()?;
+                Ok(Approved::KeyEnded)
+            }
+            // A refusal of the first sending: nothing was evaluated. Of a later one: an earlier one may have been.
+            Err(ClientError::Problem(problem)) if is_final(&problem) => {
+                if times > 1 {
+                    return self.late_outcome(request, ClientError::Problem(problem));
+                }
+                self.forget_sent()?;
+                Err(ClientError::Problem(problem))
+            }
+            Err(ClientError::ServerMisbehaved(why)) => Err(ClientError::ServerMisbehaved(why)),
+            Err(_) => Err(ClientError::OutcomeUnknown(request)),
+        }
+    }
+
+    /// The request whose approval was sent and whose outcome is not known yet.
+    #[must_use]
+    pub fn unfinished(&self) -> Option<RequestId> {
+        self.state.as_ref()?.sent.as_ref().map(|note| note.request)
+    }
+
+    /// Finds out what became of an approval whose answer was lost. To be called on start-up; `None` if there is none.
+    ///
+    /// # Errors
+    /// [`ClientError`]; the note is kept.
+    pub fn resume(&mut self) -> Result<Option<(RequestId, Outcome)>, ClientError> {
+        self.settle()?;
+        let Some(request) = self.unfinished() else { return Ok(None) };
+        let outcome = self.outcome(request)?;
+        self.forget_sent()?;
+        Ok(Some((request, outcome)))
+    }
+
+    /// What became of a request.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn outcome(&mut self, request: RequestId) -> Result<Outcome, ClientError> {
+        let Enrolled { context, public_key, .. } = self.require_key()?;
+        Ok(match self.exchange(&OutcomeQuery { request })? {
+            RequestOutcome::Open { attempts } => Outcome::Open(attempts),
+            RequestOutcome::Signed { signatures } => {
+                let verified = self.check_late(request, &signatures)?;
+                let signatures = signatures.into_vec();
+                let signed = SignedRequest { request, suite: context.suite, public_key, signatures };
+                Outcome::Signed { signed, verified }
+            }
+            RequestOutcome::Declined {} => Outcome::Declined,
+            RequestOutcome::Cancelled {} => Outcome::Cancelled,
+            RequestOutcome::Expired {} => Outcome::Expired,
+            RequestOutcome::KeyEnded {} => Outcome::KeyEnded,
+        })
+    }
+
+    /// Says no. The relying party is told.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn decline(&mut self, request: RequestId) -> Result<(), ClientError> {
+        self.require_key()?;
+        self.exchange(&Decline { request })?;
+        Ok(())
+    }
+
+    /// The answer to an approve that was sent more than once came as a refusal: the outcome decides.
+    fn late_outcome(&mut self, request: RequestId, refusal: ClientError) -> Result<Approved, ClientError> {
+        match self.outcome(request) {
+            Ok(Outcome::Signed { signed, .. }) => {
+                self.forget_sent()?;
+                Ok(Approved::Signed(signed))
+            }
+            Ok(Outcome::KeyEnded) => {
+                self.forget_sent()?;
+                Ok(Approved::KeyEnded)
+            }
+            Ok(_) => {
+                self.forget_sent()?;
+                Err(refusal)
+            }
+            Err(_) => Err(ClientError::OutcomeUnknown(request)),
+        }
+    }
+
+    fn check_late<const MAX: usize>(
+        &self,
+        request: RequestId,
+        signatures: &List<Signature, MAX>,
+    ) -> Result<bool, ClientError> {
+        let key = self.require_key()?;
+        let Some(note) = self.require_state()?.sent.as_ref().filter(|note| note.request == request) else {
+            return Ok(false);
+        };
+        let (suite, signatures) = (key.context.suite.get(), signatures.as_slice());
+        let valid = signatures.len() == note.digests.len()
+            && signatures
+                .iter()
+                .zip(&note.digests)
+                .all(|(signature, digest)| suite.verify(&key.public_key, &digest.0, signature));
+        if valid { Ok(true) } else { Err(ClientError::ServerMisbehaved("a signature is not valid under the key")) }
+    }
+
+    fn forget_sent(&mut self) -> Result<(), ClientError> {
+        self.state_mut()?.sent = None;
+        self.save()
+    }
+}
+
+/// Whether a refusal says for certain that this sending was not evaluated and will not be.
+fn is_final(problem: &signer_core::wire::Problem) -> bool {
+    problem.status < 500 && problem.code != signer_core::wire::ProblemCode::Busy
+}

@@ -1,0 +1,239 @@
+//! The state image: everything the phone keeps between two runs, and nothing that tests a PIN.
+//!
+//! It never holds a PIN or a check value of one, an unmasked share, a verifying share, the gate key, or the body of an
+//! approve or a confirmation. What it holds of the key is the masked share, which every PIN opens to a plausible one.
+
+use std::fmt;
+
+use minicbor::{Decode, Decoder, Encode};
+use signer_core::{
+    ceremony::Unproven,
+    codec,
+    credential::DayCredential,
+    device_key::DevicePublicKeyBytes,
+    ids::RequestId,
+    pin::MaskedKey,
+    time::UnixSeconds,
+    wire::{Profile, WireSecret},
+};
+use zeroize::Zeroizing;
+
+use crate::{
+    error::{ClientError, StateError},
+    ports::{DayKeyHandle, Monotonic},
+};
+
+/// Version of the image this program reads and writes.
+pub const STATE_VERSION: u32 = 1;
+/// Longest image, bytes.
+pub const STATE_BYTES_MAX: usize = 256 * 1024;
+
+/// The state. Written as a whole, atomically, by [`crate::ports::Storage`].
+#[derive(Encode, Decode)]
+pub(crate) struct State {
+    #[n(0)]
+    version: u32,
+    /// Origin of the server.
+    #[n(1)]
+    pub(crate) server: String,
+    /// Device key this state belongs to.
+    #[n(2)]
+    pub(crate) device_key: DevicePublicKeyBytes,
+    /// Key under which the server signs its time, as it was at enrolment.
+    #[n(3)]
+    pub(crate) answer_key: DevicePublicKeyBytes,
+    /// The living key.
+    #[n(4)]
+    pub(crate) key: Option<MaskedKey>,
+    /// A key whose confirmation was or may have been sent, until the server's proof of it is seen.
+    #[n(5)]
+    pub(crate) pending: Option<Pending>,
+    /// An approval that was or may have been sent, until its outcome is known.
+    #[n(6)]
+    pub(crate) sent: Option<SentNote>,
+    /// Token to present next.
+    #[n(7)]
+    pub(crate) token: Option<WireSecret>,
+    #[n(8)]
+    pub(crate) clock: Option<Anchor>,
+    #[n(9)]
+    pub(crate) batches: Vec<Batch>,
+}
+
+/// A key beside the living one.
+#[derive(Encode, Decode)]
+pub(crate) struct Pending {
+    #[n(0)]
+    pub(crate) key: Unproven,
+    /// Server time when the ceremony was under way.
+    #[n(1)]
+    pub(crate) since: UnixSeconds,
+}
+
+/// What is remembered of an approval on its way: hashes, so that its signatures can be checked when they come late.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct SentNote {
+    #[n(0)]
+    pub(crate) request: RequestId,
+    #[n(1)]
+    pub(crate) digests: Vec<Digest>,
+}
+
+/// A digest of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+#[cbor(transparent)]
+pub(crate) struct Digest(#[cbor(n(0), with = "minicbor::bytes")] pub(crate) [u8; 32]);
+
+/// Signed server time with the readings of both clocks when it came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct Anchor {
+    #[n(0)]
+    pub(crate) server: UnixSeconds,
+    #[n(1)]
+    pub(crate) wall: UnixSeconds,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) run: [u8; 16],
+    #[n(3)]
+    pub(crate) elapsed_ms: u64,
+    /// Newest signed server time ever seen: no clock is believed below it.
+    #[n(4)]
+    pub(crate) floor: UnixSeconds,
+}
+
+impl Anchor {
+    /// The time now: by the clock nobody can set, if it still runs; else by the wall clock, corrected as it was then.
+    pub(crate) fn now(&self, wall: UnixSeconds, monotonic: Monotonic) -> UnixSeconds {
+        let elapsed_ms = millis(monotonic);
+        let now = if monotonic.run == self.run && elapsed_ms >= self.elapsed_ms {
+            self.server.plus((elapsed_ms - self.elapsed_ms) / 1000)
+        } else if self.server >= self.wall {
+            wall.plus(self.server.distance(self.wall))
+        } else {
+            wall.minus(self.server.distance(self.wall))
+        };
+        now.max(self.floor)
+    }
+}
+
+pub(crate) fn millis(monotonic: Monotonic) -> u64 {
+    u64::try_from(monotonic.elapsed.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// Credentials that came together, with the secret of their digits.
+#[derive(Encode, Decode)]
+pub(crate) struct Batch {
+    /// Wrapped under the keystore.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) otp: Vec<u8>,
+    #[n(1)]
+    pub(crate) credentials: Vec<StoredCredential>,
+}
+
+/// One credential.
+#[derive(Encode, Decode)]
+pub(crate) struct StoredCredential {
+    #[n(0)]
+    pub(crate) profile: Profile,
+    /// The issuer's envelope.
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) bytes: Vec<u8>,
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) day_key: [u8; 16],
+    /// Newest code shown with it; absent while it is unused.
+    #[n(3)]
+    pub(crate) shown: Option<ShownMark>,
+}
+
+/// A code that was shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub(crate) struct ShownMark {
+    #[n(0)]
+    pub(crate) step: u64,
+    #[n(1)]
+    pub(crate) turn: u8,
+    /// Order of use: among used ones the one used longest ago is used again first.
+    #[n(2)]
+    pub(crate) since: UnixSeconds,
+}
+
+impl StoredCredential {
+    pub(crate) const fn handle(&self) -> DayKeyHandle {
+        DayKeyHandle(self.day_key)
+    }
+
+    pub(crate) fn credential(&self) -> Option<DayCredential> {
+        DayCredential::from_bytes(&self.bytes).ok()
+    }
+
+    pub(crate) fn is_live(&self, now: UnixSeconds) -> bool {
+        self.credential().is_some_and(|credential| now < credential.claims().expires())
+    }
+}
+
+impl State {
+    pub(crate) const fn new(
+        server: String,
+        device_key: DevicePublicKeyBytes,
+        answer_key: DevicePublicKeyBytes,
+    ) -> Self {
+        Self {
+            version: STATE_VERSION,
+            server,
+            device_key,
+            answer_key,
+            key: None,
+            pending: None,
+            sent: None,
+            token: None,
+            clock: None,
+            batches: Vec::new(),
+        }
+    }
+
+    /// The image.
+    pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
+        Zeroizing::new(codec::encode(self))
+    }
+
+    /// Reads an image of this version.
+    pub(crate) fn decode(image: &[u8]) -> Result<Self, ClientError> {
+        let found = version(image).ok_or(StateError::Damaged)?;
+        if found != STATE_VERSION {
+            return Err(StateError::Version { found, expected: STATE_VERSION }.into());
+        }
+        codec::decode(image, STATE_BYTES_MAX).map_err(|_| StateError::Damaged.into())
+    }
+
+    /// Every credential, with the index of its batch.
+    pub(crate) fn credentials(&self) -> impl Iterator<Item = &StoredCredential> {
+        self.batches.iter().flat_map(|batch| &batch.credentials)
+    }
+}
+
+/// The server an image belongs to: what a program must know before it can open the phone.
+///
+/// # Errors
+/// [`ClientError::State`] if the image is damaged or of another version.
+pub fn server_of(image: &[u8]) -> Result<String, ClientError> {
+    State::decode(image).map(|state| state.server)
+}
+
+/// The version comes first in every version's image.
+fn version(image: &[u8]) -> Option<u32> {
+    let mut decoder = Decoder::new(image);
+    decoder.array().ok()??;
+    decoder.u32().ok()
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("server", &self.server)
+            .field("device", &self.device_key.device_id())
+            .field("key", &self.key.as_ref().map(|key| key.context().epoch))
+            .field("pending", &self.pending.as_ref().map(|pending| pending.key.context().epoch))
+            .field("sent", &self.sent.is_some())
+            .field("credentials", &self.credentials().count())
+            .finish_non_exhaustive()
+    }
+}
