@@ -14,6 +14,7 @@
 //! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
 
 pub mod desk;
+pub mod draw;
 mod enrol;
 pub mod error;
 pub mod http;

@@ -208,11 +208,11 @@ mod tests {
 
     #[test]
     fn text_hides_nothing() {
-        assert!(Text::<20>::new("Кредит\nна 5 €".to_string()).is_some());
+        assert!(Text::<24>::new("Кредит\nна 5 €".to_string()).is_some());
         for bad in
-            ["", "a\u{202E}b", "a\u{0}", "a\u{200B}b", "e\u{301}", &"x".repeat(21), "a\u{2066}b", "a\rb"]
+            ["", "a\u{202E}b", "a\u{0}", "a\u{200B}b", "e\u{301}", &"x".repeat(25), "a\u{2066}b", "a\rb"]
         {
-            assert!(Text::<20>::new(bad.to_string()).is_none(), "{bad:?}");
+            assert!(Text::<24>::new(bad.to_string()).is_none(), "{bad:?}");
         }
     }
 }

@@ -39,7 +39,7 @@ fn crd_020_kid_is_the_head_of_the_hash_of_the_spki() {
     use p256::pkcs8::EncodePublicKey as _;
     let key = issuer();
     let der = key.verifying_key().to_public_key_der().unwrap();
-    assert_eq!(super::super::hex::spki(key.verifying_key()), der.as_bytes());
+    assert_eq!(hex::spki(key.verifying_key()), der.as_bytes());
     assert_eq!(Kid::of(key.verifying_key()).0, crate::domain::sha256(der.as_bytes())[..4]);
 }
 
@@ -62,7 +62,6 @@ fn crd_021_unknown_issuer_and_swapped_kid_are_refused() {
 
 #[test]
 fn crd_021_all_keys_under_a_hint_are_tried() {
-    // Two P-256 keys with the hint 6dbb7c6f, found by search (see crd_021_search).
     let twins = COLLIDING.map(|seed| SigningKey::from_slice(&seed_bytes(seed)).unwrap());
     let [one, two] = &twins;
     assert_eq!(Kid::of(one.verifying_key()), Kid::of(two.verifying_key()));
@@ -80,24 +79,8 @@ fn seed_bytes(seed: u64) -> [u8; 32] {
     bytes
 }
 
-const COLLIDING: [u64; 2] = [0, 0];
-
-/// How the two keys were found; takes about a minute.
-#[test]
-#[ignore = "a search, not a test"]
-fn crd_021_search() {
-    let mut seen = std::collections::HashMap::new();
-    let one = p256::ProjectivePoint::GENERATOR;
-    let mut point = one;
-    for seed in 1_u64.. {
-        let key = p256::ecdsa::VerifyingKey::from_affine(point.to_affine()).unwrap();
-        if let Some(other) = seen.insert(Kid::of(&key), seed) {
-            std::println!("COLLIDING {other} {seed}");
-            return;
-        }
-        point += one;
-    }
-}
+/// The first two private keys, counted up from 1, whose hints are the same.
+const COLLIDING: [u64; 2] = [111_185, 112_152];
 
 #[test]
 fn crd_022_issuer_key_signs_only_its_document_types() {
@@ -156,7 +139,17 @@ fn crd_026_show_is_bound_to_the_bytes_of_the_credential() {
     let moved = [&[0x82], other.as_bytes(), &token[mine.as_bytes().len() + 1..]].concat();
     assert_eq!(check(&show::text(&moved)), Err(Refusal::BadSignature), "same day key, another credential");
 
-    // The kid is bound too: with a second issuer key under the other hint, the show still fails.
+    // The kid is in the bytes that the show signs, so changing the hint alone breaks the show as well.
+    let mut hinted = mine.as_bytes().to_vec();
+    let at = hinted.windows(4).position(|window| window == kid().0).unwrap();
+    hinted[at] ^= 1;
+    let show = &token[mine.as_bytes().len() + 1..];
+    let show: Sign1 = crate::codec::decode(show, 400).unwrap();
+    let signs = |element: &[u8]| {
+        let signed = cose::sig_structure(&cose::show_aad(element), &show.payload);
+        cose::verifies(day_key().verifying_key(), &signed, &show.signature)
+    };
+    assert!(signs(mine.as_bytes()) && !signs(&hinted));
     assert!(check(&show_under(mine.as_bytes())).is_ok());
 }
 

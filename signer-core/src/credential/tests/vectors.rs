@@ -1,5 +1,6 @@
 //! `spec/vectors/credential.json`: one code from fixed keys, with every value on the way.
 
+use alloc::string::ToString;
 use std::{env, fs, path::Path};
 
 use serde_json::{Value, json};
@@ -27,7 +28,7 @@ fn vector() -> Value {
         "about": "One code from fixed keys; signatures are ECDSA P-256 with SHA-256 and RFC 6979 nonces, low-s. Bytes in hexadecimal.",
         "issuer": {
             "private_key": hex(&issuer().to_bytes()),
-            "spki_der": hex(&super::super::hex::spki(issuer().verifying_key())),
+            "spki_der": hex(&hex::spki(issuer().verifying_key())),
             "kid": Kid::of(issuer().verifying_key()).to_string(),
         },
         "issuer_keys": serde_json::to_value(issuer_keys()).unwrap(),

@@ -1,0 +1,75 @@
+//! From text to dark and light modules.
+
+use qrcode::{
+    Color, EcLevel, Version,
+    bits::Bits,
+    canvas::{Canvas, MaskPattern},
+    ec::construct_codewords,
+    types::QrError,
+};
+
+const LEVEL: EcLevel = EcLevel::M;
+const MASK: MaskPattern = MaskPattern::Checkerboard;
+
+/// Why a text is not drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum DrawError {
+    /// Characters outside the alphanumeric set, which would need a larger code.
+    #[error("the text has characters outside 0-9, A-Z, space and $%*+-./:")]
+    NotAlphanumeric,
+    /// More than any QR code holds.
+    #[error("the text is too long for a QR code")]
+    TooLong,
+}
+
+/// The modules of a QR code without quiet zone, at most 177 by 177.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matrix {
+    size: usize,
+    /// One row after the other, dark is true.
+    modules: Vec<bool>,
+}
+
+impl Matrix {
+    /// Modules in a row, and rows.
+    #[must_use]
+    pub const fn size(&self) -> usize {
+        self.size
+    }
+
+    /// Rows from the top, dark is true.
+    pub fn rows(&self) -> impl Iterator<Item = &[bool]> {
+        self.modules.chunks(self.size)
+    }
+
+    /// Whether the module in `row` and `column` is dark; light outside.
+    #[must_use]
+    pub fn dark(&self, row: usize, column: usize) -> bool {
+        column < self.size && self.modules.get(row * self.size + column).copied().unwrap_or_default()
+    }
+}
+
+/// The smallest code at level M that holds `text`.
+///
+/// # Errors
+/// [`DrawError`] if the text is not one a QR holds in alphanumeric mode.
+pub fn matrix(text: &str) -> Result<Matrix, DrawError> {
+    let plain = |c: u8| c.is_ascii_digit() || c.is_ascii_uppercase() || b" $%*+-./:".contains(&c);
+    if !text.bytes().all(plain) {
+        return Err(DrawError::NotAlphanumeric);
+    }
+    (1..=40).map(Version::Normal).find_map(|version| draw(text, version).ok()).ok_or(DrawError::TooLong)
+}
+
+fn draw(text: &str, version: Version) -> Result<Matrix, QrError> {
+    let mut bits = Bits::new(version);
+    bits.push_alphanumeric_data(text.as_bytes())?;
+    bits.push_terminator(LEVEL)?;
+    let (data, correction) = construct_codewords(&bits.into_bytes(), version, LEVEL)?;
+    let mut canvas = Canvas::new(version, LEVEL);
+    canvas.draw_all_functional_patterns();
+    canvas.draw_data(&data, &correction);
+    canvas.apply_mask(MASK);
+    let size = usize::try_from(version.width()).map_err(|_| QrError::InvalidVersion)?;
+    Ok(Matrix { size, modules: canvas.into_colors().into_iter().map(|color| color == Color::Dark).collect() })
+}
