@@ -54,7 +54,9 @@ impl Storage for FileStorage {
 
     fn erase(&mut self) -> Result<(), StorageError> {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StorageError(error.to_string())),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StorageError(error.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -170,7 +172,8 @@ struct DayKeyEntry {
     key: String,
 }
 
-const WARNING: &str = "Stand-in for a phone's hardware keystore. Whoever can read this file and state.cbor can try PINs.";
+const WARNING: &str =
+    "Stand-in for a phone's hardware keystore. Whoever can read this file and state.cbor can try PINs.";
 
 impl SoftwareKey {
     /// A keystore that ends with the process.
@@ -185,7 +188,10 @@ impl SoftwareKey {
     ///
     /// # Errors
     /// [`KeystoreError`] if the file cannot be read or written or is not a keystore.
-    pub fn open(path: impl Into<PathBuf>, rng: Box<dyn CryptoRng + Send>) -> Result<(Self, bool), KeystoreError> {
+    pub fn open(
+        path: impl Into<PathBuf>,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Result<(Self, bool), KeystoreError> {
         let path = path.into();
         let file = read(&path).map_err(|error| KeystoreError(error.to_string()))?.map(Zeroizing::new);
         let Some(file) = file else {

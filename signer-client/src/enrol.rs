@@ -169,7 +169,11 @@ impl Phone {
             }
             Some(pending) if current_lives => {
                 // The confirmation may still be on its way.
-                if status.time > pending.since.plus(CONFIRMATION_SECONDS_MAX) { self.save() } else { self.keep(pending) }
+                if status.time > pending.since.plus(CONFIRMATION_SECONDS_MAX) {
+                    self.save()
+                } else {
+                    self.keep(pending)
+                }
             }
             Some(pending) => {
                 self.state_mut()?.pending = Some(pending);

@@ -71,4 +71,3 @@ impl Phone {
         Ok(WireSecret(token.0.duplicate()))
     }
 }
-

@@ -30,7 +30,7 @@ macro_rules! id {
             }
 
             /// A fresh random id.
-            pub fn random(rng: &mut dyn CryptoRng) -> Self {
+            pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
                 let mut bytes = [0; 16];
                 rng.fill_bytes(&mut bytes);
                 Self(bytes)

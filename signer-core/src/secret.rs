@@ -35,7 +35,7 @@ impl<T: Zeroize> Secret<T> {
 
 impl<const N: usize> SecretBytes<N> {
     /// `N` fresh random bytes.
-    pub fn random(rng: &mut dyn CryptoRng) -> Self {
+    pub fn random(rng: &mut (impl CryptoRng + ?Sized)) -> Self {
         let mut secret = Self([0; N]);
         rng.fill_bytes(&mut secret.0);
         secret

@@ -3,9 +3,10 @@
 use std::{future::Future, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::Router;
+use hyper::server::conn::http1::Builder;
 use hyper_util::{
-    rt::{TokioExecutor, TokioIo, TokioTimer},
-    server::{conn::auto::Builder, graceful::GracefulShutdown},
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
 use tokio::{net::TcpListener, sync::Semaphore};
@@ -17,7 +18,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// A bound listener.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
     connections_max: usize,
 }
@@ -26,7 +27,7 @@ pub struct Server {
 ///
 /// # Errors
 /// As the operating system says.
-pub async fn bind(address: SocketAddr, connections_max: usize) -> io::Result<Server> {
+pub(crate) async fn bind(address: SocketAddr, connections_max: usize) -> io::Result<Server> {
     Ok(Server { listener: TcpListener::bind(address).await?, connections_max })
 }
 
@@ -35,16 +36,16 @@ impl Server {
     ///
     /// # Errors
     /// As the operating system says.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Serves until `stop` is done, then lets requests under way finish for a while.
-    pub async fn run(self, router: Router, stop: impl Future<Output = ()>) {
+    pub(crate) async fn run(self, router: Router, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
-        let mut http = Builder::new(TokioExecutor::new());
-        http.http1().timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
+        let mut http = Builder::new();
+        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
         tokio::pin!(stop);
         loop {
             let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
@@ -63,11 +64,11 @@ impl Server {
             };
             let _no_delay_is_only_faster = stream.set_nodelay(true);
             let service = TowerToHyperService::new(router.clone());
-            let connection = http.serve_connection(TokioIo::new(stream), service).into_owned();
+            let connection = http.serve_connection(TokioIo::new(stream), service);
             let connection = graceful.watch(connection);
             tokio::spawn(async move {
                 if let Err(error) = connection.await {
-                    tracing::debug!(error, "connection ended");
+                    tracing::debug!(%error, "connection ended");
                 }
                 drop(place);
             });

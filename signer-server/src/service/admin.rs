@@ -1,7 +1,6 @@
 //! The operator's acts, and who a bearer token belongs to.
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
-use rand::Rng as _;
 use signer_core::{
     approval::NAME_BYTES_MAX,
     codec::Text,
@@ -89,7 +88,7 @@ impl Service {
             let text = "name is 1 to 200 bytes of NFC text on one line, without hidden characters";
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
-        let id = RelyingPartyId::random(&mut self.rng());
+        let id = RelyingPartyId::random(&mut *self.rng());
         let token = new_token(&mut *self.rng());
         let row = RelyingPartyRow {
             id,

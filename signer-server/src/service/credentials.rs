@@ -15,7 +15,9 @@ use signer_core::{
     wrap::Location,
 };
 
-use super::{Caller, Refusal, Service, ServiceError, ServiceResult, good_standing};
+use super::{
+    Caller, Refusal, Service, ServiceError, ServiceResult, good_standing, unwrap_secret, wrap_secret,
+};
 use crate::store::CredentialRow;
 
 /// Entries of one status list. Every day has its own list, so an index says nothing beyond the day.
@@ -33,7 +35,7 @@ impl Service {
         good_standing(&caller.installation)?;
         check_day_keys(&caller, &asked)?;
         let record = self.record(&caller, asked.document_type).await?;
-        let secret = SecretBytes::random(&mut self.rng());
+        let secret = SecretBytes::random(&mut *self.rng());
         let today = Date::of(caller.now).ok_or(ServiceError::Bug("date out of range"))?;
         for _ in 0..DRAWS_MAX {
             let indexes = self.draw_indexes(caller.now, asked.keys.as_slice().len());
@@ -97,7 +99,8 @@ impl Service {
                 index: status.index,
                 device: caller.installation.device,
                 document_type: asked.document_type,
-                wrapped_otp: self.kek.wrap(
+                wrapped_otp: wrap_secret(
+                    &self.kek,
                     &otp_location(&otp_row(*status)),
                     secret.expose(),
                     &mut *self.rng(),
@@ -129,7 +132,7 @@ impl Service {
 
     pub(super) fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
         let status = StatusIndex { list: row.list, index: row.index };
-        let bytes = self.kek.unwrap(&otp_location(&otp_row(status)), &row.wrapped_otp)?;
+        let bytes = unwrap_secret(&self.kek, &otp_location(&otp_row(status)), &row.wrapped_otp)?;
         SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored otp secret"))
     }
 }

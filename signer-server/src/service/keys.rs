@@ -9,7 +9,7 @@ use signer_core::{
     wrap::{Kek, Location},
 };
 
-use super::{ServiceError, ServiceResult};
+use super::{ServiceError, ServiceResult, unwrap_secret, wrap_secret};
 use crate::{
     ports::Random,
     store::{ServerKeyRow, Store},
@@ -105,11 +105,11 @@ async fn secret(
                 break public_key;
             }
         };
-        let wrapped = kek.wrap(&location, drawn.expose(), &mut *rng)?;
+        let wrapped = wrap_secret(kek, &location, drawn.expose(), &mut *rng)?;
         ServerKeyRow { purpose: purpose.into(), public_key, wrapped, created: now }
     };
     let row = store.server_key(offer, now).await?;
-    let bytes = kek.unwrap(&location, &row.wrapped)?;
+    let bytes = unwrap_secret(kek, &location, &row.wrapped)?;
     let secret = SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored server key"))?;
     if public(secret.expose()).as_ref() != Some(&row.public_key) {
         return Err(ServiceError::Bug("stored server key does not match its public half"));

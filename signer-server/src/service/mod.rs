@@ -28,8 +28,9 @@ use signer_core::{
     suite::KeyContext,
     time::UnixSeconds,
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
-    wrap::{Kek, Location},
+    wrap::{self, Kek, Location, Wrapped},
 };
+use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
@@ -185,14 +186,29 @@ impl Service {
     fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
         let key = &installation.key;
         let location = share_location(&key.id, key.epoch.0);
-        let bytes = self.kek.unwrap(&location, &key.wrapped)?;
+        let bytes = unwrap_secret(&self.kek, &location, &key.wrapped)?;
         ServerKey::decode(&bytes).map_err(|_| ServiceError::Bug("stored key share does not decode"))
     }
 
     fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
         let location = share_location(&context.key, context.epoch.0);
-        Ok(self.kek.wrap(&location, &key.encode(), &mut *self.rng())?)
+        wrap_secret(&self.kek, &location, &key.encode(), &mut *self.rng())
     }
+}
+
+/// Wraps a secret for its place in the store.
+fn wrap_secret(
+    kek: &Kek,
+    location: &Location<'_>,
+    secret: &[u8],
+    rng: &mut dyn CryptoRng,
+) -> ServiceResult<Vec<u8>> {
+    Ok(wrap::wrap(kek, location, secret, rng)?.as_bytes().to_vec())
+}
+
+/// Takes a secret back from its place in the store.
+fn unwrap_secret(kek: &Kek, location: &Location<'_>, wrapped: &[u8]) -> ServiceResult<Zeroizing<Vec<u8>>> {
+    Ok(wrap::unwrap(kek, location, &Wrapped::from_bytes(wrapped.to_vec())?)?)
 }
 
 const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {

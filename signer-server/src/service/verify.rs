@@ -11,6 +11,8 @@ use signer_core::{
     wire::{AnswerKey, ProblemCode, SignedTime, VerifyCode, time_to_sign},
 };
 
+use subtle::ConstantTimeEq as _;
+
 use super::{Refusal, Service, ServiceError, ServiceResult};
 use crate::store::{Burn, Burned, RelyingPartyRow};
 
@@ -63,7 +65,7 @@ impl Service {
             return Ok((Err(CodeRefusal::Revoked), now));
         };
         let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
-        if !expected.ct_eq(&verified.digits()) {
+        if !bool::from(expected.ct_eq(&verified.digits())) {
             return Ok((Err(CodeRefusal::BadSignature), now));
         }
         let burn = Burn {

@@ -78,6 +78,7 @@ pub trait Attempts: Send + Sync {
         &self,
         device: DeviceId,
         payload: PayloadHash,
+        now: UnixSeconds,
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
@@ -91,8 +92,8 @@ pub trait Requests: Send + Sync {
     /// Adds a request, or finds the one added before under the same idempotency key.
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
 
-    /// A request.
-    async fn request(&self, id: RequestId) -> StoreResult<Option<RequestRow>>;
+    /// A request, as it stands at `now`.
+    async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
 
     /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;
