@@ -1,5 +1,7 @@
 //! What only the SQLite engine promises: one process, durable answers, no way back behind the witness.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::{
     fs, io,
     path::Path,
