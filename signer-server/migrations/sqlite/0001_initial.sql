@@ -47,8 +47,9 @@ CREATE TABLE installation (
 -- A holder has at most one installation that is not revoked.
 CREATE UNIQUE INDEX installation_living_unique ON installation (holder) WHERE standing <> 2;
 
+-- Beside the installation, not in it: a reservation rewrites a small row, not the shares. Rows may be large, so with rowid.
 CREATE TABLE signing_key (
-    device BLOB PRIMARY KEY REFERENCES installation (device),
+    device BLOB NOT NULL PRIMARY KEY REFERENCES installation (device),
     id BLOB NOT NULL CHECK (length(id) = 16),
     suite INTEGER NOT NULL CHECK (suite > 0),
     epoch INTEGER NOT NULL CHECK (epoch BETWEEN 0 AND 4294967295),
@@ -57,7 +58,7 @@ CREATE TABLE signing_key (
     proof BLOB NOT NULL,
     CONSTRAINT signing_key_id_unique UNIQUE (id),
     CONSTRAINT signing_key_public_key_unique UNIQUE (public_key)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE TABLE relying_party (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
@@ -71,7 +72,7 @@ CREATE TABLE relying_party (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE request (
-    id BLOB PRIMARY KEY CHECK (length(id) = 16),
+    id BLOB NOT NULL PRIMARY KEY CHECK (length(id) = 16),
     relying_party BLOB NOT NULL REFERENCES relying_party (id),
     holder TEXT NOT NULL CHECK (length(holder) BETWEEN 1 AND 64),
     object BLOB NOT NULL,
@@ -92,7 +93,7 @@ CREATE TABLE request (
     CHECK ((state = 1) = (record IS NOT NULL)),
     CHECK ((state = 1) = (record_signature IS NOT NULL)),
     CHECK ((state = 1) = (signed_by IS NOT NULL))
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
 CREATE UNIQUE INDEX request_idempotency_unique ON request (relying_party, idempotency_key)
     WHERE idempotency_key IS NOT NULL;

@@ -1,5 +1,7 @@
 //! What every storage engine must do, as one suite. A test name begins with the requirement it proves.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 mod attempts;
 mod credentials;
 mod fixture;

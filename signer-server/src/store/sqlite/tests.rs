@@ -25,15 +25,22 @@ async fn run(store: &SqliteStore, sql: &'static str) -> StoreResult<()> {
 }
 
 #[tokio::test]
-async fn sto_010_a_full_disk_refuses_the_write_and_the_store_goes_on() {
+async fn sto_010_a_full_disk_refuses_the_group_and_the_store_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     run(&store, "PRAGMA max_page_count = 1").await.unwrap(); // as many as there are
-    let refused = store.server_key(key("large", 100_000), T0).await;
-    assert!(matches!(&refused, Err(StoreError::Engine(reason)) if reason.contains("full")), "{refused:?}");
-    store.server_key(key("small", 10), T0).await.unwrap();
-    run(&store, "PRAGMA max_page_count = 1000000").await.unwrap();
+    let (store, announced) = (&store, [store.announce(), store.announce()]);
+    let (small, large) =
+        tokio::join!(store.server_key(key("small", 10), T0), store.server_key(key("large", 100_000), T0));
+    drop(announced);
+    for answer in [small, large] {
+        assert!(matches!(&answer, Err(StoreError::Engine(reason)) if reason.contains("full")), "{answer:?}");
+    }
+    assert_eq!(store.commits(), 0);
+    store.server_key(key("small", 20), T0).await.unwrap();
+    run(store, "PRAGMA max_page_count = 1000000").await.unwrap();
     assert_eq!(store.server_key(key("large", 100_000), T0).await.unwrap(), key("large", 100_000));
+    assert_eq!(store.server_key(key("small", 1), T0).await.unwrap(), key("small", 20));
 }
 
 #[tokio::test]

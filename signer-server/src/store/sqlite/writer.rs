@@ -114,8 +114,8 @@ pub(super) struct Job {
 
 /// A job after its work: its answer is still held back.
 struct Worked {
-    /// Whether the savepoint was left cleanly.
-    clean: bool,
+    /// Why the whole group is lost with it, if it is.
+    lost: Option<String>,
     answer: Box<dyn FnOnce(StoreResult<()>) + Send>,
 }
 
@@ -127,16 +127,18 @@ impl Job {
     ) -> (Self, oneshot::Receiver<StoreResult<T>>) {
         let (sender, receiver) = oneshot::channel();
         let work = Box::new(move |db: &Connection| {
-            let (result, clean) = in_savepoint(db, work);
+            let (result, kept) = in_savepoint(db, work);
+            let lost = if kept { None } else { result.as_ref().err().map(ToString::to_string) };
             let answer = Box::new(move |group: StoreResult<()>| {
                 let _ = sender.send(group.and(result));
             });
-            Worked { clean, answer: answer as Box<dyn FnOnce(StoreResult<()>) + Send> }
+            Worked { lost, answer: answer as Box<dyn FnOnce(StoreResult<()>) + Send> }
         });
         (Self { now, work }, receiver)
     }
 }
 
+/// The result, and whether the transaction around it still stands.
 fn in_savepoint<T>(
     db: &Connection,
     work: impl FnOnce(&Connection) -> StoreResult<T>,
@@ -256,10 +258,10 @@ impl Writer {
         let before = self.db.total_changes();
         for job in jobs {
             let done = (job.work)(&self.db);
-            let lost = !done.clean || self.db.is_autocommit();
+            let lost = done.lost.clone();
             worked.push(done);
-            if lost {
-                return Err(Failure::Refused("the engine took the whole group back".to_owned()));
+            if let Some(reason) = lost {
+                return Err(Failure::Refused(reason));
             }
         }
         if self.db.total_changes() == before {
