@@ -16,6 +16,10 @@ use signer_core::{
     pin::{FreshKey, MaskedKey, Pin, PinMask, stretch},
     secret::SecretBytes,
     suite::{DeviceShare, MaskedShare},
+    wire::{
+        Approve, ApprovePayload, BODY_BYTES_MAX, Confirmation, EnrolConfirm, Envelope, Exchange,
+        RefreshConfirm, RefreshPayload, RefreshStart,
+    },
 };
 
 use crate::support::{OTHER_PIN, PIN, SUITE, WRONG_PIN, World, pin};
@@ -101,6 +105,38 @@ fn open(world: &World, key: &MaskedKey, digits: &str) -> Opened {
     Opened { share, seed: SecretBytes::new(seed), bound }
 }
 
+/// What is secret in the bodies that were sent: contributions, MACs, gate keys.
+fn sent_secrets(world: &World) -> Vec<Vec<u8>> {
+    let mut secrets = Vec::new();
+    let mut confirmation = |confirmation: Confirmation| {
+        secrets.push(confirmation.gate_key.0.expose().to_vec());
+        secrets.push(confirmation.contribution.as_slice().to_vec());
+        secrets.push(confirmation.mac.to_vec());
+    };
+    for body in bodies::<EnrolConfirm>(world) {
+        confirmation(body.0);
+    }
+    for body in bodies::<RefreshConfirm>(world) {
+        confirmation(body.0);
+    }
+    for body in bodies::<Approve>(world) {
+        let payload: ApprovePayload = codec::decode(body.payload.as_slice(), BODY_BYTES_MAX).unwrap();
+        secrets.push(payload.mac.to_vec());
+        secrets.extend(payload.items.as_slice().iter().map(|item| item.contribution.as_slice().to_vec()));
+    }
+    for body in bodies::<RefreshStart>(world) {
+        let payload: RefreshPayload = codec::decode(body.payload.as_slice(), BODY_BYTES_MAX).unwrap();
+        secrets.push(payload.mac.to_vec());
+    }
+    assert!(secrets.len() >= 14);
+    secrets
+}
+
+fn bodies<E: Exchange>(world: &World) -> Vec<E> {
+    let path = format!("/device/v1/{}", E::OPERATION.path());
+    world.bodies(&path).iter().map(|body| Envelope::decode(body).unwrap().peek().unwrap()).collect()
+}
+
 fn contains(image: &[u8], needle: &[u8]) -> bool {
     image.windows(needle.len()).any(|window| window == needle)
 }
@@ -132,17 +168,7 @@ fn cli_060_no_image_holds_a_secret_that_tests_a_pin() {
     // The right PIN's gate key is the server's, so the secrets above are the real ones.
     let gate_keys = world.server().secrets.iter().step_by(4).cloned().collect::<Vec<_>>();
     assert!(gate_keys.iter().all(|gate| secrets.iter().filter(|secret| *secret == gate).count() >= 2));
-    for path in [
-        "/device/v1/approve",
-        "/device/v1/enrol-confirm",
-        "/device/v1/refresh-confirm",
-        "/device/v1/refresh-start",
-    ] {
-        for body in world.bodies(path) {
-            // Any 24 bytes of a body that are not the approval record's own.
-            secrets.push(body[body.len() - 120..body.len() - 80].to_vec());
-        }
-    }
+    secrets.extend(sent_secrets(&world));
     for (place, image) in images.iter().enumerate() {
         for (which, secret) in secrets.iter().enumerate() {
             assert!(!contains(image, secret), "image {place} holds secret {which}");
