@@ -256,7 +256,7 @@ fn cli_064_a_damaged_image_is_refused() {
     assert!(matches!(world.try_phone(), Err(ClientError::State(StateError::Damaged))));
     // Bit rot in the masked key is found by its checksum over the masked bytes.
     let (start, _) = masked_keys(&good)[0];
-    let mut rotten = good.clone();
+    let mut rotten = good;
     rotten[start + 100] ^= 1;
     world.set_image(rotten);
     assert!(world.try_phone().is_err());
