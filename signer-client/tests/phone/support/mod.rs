@@ -1,5 +1,4 @@
 //! A phone whose surroundings are all in memory, and the server's half of the protocol behind its `Http` port.
-#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
 mod server;
 
@@ -10,11 +9,7 @@ use std::{
 };
 
 use rand::{SeedableRng, rngs::StdRng};
-use signer_client::{
-    ClientError, Phone, PhoneOptions,
-    desk::SoftwareKey,
-    ports::*,
-};
+use signer_client::{ClientError, Phone, PhoneOptions, desk::SoftwareKey, ports::*};
 use signer_core::{
     device_key::{DevicePublicKeyBytes, DeviceSignature, ToSign},
     pin::{Pin, PinCost, Stretched},
@@ -23,18 +18,18 @@ use signer_core::{
     time::UnixSeconds,
 };
 
-pub use server::Server;
+pub(crate) use server::Server;
 
-pub const PIN: &str = "739146";
-pub const OTHER_PIN: &str = "582093";
-pub const WRONG_PIN: &str = "264917";
-pub const CODE: &str = "GOOD-CODE";
-pub const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
-pub const START: u64 = 1_800_000_000;
+pub(crate) const PIN: &str = "739146";
+pub(crate) const OTHER_PIN: &str = "582093";
+pub(crate) const WRONG_PIN: &str = "264917";
+pub(crate) const CODE: &str = "GOOD-CODE";
+pub(crate) const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
+pub(crate) const START: u64 = 1_800_000_000;
 
 /// What goes wrong on the network.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mishap {
+pub(crate) enum Mishap {
     /// The request does not arrive.
     LoseRequest,
     /// The request is carried out, its answer does not arrive.
@@ -45,48 +40,48 @@ pub enum Mishap {
 
 /// When it goes wrong.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub(crate) struct Plan {
     /// Path whose requests are counted; empty for all.
-    pub path: &'static str,
+    pub(crate) path: &'static str,
     /// Requests that pass before.
-    pub after: usize,
+    pub(crate) after: usize,
     /// How many are hit.
-    pub times: usize,
-    pub mishap: Mishap,
+    pub(crate) times: usize,
+    pub(crate) mishap: Mishap,
 }
 
-pub struct World {
-    pub server: Mutex<Server>,
-    pub clock: Mutex<TestClock>,
-    pub key: Mutex<SoftwareKey>,
-    pub images: Mutex<Vec<Vec<u8>>>,
-    pub current: Mutex<Option<Vec<u8>>>,
+pub(crate) struct World {
+    pub(crate) server: Mutex<Server>,
+    pub(crate) clock: Mutex<TestClock>,
+    pub(crate) key: Mutex<SoftwareKey>,
+    pub(crate) images: Mutex<Vec<Vec<u8>>>,
+    pub(crate) current: Mutex<Option<Vec<u8>>>,
     /// Stores that still succeed; `None` for all.
-    pub stores_left: Mutex<Option<usize>>,
-    pub plans: Mutex<VecDeque<Plan>>,
+    pub(crate) stores_left: Mutex<Option<usize>>,
+    pub(crate) plans: Mutex<VecDeque<Plan>>,
     /// Path and body of everything that was sent.
-    pub sent: Mutex<Vec<(String, Vec<u8>)>>,
+    pub(crate) sent: Mutex<Vec<(String, Vec<u8>)>>,
     seed: Mutex<u64>,
 }
 
-pub struct TestClock {
+pub(crate) struct TestClock {
     /// The true time, which is the server's.
-    pub truth: Duration,
+    pub(crate) truth: Duration,
     /// How far the phone's wall clock is off, seconds.
-    pub skew: i64,
-    pub run: u8,
+    pub(crate) skew: i64,
+    pub(crate) run: u8,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap()
 }
 
-pub fn pin(text: &str) -> Pin {
+pub(crate) fn pin(text: &str) -> Pin {
     Pin::new(text).unwrap()
 }
 
 impl World {
-    pub fn new(seed: u64) -> Arc<Self> {
+    pub(crate) fn new(seed: u64) -> Arc<Self> {
         Arc::new(Self {
             server: Mutex::new(Server::new(StdRng::seed_from_u64(seed + 1))),
             clock: Mutex::new(TestClock { truth: Duration::from_secs(START), skew: 0, run: 1 }),
@@ -101,7 +96,7 @@ impl World {
     }
 
     /// Starts the app: a new process over what is stored.
-    pub fn try_phone(self: &Arc<Self>) -> Result<Phone, ClientError> {
+    pub(crate) fn try_phone(self: &Arc<Self>) -> Result<Phone, ClientError> {
         *lock(&self.seed) += 1;
         let ports = Ports {
             http: Box::new(Port(self.clone())),
@@ -113,56 +108,56 @@ impl World {
         Phone::open(ports, PhoneOptions { pin_cost: PinCost::FLOOR, ..PhoneOptions::default() })
     }
 
-    pub fn phone(self: &Arc<Self>) -> Phone {
+    pub(crate) fn phone(self: &Arc<Self>) -> Phone {
         self.try_phone().unwrap()
     }
 
     /// An enrolled phone.
-    pub fn enrolled(self: &Arc<Self>) -> Phone {
+    pub(crate) fn enrolled(self: &Arc<Self>) -> Phone {
         let mut phone = self.phone();
         phone.enrol(SUITE, CODE, &pin(PIN)).unwrap();
         phone
     }
 
-    pub fn server(&self) -> MutexGuard<'_, Server> {
+    pub(crate) fn server(&self) -> MutexGuard<'_, Server> {
         lock(&self.server)
     }
 
-    pub fn clock(&self) -> MutexGuard<'_, TestClock> {
+    pub(crate) fn clock(&self) -> MutexGuard<'_, TestClock> {
         lock(&self.clock)
     }
 
-    pub fn plan(&self, path: &'static str, after: usize, times: usize, mishap: Mishap) {
+    pub(crate) fn plan(&self, path: &'static str, after: usize, times: usize, mishap: Mishap) {
         lock(&self.plans).push_back(Plan { path, after, times, mishap });
     }
 
-    pub fn heal(&self) {
+    pub(crate) fn heal(&self) {
         lock(&self.plans).clear();
         *lock(&self.stores_left) = None;
     }
 
-    pub fn images(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn images(&self) -> Vec<Vec<u8>> {
         lock(&self.images).clone()
     }
 
-    pub fn image(&self) -> Vec<u8> {
+    pub(crate) fn image(&self) -> Vec<u8> {
         lock(&self.current).clone().unwrap()
     }
 
-    pub fn set_image(&self, image: Vec<u8>) {
+    pub(crate) fn set_image(&self, image: Vec<u8>) {
         *lock(&self.current) = Some(image);
     }
 
     /// Bodies sent to a path.
-    pub fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
+    pub(crate) fn bodies(&self, path: &str) -> Vec<Vec<u8>> {
         lock(&self.sent).iter().filter(|(to, _)| to.starts_with(path)).map(|(_, body)| body.clone()).collect()
     }
 
-    pub fn forget_sent(&self) {
+    pub(crate) fn forget_sent(&self) {
         lock(&self.sent).clear();
     }
 
-    pub fn pass(&self, seconds: u64) {
+    pub(crate) fn pass(&self, seconds: u64) {
         self.clock().truth += Duration::from_secs(seconds);
     }
 }

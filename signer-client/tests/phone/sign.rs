@@ -1,10 +1,8 @@
 //! Enrolment, approval, PIN change, and what gets lost on the way.
 
-mod support;
-
+use crate::support::{Mishap::*, *};
 use signer_client::{Approved, ClientError, Outcome, Phone, StateError, verify_result};
 use signer_core::{ids::Epoch, wire::ProblemCode};
-use support::{Mishap::*, *};
 
 const DIGESTS: [[u8; 32]; 2] = [[0x41; 32], [0x42; 32]];
 
@@ -224,7 +222,9 @@ fn cli_010_a_lost_outcome_is_found_after_a_restart() {
         let mut phone = world.enrolled();
         let object = ask(&world);
         world.plan("/device/v1/approve", 0, usize::MAX, mishap);
-        assert!(matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(request)) if request == object.request));
+        assert!(
+            matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(request)) if request == object.request)
+        );
         drop(phone);
         world.heal();
         let mut phone = world.phone();
@@ -244,7 +244,8 @@ fn cli_011_a_clock_that_is_off_is_set_by_signed_time_only() {
     let world = World::new(11);
     let mut phone = world.enrolled();
     drop(phone);
-    // The phone restarts with its wall clock an hour behind.
+    // Much later the phone restarts, with its wall clock an hour behind.
+    world.pass(5000);
     {
         let mut clock = world.clock();
         (clock.skew, clock.run) = (-3600, 2);

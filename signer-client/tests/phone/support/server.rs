@@ -22,18 +22,18 @@ use signer_core::{
     wire::*,
 };
 
-pub struct Device {
-    pub key: DevicePublicKeyBytes,
-    pub context: KeyContext,
-    pub public_key: GroupPublicKey,
-    pub server_key: ServerKey,
-    pub proof: Signature,
-    pub wrong: u8,
-    pub standing: Standing,
-    pub tokens: Vec<[u8; 32]>,
+pub(crate) struct Device {
+    pub(crate) key: DevicePublicKeyBytes,
+    pub(crate) context: KeyContext,
+    pub(crate) public_key: GroupPublicKey,
+    pub(crate) server_key: ServerKey,
+    pub(crate) proof: Signature,
+    pub(crate) wrong: u8,
+    pub(crate) standing: Standing,
+    pub(crate) tokens: Vec<[u8; 32]>,
 }
 
-pub enum Request {
+pub(crate) enum Request {
     Open,
     Signed(Vec<Signature>, ApprovalEvidence),
     Declined,
@@ -46,26 +46,26 @@ enum Ceremony {
     RefreshConfirming(ServerConfirming),
 }
 
-pub struct Server {
+pub(crate) struct Server {
     rng: StdRng,
-    pub answer_key: SigningKey,
-    pub issuer: SigningKey,
+    pub(crate) answer_key: SigningKey,
+    pub(crate) issuer: SigningKey,
     code_good: bool,
     enrolling: Option<signer_core::device_key::DevicePublicKey>,
-    pub device: Option<Device>,
+    pub(crate) device: Option<Device>,
     ceremony: Option<Ceremony>,
-    pub requests: Vec<(RequestObject, Request)>,
+    pub(crate) requests: Vec<(RequestObject, Request)>,
     outcomes: HashMap<[u8; 32], Vec<u8>>,
     /// Every server key that ever lived: what the phone must never hold.
-    pub secrets: Vec<Vec<u8>>,
+    pub(crate) secrets: Vec<Vec<u8>>,
     /// Approves evaluated.
-    pub evaluated: usize,
+    pub(crate) evaluated: usize,
     /// How often the next answers are `busy`.
-    pub busy: usize,
-    pub burned: Option<u8>,
-    pub issued: Vec<(u32, u32)>,
+    pub(crate) busy: usize,
+    pub(crate) burned: Option<u8>,
+    pub(crate) issued: Vec<(u32, u32)>,
     /// Signs the time wrongly.
-    pub lies_about_time: bool,
+    pub(crate) lies_about_time: bool,
 }
 
 type Answer = (u16, &'static str, Vec<u8>);
@@ -76,7 +76,7 @@ fn problem(code: ProblemCode) -> Problem {
 }
 
 impl Server {
-    pub fn new(mut rng: StdRng) -> Self {
+    pub(crate) fn new(mut rng: StdRng) -> Self {
         Self {
             answer_key: SigningKey::generate_from_rng(&mut rng),
             issuer: SigningKey::generate_from_rng(&mut rng),
@@ -97,7 +97,7 @@ impl Server {
     }
 
     /// Files a request for the documents' digests.
-    pub fn ask(&mut self, digests: &[[u8; 32]], now: u64) -> RequestObject {
+    pub(crate) fn ask(&mut self, digests: &[[u8; 32]], now: u64) -> RequestObject {
         let documents = digests.iter().enumerate().map(|(place, digest)| Document {
             name: Text::new(format!("contract-{place}.pdf")).unwrap(),
             digest: *digest,
@@ -119,7 +119,7 @@ impl Server {
     }
 
     /// What the relying party gets.
-    pub fn result(&self, request: RequestId) -> Option<SignedResult> {
+    pub(crate) fn result(&self, request: RequestId) -> Option<SignedResult> {
         let device = self.device.as_ref()?;
         let (object, state) = self.requests.iter().find(|(object, _)| object.request == request)?;
         let Request::Signed(signatures, approval) = state else { return None };
@@ -138,7 +138,7 @@ impl Server {
         })
     }
 
-    pub fn answer(&mut self, path: &str, body: &[u8], now: UnixSeconds) -> Answer {
+    pub(crate) fn answer(&mut self, path: &str, body: &[u8], now: UnixSeconds) -> Answer {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         match path {
             "/v1/answer-key" => {
@@ -175,20 +175,17 @@ impl Server {
             Operation::Requests => {
                 self.open::<RequestsQuery>(&envelope, now)?;
                 let open = self.requests.iter().filter(|(_, state)| matches!(state, Request::Open));
-                reply(PendingRequests { time: now, requests: open.map(|(object, _)| object.clone()).collect() })
+                reply(PendingRequests {
+                    time: now,
+                    requests: open.map(|(object, _)| object.clone()).collect(),
+                })
             }
             Operation::Fetch => {
                 let fetch: Fetch = self.open(&envelope, now)?;
                 let object = self.find(fetch.request)?;
                 let device = self.device()?;
-                let answer = answer_fetch(
-                    &device.server_key,
-                    device.context,
-                    device.public_key,
-                    object,
-                    &fetch,
-                    now,
-                );
+                let answer =
+                    answer_fetch(&device.server_key, device.context, device.public_key, object, &fetch, now);
                 reply(answer.map_err(|_| problem(ProblemCode::Malformed))?)
             }
             Operation::Approve => {
@@ -415,7 +412,8 @@ impl Server {
         if let Some(stored) = self.outcomes.get(&hash) {
             return Ok(stored.clone());
         }
-        let checked = CheckedRefresh::new(&device.context, start).map_err(|_| problem(ProblemCode::Malformed))?;
+        let checked =
+            CheckedRefresh::new(&device.context, start).map_err(|_| problem(ProblemCode::Malformed))?;
         if checked.based_on(&device.server_key, &device.context, now).is_none() {
             return Err(problem(ProblemCode::Stale));
         }
@@ -443,9 +441,8 @@ impl Server {
             return Err(problem(ProblemCode::CeremonyUnknown));
         };
         let old = &self.device.as_ref().unwrap().server_key;
-        let (next, keyed) = refresh
-            .keys(old, &keys, now, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, keyed) =
+            refresh.keys(old, &keys, now, &mut self.rng).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.ceremony = Some(Ceremony::RefreshConfirming(next));
         Ok(keyed)
     }
@@ -458,7 +455,8 @@ impl Server {
         let proven = confirming.confirm(confirmation).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.remember(&proven.key);
         let device = self.device.as_mut().unwrap();
-        (device.context, device.server_key, device.proof) = (proven.context, proven.key, proven.proof.clone());
+        (device.context, device.server_key, device.proof) =
+            (proven.context, proven.key, proven.proof.clone());
         Ok(Confirmed { signature: proven.proof })
     }
 
@@ -533,7 +531,9 @@ fn document(profile: Profile) -> Shown {
     }))
     .unwrap();
     match profile {
-        Profile::Age => Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None }),
+        Profile::Age => {
+            Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None })
+        }
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
         Profile::Full => record.full(),
     }
