@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often a whole key exchange is begun anew when the server lost it half-way.
-const RUNS: u32 = 3;
+pub(crate) const RUNS: u32 = 3;
 
 /// A confirmation that has not arrived by then never will: its ceremony is forgotten after five minutes, its envelope refused
 /// after five more. Counted in server time from the ceremony.

@@ -3,7 +3,6 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use minicbor::Encode;
 use signer_core::{
     codec,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
@@ -340,11 +339,6 @@ pub(crate) fn body_of(response: HttpResponse, content_type: &str) -> Result<Zero
 /// Encodes what is posted as JSON.
 pub(crate) fn json<T: serde::Serialize>(value: &T) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(value).unwrap_or_default())
-}
-
-/// Bytes of a value that is encoded inside this crate.
-pub(crate) fn cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
-    codec::encode(value)
 }
 
 impl fmt::Debug for Phone {

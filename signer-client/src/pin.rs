@@ -7,6 +7,7 @@ use signer_core::{
 };
 
 use crate::{
+    enrol::RUNS,
     error::{ClientError, StateError},
     phone::{Enrolled, Phone},
 };
@@ -20,6 +21,17 @@ impl Phone {
     /// # Errors
     /// [`ClientError::WrongPin`] if `old` is wrong: it is counted like a wrong PIN in an approval.
     pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
+        let mut run = 1;
+        loop {
+            match self.run_change(old, new) {
+                // The server lost the exchange half-way, before a new key was stored here: from the beginning.
+                Err(error) if run < RUNS && error.wants_new_exchange() && !self.is_undecided() => run += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn run_change(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
         self.settle()?;
         let Enrolled { context, .. } = self.require_key()?;
         let challenged = self.exchange(&RefreshChallenge { key: context.key })?;

@@ -87,7 +87,7 @@ impl RelyingParty {
 }
 
 /// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
-#[must_use]
+#[must_use = "the result is what the clerk is told"]
 pub fn verify_offline(
     code: &str,
     issuers: &IssuerKeys,

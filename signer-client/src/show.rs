@@ -199,7 +199,7 @@ impl Phone {
         self.require_key()?;
         let (now, rule) = (self.now(), self.options.step_rule);
         let step = rule.step_at(now);
-        let state = self.state_mut()?;
+        let state = self.require_state()?;
         let all = state.batches.iter().enumerate().flat_map(|(batch, stored)| {
             stored.credentials.iter().enumerate().map(move |(place, stored)| (batch, place, stored))
         });
