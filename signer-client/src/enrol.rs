@@ -87,7 +87,8 @@ impl Phone {
         let started = self.exchange(&start)?;
         // The server has begun another enrolment, so the earlier one can no longer be confirmed.
         self.state_mut()?.pending = None;
-        let (keyed, keys) = enrolment.keys(&started, &mut *self.ports.rng)?;
+        let hedge = self.hedge()?;
+        let (keyed, keys) = enrolment.keys(&started, &hedge, &mut *self.ports.rng)?;
         let reply = self.exchange(&keys)?;
         let since = reply.fetched_at;
         let (ready, token) = keyed.ready(reply, &mut *self.ports.rng)?;

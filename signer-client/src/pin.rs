@@ -56,7 +56,8 @@ impl Phone {
                 (ceremony, commitment)
             }
         };
-        let (offset, keys) = refresh.keys(ceremony, commitment, &mut *self.ports.rng)?;
+        let hedge = self.hedge()?;
+        let (offset, keys) = refresh.keys(ceremony, commitment, &hedge, &mut *self.ports.rng)?;
         let keyed = self.exchange(&keys)?;
         let since = keyed.fetched_at;
         let ready = offset.ready(keyed, &mut *self.ports.rng)?;

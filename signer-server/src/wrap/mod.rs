@@ -2,5 +2,5 @@
 
 mod file;
 
-pub(crate) use self::file::{load_or_create, write_private};
 pub use self::file::KekError;
+pub(crate) use self::file::{load_or_create, write_private};
