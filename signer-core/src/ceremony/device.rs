@@ -246,7 +246,7 @@ impl SharesReady {
     ) -> Result<(Unproven, Confirmation), CeremonyError> {
         let context = *self.fresh.context();
         let public_key = *self.fresh.public_key();
-        let digest = statement(&context, &public_key, &self.device_key);
+        let digest = statement(&context, &public_key, &self.device_key, self.ceremony);
         let signing = SigningContext {
             key: context,
             public_key,
@@ -273,7 +273,7 @@ impl SharesReady {
             contribution,
             mac,
         };
-        Ok((Unproven { masked, device_key: self.device_key }, confirmation))
+        Ok((Unproven { masked, device_key: self.device_key, ceremony: self.ceremony }, confirmation))
     }
 }
 
@@ -284,6 +284,8 @@ pub struct Unproven {
     masked: MaskedKey,
     #[n(1)]
     device_key: DevicePublicKeyBytes,
+    #[n(2)]
+    ceremony: CeremonyId,
 }
 
 impl Unproven {
@@ -299,10 +301,10 @@ impl Unproven {
         *self.masked.public_key()
     }
 
-    /// Whether `confirmed` brings a valid first signature: then the key is good.
+    /// Whether `confirmed` brings a valid first signature of this ceremony: then the key is good.
     #[must_use]
     pub fn is_proven_by(&self, confirmed: &Confirmed) -> bool {
-        let digest = statement(self.context(), &self.public_key(), &self.device_key);
+        let digest = statement(self.context(), &self.public_key(), &self.device_key, self.ceremony);
         self.context().suite.get().verify(&self.public_key(), &digest, &confirmed.signature)
     }
 

@@ -53,16 +53,25 @@ impl From<SuiteError> for CeremonyError {
     }
 }
 
-/// What new shares sign first: which key, which generation, for which device. The digest is also its request hash.
+/// What new shares sign first: which key, which generation, from which ceremony, for which device. The digest is also its
+/// request hash.
+///
+/// The ceremony tells two attempts at the same epoch apart: without it, the proof of one attempt's shares would pass for a
+/// proof of the other's, and a phone whose late confirmation won would erase the shares that live.
 #[must_use]
 pub fn statement(
     context: &KeyContext,
     public_key: &GroupPublicKey,
     device_key: &DevicePublicKeyBytes,
+    ceremony: CeremonyId,
 ) -> [u8; 32] {
     let domain =
         if context.epoch == Epoch(0) { Domain::EnrolmentStatement } else { Domain::RefreshStatement };
-    with_context(Hasher::new(domain), context).field(&public_key.0).field(&device_key.0).finish()
+    with_context(Hasher::new(domain), context)
+        .field(&public_key.0)
+        .field(&device_key.0)
+        .field(ceremony.as_bytes())
+        .finish()
 }
 
 fn with_context(hash: Hasher, context: &KeyContext) -> Hasher {

@@ -14,7 +14,7 @@ use crate::{
     codec::{self, CodecError},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer},
-    ids::CeremonyId,
+    ids::{CeremonyId, Epoch},
     pin::GateKey,
     secret::SecretBytes,
     suite::{
@@ -90,13 +90,16 @@ impl ServerEnrolment {
     /// Answers a device's hello. `context` must name the device of `device_key` and epoch 0.
     ///
     /// # Errors
-    /// [`CeremonyError::Peer`] if the hello is wrong.
+    /// [`CeremonyError::Peer`] if the hello is wrong, [`CeremonyError::Own`] if the context is.
     pub fn start(
         context: KeyContext,
         device_key: DevicePublicKeyBytes,
         hello: &KeygenMessage,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, EnrolStarted), CeremonyError> {
+        if context.device != device_key.device_id() || context.epoch != Epoch(0) {
+            return Err(CeremonyError::Own);
+        }
         let ceremony = CeremonyId::random(rng);
         let (keygen, hello) = context.suite.get().server_hello(&context, hello, rng)?;
         Ok((Self { context, device_key, ceremony, keygen }, EnrolStarted { ceremony, hello }))
@@ -297,7 +300,7 @@ impl ServerConfirming {
         }
         let suite = self.context.suite.get();
         suite.check_syntax(&self.device, &confirmation.contribution)?;
-        let digest = statement(&self.context, &self.public_key, &self.device_key);
+        let digest = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
         let proof = suite
             .finish(
                 &self.share,
@@ -321,7 +324,7 @@ impl ServerConfirming {
     }
 
     fn commitment(&self) -> Result<Commitment, SuiteError> {
-        let digest = statement(&self.context, &self.public_key, &self.device_key);
+        let digest = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
         let suite = self.context.suite.get();
         suite.server_commit(&self.share, &self.nonce_key, &self.signing(&digest), &self.device)
     }

@@ -19,7 +19,8 @@ use crate::{
 /// Answers a fetch: one derived commitment per digest. Stores nothing; the approve recomputes.
 ///
 /// # Errors
-/// [`SuiteError::Peer`] if the device's commitments are not valid or not one per digest.
+/// [`SuiteError::Peer`] if the device's commitments are not valid or not one per digest, or it asked for another request
+/// or key.
 pub fn answer_fetch(
     key: &ServerKey,
     context: KeyContext,
@@ -29,7 +30,8 @@ pub fn answer_fetch(
     now: UnixSeconds,
 ) -> Result<Fetched, SuiteError> {
     let devices = fetch.commitments.as_slice();
-    if devices.len() != object.documents.as_slice().len() {
+    let asked_for_this = fetch.request == object.request && fetch.key == context.key;
+    if !asked_for_this || devices.len() != object.documents.as_slice().len() {
         return Err(SuiteError::Peer);
     }
     let commitments = server_commitments(key, context, public_key, &object, now, devices.iter())?;

@@ -1,6 +1,8 @@
 //! Signing: pending requests, fetch, approve, outcome, decline.
 
-use minicbor::{Decode, Encode};
+use alloc::vec::Vec;
+
+use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 
 use super::{Attempts, WireSecret};
 use crate::{
@@ -31,8 +33,16 @@ pub struct PendingRequests {
     #[n(0)]
     pub time: UnixSeconds,
     /// At most [`PENDING_MAX`] requests.
-    #[n(1)]
-    pub requests: alloc::vec::Vec<RequestObject>,
+    #[cbor(n(1), decode_with = "at_most_pending")]
+    pub requests: Vec<RequestObject>,
+}
+
+fn at_most_pending<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Vec<RequestObject>, DecodeError> {
+    let length = d.array()?.ok_or_else(|| DecodeError::message("indefinite length"))?;
+    if !usize::try_from(length).is_ok_and(|length| length <= PENDING_MAX) {
+        return Err(DecodeError::message("too many requests"));
+    }
+    (0..length).map(|_| d.decode_with(ctx)).collect()
 }
 
 /// Asks for one request and its nonce commitments.

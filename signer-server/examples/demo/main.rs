@@ -17,6 +17,7 @@ use std::{
 };
 
 use clap::Parser;
+use signer_core::credential::StepRule;
 
 /// From an empty folder to a split-key signature and a three-minute code.
 #[derive(Debug, Parser)]
@@ -37,6 +38,14 @@ pub(crate) struct Options {
     /// Port of the server; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
+}
+
+impl Options {
+    pub(crate) fn step_rule(&self) -> StepRule {
+        let standard = self.step_seconds == StepRule::STANDARD.seconds();
+        let rule = if standard { None } else { StepRule::for_demo(self.step_seconds) };
+        rule.unwrap_or(StepRule::STANDARD)
+    }
 }
 
 /// What goes wrong in a demo is told and ends it.

@@ -11,7 +11,7 @@ use signer_core::credential::StepRule;
 
 use crate::Result;
 
-pub(crate) fn open(folder: &Path, server: &str, step_seconds: u64) -> Result<Phone> {
+pub(crate) fn open(folder: &Path, server: &str, step_rule: StepRule) -> Result<Phone> {
     std::fs::create_dir_all(folder)?;
     let (key, _made) = SoftwareKey::open(folder.join("hardware-key.json"), system_rng())?;
     let ports = Ports {
@@ -21,7 +21,5 @@ pub(crate) fn open(folder: &Path, server: &str, step_seconds: u64) -> Result<Pho
         clock: Box::new(SystemClock),
         rng: system_rng(),
     };
-    let step_rule = StepRule::for_demo(step_seconds).unwrap_or(StepRule::STANDARD);
-    let step_rule = if step_seconds == StepRule::STANDARD.seconds() { StepRule::STANDARD } else { step_rule };
     Ok(Phone::open(ports, PhoneOptions { step_rule, ..PhoneOptions::default() })?)
 }

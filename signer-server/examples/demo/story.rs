@@ -12,7 +12,7 @@ use signer_client::{
     signature_file, verify_offline, verify_result,
 };
 use signer_core::{
-    credential::{Colour, DocumentType, StepRule, VerificationResult, VerifyOptions},
+    credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
     pin::Pin,
     suite::SuiteId,
     wire::{
@@ -44,7 +44,7 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     heading("2. An operator makes an enrolment code; the phone enrols");
     let code: CreatedEnrolmentCode = server.operator(&["enrolment-code", PERSON])?;
     println!("Operator: code {} for {PERSON}.", code.code);
-    let mut phone = phone::open(&folder.path().join("phone"), &server.url(), options.step_seconds)?;
+    let mut phone = phone::open(&folder.path().join("phone"), &server.url(), options.step_rule())?;
     let enrolled = phone.enrol(SuiteId::FrostSecp256k1Sha256, &code.code, &Pin::new(PIN)?)?;
     println!("Phone: installation {}, key {}.", enrolled.device, enrolled.context.key);
     println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
@@ -156,13 +156,11 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
 
     let issuers = shop.api.issuer_keys()?;
     output.json("issuer-keys.json", &issuers)?;
-    let rule = if options.step_seconds == StepRule::STANDARD.seconds() {
-        StepRule::STANDARD
-    } else {
-        StepRule::for_demo(options.step_seconds).ok_or("step_seconds")?
-    };
-    let (offline, _) =
-        verify_offline(text, &issuers, &VerifyOptions { rule, ..VerifyOptions::at(phone.now()) });
+    let (offline, _) = verify_offline(
+        text,
+        &issuers,
+        &VerifyOptions { rule: options.step_rule(), ..VerifyOptions::at(phone.now()) },
+    );
     told("Shop, in airplane mode", &offline, Colour::Amber)?;
     output.json("verification-offline.json", &offline)?;
     let online = shop.api.verify_code(text, "scan-0001")?;

@@ -57,7 +57,8 @@ pub trait Installations: Send + Sync {
     /// `from`, its installation is in good standing and no attempt is being evaluated.
     async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
 
-    /// Sets the standing of an installation; `Revoked` also ends its key and erases its wrapped shares.
+    /// Sets the standing of an installation; `Revoked` also ends its key, with its holder's open requests, and erases its
+    /// wrapped shares. False if there is no such installation, or it is revoked and would not stay so.
     async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
     -> StoreResult<bool>;
 }
@@ -82,7 +83,7 @@ pub trait Attempts: Send + Sync {
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
-    /// installation. Refuses if the lease was lost to another payload meanwhile.
+    /// installation. Refuses if the lease was lost meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
 }
 

@@ -233,7 +233,7 @@ pub enum Settled {
     /// The request was closed meanwhile: nothing is released, the attempt is given back.
     RequestClosed,
     /// Another reservation took the installation after the lease ran out, or it was frozen, revoked or refreshed
-    /// meanwhile: nothing is released, the attempt stays counted.
+    /// meanwhile: nothing is released, the attempt stays counted. Cheating ends the key all the same.
     LeaseLost,
     /// The server's fault: the attempt is given back, nothing is stored.
     GivenBack,

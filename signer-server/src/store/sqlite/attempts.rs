@@ -185,10 +185,14 @@ fn lease(
 fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
     let Lease { device, payload, serial } = settle.lease;
     // Whether the lease still holds does not matter as long as nobody took it.
-    let state = load(db, device, 0, settle.now)?;
-    let Some(state) = state.filter(|state| state.payload == Some(payload) && state.serial == serial) else {
+    let Some(state) = load(db, device, 0, settle.now)? else { return Ok(Settled::LeaseLost) };
+    if state.payload != Some(payload) || state.serial != serial {
+        // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
+        if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
+            installations::end(db, device, settle.now)?;
+        }
         return Ok(Settled::LeaseLost);
-    };
+    }
     match &settle.verdict {
         Verdict::ServerFault => {
             free(db, device, state.before)?;

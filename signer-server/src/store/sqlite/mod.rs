@@ -23,6 +23,8 @@ mod relying_parties;
 mod requests;
 mod server_keys;
 mod settings;
+#[cfg(test)]
+mod tests;
 mod witness;
 mod writer;
 
@@ -71,7 +73,7 @@ impl SqliteStore {
         self.shared.running()?;
         let (job, answer) = Job::new(now, work);
         self.queue(job)?;
-        answer.await.unwrap_or_else(|_| Err(self.shared.stopped()))
+        answer.await.unwrap_or_else(|_| Err(self.shared.dropped()))
     }
 
     fn queue(&self, job: Job) -> StoreResult<()> {

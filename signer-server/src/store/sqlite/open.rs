@@ -178,6 +178,9 @@ impl SqliteStore {
     /// # Errors
     /// [`OpenError`], as for opening; a missing file is an error too.
     pub fn migrate(path: &Path) -> Result<(u32, u32), OpenError> {
+        if !path.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no store at this path").into());
+        }
         let _lock = files::lock(path)?;
         let mut db = settings::open_writer(path)?;
         Ok((migrate::apply(&mut db)?, migrate::newest()))

@@ -18,11 +18,13 @@ pub(super) fn open_writer(path: &Path) -> Result<Connection, OpenError> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let db = Connection::open_with_flags(path, flags)?;
     db.busy_timeout(BUSY_TIMEOUT)?;
-    // fullfsync: only macOS knows it, and only there does fsync not reach the disk without it.
+    // fullfsync: only macOS knows it, and only there does fsync not reach the disk without it. Checkpoints are the
+    // writer's, which looks at their result.
     db.execute_batch(
         "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA foreign_keys = ON;
          PRAGMA secure_delete = ON; PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON;
-         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;",
+         PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;
+         PRAGMA wal_autocheckpoint = 0; PRAGMA journal_size_limit = 67108864;",
     )?;
     verify(&db)?;
     db.set_prepared_statement_cache_capacity(STATEMENT_CACHE);

@@ -78,6 +78,14 @@ impl Shared {
         StoreError::Stopped(self.stopped.get().map_or(CLOSED, String::as_str).to_owned())
     }
 
+    /// Why a job was dropped without an answer.
+    pub(super) fn dropped(&self) -> StoreError {
+        match self.running() {
+            Ok(()) => StoreError::Engine("taken back together with another write".to_owned()),
+            Err(stopped) => stopped,
+        }
+    }
+
     /// Waits until what was read at `seq` is witnessed: before that it may still be lost.
     pub(super) fn wait_witnessed(&self, seq: u64) -> StoreResult<()> {
         let mut witnessed = self.witnessed.lock().unwrap_or_else(PoisonError::into_inner);
@@ -153,7 +161,7 @@ fn in_savepoint<T>(
 enum Failure {
     /// Nothing of it was committed.
     Refused(String),
-    /// What is durable is not known.
+    /// What is durable is not known, or not ours.
     Unknown(String),
 }
 
@@ -225,7 +233,12 @@ impl Writer {
                 Ok(()) => Some(StoreError::Engine(reason)),
                 Err(error) => Some(self.stop(&format!("{reason}; rolling back: {error}"))),
             },
-            Err(Failure::Unknown(reason)) => Some(self.stop(&reason)),
+            Err(Failure::Unknown(reason)) => {
+                let stopped = self.stop(&reason);
+                // Only to let go of the file: nothing of this group is answered as done.
+                let _ = self.roll_back();
+                Some(stopped)
+            }
         };
         for done in worked {
             (done.answer)(failure.as_ref().map_or(Ok(()), |error| Err(again(error))));
@@ -265,7 +278,7 @@ impl Writer {
             .and_then(|mut statement| statement.execute((seq, time(latest))))
             .map_err(|error| Failure::Refused(error.to_string()))?;
         if rows != 1 {
-            return Err(Failure::Refused("the store's own row is not as this process left it".to_owned()));
+            return Err(Failure::Unknown("another process has written to the store".to_owned()));
         }
         self.db.execute_batch("COMMIT").map_err(|error| Failure::Unknown(format!("commit: {error}")))?;
         self.mark = next;
