@@ -18,7 +18,7 @@ const KINDS: [(&str, &str); 11] = [
     ("SIG", "protocol.md"),
     ("SRV", "protocol.md"),
     ("STO", "protocol.md"),
-    ("WIR", "protocol.md"),
+    ("WIR", "wire.md"),
     ("WRP", "protocol.md"),
 ];
 const ID_BYTES: usize = 7;
