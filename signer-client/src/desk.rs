@@ -10,7 +10,10 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use hmac::{Hmac, KeyInit, Mac};
-use p256::ecdsa::{Signature, SigningKey, signature::Signer};
+use p256::{
+    ecdsa::{Signature, SigningKey, signature::Signer},
+    elliptic_curve::Generate,
+};
 use rand_core::CryptoRng;
 use serde::{Deserialize, Serialize};
 use sha2::Sha256;
@@ -51,7 +54,9 @@ impl Storage for FileStorage {
 
     fn erase(&mut self) -> Result<(), StorageError> {
         match fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(StorageError(error.to_string())),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(StorageError(error.to_string()))
+            }
             _ => Ok(()),
         }
     }
@@ -167,13 +172,14 @@ struct DayKeyEntry {
     key: String,
 }
 
-const WARNING: &str = "Stand-in for a phone's hardware keystore. Whoever can read this file and state.cbor can try PINs.";
+const WARNING: &str =
+    "Stand-in for a phone's hardware keystore. Whoever can read this file and state.cbor can try PINs.";
 
 impl SoftwareKey {
     /// A keystore that ends with the process.
     #[must_use]
     pub fn in_memory(mut rng: Box<dyn CryptoRng + Send>) -> Self {
-        let device = SigningKey::random(&mut *rng);
+        let device = SigningKey::generate_from_rng(&mut *rng);
         let secret = SecretBytes::random(&mut *rng);
         Self { path: None, rng, device, secret, day_keys: Vec::new() }
     }
@@ -182,7 +188,10 @@ impl SoftwareKey {
     ///
     /// # Errors
     /// [`KeystoreError`] if the file cannot be read or written or is not a keystore.
-    pub fn open(path: impl Into<PathBuf>, rng: Box<dyn CryptoRng + Send>) -> Result<(Self, bool), KeystoreError> {
+    pub fn open(
+        path: impl Into<PathBuf>,
+        rng: Box<dyn CryptoRng + Send>,
+    ) -> Result<(Self, bool), KeystoreError> {
         let path = path.into();
         let file = read(&path).map_err(|error| KeystoreError(error.to_string()))?.map(Zeroizing::new);
         let Some(file) = file else {
@@ -191,12 +200,11 @@ impl SoftwareKey {
             key.save()?;
             return Ok((key, true));
         };
-        let parsed = Self::parse(&file).ok_or_else(|| KeystoreError("its file is damaged".into()))?;
-        let (device, secret, day_keys) = parsed;
-        Ok((Self { path: Some(path), rng, device, secret, day_keys }, false))
+        let key = Self::parse(&file, path, rng).ok_or_else(|| KeystoreError("its file is damaged".into()))?;
+        Ok((key, false))
     }
 
-    fn parse(file: &[u8]) -> Option<(SigningKey, SecretBytes<32>, Vec<(DayKeyHandle, SigningKey)>)> {
+    fn parse(file: &[u8], path: PathBuf, rng: Box<dyn CryptoRng + Send>) -> Option<Self> {
         let file: KeyFile = serde_json::from_slice(file).ok()?;
         let bytes = |text: &str| BASE64_STANDARD.decode(text).ok().map(Zeroizing::new);
         let key = |text: &str| SigningKey::from_slice(&bytes(text)?).ok();
@@ -205,7 +213,8 @@ impl SoftwareKey {
             let handle = bytes(&entry.handle)?.as_slice().try_into().ok()?;
             Some((DayKeyHandle(handle), key(&entry.key)?))
         });
-        Some((key(&file.device_key)?, secret, day_keys.collect::<Option<_>>()?))
+        let (device, day_keys) = (key(&file.device_key)?, day_keys.collect::<Option<_>>()?);
+        Some(Self { path: Some(path), rng, device, secret, day_keys })
     }
 
     fn save(&self) -> Result<(), KeystoreError> {
@@ -269,7 +278,7 @@ impl HardwareKey for SoftwareKey {
     }
 
     fn new_day_key(&mut self) -> Result<(DayKeyHandle, DevicePublicKeyBytes), KeystoreError> {
-        let key = SigningKey::random(&mut *self.rng);
+        let key = SigningKey::generate_from_rng(&mut *self.rng);
         let mut handle = [0; 16];
         self.rng.fill_bytes(&mut handle);
         let public_key = public(&key)?;
@@ -291,7 +300,7 @@ impl HardwareKey for SoftwareKey {
     }
 
     fn reset(&mut self) -> Result<(), KeystoreError> {
-        self.device = SigningKey::random(&mut *self.rng);
+        self.device = SigningKey::generate_from_rng(&mut *self.rng);
         self.secret = SecretBytes::random(&mut *self.rng);
         self.day_keys.clear();
         self.save()

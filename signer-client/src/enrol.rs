@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// How often a whole key exchange is begun anew when the server lost it half-way.
-const RUNS: u32 = 3;
+pub(crate) const RUNS: u32 = 3;
 
 /// A confirmation that has not arrived by then never will: its ceremony is forgotten after five minutes, its envelope refused
 /// after five more. Counted in server time from the ceremony.
@@ -87,7 +87,8 @@ impl Phone {
         let started = self.exchange(&start)?;
         // The server has begun another enrolment, so the earlier one can no longer be confirmed.
         self.state_mut()?.pending = None;
-        let (keyed, keys) = enrolment.keys(&started, &mut *self.ports.rng)?;
+        let hedge = self.hedge()?;
+        let (keyed, keys) = enrolment.keys(&started, &hedge, &mut *self.ports.rng)?;
         let reply = self.exchange(&keys)?;
         let since = reply.fetched_at;
         let (ready, token) = keyed.ready(reply, &mut *self.ports.rng)?;
@@ -169,7 +170,11 @@ impl Phone {
             }
             Some(pending) if current_lives => {
                 // The confirmation may still be on its way.
-                if status.time > pending.since.plus(CONFIRMATION_SECONDS_MAX) { self.save() } else { self.keep(pending) }
+                if status.time > pending.since.plus(CONFIRMATION_SECONDS_MAX) {
+                    self.save()
+                } else {
+                    self.keep(pending)
+                }
             }
             Some(pending) => {
                 self.state_mut()?.pending = Some(pending);

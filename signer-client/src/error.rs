@@ -83,7 +83,9 @@ pub enum StateError {
     #[error("the stored state belongs to another server")]
     OtherServer,
     /// The server has other shares of the key than this phone.
-    #[error("the server holds other shares of this key than this phone: an old copy of the phone's state was restored")]
+    #[error(
+        "the server holds other shares of this key than this phone: an old copy of the phone's state was restored"
+    )]
     OtherShares,
     /// The shown request was fetched before the key changed, or by another phone.
     #[error("the key changed since this request was fetched")]
@@ -138,16 +140,22 @@ impl ClientError {
                 (ProblemCode::Blocked | ProblemCode::Revoked, _) => {
                     "Remove this enrolment and ask for a new enrolment code."
                 }
-                (ProblemCode::NotTheDevice, _) => "Check the server's address; enrol if this phone is new to it.",
+                (ProblemCode::NotTheDevice, _) => {
+                    "Check the server's address; enrol if this phone is new to it."
+                }
                 (ProblemCode::EnrolmentCode, _) => "Ask for a new enrolment code.",
                 (_, Retry::SameRequest) => "Try again in a minute.",
                 (_, Retry::NewExchange) => "Start this again from the beginning.",
                 (_, Retry::Never) => "Read the sentence above; trying the same again will not help.",
             },
-            Self::Transport(TransportError::Address(_)) => "Give an https address, or plain http to this machine only.",
+            Self::Transport(TransportError::Address(_)) => {
+                "Give an https address, or plain http to this machine only."
+            }
             Self::Transport(TransportError::TooLarge) => "Check that the address is that of a signer server.",
             Self::Transport(_) => "Check the connection and try again.",
-            Self::OutcomeUnknown(_) => "Go online and ask for the status: it tells what became of the approval.",
+            Self::OutcomeUnknown(_) => {
+                "Go online and ask for the status: it tells what became of the approval."
+            }
             Self::WrongPin(attempts) if attempts.blocked => "Enrol again: this PIN can no longer be tried.",
             Self::WrongPin(attempts) if attempts.locked_until.is_some() => {
                 "Wait until the lock ends, then fetch the request again and type the right PIN."
@@ -186,7 +194,9 @@ impl StateError {
             }
             Self::OtherServer => "Use the server this phone was enrolled with.",
             Self::KeyChanged => "Fetch the request again.",
-            Self::NoCredential | Self::CredentialExpired => "Go online to get new credentials, then show again.",
+            Self::NoCredential | Self::CredentialExpired => {
+                "Go online to get new credentials, then show again."
+            }
             Self::TurnsUsedUp => "Wait for the next code; it comes within three minutes.",
         }
     }

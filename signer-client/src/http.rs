@@ -66,20 +66,29 @@ impl Http for NetworkHttp {
         let sent = match request.method {
             Method::Get => {
                 let builder = self.agent.get(&url).config().timeout_global(timeout).build();
-                request.headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value)).call()
+                request
+                    .headers
+                    .iter()
+                    .fold(builder, |builder, (name, value)| builder.header(*name, value))
+                    .call()
             }
             Method::Post => {
                 let builder = self.agent.post(&url).config().timeout_global(timeout).build();
-                let builder =
-                    request.headers.iter().fold(builder, |builder, (name, value)| builder.header(*name, value));
+                let builder = request
+                    .headers
+                    .iter()
+                    .fold(builder, |builder, (name, value)| builder.header(*name, value));
                 builder.send(request.body.as_slice())
             }
         };
         let mut response = sent.map_err(transport_error)?;
         let status = response.status().as_u16();
         let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
-        let content_type =
-            content_type.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase();
+        let content_type = content_type
+            .and_then(|value| value.split(';').next())
+            .unwrap_or_default()
+            .trim()
+            .to_ascii_lowercase();
         let limit = u64::try_from(REPLY_BYTES_MAX).unwrap_or(u64::MAX);
         let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(transport_error)?;
         Ok(HttpResponse { status, content_type, body: Zeroizing::new(body) })
@@ -96,11 +105,14 @@ fn transport_error(error: ureq::Error) -> TransportError {
 }
 
 fn roots(pem: &[u8]) -> Result<RootCerts, TransportError> {
-    let wrong = || TransportError::Address("the file of root certificates is not PEM with a certificate".into());
+    let wrong =
+        || TransportError::Address("the file of root certificates is not PEM with a certificate".into());
     let items = parse_pem(pem).collect::<Result<Vec<_>, _>>().map_err(|_| wrong())?;
     let certificates: Vec<Certificate<'static>> = items
         .into_iter()
-        .filter_map(|item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None })
+        .filter_map(
+            |item| if let PemItem::Certificate(certificate) = item { Some(certificate) } else { None },
+        )
         .collect();
     if certificates.is_empty() { Err(wrong()) } else { Ok(RootCerts::new_with_certs(&certificates)) }
 }
@@ -109,7 +121,9 @@ fn roots(pem: &[u8]) -> Result<RootCerts, TransportError> {
 fn origin(server: &str, insecure: bool) -> Result<String, TransportError> {
     let wrong = |why: &str| Err(TransportError::Address(format!("{why}: expected https://host[:port]")));
     let server = server.trim().trim_end_matches('/').to_ascii_lowercase();
-    let Some((scheme, host)) = server.split_once("://") else { return wrong("the server's address has no scheme") };
+    let Some((scheme, host)) = server.split_once("://") else {
+        return wrong("the server's address has no scheme");
+    };
     if host.is_empty() || host.contains(['/', '?', '#', '@', ' ']) {
         return wrong("the server's address is not an origin");
     }

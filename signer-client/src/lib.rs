@@ -30,7 +30,9 @@ pub use self::{
     error::{ClientError, Fault, StateError},
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
-    relying_party::{RelyingParty, ResultError, VerifiedResult, verify_offline, verify_result},
+    relying_party::{
+        RelyingParty, ResultError, VerifiedResult, file_digest, signature_file, verify_offline, verify_result,
+    },
     show::{Code, Consent, ShowSession, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
     sign::{Approved, Outcome, SignedRequest},
 };

@@ -3,7 +3,6 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use minicbor::Encode;
 use signer_core::{
     codec,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
@@ -13,8 +12,8 @@ use signer_core::{
     suite::{GroupPublicKey, KeyContext},
     time::UnixSeconds,
     wire::{
-        AnswerKey, DeviceStatus, Envelope, Exchange, Problem, ProblemCode, REPLY_BYTES_MAX, Retry, SignedTime,
-        StatusQuery, time_to_sign,
+        AnswerKey, DeviceStatus, Envelope, Exchange, Problem, ProblemCode, REPLY_BYTES_MAX, Retry,
+        SignedTime, StatusQuery, time_to_sign,
     },
 };
 use zeroize::Zeroizing;
@@ -284,12 +283,15 @@ impl Phone {
         let signed: SignedTime = self.get_json(&format!("/v1/time?nonce={nonce}"))?;
         let (wall, monotonic) = (self.ports.clock.wall(), self.ports.clock.monotonic());
         let state = self.state_mut()?;
-        let signature = BASE64_STANDARD.decode(&signed.signature).ok().and_then(|bytes| bytes.try_into().ok());
+        let signature =
+            BASE64_STANDARD.decode(&signed.signature).ok().and_then(|bytes| bytes.try_into().ok());
         let valid = state.answer_key.parse().zip(signature).is_some_and(|(key, signature)| {
             key.verify(time_to_sign(signed.time, &signed.nonce), &DeviceSignature(signature))
         });
         if !valid || signed.nonce != nonce {
-            return Err(ClientError::ServerMisbehaved("its time is not signed by the key pinned at enrolment"));
+            return Err(ClientError::ServerMisbehaved(
+                "its time is not signed by the key pinned at enrolment",
+            ));
         }
         let server = UnixSeconds(signed.time);
         let floor = state.clock.map_or(UnixSeconds(0), |anchor| anchor.floor);
@@ -339,13 +341,11 @@ pub(crate) fn json<T: serde::Serialize>(value: &T) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(serde_json::to_vec(value).unwrap_or_default())
 }
 
-/// Bytes of a value that is encoded inside this crate.
-pub(crate) fn cbor<T: Encode<()>>(value: &T) -> Vec<u8> {
-    codec::encode(value)
-}
-
 impl fmt::Debug for Phone {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Phone").field("ports", &self.ports).field("state", &self.state).finish_non_exhaustive()
+        f.debug_struct("Phone")
+            .field("ports", &self.ports)
+            .field("state", &self.state)
+            .finish_non_exhaustive()
     }
 }

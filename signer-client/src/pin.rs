@@ -7,6 +7,7 @@ use signer_core::{
 };
 
 use crate::{
+    enrol::RUNS,
     error::{ClientError, StateError},
     phone::{Enrolled, Phone},
 };
@@ -20,6 +21,17 @@ impl Phone {
     /// # Errors
     /// [`ClientError::WrongPin`] if `old` is wrong: it is counted like a wrong PIN in an approval.
     pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
+        let mut run = 1;
+        loop {
+            match self.run_change(old, new) {
+                // The server lost the exchange half-way, before a new key was stored here: from the beginning.
+                Err(error) if run < RUNS && error.wants_new_exchange() && !self.is_undecided() => run += 1,
+                result => return result,
+            }
+        }
+    }
+
+    fn run_change(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
         self.settle()?;
         let Enrolled { context, .. } = self.require_key()?;
         let challenged = self.exchange(&RefreshChallenge { key: context.key })?;
@@ -44,7 +56,8 @@ impl Phone {
                 (ceremony, commitment)
             }
         };
-        let (offset, keys) = refresh.keys(ceremony, commitment, &mut *self.ports.rng)?;
+        let hedge = self.hedge()?;
+        let (offset, keys) = refresh.keys(ceremony, commitment, &hedge, &mut *self.ports.rng)?;
         let keyed = self.exchange(&keys)?;
         let since = keyed.fetched_at;
         let ready = offset.ready(keyed, &mut *self.ports.rng)?;
@@ -59,4 +72,3 @@ impl Phone {
         Ok(WireSecret(token.0.duplicate()))
     }
 }
-

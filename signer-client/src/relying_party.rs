@@ -8,6 +8,7 @@ use signer_core::{
     approval::ApprovalRecord,
     credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
+    domain::sha256,
     ids::RequestId,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{CreateRequest, CreatedRequest, RequestView, SignedResult, VerifyCode, WAIT_MS_MAX},
@@ -87,7 +88,7 @@ impl RelyingParty {
 }
 
 /// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
-#[must_use]
+#[must_use = "the result is what the clerk is told"]
 pub fn verify_offline(
     code: &str,
     issuers: &IssuerKeys,
@@ -95,6 +96,24 @@ pub fn verify_offline(
 ) -> (VerificationResult, Result<Verified, Refusal>) {
     let outcome = verify(code, issuers, options);
     (VerificationResult::offline(&outcome, options.now), outcome)
+}
+
+/// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.
+#[must_use]
+pub fn file_digest(document: &[u8]) -> String {
+    BASE64_STANDARD.encode(sha256(document))
+}
+
+/// A result as a file for outsiders: the result itself, and for a single document its `digest` and `signature` on top. All
+/// binary values are standard base64 of the suite's standard encodings.
+#[must_use]
+pub fn signature_file(result: &SignedResult) -> serde_json::Value {
+    let mut file = serde_json::json!(result);
+    if let ([only], Some(fields)) = (result.signatures.as_slice(), file.as_object_mut()) {
+        fields.insert("digest".into(), only.sha256.clone().into());
+        fields.insert("signature".into(), only.signature.clone().into());
+    }
+    file
 }
 
 /// Why a result is not what it says it is.

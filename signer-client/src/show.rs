@@ -121,7 +121,8 @@ impl Phone {
         let now = self.now();
         let count = |profile| {
             let all = self.state.iter().flat_map(|state| state.credentials());
-            all.filter(|stored| stored.profile == profile && stored.shown.is_none() && stored.is_live(now)).count()
+            all.filter(|stored| stored.profile == profile && stored.shown.is_none() && stored.is_live(now))
+                .count()
         };
         Stock { age: count(Profile::Age), minimal: count(Profile::Minimal), full: count(Profile::Full) }
     }
@@ -153,14 +154,17 @@ impl Phone {
                 let (handle, day_key) = self.ports.key.new_day_key()?;
                 let message = day_key_proof(device, profile, &day_key);
                 let proof = self.ports.key.sign_with_day_key(handle, &message.0)?;
-                requests.push(DayKeyRequest { profile, day_key, proof: signer_core::device_key::DeviceSignature(proof) });
+                requests.push(DayKeyRequest {
+                    profile,
+                    day_key,
+                    proof: signer_core::device_key::DeviceSignature(proof),
+                });
                 handles.push(handle);
             }
         }
         let Some(keys) = List::new(requests.clone()) else { return Ok(0) };
-        let result = self
-            .exchange(&IssueCredentials { document_type: kind.number().into(), keys })
-            .and_then(|issued| {
+        let result = self.exchange(&IssueCredentials { document_type: kind.number().into(), keys }).and_then(
+            |issued| {
                 let credentials = accept(kind, &requests, &handles, issued.credentials.as_slice())?;
                 let otp = self.wrap_otp(&issued.otp_secret.0)?;
                 let count = credentials.len();
@@ -173,7 +177,8 @@ impl Phone {
                 state.batches.push(Batch { otp, credentials });
                 self.save()?;
                 Ok(count)
-            });
+            },
+        );
         // Day keys of a failed batch go; so do those of credentials thrown away.
         let keep: Vec<_> = self.require_state()?.credentials().map(StoredCredential::handle).collect();
         self.ports.key.keep_day_keys(&keep)?;
@@ -187,12 +192,14 @@ impl Phone {
     /// [`ClientError::Usage`] for full without consent; [`StateError::NoCredential`].
     pub fn start_show(&mut self, profile: Profile, consent: Consent) -> Result<ShowSession, ClientError> {
         if profile == Profile::Full && consent != Consent::ToWhoeverScans {
-            return Err(ClientError::Usage("the full document is shown only after the holder agreed to whoever scans"));
+            return Err(ClientError::Usage(
+                "the full document is shown only after the holder agreed to whoever scans",
+            ));
         }
         self.require_key()?;
         let (now, rule) = (self.now(), self.options.step_rule);
         let step = rule.step_at(now);
-        let state = self.state_mut()?;
+        let state = self.require_state()?;
         let all = state.batches.iter().enumerate().flat_map(|(batch, stored)| {
             stored.credentials.iter().enumerate().map(move |(place, stored)| (batch, place, stored))
         });
@@ -211,16 +218,8 @@ impl Phone {
             _ => Turn::FIRST,
         };
         let otp = self.unwrap_otp(&batch.otp)?;
-        let mut session = ShowSession {
-            credential,
-            profile,
-            day_key,
-            otp,
-            reused: mark.is_some(),
-            step,
-            turn,
-            code: None,
-        };
+        let mut session =
+            ShowSession { credential, profile, day_key, otp, reused: mark.is_some(), step, turn, code: None };
         self.mark(&mut session)?;
         Ok(session)
     }

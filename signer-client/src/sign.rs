@@ -7,9 +7,7 @@ use signer_core::{
     pin::Pin,
     signing::{FetchSent, Shown},
     suite::{GroupPublicKey, Signature, SuiteId},
-    wire::{
-        Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, RequestOutcome, RequestsQuery,
-    },
+    wire::{Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, RequestOutcome, RequestsQuery},
 };
 
 use crate::{
@@ -110,7 +108,8 @@ impl Phone {
         let unlocked = key.unmask(self.mask(pin, key.salt(), key.cost(), &context)?);
         let (now, token) = (self.now(), self.token()?);
         let request = shown.object().request;
-        let digests = shown.object().documents.as_slice().iter().map(|document| Digest(document.digest)).collect();
+        let digests =
+            shown.object().documents.as_slice().iter().map(|document| Digest(document.digest)).collect();
         let approval = shown.approve(&unlocked, token, now, &mut *self.ports.rng)?;
         drop(unlocked);
         let record_signature = self.ports.key.sign(approval.to_sign())?;
@@ -234,7 +233,11 @@ impl Phone {
                 .iter()
                 .zip(&note.digests)
                 .all(|(signature, digest)| suite.verify(&key.public_key, &digest.0, signature));
-        if valid { Ok(true) } else { Err(ClientError::ServerMisbehaved("a signature is not valid under the key")) }
+        if valid {
+            Ok(true)
+        } else {
+            Err(ClientError::ServerMisbehaved("a signature is not valid under the key"))
+        }
     }
 
     fn forget_sent(&mut self) -> Result<(), ClientError> {

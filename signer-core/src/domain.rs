@@ -48,6 +48,8 @@ domains! {
     ServerNonce = "signer/v1/server-nonce",
     /// Randomness of one party's nonces for one signature, keyed by their seed.
     NonceStream = "signer/v1/nonce-stream",
+    /// The device's hedge for one digest of a request.
+    NonceHedge = "signer/v1/nonce-hedge",
     /// Gate key from the device's share and seed.
     GateKey = "signer/v1/gate-key",
     /// Gate MAC over an approve payload.

@@ -162,14 +162,14 @@ fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, 
         group_window: config.group_window(),
         queue_max: QUEUE_MAX,
     };
-    Ok(SqliteStore::open(options, &mut *random.rng())?)
+    Ok(SqliteStore::open(&options, &mut random.rng())?)
 }
 
-/// Brings the store's schema up to date without serving. Returns its version.
+/// Brings the store's schema up to date without serving. Returns its version before and after.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn migrate(config: &Config) -> Result<u32, StartError> {
+pub fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
     create_private_folder(&config.data_dir)?;
     Ok(SqliteStore::migrate(&config.data_dir.join(STORE_FILE))?)
 }

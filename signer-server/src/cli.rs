@@ -128,12 +128,9 @@ fn try_run(cli: Cli) -> Result<(), String> {
             serve(config)
         }
         Command::Migrate => {
-            let version = app::migrate(&config).map_err(|error| error.to_string())?;
-            print(
-                cli.json,
-                &json!({ "schema": version }),
-                &format!("The store's schema is at version {version}."),
-            );
+            let (from, to) = app::migrate(&config).map_err(|error| error.to_string())?;
+            let text = format!("The store's schema was at version {from} and is at {to}.");
+            print(cli.json, &json!({ "from": from, "to": to }), &text);
             Ok(())
         }
         Command::EnrolmentCode { person, expires_in } => {

@@ -115,8 +115,8 @@ impl Config {
                 "listen is not a loopback address and this server speaks plain HTTP: put TLS in front and set insecure = true, or listen on 127.0.0.1",
             );
         }
-        if !(2..=180).contains(&self.step_seconds) {
-            return refuse("step_seconds must be from 2 to 180");
+        if !(6..=180).contains(&self.step_seconds) {
+            return refuse("step_seconds must be from 6 to 180");
         }
         if !(1..=10).contains(&self.lock_policy.tries) || self.lock_policy.lock_seconds.len() > 10 {
             return refuse("lock_policy: tries must be from 1 to 10, lock_seconds at most 10 entries");

@@ -8,7 +8,7 @@ use crate::config::{Config, LogFormat};
 ///
 /// # Errors
 /// The text of a filter that does not parse.
-pub fn init(config: &Config) -> Result<(), String> {
+pub(crate) fn init(config: &Config) -> Result<(), String> {
     let filter = EnvFilter::try_new(&config.log).map_err(|error| format!("log: {error}"))?;
     let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     let _already_set = match config.log_format {

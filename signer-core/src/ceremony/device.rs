@@ -48,18 +48,19 @@ impl DeviceEnrolment {
         Ok((Self { context, device_key, keygen }, EnrolStart { code, device_key, key, suite, hello }))
     }
 
-    /// Second round: answers the server's hello and commits to the nonce of the first signature.
+    /// Second round: answers the server's hello and commits to the nonce of the first signature. `hedge` is a secret of
+    /// this device that is new for every ceremony.
     ///
     /// # Errors
     /// [`CeremonyError::Peer`] if the server's message is wrong.
     pub fn keys(
         self,
         started: &EnrolStarted,
+        hedge: &SecretBytes<32>,
         rng: &mut dyn CryptoRng,
     ) -> Result<(EnrolmentKeyed, EnrolKeys), CeremonyError> {
         let (opening, keys) = self.keygen.keys(&started.hello, rng)?;
-        let hedge = SecretBytes::random(rng);
-        let (nonce, commitment) = self.context.suite.get().device_commit(&hedge, rng)?;
+        let (nonce, commitment) = self.context.suite.get().device_commit(hedge, rng)?;
         let message = EnrolKeys { ceremony: started.ceremony, keys, commitment: commitment.clone() };
         let next = EnrolmentKeyed {
             context: self.context,
@@ -146,7 +147,8 @@ impl DeviceRefresh {
         Ok((Self { unlocked, device_key }, RefreshStart { payload }))
     }
 
-    /// After the server's commitment: sends the device's part of the offset and commits to the confirming nonce.
+    /// After the server's commitment: sends the device's part of the offset and commits to the confirming nonce. `hedge`
+    /// is a secret of this device that is new for every ceremony.
     ///
     /// # Errors
     /// [`CeremonyError::Own`] if the suite's computation fails.
@@ -154,12 +156,12 @@ impl DeviceRefresh {
         self,
         ceremony: CeremonyId,
         server_commitment: [u8; 32],
+        hedge: &SecretBytes<32>,
         rng: &mut dyn CryptoRng,
     ) -> Result<(RefreshOffset, RefreshKeys), CeremonyError> {
         let part = SecretBytes::random(rng);
-        let hedge = SecretBytes::random(rng);
         let suite = self.unlocked.context().suite.get();
-        let (nonce, commitment) = suite.device_commit(&hedge, rng)?;
+        let (nonce, commitment) = suite.device_commit(hedge, rng)?;
         let message =
             RefreshKeys { ceremony, part: WireSecret(part.duplicate()), commitment: commitment.clone() };
         let next = RefreshOffset {

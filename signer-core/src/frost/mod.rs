@@ -1,7 +1,7 @@
 //! FROST(secp256k1, SHA-256), RFC 9591 §6.5, 2 of 2: the device is participant 1, the server is participant 2.
 //!
 //! The crate `frost-secp256k1` computes; this module decides what crosses the network, derives the server's nonces,
-//! and keeps a second implementation ([`check`]) that is asked before anybody is blamed.
+//! and keeps a second implementation (`check`) that is asked before anybody is blamed.
 //!
 //! | bytes | layout |
 //! |---|---|

@@ -34,20 +34,11 @@ impl GateKey {
         &self.0
     }
 
-    /// MAC over `fields` under `domain`: [`Domain::GateApprove`] or [`Domain::GateProof`].
+    /// A MAC under this key, to be given its fields: [`Domain::GateApprove`], [`Domain::GateConfirm`] or
+    /// [`Domain::GateProof`].
     #[must_use]
-    pub fn tag(&self, domain: Domain, fields: &[&[u8]]) -> [u8; 32] {
-        self.mac(domain, fields).tag()
-    }
-
-    /// Whether `tag` is right, in constant time.
-    #[must_use]
-    pub fn verify(&self, domain: Domain, fields: &[&[u8]], tag: &[u8; 32]) -> bool {
-        self.mac(domain, fields).verify(tag)
-    }
-
-    fn mac(&self, domain: Domain, fields: &[&[u8]]) -> Macer {
-        fields.iter().fold(Macer::new(&self.0, domain), |mac, field| mac.field(field))
+    pub fn mac(&self, domain: Domain) -> Macer {
+        Macer::new(&self.0, domain)
     }
 
     fn derive(
@@ -279,6 +270,11 @@ impl UnlockedKey {
     /// The share, for one contribution.
     pub(crate) const fn share(&self) -> &DeviceShare {
         &self.share
+    }
+
+    #[cfg(test)]
+    pub(super) const fn seed(&self) -> &SecretBytes<32> {
+        &self.seed
     }
 }
 

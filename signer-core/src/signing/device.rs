@@ -9,6 +9,7 @@ use crate::{
     approval::{ApprovalRecord, RequestObject},
     codec::{self, Blob, List},
     device_key::{DeviceSignature, ToSign},
+    domain::{Domain, expand},
     pin::UnlockedKey,
     secret::SecretBytes,
     suite::{Commitment, DeviceNonce, GroupPublicKey, KeyContext, PROTOCOL_VERSION, Signature, SuiteError},
@@ -55,7 +56,8 @@ pub struct FetchSent {
 }
 
 impl FetchSent {
-    /// Draws one nonce per digest of a listed request. `hedge` is any secret of this device.
+    /// Draws one nonce per digest of a listed request. `hedge` is a secret of this device that is
+    /// new for every fetch.
     ///
     /// # Errors
     /// [`SigningError::Own`] if the suite's computation fails.
@@ -68,8 +70,10 @@ impl FetchSent {
         let suite = context.suite.get();
         let mut nonces = Vec::new();
         let mut commitments = Vec::new();
-        for _ in listed.documents.as_slice() {
-            let (nonce, commitment) = suite.device_commit(hedge, rng)?;
+        for (index, _) in (0_u32..).zip(listed.documents.as_slice()) {
+            // A hedge of its own for each digest: with a stuck generator, two digests must not share a nonce.
+            let hedge = expand(hedge.expose(), Domain::NonceHedge, &[&index.to_be_bytes()]);
+            let (nonce, commitment) = suite.device_commit(&hedge, rng)?;
             nonces.push(nonce);
             commitments.push(commitment);
         }

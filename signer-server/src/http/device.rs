@@ -10,7 +10,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use signer_core::{codec, wire::Operation};
+use signer_core::{
+    codec,
+    wire::{Operation, ProblemCode},
+};
+use tracing::Instrument as _;
 
 use super::{auth::Cbor, problem::ApiProblem};
 use crate::service::{Service, ServiceResult};
@@ -19,7 +23,10 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
         let operation = *operation;
         let handler = async move |State(service): State<Arc<Service>>, Cbor(body): Cbor| {
-            run(&service, operation, &body).await
+            // A task of its own: a phone that hangs up does not leave an evaluation half done.
+            let work = async move { run(&service, operation, &body).await };
+            let done = tokio::spawn(work.instrument(tracing::Span::current())).await;
+            done.unwrap_or_else(|_| Err(ProblemCode::Internal.into()))
         };
         router.route(&format!("/{}", operation.path()), post(handler))
     })

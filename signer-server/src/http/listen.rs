@@ -18,7 +18,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// A bound listener.
 #[derive(Debug)]
-pub struct Server {
+pub(crate) struct Server {
     listener: TcpListener,
     connections_max: usize,
 }
@@ -27,7 +27,7 @@ pub struct Server {
 ///
 /// # Errors
 /// As the operating system says.
-pub async fn bind(address: SocketAddr, connections_max: usize) -> io::Result<Server> {
+pub(crate) async fn bind(address: SocketAddr, connections_max: usize) -> io::Result<Server> {
     Ok(Server { listener: TcpListener::bind(address).await?, connections_max })
 }
 
@@ -36,12 +36,12 @@ impl Server {
     ///
     /// # Errors
     /// As the operating system says.
-    pub fn address(&self) -> io::Result<SocketAddr> {
+    pub(crate) fn address(&self) -> io::Result<SocketAddr> {
         self.listener.local_addr()
     }
 
     /// Serves until `stop` is done, then lets requests under way finish for a while.
-    pub async fn run(self, router: Router, stop: impl Future<Output = ()>) {
+    pub(crate) async fn run(self, router: Router, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
         let mut http = Builder::new();

@@ -27,7 +27,7 @@ use tower_http::{
     trace::TraceLayer,
 };
 
-pub use self::listen::{Server, bind};
+pub(crate) use self::listen::{Server, bind};
 use self::problem::ApiProblem;
 use crate::{config::Config, service::Service};
 
@@ -35,7 +35,7 @@ use crate::{config::Config, service::Service};
 const JSON_BYTES_MAX: usize = 64 * 1024;
 
 /// The whole API over a service.
-pub fn router(service: Arc<Service>, config: &Config) -> Router {
+pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
     let timeout = Duration::from_secs(config.request_timeout_seconds);
     let quick = Router::new()
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))

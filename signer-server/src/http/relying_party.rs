@@ -111,7 +111,6 @@ fn request_id(text: &str) -> Result<RequestId, ApiProblem> {
     text.parse().map_err(|_| ProblemCode::NotFound.into())
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature map_err wants")]
 fn query_refusal(_: QueryRejection) -> ApiProblem {
     Refusal::because(ProblemCode::Malformed, "the query has an unknown, missing or malformed parameter")
         .into()

@@ -22,7 +22,7 @@ use crate::store::{EnrolResult, KeyRow, NewInstallation};
 
 /// Stored form of an enrolment code. Dashes, spaces and letter case do not matter when a person types it.
 #[must_use]
-pub fn code_hash(code: &str) -> [u8; 32] {
+pub(super) fn code_hash(code: &str) -> [u8; 32] {
     let plain: String =
         code.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_uppercase()).collect();
     Hasher::new(Domain::TokenHash).field(b"enrolment-code").field(plain.as_bytes()).finish()

@@ -99,7 +99,8 @@ impl Service {
                 Ok(CreatedRequest { id, expires: expires.0 })
             }
             AddResult::Same(id) => {
-                let row = self.store.request(id).await?.ok_or(ServiceError::Bug("stored request"))?;
+                let row =
+                    self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
                 Ok(CreatedRequest { id, expires: row.expires.0 })
             }
             AddResult::Mismatch => Err(Refusal::new(ProblemCode::IdempotencyMismatch).into()),
@@ -197,13 +198,9 @@ impl Service {
     }
 
     async fn own_request(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<RequestRow> {
-        let row = self.store.request(id).await?;
+        let row = self.store.request(id, self.now()).await?;
         row.filter(|row| row.relying_party == asker.id)
             .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
-            .map(|row| {
-                let over = row.state == RequestState::Open && self.now() >= row.expires;
-                RequestRow { state: if over { RequestState::Expired } else { row.state }, ..row }
-            })
     }
 
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {

@@ -56,7 +56,7 @@ impl Service {
         let (approve, caller) = self.open::<Approve>(bytes).await?;
         let context = key_context(&caller.installation);
         let payload = PayloadHash(approve_payload_hash(&context, &approve));
-        if let Some(stored) = self.store.stored_outcome(context.device, payload).await? {
+        if let Some(stored) = self.store.stored_outcome(context.device, payload, caller.now).await? {
             return self.evaluated(&caller.installation, stored, caller.now);
         }
         let received = ReceivedApprove::decode(&approve)?;
@@ -149,12 +149,11 @@ impl Service {
         request: Option<RequestId>,
         verdict: Verdict,
     ) -> ServiceResult<StoredOutcome> {
-        let fault = verdict == Verdict::ServerFault;
         let device = lease.device;
         tracing::info!(%device, verdict = verdict.name(), "evaluated");
         let settle = Settle { lease, request, verdict, policy: self.policy.clone(), now: self.now() };
         match self.store.settle(settle).await? {
-            _ if fault => {
+            Settled::GivenBack => {
                 tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");
                 Err(ServiceError::Bug("evaluation failed on the server's side"))
             }
@@ -198,7 +197,7 @@ impl Service {
         installation: &Installation,
         id: RequestId,
     ) -> ServiceResult<RequestRow> {
-        let request = self.store.request(id).await?;
+        let request = self.store.request(id, self.now()).await?;
         request
             .filter(|request| request.holder == installation.holder)
             .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())

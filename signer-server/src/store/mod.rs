@@ -57,7 +57,8 @@ pub trait Installations: Send + Sync {
     /// `from`, its installation is in good standing and no attempt is being evaluated.
     async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
 
-    /// Sets the standing of an installation; `Revoked` also ends its key and erases its wrapped shares.
+    /// Sets the standing of an installation; `Revoked` also ends its key, with its holder's open requests, and erases its
+    /// wrapped shares. False if there is no such installation, or it is revoked and would not stay so.
     async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
     -> StoreResult<bool>;
 }
@@ -78,10 +79,11 @@ pub trait Attempts: Send + Sync {
         &self,
         device: DeviceId,
         payload: PayloadHash,
+        now: UnixSeconds,
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
-    /// installation. Refuses if the lease was lost to another payload meanwhile.
+    /// installation. Refuses if the lease was lost meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
 }
 
@@ -91,8 +93,8 @@ pub trait Requests: Send + Sync {
     /// Adds a request, or finds the one added before under the same idempotency key.
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
 
-    /// A request.
-    async fn request(&self, id: RequestId) -> StoreResult<Option<RequestRow>>;
+    /// A request, as it stands at `now`.
+    async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
 
     /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;

@@ -232,8 +232,11 @@ pub enum Settled {
     Recorded(StoredOutcome),
     /// The request was closed meanwhile: nothing is released, the attempt is given back.
     RequestClosed,
-    /// Another payload took the installation after the lease ran out: nothing is released, the attempt stays counted.
+    /// Another reservation took the installation after the lease ran out, or it was frozen, revoked or refreshed
+    /// meanwhile: nothing is released, the attempt stays counted. Cheating ends the key all the same.
     LeaseLost,
+    /// The server's fault: the attempt is given back, nothing is stored.
+    GivenBack,
 }
 
 /// Stored outcome of a payload, kept for 24 h.

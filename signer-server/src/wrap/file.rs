@@ -37,7 +37,7 @@ pub enum KekError {
 ///
 /// # Errors
 /// [`KekError`].
-pub fn load_or_create(
+pub(crate) fn load_or_create(
     path: &Path,
     store_exists: bool,
     rng: &mut dyn CryptoRng,

@@ -2,5 +2,5 @@
 
 mod file;
 
-pub(crate) use self::file::write_private;
-pub use self::file::{KekError, load_or_create};
+pub use self::file::KekError;
+pub(crate) use self::file::{load_or_create, write_private};

@@ -157,7 +157,7 @@ fn fro_006_own_package_sent_back_is_refused() {
 fn fro_007_every_altered_byte_of_signing_is_refused_or_cheating() {
     let mut world = World::new(7);
     let (device, contribution) = world.contribute();
-    let mut judge = |device: Commitment, contribution: Contribution| {
+    let judge = |device: Commitment, contribution: Contribution| {
         let syntax = Frost.check_syntax(&device, &contribution);
         let result = world.finish(&device, &contribution);
         assert!(matches!(syntax, Ok(()) | Err(SuiteError::Peer)));

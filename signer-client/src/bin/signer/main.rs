@@ -1,0 +1,305 @@
+//! `signer`: the command line that plays the phone, the bank and the shop.
+
+mod counter;
+mod holder;
+mod output;
+mod setup;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use signer_core::{credential::DocumentType, ids::RequestId, wire::Profile};
+
+use crate::output::{Failure, Output};
+
+/// Split-key signatures and three-minute document codes.
+///
+/// The signing key exists only as two shares: one here, under your PIN, one on the server. Neither signs alone.
+#[derive(Debug, Parser)]
+#[command(name = "signer", version, max_term_width = 100, after_help = EXAMPLES)]
+struct Cli {
+    #[command(flatten)]
+    global: Global,
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXAMPLES: &str = "Examples:
+  signer enrol --server https://signer.example        make a key, with the code an operator gave you
+  signer approve                                      read what waits for you, and sign it with your PIN
+  signer show --profile age                           show that you are old enough, as a QR
+  signer ask --server https://signer.example --person p-17 --text 'Loan 17' contract.pdf
+                                                      ask somebody to sign a file, and wait
+  signer verify-signature signature.json contract.pdf check the result, without any server
+  signer verify --issuer-keys issuer-keys.json 'DQ1:…' check a code, without network
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong use. `verify`: 0 green, 1 red, 2 wrong use, 3 amber.";
+
+#[derive(Debug, Args)]
+struct Global {
+    /// Directory of this phone's state and of its stand-in keystore
+    #[arg(long, global = true, env = "SIGNER_STATE", value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// Print one JSON value instead of text
+    #[arg(long, global = true)]
+    json: bool,
+    /// PEM file with the certificates to trust instead of the public ones
+    #[arg(long, global = true, env = "SIGNER_CA", value_name = "FILE")]
+    ca: Option<PathBuf>,
+    /// Allow plain http to another machine. Never with a real key: bodies in the clear give away the PIN
+    #[arg(long, global = true)]
+    insecure: bool,
+    /// Length of a code's step in a demonstration, seconds; the server must use the same
+    #[arg(long, global = true, hide = true, value_name = "SECONDS")]
+    demo_step: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make a key with a server
+    Enrol(Enrol),
+    /// Tell the state of this phone and its key
+    Status,
+    /// List the requests that wait for you
+    Requests,
+    /// Show a request, ask for the PIN, sign
+    Approve(Approve),
+    /// Say no to a request
+    Decline {
+        /// The request; the only one that waits if left out
+        request: Option<RequestId>,
+    },
+    /// The PIN
+    #[command(subcommand)]
+    Pin(PinCommand),
+    /// Get fresh day credentials for showing a document
+    Credentials {
+        /// Kind of document
+        #[arg(long, value_enum, default_value_t)]
+        document: DocumentArg,
+    },
+    /// Show a document as a QR that changes every three minutes
+    Show(Show),
+    /// Remove the key from this phone; the server is not told
+    Forget {
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Check the code somebody shows you
+    Verify(Verify),
+    /// Ask a person to sign files, and wait for the signature
+    Ask(Ask),
+    /// Check a signature over files, without any server
+    VerifySignature(VerifySignature),
+}
+
+#[derive(Debug, Args)]
+struct PinInput {
+    /// Read the PIN from standard input, one line, for scripts
+    #[arg(long)]
+    pin_stdin: bool,
+}
+
+#[derive(Debug, Args)]
+struct Enrol {
+    /// Origin of the server
+    #[arg(long, env = "SIGNER_SERVER", value_name = "URL")]
+    server: String,
+    /// Enrolment code; asked for if left out
+    #[arg(long)]
+    code: Option<String>,
+    /// Signature suite
+    #[arg(long, default_value = "frost-secp256k1-sha256")]
+    suite: String,
+    #[command(flatten)]
+    pin: PinInput,
+}
+
+#[derive(Debug, Args)]
+struct Approve {
+    /// The request; the only one that waits if left out
+    request: Option<RequestId>,
+    /// Do not ask whether to go on after showing the request
+    #[arg(long)]
+    yes: bool,
+    #[command(flatten)]
+    pin: PinInput,
+}
+
+#[derive(Debug, Subcommand)]
+enum PinCommand {
+    /// Change the PIN. The shares on both sides are renewed; the public key stays
+    Change {
+        /// Read the old and the new PIN from standard input, one line each
+        #[arg(long)]
+        pin_stdin: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  signer show                                   age only, in the terminal, until Ctrl-C
+  signer show --profile full --to-whoever-scans the whole document
+  signer show --once --svg code.svg --text code.txt
+
+Works offline with the credentials at hand, for at most 26 hours.")]
+struct Show {
+    /// What is shown
+    #[arg(long, value_enum, default_value_t = ProfileArg::Age)]
+    profile: ProfileArg,
+    /// Agree to show the full document to whoever scans it
+    #[arg(long)]
+    to_whoever_scans: bool,
+    /// Show the code of this moment and end
+    #[arg(long)]
+    once: bool,
+    /// Write the QR as SVG to this file, anew with each code
+    #[arg(long, value_name = "FILE")]
+    svg: Option<PathBuf>,
+    /// Write the QR as PNG to this file, anew with each code
+    #[arg(long, value_name = "FILE")]
+    png: Option<PathBuf>,
+    /// Write the text of the code to this file, anew with each code
+    #[arg(long, value_name = "FILE")]
+    text: Option<PathBuf>,
+    /// Use no network, even if there is one
+    #[arg(long)]
+    offline: bool,
+    /// Kind of document, when credentials are fetched
+    #[arg(long, value_enum, default_value_t)]
+    document: DocumentArg,
+}
+
+#[derive(Debug, Args)]
+struct Bank {
+    /// Origin of the server
+    #[arg(long, env = "SIGNER_SERVER", value_name = "URL")]
+    server: Option<String>,
+    /// Bearer token of the relying party
+    #[arg(long, env = "SIGNER_TOKEN", hide_env_values = true, value_name = "TOKEN")]
+    token: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  signer verify --issuer-keys issuer-keys.json 'DQ1:…'    offline: amber at best
+  signer verify --server https://signer.example - < code  online: uses the code up
+
+Exit code: 0 green, 1 red, 2 wrong use, 3 amber.")]
+struct Verify {
+    /// Text of the code, or `-` for standard input
+    #[arg(required_unless_present = "file")]
+    code: Option<String>,
+    /// Read the text of the code from this file
+    #[arg(long, value_name = "FILE", conflicts_with = "code")]
+    file: Option<PathBuf>,
+    /// Check offline with the issuers' keys in this file
+    #[arg(long, value_name = "FILE")]
+    issuer_keys: Option<PathBuf>,
+    #[command(flatten)]
+    bank: Bank,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Example:
+  SIGNER_TOKEN=… signer ask --server https://bank.example --person p-17 --text 'Loan 17' --out signature.json loan.pdf")]
+struct Ask {
+    /// Files to be signed; only their digests are sent
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+    /// The person, by the operator's reference
+    #[arg(long)]
+    person: String,
+    /// What the person is shown about the request
+    #[arg(long)]
+    text: String,
+    /// Life of the request, seconds
+    #[arg(long, value_name = "SECONDS")]
+    expires_in: Option<u64>,
+    /// The same key and files give the same request for 24 hours; random if left out
+    #[arg(long, value_name = "KEY")]
+    idempotency_key: Option<String>,
+    /// Write the result to this file
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+    /// Print the request's id and do not wait
+    #[arg(long)]
+    no_wait: bool,
+    #[command(flatten)]
+    bank: Bank,
+}
+
+#[derive(Debug, Args)]
+struct VerifySignature {
+    /// The result, as `ask` writes it
+    signature: PathBuf,
+    /// The files that were to be signed
+    #[arg(required = true, value_name = "FILE")]
+    files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ProfileArg {
+    /// Only that you are old enough
+    Age,
+    /// Initials, day and month of birth, of age or not
+    Minimal,
+    /// The whole document
+    Full,
+}
+
+impl From<ProfileArg> for Profile {
+    fn from(profile: ProfileArg) -> Self {
+        match profile {
+            ProfileArg::Age => Self::Age,
+            ProfileArg::Minimal => Self::Minimal,
+            ProfileArg::Full => Self::Full,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, Default, ValueEnum)]
+enum DocumentArg {
+    /// Identity card
+    #[default]
+    IdentityCard,
+    /// Driving licence
+    DrivingLicence,
+}
+
+impl From<DocumentArg> for DocumentType {
+    fn from(document: DocumentArg) -> Self {
+        match document {
+            DocumentArg::IdentityCard => Self::IdentityCard,
+            DocumentArg::DrivingLicence => Self::DrivingLicence,
+        }
+    }
+}
+
+fn main() -> ExitCode {
+    let Cli { global, command } = Cli::parse();
+    let output = Output { json: global.json };
+    match run(&global, &output, command) {
+        Ok(code) => code,
+        Err(failure) => output.failure(&failure),
+    }
+}
+
+fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, Failure> {
+    match command {
+        Command::Verify(args) => return counter::verify(global, output, &args),
+        Command::Enrol(args) => holder::enrol(global, output, &args),
+        Command::Status => holder::status(global, output),
+        Command::Requests => holder::requests(global, output),
+        Command::Approve(args) => holder::approve(global, output, &args),
+        Command::Decline { request } => holder::decline(global, output, request),
+        Command::Pin(PinCommand::Change { pin_stdin }) => holder::change_pin(global, output, pin_stdin),
+        Command::Credentials { document } => holder::credentials(global, output, document.into()),
+        Command::Show(args) => holder::show(global, output, &args),
+        Command::Forget { yes } => holder::forget(global, output, yes),
+        Command::Ask(args) => counter::ask(global, output, &args),
+        Command::VerifySignature(args) => counter::verify_signature(output, &args),
+    }?;
+    Ok(ExitCode::SUCCESS)
+}

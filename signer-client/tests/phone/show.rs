@@ -1,0 +1,141 @@
+//! Showing a document: stock, steps, turns, what is noted.
+
+use std::{collections::HashSet, sync::Arc};
+
+use signer_client::{ClientError, Consent, Phone, StateError, verify_offline};
+use signer_core::{
+    credential::{Colour, DocumentType, IssuerKey, IssuerKeys, STEP_SECONDS, VerifyOptions, verify},
+    time::UnixSeconds,
+    wire::Profile,
+};
+
+use crate::support::{Mishap::LoseRequest, World};
+
+fn stocked(seed: u64) -> (Arc<World>, Phone) {
+    let world = World::new(seed);
+    let mut phone = world.enrolled();
+    assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 16);
+    (world, phone)
+}
+
+fn issuers(world: &World) -> IssuerKeys {
+    IssuerKeys::new(vec![IssuerKey {
+        key: *world.server().issuer.verifying_key(),
+        document_types: vec![DocumentType::IdentityCard],
+        not_before: UnixSeconds(0),
+        not_after: UnixSeconds(u64::MAX / 2),
+    }])
+}
+
+fn options(world: &World) -> VerifyOptions {
+    VerifyOptions::at(UnixSeconds(world.clock().truth.as_secs()))
+}
+
+#[test]
+fn cli_040_a_code_verifies_and_changes_at_the_boundary_never_early() {
+    let (world, mut phone) = stocked(40);
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let first = phone.code(&mut session).unwrap();
+    let (result, verified) = verify_offline(first.presentation.as_str(), &issuers(&world), &options(&world));
+    assert_eq!(result.result, Colour::Amber);
+    assert_eq!((verified.clone().unwrap().step(), verified.unwrap().digits()), (first.step, first.digits));
+    let now = world.clock().truth.as_secs();
+    assert_eq!(first.until.0, (now / STEP_SECONDS + 1) * STEP_SECONDS);
+
+    world.pass(first.until.0 - now - 1);
+    assert_eq!(phone.code(&mut session).unwrap(), first);
+    world.pass(1);
+    let second = phone.code(&mut session).unwrap();
+    assert_eq!(second.step, first.step.next());
+    assert!(verify(second.presentation.as_str(), &issuers(&world), &options(&world)).is_ok());
+}
+
+#[test]
+fn cli_041_after_a_use_the_next_turn_is_shown_at_once_up_to_fifteen() {
+    let (world, mut phone) = stocked(41);
+    let mut session = phone.start_show(Profile::Minimal, Consent::Showing).unwrap();
+    let first = phone.code(&mut session).unwrap();
+    assert!(!phone.poll(&mut session).unwrap());
+    world.server().burned = Some(0);
+    assert!(phone.poll(&mut session).unwrap());
+    let second = phone.code(&mut session).unwrap();
+    assert_eq!((second.step, second.turn.number()), (first.step, 1));
+    assert_ne!(second.digits, first.digits);
+    world.server().burned = Some(15);
+    let end = phone.poll(&mut session);
+    assert!(matches!(end, Err(ClientError::State(StateError::TurnsUsedUp))));
+    // Offline the code stays as it is.
+    world.plan("", 0, usize::MAX, LoseRequest);
+    assert!(phone.poll(&mut session).is_err());
+    assert_eq!(phone.code(&mut session).unwrap(), second);
+}
+
+#[test]
+fn cli_042_each_show_uses_a_credential_of_its_own_until_none_is_left() {
+    let (world, mut phone) = stocked(42);
+    let mut seen = HashSet::new();
+    for round in 0..10_u64 {
+        let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+        let code = phone.code(&mut session).unwrap();
+        let verified = verify(code.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
+        assert_eq!(seen.insert(verified.status()), round < 8, "{round}");
+        assert_eq!(session.is_linkable(), round >= 8);
+        // Taken again in the same step, a credential goes on with its next turn.
+        assert_eq!(code.turn.number(), u8::from(round >= 8));
+        assert_eq!(phone.needs_top_up(), round >= 5);
+        world.clock().truth += std::time::Duration::from_secs(1);
+    }
+}
+
+#[test]
+fn cli_043_full_needs_the_holders_word() {
+    let (_, mut phone) = stocked(43);
+    let refused = phone.start_show(Profile::Full, Consent::Showing);
+    assert!(matches!(refused, Err(ClientError::Usage(_))));
+    assert_eq!(phone.stock().full, 4);
+    assert!(phone.start_show(Profile::Full, Consent::ToWhoeverScans).is_ok());
+}
+
+#[test]
+fn cli_044_a_restart_offline_goes_on_with_signed_time_and_another_credential() {
+    let (world, mut phone) = stocked(44);
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let before = phone.code(&mut session).unwrap();
+    drop((phone, session));
+    // The holder sets the clock on the wall an hour ahead; the network is away.
+    world.clock().skew = 3600;
+    world.plan("", 0, usize::MAX, LoseRequest);
+    let mut phone = world.phone();
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let after = phone.code(&mut session).unwrap();
+    assert_eq!(after.step, before.step);
+    assert!(!session.is_linkable());
+    let verified = verify(after.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
+    let earlier = verify(before.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
+    assert_ne!(verified.status(), earlier.status());
+}
+
+#[test]
+fn cli_045_a_top_up_fills_the_stock_and_throws_away_used_keys() {
+    let (world, mut phone) = stocked(45);
+    for _ in 0..6 {
+        phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    }
+    let handle_count = |world: &World| world.server().issued.len();
+    assert_eq!(phone.stock().age, 2);
+    assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 6);
+    assert_eq!((phone.stock().age, phone.stock().minimal, handle_count(&world)), (8, 4, 22));
+    assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 0);
+    assert!(phone.top_up_delay() < signer_client::TOP_UP_WITHIN_SECONDS);
+}
+
+#[test]
+fn cli_046_expired_credentials_are_not_shown() {
+    let (world, mut phone) = stocked(46);
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    world.pass(27 * 3600);
+    assert!(matches!(phone.code(&mut session), Err(ClientError::State(StateError::CredentialExpired))));
+    let none = phone.start_show(Profile::Age, Consent::Showing);
+    assert!(matches!(none, Err(ClientError::State(StateError::NoCredential))));
+    assert_eq!(phone.stock().age, 0);
+}

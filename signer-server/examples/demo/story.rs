@@ -1,0 +1,212 @@
+//! The story, in the order it is told.
+
+use std::{
+    fs,
+    io::{IsTerminal as _, Write as _},
+    time::Duration,
+};
+
+use signer_client::{
+    Approved, Code, Consent, Phone, RelyingParty, ShowSession, draw, file_digest,
+    http::{NetworkHttp, NetworkOptions},
+    signature_file, verify_offline, verify_result,
+};
+use signer_core::{
+    credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
+    pin::Pin,
+    suite::SuiteId,
+    wire::{
+        CreateRequest, CreatedEnrolmentCode, CreatedRelyingParty, DocumentDigest, Profile, RequestStatus,
+    },
+};
+
+use crate::{Options, Result, Stop, output::Output, phone, server::Server};
+
+const PERSON: &str = "olena";
+const PIN: &str = "730194";
+const WRONG_PIN: &str = "730149";
+const PNG_PIXELS_PER_MODULE: u8 = 8;
+
+pub(crate) fn tell(options: &Options) -> Result<()> {
+    let stop = Stop::listen()?;
+    let document = fs::read(&options.file).map_err(|error| format!("{}: {error}", options.file.display()))?;
+    let output = Output::open(options.out.as_deref())?;
+    let folder = tempfile::Builder::new().prefix("signer-demo-").tempdir()?;
+
+    heading("1. The server starts on an empty folder and makes its keys");
+    let server = Server::start(folder.path(), options.port, options.step_seconds)?;
+    println!(
+        "It serves at {}, a process of its own, its store in {}.",
+        server.url(),
+        folder.path().display()
+    );
+
+    heading("2. An operator makes an enrolment code; the phone enrols");
+    let code: CreatedEnrolmentCode = server.operator(&["enrolment-code", PERSON])?;
+    println!("Operator: code {} for {PERSON}.", code.code);
+    let mut phone = phone::open(&folder.path().join("phone"), &server.url(), options.step_rule())?;
+    let enrolled = phone.enrol(SuiteId::FrostSecp256k1Sha256, &code.code, &Pin::new(PIN)?)?;
+    println!("Phone: installation {}, key {}.", enrolled.device, enrolled.context.key);
+    println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
+
+    sign(&server, &mut phone, options, &document, &output)?;
+    let shop = Shop::open(&server)?;
+    let mut session = show(&mut phone, &shop, options, &output)?;
+    output.tell();
+    if options.once {
+        server.stop()?;
+        println!("Done.");
+        return Ok(());
+    }
+    heading("5. It goes on: the code changes by itself. Ctrl-C stops");
+    println!("Try: curl {}/v1/issuer-keys", server.url());
+    rotate(&mut phone, &mut session, &stop)?;
+    println!("\nStopping.");
+    server.stop()
+}
+
+fn heading(text: &str) {
+    println!("\n== {text}");
+}
+
+fn network(server: &Server) -> Result<Box<NetworkHttp>> {
+    Ok(Box::new(NetworkHttp::new(&server.url(), &NetworkOptions::default())?))
+}
+
+fn sign(
+    server: &Server,
+    phone: &mut Phone,
+    options: &Options,
+    document: &[u8],
+    output: &Output,
+) -> Result<()> {
+    heading("3. A bank asks for a signature; the holder reads, types the PIN, and signs");
+    let bank: CreatedRelyingParty =
+        server.operator(&["relying-party", "add", "Bank of Examples", "--ask"])?;
+    let bank = RelyingParty::new(network(server)?, bank.token);
+    let name = options.file.file_name().map_or_else(|| "document".into(), |name| name.to_string_lossy());
+    let request = CreateRequest {
+        person: PERSON.into(),
+        text: "Please sign this document.".into(),
+        documents: vec![DocumentDigest { name: name.into_owned(), sha256: file_digest(document) }],
+        expires_in: None,
+    };
+    let created = bank.ask(&request, "demo-request")?;
+
+    let listed = phone.requests()?.pop().ok_or("no request reached the phone")?;
+    println!("Phone: {} asks: \"{}\"", listed.relying_party.name.as_str(), listed.text.as_str());
+    for document in listed.documents.as_slice() {
+        println!("Phone: {} with SHA-256 {}", document.name.as_str(), hex(&document.digest));
+    }
+    let shown = phone.fetch(listed.clone())?;
+    match phone.approve(shown, &Pin::new(WRONG_PIN)?)? {
+        Approved::WrongPin(attempts) => {
+            println!(
+                "Phone: {WRONG_PIN} typed. The server refuses and counts: {} tries left.",
+                attempts.left
+            );
+        }
+        other => return Err(format!("a wrong PIN ended as {other:?}").into()),
+    }
+    let shown = phone.fetch(listed)?;
+    match phone.approve(shown, &Pin::new(PIN)?)? {
+        Approved::Signed(signed) => println!("Phone: {PIN} typed. Signed: {}.", signed.suite.name()),
+        other => return Err(format!("the right PIN ended as {other:?}").into()),
+    }
+    let view = bank.wait(created.id, Duration::from_secs(10))?;
+    let result = match (view.status, view.result) {
+        (RequestStatus::Signed, Some(result)) => result,
+        (status, _) => return Err(format!("the bank got {status:?}").into()),
+    };
+    let verified = verify_result(&result)?;
+    println!("Bank: verified as any outsider would, under {:?},", verified.public_key);
+    println!("      with the holder's signed record of what the phone showed.");
+    output.file("document", document)?;
+    output.json("signature.json", &signature_file(&result))
+}
+
+/// A shop: issuer keys for offline, a token for online.
+struct Shop {
+    api: RelyingParty,
+}
+
+impl Shop {
+    fn open(server: &Server) -> Result<Self> {
+        let shop: CreatedRelyingParty =
+            server.operator(&["relying-party", "add", "Corner Shop", "--verify"])?;
+        Ok(Self { api: RelyingParty::new(network(server)?, shop.token) })
+    }
+}
+
+fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> Result<ShowSession> {
+    heading("4. A document is issued to the phone; its code lives for one step and is used once");
+    let count = phone.top_up(DocumentType::IdentityCard)?;
+    println!("Phone: {count} day credentials, each with a key of its own, good for 26 hours.");
+    let mut session = phone.start_show(Profile::Age, Consent::Showing)?;
+    let code = phone.code(&mut session)?;
+    draw_code(&code)?;
+    let text = code.presentation.as_str();
+    let matrix = draw::matrix(text)?;
+    output.file("code.txt", format!("{text}\n").as_bytes())?;
+    output.file(
+        "code.svg",
+        draw::svg(&matrix, "Document code", "Shows that the holder is over 18").as_bytes(),
+    )?;
+    output.file("code.png", &draw::png(&matrix, PNG_PIXELS_PER_MODULE)?)?;
+
+    let issuers = shop.api.issuer_keys()?;
+    output.json("issuer-keys.json", &issuers)?;
+    let (offline, _) = verify_offline(
+        text,
+        &issuers,
+        &VerifyOptions { rule: options.step_rule(), ..VerifyOptions::at(phone.now()) },
+    );
+    told("Shop, in airplane mode", &offline, Colour::Amber)?;
+    output.json("verification-offline.json", &offline)?;
+    let online = shop.api.verify_code(text, "scan-0001")?;
+    told("Shop, online", &online, Colour::Green)?;
+    output.json("verification-online.json", &online)?;
+    let again = shop.api.verify_code(text, "scan-0002")?;
+    told("Shop, the same code again", &again, Colour::Red)?;
+    if phone.poll(&mut session)? {
+        println!("Phone: the code was used; the next one is on the screen.");
+    }
+    Ok(session)
+}
+
+fn told(who: &str, result: &VerificationResult, expected: Colour) -> Result<()> {
+    println!("{who}: {:?}. {} {}", result.result, result.sentence, result.next_step);
+    if result.result == expected { Ok(()) } else { Err(format!("expected {expected:?}").into()) }
+}
+
+fn draw_code(code: &Code) -> Result<()> {
+    let ansi = std::io::stdout().is_terminal();
+    println!("{}", draw::terminal(&draw::matrix(code.presentation.as_str())?, ansi));
+    println!("Digits: {}", code.digits);
+    Ok(())
+}
+
+/// Shows the code until Ctrl-C: a new one at each step's boundary, and at once after one is used.
+fn rotate(phone: &mut Phone, session: &mut ShowSession, stop: &Stop) -> Result<()> {
+    let terminal = std::io::stdout().is_terminal();
+    let mut shown = None;
+    while !stop.asked() {
+        let code = phone.code(session)?;
+        if shown.as_ref() != Some(&code) {
+            draw_code(&code)?;
+            shown = Some(code.clone());
+        }
+        if terminal {
+            let left = code.until.0.saturating_sub(phone.now().0);
+            print!("\rThe code changes in {left:>3} s. ");
+            std::io::stdout().flush()?;
+        }
+        stop.wait(Duration::from_secs(1));
+        let _offline_is_fine = phone.poll(session);
+    }
+    Ok(())
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}

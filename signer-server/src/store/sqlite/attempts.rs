@@ -1,0 +1,330 @@
+//! Reserve and settle, on the installation's row.
+//!
+//! The row holds at most one reservation: `lease_payload` with a fencing number and the counter as it was before. A
+//! reservation holds while its run of the store goes on and its time is not over. After that it is dead but remembered:
+//! the same payload may take it up again, and another payload replaces it, with the attempt counted for good.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params};
+use signer_core::{
+    ids::{DeviceId, Epoch, RequestId},
+    time::UnixSeconds,
+    wire::Standing,
+};
+
+use super::{
+    SqliteStore,
+    columns::{
+        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing, time,
+    },
+    installations,
+    requests::{OPEN, SIGNED},
+};
+use crate::store::{
+    Attempts, Counter, CounterRefusal, Lease, OutcomeKind, PayloadHash, Reserve, Reserved, Settle, Settled,
+    StoreError, StoreResult, StoredOutcome, Verdict,
+};
+
+/// How long an outcome is kept, seconds.
+const KEEP: i64 = 24 * 3600;
+
+#[async_trait]
+impl Attempts for SqliteStore {
+    async fn reserve(&self, reserve: Reserve) -> StoreResult<Reserved> {
+        let run = self.run;
+        self.write(reserve.now, move |db| take(db, run, &reserve)).await
+    }
+
+    async fn stored_outcome(
+        &self,
+        device: DeviceId,
+        payload: PayloadHash,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<StoredOutcome>> {
+        self.readers.read(move |db| stored(db, device, payload, now)).await
+    }
+
+    async fn settle(&self, settle: Settle) -> StoreResult<Settled> {
+        self.write(settle.now, move |db| finish(db, &settle)).await
+    }
+}
+
+/// What of an installation's row an attempt works on.
+struct State {
+    holder: String,
+    standing: Standing,
+    epoch: Epoch,
+    counter: Counter,
+    token: u64,
+    token_presented_at: UnixSeconds,
+    serial: u64,
+    payload: Option<PayloadHash>,
+    holds: bool,
+    before: Counter,
+}
+
+/// Whether a reservation holds, by its columns `lease_run` and `lease_until`.
+pub(super) fn lease_holds(
+    row: &Row<'_>,
+    column: usize,
+    run: i64,
+    now: UnixSeconds,
+) -> rusqlite::Result<bool> {
+    Ok(row.get::<_, i64>(column)? == run && now < get_time(row, column + 1)?)
+}
+
+fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreResult<Option<State>> {
+    let sql = "SELECT holder, standing, epoch, level, wrong, locked_until, stepped_down_at, token, token_presented_at,
+        lease_serial, lease_payload, lease_run, lease_until,
+        before_level, before_wrong, before_locked_until, before_stepped_down_at
+        FROM installation JOIN signing_key USING (device) WHERE device = ?1";
+    first(db, sql, [device.as_bytes()], |row| {
+        Ok(State {
+            holder: row.get(0)?,
+            standing: standing(row.get(1)?)?,
+            epoch: Epoch(row.get(2)?),
+            counter: get_counter(row, 3)?,
+            token: get_u64(row, 7)?,
+            token_presented_at: get_time(row, 8)?,
+            serial: get_u64(row, 9)?,
+            payload: row.get::<_, Option<_>>(10)?.map(PayloadHash),
+            holds: lease_holds(row, 11, run, now)?,
+            before: get_counter(row, 13)?,
+        })
+    })
+}
+
+fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
+    if let Some(stored) = stored(db, reserve.device, reserve.payload, reserve.now)? {
+        return Ok(Reserved::Stored(stored));
+    }
+    // An installation that is not there cannot sign: to its caller it is one that has ended.
+    let Some(state) = load(db, reserve.device, run, reserve.now)? else { return Ok(Reserved::Revoked) };
+    if let Some(request) = reserve.request
+        && !is_open(db, request, &state.holder, reserve.now)?
+    {
+        return Ok(Reserved::RequestClosed);
+    }
+    match state.standing {
+        Standing::Good => {}
+        Standing::Frozen => return Ok(Reserved::Frozen),
+        Standing::Revoked => return Ok(Reserved::Revoked),
+    }
+    if state.epoch != reserve.epoch {
+        return Ok(Reserved::Stale);
+    }
+    if let Some(refusal) = present(db, &state, reserve)? {
+        return Ok(refusal);
+    }
+    if state.payload.is_some() && state.holds {
+        return Ok(Reserved::Busy);
+    }
+    if state.payload == Some(reserve.payload) {
+        return lease(db, run, reserve, &state, (state.before, state.counter));
+    }
+    match state.counter.count(&reserve.policy, reserve.now) {
+        Ok(counted) => lease(db, run, reserve, &state, (state.counter, counted)),
+        Err(CounterRefusal::Locked(until)) => Ok(Reserved::Locked(until)),
+        Err(CounterRefusal::Blocked) => Ok(Reserved::Blocked),
+    }
+}
+
+/// Presents the device token. What this changes stays, whatever `reserve` answers in the end.
+fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
+    if reserve.token == state.token {
+        return Ok(None);
+    }
+    if reserve.token < state.token {
+        if reserve.based_on < state.token_presented_at {
+            return Ok(Some(Reserved::Stale));
+        }
+        let sql = "UPDATE installation SET standing = ?2 WHERE device = ?1";
+        execute_one(db, sql, (reserve.device.as_bytes(), FROZEN))?;
+        return Ok(Some(Reserved::Frozen));
+    }
+    if reserve.token != state.token.saturating_add(1) {
+        return Ok(Some(Reserved::UnknownToken));
+    }
+    let sql = "UPDATE installation SET token = ?2, token_presented_at = ?3 WHERE device = ?1";
+    execute_one(db, sql, (reserve.device.as_bytes(), int(reserve.token)?, time(reserve.now)))?;
+    Ok(None)
+}
+
+fn lease(
+    db: &Connection,
+    run: i64,
+    reserve: &Reserve,
+    state: &State,
+    (before, counted): (Counter, Counter),
+) -> StoreResult<Reserved> {
+    let serial = state.serial.saturating_add(1);
+    execute_one(
+        db,
+        "UPDATE installation SET lease_serial = ?2, lease_payload = ?3, lease_run = ?4, lease_until = ?5,
+         before_level = ?6, before_wrong = ?7, before_locked_until = ?8, before_stepped_down_at = ?9,
+         level = ?10, wrong = ?11, locked_until = ?12, stepped_down_at = ?13 WHERE device = ?1",
+        params![
+            reserve.device.as_bytes(),
+            int(serial)?,
+            reserve.payload.0,
+            run,
+            time(reserve.now.plus(reserve.lease_seconds)),
+            before.level,
+            before.wrong,
+            time(before.locked_until),
+            time(before.stepped_down_at),
+            counted.level,
+            counted.wrong,
+            time(counted.locked_until),
+            time(counted.stepped_down_at),
+        ],
+    )?;
+    Ok(Reserved::Granted(Lease { device: reserve.device, payload: reserve.payload, serial }))
+}
+
+fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
+    let Lease { device, payload, serial } = settle.lease;
+    // Whether the lease still holds does not matter as long as nobody took it.
+    let Some(state) = load(db, device, 0, settle.now)? else { return Ok(Settled::LeaseLost) };
+    if state.payload != Some(payload) || state.serial != serial {
+        // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
+        if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
+            installations::end(db, device, settle.now)?;
+        }
+        return Ok(Settled::LeaseLost);
+    }
+    match &settle.verdict {
+        Verdict::ServerFault => {
+            free(db, device, state.before)?;
+            Ok(Settled::GivenBack)
+        }
+        Verdict::WrongPin => {
+            free(db, device, state.counter)?;
+            record(db, settle, &state, OutcomeKind::WrongPin, state.counter)
+        }
+        Verdict::Cheating => {
+            free(db, device, state.counter)?;
+            installations::end(db, device, settle.now)?;
+            record(db, settle, &state, OutcomeKind::Cheating, state.counter)
+        }
+        Verdict::PinProven | Verdict::Signed { .. } => succeed(db, settle, &state),
+    }
+}
+
+/// The PIN was right. Nothing is released if the installation was frozen or the request closed meanwhile.
+fn succeed(db: &Connection, settle: &Settle, state: &State) -> StoreResult<Settled> {
+    let device = settle.lease.device;
+    if state.standing != Standing::Good {
+        free(db, device, state.counter)?;
+        return Ok(Settled::LeaseLost);
+    }
+    let counter = state.before.succeed(&settle.policy, settle.now);
+    let kind = match &settle.verdict {
+        Verdict::Signed { signatures, record, record_signature } => {
+            let request = settle.request.ok_or_else(signed_without_request)?;
+            if !is_open(db, request, &state.holder, settle.now)? {
+                free(db, device, state.before)?;
+                return Ok(Settled::RequestClosed);
+            }
+            let sql = "UPDATE request SET state = ?2, ended = ?3, signatures = ?4, record = ?5, record_signature = ?6,
+                signed_by = ?7 WHERE id = ?1 AND state = 0";
+            let (ended, joined) = (time(settle.now), join(signatures)?);
+            let params =
+                (request.as_bytes(), SIGNED, ended, joined, record, record_signature, device.as_bytes());
+            execute_one(db, sql, params)?;
+            OutcomeKind::Signed(signatures.clone())
+        }
+        _ => OutcomeKind::PinProven,
+    };
+    free(db, device, counter)?;
+    record(db, settle, state, kind, counter)
+}
+
+fn signed_without_request() -> StoreError {
+    StoreError::Engine("a signature was settled without its request".to_owned())
+}
+
+/// Ends the reservation and sets the counter.
+fn free(db: &Connection, device: DeviceId, counter: Counter) -> StoreResult<()> {
+    execute_one(
+        db,
+        "UPDATE installation SET lease_payload = NULL, lease_until = 0,
+         level = ?2, wrong = ?3, locked_until = ?4, stepped_down_at = ?5 WHERE device = ?1",
+        (
+            device.as_bytes(),
+            counter.level,
+            counter.wrong,
+            time(counter.locked_until),
+            time(counter.stepped_down_at),
+        ),
+    )
+}
+
+fn record(
+    db: &Connection,
+    settle: &Settle,
+    state: &State,
+    kind: OutcomeKind,
+    counter: Counter,
+) -> StoreResult<Settled> {
+    let number = match kind {
+        OutcomeKind::Signed(_) => 0,
+        OutcomeKind::PinProven => 1,
+        OutcomeKind::WrongPin => 2,
+        OutcomeKind::Cheating => 3,
+    };
+    let request = settle.request.filter(|_| number == 0);
+    let next_token = state.token.saturating_add(1);
+    // An outcome of this payload that is over 24 h old may still wait to be dropped.
+    execute_one(
+        db,
+        "INSERT OR REPLACE INTO outcome (device, payload, kind, request, level, wrong, locked_until, stepped_down_at,
+         next_token, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        params![
+            settle.lease.device.as_bytes(),
+            settle.lease.payload.0,
+            number,
+            request.as_ref().map(RequestId::as_bytes),
+            counter.level,
+            counter.wrong,
+            time(counter.locked_until),
+            time(counter.stepped_down_at),
+            int(next_token)?,
+            time(settle.now),
+        ],
+    )?;
+    Ok(Settled::Recorded(StoredOutcome { kind, counter, next_token, at: settle.now }))
+}
+
+fn stored(
+    db: &Connection,
+    device: DeviceId,
+    payload: PayloadHash,
+    now: UnixSeconds,
+) -> StoreResult<Option<StoredOutcome>> {
+    let sql =
+        "SELECT kind, signatures, level, wrong, outcome.locked_until, outcome.stepped_down_at, next_token, at
+        FROM outcome LEFT JOIN request ON request.id = outcome.request
+        WHERE device = ?1 AND payload = ?2 AND at > ?3";
+    let params = (device.as_bytes(), payload.0, time(now) - KEEP);
+    first(db, sql, params, |row| {
+        let kind = match row.get(0)? {
+            0 => {
+                let joined =
+                    row.get_ref(1)?.as_blob().map_err(|_| corrupt("the signatures of an outcome"))?;
+                OutcomeKind::Signed(split(joined)?)
+            }
+            1 => OutcomeKind::PinProven,
+            2 => OutcomeKind::WrongPin,
+            3 => OutcomeKind::Cheating,
+            _ => return Err(corrupt("the kind of an outcome")),
+        };
+        let (counter, next_token, at) = (get_counter(row, 2)?, get_u64(row, 6)?, get_time(row, 7)?);
+        Ok(StoredOutcome { kind, counter, next_token, at })
+    })
+}
+
+fn is_open(db: &Connection, request: RequestId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM request WHERE id = ?1 AND holder = ?2 AND state = ?3 AND expires > ?4";
+    Ok(first(db, sql, (request.as_bytes(), holder, OPEN, time(now)), |_| Ok(()))?.is_some())
+}

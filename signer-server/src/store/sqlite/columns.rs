@@ -1,0 +1,154 @@
+//! Between Rust values and SQLite's columns, and between its errors and ours.
+
+use rusqlite::{Connection, Params, Row};
+use signer_core::{suite::SuiteId, time::UnixSeconds, wire::Standing};
+
+use crate::store::{Counter, Holder, StoreError, StoreResult};
+
+pub(super) const GOOD: i64 = 0;
+pub(super) const FROZEN: i64 = 1;
+pub(super) const REVOKED: i64 = 2;
+
+/// What a row of the wrong form is reported as.
+pub(super) fn corrupt(what: &str) -> StoreError {
+    StoreError::Corrupt(what.to_owned())
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::Error as E;
+        match error {
+            E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::InvalidColumnType(..) => {
+                Self::Corrupt(error.to_string())
+            }
+            other => Self::Engine(other.to_string()),
+        }
+    }
+}
+
+/// A time as a column. Times past the number range are "never", and stay that.
+pub(super) fn time(at: UnixSeconds) -> i64 {
+    i64::try_from(at.0).unwrap_or(i64::MAX)
+}
+
+/// A number as a column.
+pub(super) fn int(value: u64) -> StoreResult<i64> {
+    i64::try_from(value).map_err(|_| StoreError::Engine("a number is too large to be stored".to_owned()))
+}
+
+/// A number from a column.
+pub(super) fn get_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+    let value: i64 = row.get(column)?;
+    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+}
+
+/// A time from a column.
+pub(super) fn get_time(row: &Row<'_>, column: usize) -> rusqlite::Result<UnixSeconds> {
+    get_u64(row, column).map(UnixSeconds)
+}
+
+/// A counter from four columns in a row.
+pub(super) fn get_counter(row: &Row<'_>, first: usize) -> rusqlite::Result<Counter> {
+    Ok(Counter {
+        level: row.get(first)?,
+        wrong: row.get(first + 1)?,
+        locked_until: get_time(row, first + 2)?,
+        stepped_down_at: get_time(row, first + 3)?,
+    })
+}
+
+/// A holder from a column.
+pub(super) fn holder(text: &str) -> StoreResult<Holder> {
+    Holder::new(text).ok_or_else(|| corrupt("a holder's reference"))
+}
+
+/// A standing as a column.
+pub(super) const fn standing_number(standing: Standing) -> i64 {
+    match standing {
+        Standing::Good => GOOD,
+        Standing::Frozen => FROZEN,
+        Standing::Revoked => REVOKED,
+    }
+}
+
+/// A standing from a column.
+pub(super) fn standing(number: i64) -> StoreResult<Standing> {
+    match number {
+        GOOD => Ok(Standing::Good),
+        FROZEN => Ok(Standing::Frozen),
+        REVOKED => Ok(Standing::Revoked),
+        _ => Err(corrupt("the standing of an installation")),
+    }
+}
+
+/// A suite from a column.
+pub(super) fn suite(number: u8) -> StoreResult<SuiteId> {
+    [SuiteId::FrostSecp256k1Sha256]
+        .into_iter()
+        .find(|suite| suite.number() == number)
+        .ok_or_else(|| corrupt("the suite of a key"))
+}
+
+/// Byte strings in one column: each after its length in four bytes, big endian.
+pub(super) fn join(parts: &[Vec<u8>]) -> StoreResult<Vec<u8>> {
+    let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
+    for part in parts {
+        let length = u32::try_from(part.len()).map_err(|_| corrupt("a byte string is too long"))?;
+        out.extend_from_slice(&length.to_be_bytes());
+        out.extend_from_slice(part);
+    }
+    Ok(out)
+}
+
+/// What [`join`] joined.
+pub(super) fn split(mut bytes: &[u8]) -> StoreResult<Vec<Vec<u8>>> {
+    let mut parts = Vec::new();
+    while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
+        let (part, rest) = rest.split_at_checked(length).ok_or_else(|| corrupt("joined byte strings"))?;
+        parts.push(part.to_vec());
+        bytes = rest;
+    }
+    if bytes.is_empty() { Ok(parts) } else { Err(corrupt("joined byte strings")) }
+}
+
+/// Runs a statement and says how many rows it touched.
+pub(super) fn execute(db: &Connection, sql: &str, params: impl Params) -> StoreResult<usize> {
+    Ok(db.prepare_cached(sql)?.execute(params)?)
+}
+
+/// Runs a statement that must touch exactly one row.
+pub(super) fn execute_one(db: &Connection, sql: &str, params: impl Params) -> StoreResult<()> {
+    match execute(db, sql, params)? {
+        1 => Ok(()),
+        rows => Err(StoreError::Corrupt(format!("one row expected, {rows} touched by: {sql}"))),
+    }
+}
+
+/// The first row of a query, if any.
+pub(super) fn first<T>(
+    db: &Connection,
+    sql: &str,
+    params: impl Params,
+    read: impl FnOnce(&Row<'_>) -> StoreResult<T>,
+) -> StoreResult<Option<T>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
+    rows.next()?.map(read).transpose()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn joined_byte_strings_split_again_and_damage_is_seen() {
+        for parts in [vec![], vec![vec![]], vec![vec![1, 2, 3], vec![], vec![0; 300]]] {
+            assert_eq!(split(&join(&parts).unwrap()).unwrap(), parts);
+        }
+        let bytes = join(&[vec![1, 2, 3]]).unwrap();
+        for cut in 1..bytes.len() {
+            assert!(split(&bytes[..cut]).is_err(), "{cut}");
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Issued day credentials and the codes used up.
+
+use std::collections::HashSet;
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId},
+    time::UnixSeconds,
+};
+
+use super::{
+    SqliteStore,
+    columns::{GOOD, execute_one, first, get_time, get_u64, int, time},
+};
+use crate::store::{Burn, Burned, CredentialRow, Credentials, StoreResult};
+
+/// How long the same verifier gets the same answer.
+const REPEAT_SECONDS: u64 = 60;
+
+#[async_trait]
+impl Credentials for SqliteStore {
+    async fn add_credentials(&self, batch: Vec<CredentialRow>, now: UnixSeconds) -> StoreResult<bool> {
+        self.write(now, move |db| add(db, &batch, now)).await
+    }
+
+    async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
+        self.readers.read(move |db| load(db, list, index)).await
+    }
+
+    async fn burn(&self, burn: Burn) -> StoreResult<Burned> {
+        self.write(burn.now, move |db| use_up(db, &burn)).await
+    }
+
+    async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
+        let step = int(step)?;
+        let sql = "SELECT n FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 ORDER BY n DESC LIMIT 1";
+        self.readers.read(move |db| first(db, sql, (list, index, step), |row| Ok(row.get(0)?))).await
+    }
+}
+
+fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<bool> {
+    let mut seen = HashSet::new();
+    for row in batch {
+        let taken = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+        let place = (row.list, row.index);
+        if !seen.insert(place) || first(db, taken, place, |_| Ok(()))?.is_some() {
+            return Ok(false);
+        }
+    }
+    for row in batch {
+        execute_one(
+            db,
+            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, expires, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                row.list,
+                row.index,
+                row.device.as_bytes(),
+                row.document_type,
+                row.wrapped_otp,
+                time(row.expires),
+                time(now)
+            ],
+        )?;
+    }
+    Ok(true)
+}
+
+fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
+    let sql =
+        "SELECT device, document_type, wrapped_otp, expires FROM credential WHERE list = ?1 AND idx = ?2";
+    first(db, sql, (list, index), |row| {
+        Ok(CredentialRow {
+            list,
+            index,
+            device: DeviceId::from_bytes(row.get(0)?),
+            document_type: row.get(1)?,
+            wrapped_otp: row.get(2)?,
+            expires: get_time(row, 3)?,
+        })
+    })
+}
+
+fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
+    let place = (burn.list, burn.index);
+    let standing =
+        "SELECT standing FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2";
+    if first(db, standing, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
+        return Ok(Burned::Withdrawn);
+    }
+    let step = int(burn.step)?;
+    if let Some(used) = used(db, burn, step)? {
+        return Ok(used);
+    }
+    let highest = "SELECT step, n FROM burn WHERE list = ?1 AND idx = ?2 ORDER BY step DESC, n DESC LIMIT 1";
+    let highest: Option<(i64, u8)> = first(db, highest, place, |row| Ok((row.get(0)?, row.get(1)?)))?;
+    if highest.is_some_and(|highest| highest > (step, burn.n)) {
+        return Ok(Burned::Used);
+    }
+    execute_one(
+        db,
+        "INSERT INTO burn (list, idx, step, n, verifier, request, answer, at, forget)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            burn.list,
+            burn.index,
+            step,
+            burn.n,
+            burn.verifier.as_bytes(),
+            burn.request,
+            burn.answer,
+            time(burn.now),
+            time(burn.forget)
+        ],
+    )?;
+    Ok(Burned::Fresh)
+}
+
+/// The answer if this very code was used before.
+fn used(db: &Connection, burn: &Burn, step: i64) -> StoreResult<Option<Burned>> {
+    let sql = "SELECT verifier, request, at, answer FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 AND n = ?4";
+    first(db, sql, (burn.list, burn.index, step, burn.n), |row| {
+        let verifier = RelyingPartyId::from_bytes(row.get(0)?);
+        let request: [u8; 32] = row.get(1)?;
+        let until = UnixSeconds(get_u64(row, 2)?).plus(REPEAT_SECONDS);
+        let same = verifier == burn.verifier && request == burn.request && burn.now <= until;
+        Ok(if same { Burned::Same(row.get(3)?) } else { Burned::Used })
+    })
+}

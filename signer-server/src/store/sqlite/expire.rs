@@ -1,0 +1,40 @@
+//! Dropping what has run out, a bounded part at a time, so that other writes are not held up.
+
+use rusqlite::Connection;
+use signer_core::time::UnixSeconds;
+
+use super::columns::{execute, time};
+use crate::store::StoreResult;
+
+/// Most rows of one kind in one transaction.
+const PART: usize = 1_000;
+const DAY: u64 = 24 * 3600;
+
+const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
+    (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
+const OUTCOMES: &str = "DELETE FROM outcome WHERE (device, payload) IN
+    (SELECT device, payload FROM outcome WHERE at <= ?1 LIMIT ?2)";
+const BURNS: &str = "DELETE FROM burn WHERE (list, idx, step, n) IN
+    (SELECT list, idx, step, n FROM burn WHERE forget <= ?1 LIMIT ?2)";
+const CREDENTIALS: &str = "DELETE FROM credential WHERE (list, idx) IN
+    (SELECT list, idx FROM credential WHERE expires <= ?1 LIMIT ?2)";
+const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
+    (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
+
+/// Rows touched, and whether there may be more.
+pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)> {
+    let limit = i64::try_from(PART).unwrap_or(i64::MAX);
+    let (mut touched, mut more) = (0, false);
+    for (sql, before) in [
+        (REQUESTS, now),
+        (OUTCOMES, now.minus(DAY)),
+        (BURNS, now),
+        (CREDENTIALS, now.minus(DAY)),
+        (CODES, now),
+    ] {
+        let rows = execute(db, sql, (time(before), limit))?;
+        touched += u64::try_from(rows).unwrap_or(u64::MAX);
+        more |= rows == PART;
+    }
+    Ok((touched, more))
+}

@@ -1,0 +1,212 @@
+//! Enrolment codes, installations and their keys.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, params};
+use signer_core::{
+    ids::{DeviceId, Epoch, KeyId},
+    suite::GroupPublicKey,
+    time::UnixSeconds,
+    wire::Standing,
+};
+
+use super::{
+    SqliteStore,
+    attempts::lease_holds,
+    columns::{
+        GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing, standing_number,
+        suite, time,
+    },
+    requests,
+};
+use crate::store::{
+    EnrolResult, EnrolmentCodeRow, Holder, Installation, Installations, KeyRow, NewInstallation,
+    PromoteResult, StoreResult,
+};
+
+#[async_trait]
+impl Installations for SqliteStore {
+    async fn add_enrolment_code(&self, code: EnrolmentCodeRow, now: UnixSeconds) -> StoreResult<()> {
+        let sql = "INSERT INTO enrolment_code (hash, holder, expires, created) VALUES (?1, ?2, ?3, ?4)";
+        self.write(now, move |db| {
+            execute_one(db, sql, (code.hash, code.holder.as_str(), time(code.expires), time(now)))
+        })
+        .await
+    }
+
+    async fn holder_of_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
+        self.readers.read(move |db| usable_code(db, &hash, now)).await
+    }
+
+    async fn enrol(&self, new: NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
+        self.write(now, move |db| enrol(db, &new, now)).await
+    }
+
+    async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
+        self.readers.read(move |db| load(db, device)).await
+    }
+
+    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult> {
+        let run = self.run;
+        self.write(now, move |db| promote(db, run, from, &key, now)).await
+    }
+
+    async fn set_standing(
+        &self,
+        device: DeviceId,
+        standing: Standing,
+        now: UnixSeconds,
+    ) -> StoreResult<bool> {
+        self.write(now, move |db| set_standing(db, device, standing, now)).await
+    }
+}
+
+fn usable_code(db: &Connection, hash: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
+    let sql = "SELECT holder FROM enrolment_code WHERE hash = ?1 AND used = 0 AND expires > ?2";
+    first(db, sql, (hash, time(now)), |row| holder(&row.get::<_, String>(0)?))
+}
+
+fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
+    let Some(holder) = usable_code(db, &new.code, now)? else { return Ok(EnrolResult::CodeUnusable) };
+    let (device, key) = (new.key.device.as_bytes(), &new.key);
+    let taken = "SELECT 1 WHERE EXISTS (SELECT 1 FROM installation WHERE device = ?1 OR device_key = ?2)
+        OR EXISTS (SELECT 1 FROM signing_key WHERE id = ?3 OR public_key = ?4)";
+    let params = (device, new.device_key, key.id.as_bytes(), key.public_key.0);
+    if first(db, taken, params, |_| Ok(()))?.is_some() {
+        return Ok(EnrolResult::Exists);
+    }
+    execute_one(db, "UPDATE enrolment_code SET used = 1 WHERE hash = ?1 AND used = 0", [new.code])?;
+    let earlier = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
+    let earlier =
+        first(db, earlier, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))?;
+    if let Some(earlier) = earlier {
+        revoke(db, earlier)?;
+    }
+    execute_one(
+        db,
+        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_presented_at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
+        (device, holder.as_str(), new.device_key, GOOD, time(now)),
+    )?;
+    execute_one(
+        db,
+        "INSERT INTO signing_key (device, id, suite, epoch, public_key, wrapped, proof)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            device,
+            key.id.as_bytes(),
+            key.suite.number(),
+            key.epoch.0,
+            key.public_key.0,
+            key.wrapped,
+            key.proof
+        ],
+    )?;
+    Ok(EnrolResult::Created)
+}
+
+fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> {
+    let sql =
+        "SELECT holder, standing, suite, device_key, level, wrong, locked_until, stepped_down_at, token,
+        id, epoch, public_key, wrapped, proof
+        FROM installation JOIN signing_key USING (device) WHERE device = ?1";
+    first(db, sql, [device.as_bytes()], |row| {
+        let key = KeyRow {
+            id: KeyId::from_bytes(row.get(9)?),
+            device,
+            suite: suite(row.get(2)?)?,
+            epoch: Epoch(row.get(10)?),
+            public_key: GroupPublicKey(row.get(11)?),
+            wrapped: row.get(12)?,
+            proof: row.get(13)?,
+        };
+        Ok(Installation {
+            device,
+            holder: holder(&row.get::<_, String>(0)?)?,
+            device_key: row.get(3)?,
+            standing: standing(row.get(1)?)?,
+            counter: get_counter(row, 4)?,
+            token: get_u64(row, 8)?,
+            key,
+        })
+    })
+}
+
+fn promote(
+    db: &Connection,
+    run: i64,
+    from: Epoch,
+    key: &KeyRow,
+    now: UnixSeconds,
+) -> StoreResult<PromoteResult> {
+    let device = key.device.as_bytes();
+    let sql = "SELECT standing, lease_payload IS NOT NULL, lease_run, lease_until FROM installation WHERE device = ?1";
+    let found = first(db, sql, [device], |row| {
+        Ok((row.get::<_, i64>(0)? == GOOD, row.get(1)? && lease_holds(row, 2, run, now)?))
+    })?;
+    match found {
+        None | Some((false, _)) => return Ok(PromoteResult::Stale),
+        Some((true, true)) => return Ok(PromoteResult::Busy),
+        Some((true, false)) => {}
+    }
+    // Key, suite and group public key stay; the old wrapped share is overwritten, and zeroed where it stood.
+    let sql = "UPDATE signing_key SET epoch = ?1, wrapped = ?2, proof = ?3
+        WHERE device = ?4 AND id = ?5 AND epoch = ?6 AND suite = ?7 AND public_key = ?8 AND ?1 = ?6 + 1";
+    let rows = execute(
+        db,
+        sql,
+        params![
+            key.epoch.0,
+            key.wrapped,
+            key.proof,
+            device,
+            key.id.as_bytes(),
+            from.0,
+            key.suite.number(),
+            key.public_key.0
+        ],
+    )?;
+    if rows == 0 {
+        return Ok(PromoteResult::Stale);
+    }
+    // An evaluation under the old shares that comes back late must not be settled.
+    execute_one(db, "UPDATE installation SET lease_payload = NULL WHERE device = ?1", [device])?;
+    Ok(PromoteResult::Promoted)
+}
+
+fn set_standing(
+    db: &Connection,
+    device: DeviceId,
+    standing: Standing,
+    now: UnixSeconds,
+) -> StoreResult<bool> {
+    let before =
+        first(db, "SELECT standing FROM installation WHERE device = ?1", [device.as_bytes()], |row| {
+            Ok(row.get::<_, i64>(0)?)
+        })?;
+    match (before, standing) {
+        (None, _) => Ok(false),
+        (Some(REVOKED), _) => Ok(standing == Standing::Revoked),
+        (Some(_), Standing::Revoked) => end(db, device, now).map(|()| true),
+        (Some(_), _) => {
+            let sql = "UPDATE installation SET standing = ?2 WHERE device = ?1";
+            execute_one(db, sql, (device.as_bytes(), standing_number(standing)))?;
+            Ok(true)
+        }
+    }
+}
+
+/// Revokes a living installation; its holder's open requests end with the key.
+pub(super) fn end(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<()> {
+    let sql = "SELECT holder FROM installation WHERE device = ?1";
+    if let Some(holder) = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, String>(0)?))? {
+        requests::end_all_of(db, &holder, now)?;
+    }
+    revoke(db, device)
+}
+
+/// Revokes an installation, erases its wrapped share and takes away its reservation.
+fn revoke(db: &Connection, device: DeviceId) -> StoreResult<()> {
+    let sql = "UPDATE installation SET standing = ?2, lease_payload = NULL WHERE device = ?1";
+    execute_one(db, sql, (device.as_bytes(), REVOKED))?;
+    execute_one(db, "UPDATE signing_key SET wrapped = x'' WHERE device = ?1", [device.as_bytes()])
+}

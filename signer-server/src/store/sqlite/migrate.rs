@@ -1,0 +1,32 @@
+//! The schema's versions. The list only grows: a migration that was released is never edited.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::OpenError;
+
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_initial.sql")];
+
+/// The schema version this binary works with.
+pub(super) fn newest() -> u32 {
+    u32::try_from(MIGRATIONS.len()).unwrap_or(u32::MAX)
+}
+
+/// The schema version of a database; 0 if it is empty.
+pub(super) fn version(db: &Connection) -> Result<u32, OpenError> {
+    Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// Applies what is missing, each migration in a transaction of its own, and returns the version found before.
+pub(super) fn apply(db: &mut Connection) -> Result<u32, OpenError> {
+    let before = version(db)?;
+    if before > newest() {
+        return Err(OpenError::SchemaNewer { found: before, supported: newest() });
+    }
+    for (number, sql) in (1..=newest()).zip(MIGRATIONS).filter(|(number, _)| *number > before) {
+        let transaction = db.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute_batch(sql)?;
+        transaction.pragma_update(None, "user_version", number)?;
+        transaction.commit()?;
+    }
+    Ok(before)
+}

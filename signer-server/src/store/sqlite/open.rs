@@ -1,0 +1,250 @@
+//! Opening: who owns the file, is it durable, is it ours, is it the newest.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, atomic::AtomicUsize, mpsc::sync_channel},
+    time::Duration,
+};
+
+use rand::CryptoRng;
+use rusqlite::Connection;
+use signer_core::time::UnixSeconds;
+
+use super::{
+    SqliteStore,
+    columns::{first, get_time, get_u64, int},
+    files, migrate,
+    readers::Readers,
+    settings,
+    witness::{FileWitness, Mark, Witness},
+    writer::{Shared, Writer},
+};
+use crate::store::StoreError;
+
+/// Where the store is and how it gathers writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SqliteOptions {
+    /// The database file. `-wal`, `-shm` and `.lock` stand beside it.
+    pub path: PathBuf,
+    /// The witness file: outside what is backed up and restored together with the database, best on another disk.
+    pub witness_path: PathBuf,
+    /// How long a write waits at most for announced ones to share its commit.
+    pub group_window: Duration,
+    /// Most writes waiting; more are refused as overload.
+    pub queue_max: usize,
+}
+
+impl SqliteOptions {
+    /// 8 ms, 4096 writes.
+    #[must_use]
+    pub fn new(path: impl Into<PathBuf>, witness_path: impl Into<PathBuf>) -> Self {
+        Self {
+            path: path.into(),
+            witness_path: witness_path.into(),
+            group_window: Duration::from_millis(8),
+            queue_max: 4096,
+        }
+    }
+}
+
+/// Why the store does not open, and what the operator must do.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another process has it.
+    #[error("another process has this store open (it holds {0}); stop that one first")]
+    Locked(PathBuf),
+    /// Written by a newer binary.
+    #[error("the store has schema {found}, this binary knows up to {supported}: start the newer binary")]
+    SchemaNewer {
+        /// Version of the store.
+        found: u32,
+        /// Newest version this binary knows.
+        supported: u32,
+    },
+    /// A setting did not take.
+    #[error(
+        "the store would not be durable here: {setting} is {found:?}, must be {wanted:?}; \
+         use a local file system that can share memory and sync"
+    )]
+    NotDurable {
+        /// The setting.
+        setting: &'static str,
+        /// What it must be.
+        wanted: &'static str,
+        /// What it is.
+        found: String,
+    },
+    /// The store has forgotten something.
+    #[error(
+        "the store is behind its witness (transaction {store}, witnessed {witness}): was it restored from a backup? It has \
+         forgotten counted attempts, used codes or revocations. Bring back the newest files, or follow the restore procedure"
+    )]
+    BehindWitness {
+        /// Transactions in the store.
+        store: u64,
+        /// Transactions witnessed.
+        witness: u64,
+    },
+    /// Witness and store do not belong together.
+    #[error("the witness belongs to another store; set the witness path that belongs to this one")]
+    WitnessOfAnother,
+    /// The store was used before, its witness is gone.
+    #[error(
+        "the store exists but its witness {0} does not: set the right witness path. If the witness is lost, nobody can \
+         tell whether this store is the newest; follow the restore procedure"
+    )]
+    WitnessMissing(PathBuf),
+    /// The witness knows a store that is gone.
+    #[error(
+        "there is a witness but no store at {0}: set the right store path. To begin a new, empty store remove the witness"
+    )]
+    StoreMissing(PathBuf),
+    /// The witness cannot be read or written.
+    #[error("the witness: {0}; repair its disk or its permissions")]
+    Witness(io::Error),
+    /// A file cannot be made or read.
+    #[error("the store's files: {0}; check the path, its permissions and the disk")]
+    Files(#[from] io::Error),
+    /// The engine refused.
+    #[error("the store does not open: {0}; the file may be damaged, keep it and check the disk")]
+    Engine(String),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+impl From<StoreError> for OpenError {
+    fn from(error: StoreError) -> Self {
+        Self::Engine(error.to_string())
+    }
+}
+
+impl SqliteStore {
+    /// Opens the store, or makes a new one if there is neither store nor witness. `rng` draws a new store's id.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text says what to do.
+    pub fn open(options: &SqliteOptions, rng: &mut impl CryptoRng) -> Result<Arc<Self>, OpenError> {
+        Self::open_with(options, Box::new(FileWitness::new(&options.witness_path)), rng)
+    }
+
+    /// Opens the store with a witness of the caller's: an HSM's counter, or one that fails in a test.
+    ///
+    /// # Errors
+    /// [`OpenError`]; its text says what to do.
+    pub fn open_with(
+        options: &SqliteOptions,
+        mut witness: Box<dyn Witness>,
+        rng: &mut impl CryptoRng,
+    ) -> Result<Arc<Self>, OpenError> {
+        let lock = files::lock(&options.path)?;
+        let witnessed = witness.read().map_err(OpenError::Witness)?;
+        let mut db = open_or_create(&options.path, witnessed.is_some())?;
+        migrate::apply(&mut db)?;
+        let mut mark = identify(&db, options, witness.as_mut(), witnessed, rng)?;
+        let (run, latest) = begin_run(&mut db, &mut mark)?;
+        witness.advance(mark).map_err(OpenError::Witness)?;
+
+        let shared = Shared::new(mark.seq, latest);
+        let announced = Arc::new(AtomicUsize::new(0));
+        let (sender, jobs) = sync_channel(options.queue_max.max(1));
+        let writer = Writer {
+            db,
+            witness,
+            mark,
+            jobs,
+            announced: Arc::clone(&announced),
+            window: options.group_window,
+            shared: Arc::clone(&shared),
+            lock,
+        };
+        let thread = std::thread::Builder::new().name("store-writer".to_owned()).spawn(|| writer.run())?;
+        Ok(Arc::new(Self {
+            jobs: Mutex::new(Some(sender)),
+            thread: Mutex::new(Some(thread)),
+            readers: Readers::new(options.path.clone(), Arc::clone(&shared)),
+            shared,
+            announced,
+            run,
+        }))
+    }
+
+    /// Brings a store that is not open to the newest schema and returns the versions before and after.
+    ///
+    /// # Errors
+    /// [`OpenError`], as for opening; a missing file is an error too.
+    pub fn migrate(path: &Path) -> Result<(u32, u32), OpenError> {
+        if !path.try_exists()? {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "there is no store at this path").into());
+        }
+        let _lock = files::lock(path)?;
+        let mut db = settings::open_writer(path)?;
+        Ok((migrate::apply(&mut db)?, migrate::newest()))
+    }
+
+    /// The schema version this binary works with.
+    #[must_use]
+    pub fn schema_version() -> u32 {
+        migrate::newest()
+    }
+}
+
+fn open_or_create(path: &Path, witnessed: bool) -> Result<Connection, OpenError> {
+    if !path.try_exists()? {
+        if witnessed {
+            return Err(OpenError::StoreMissing(path.to_owned()));
+        }
+        files::create_private(path)?.sync_all()?;
+        files::sync_parent(path)?;
+    }
+    settings::open_writer(path)
+}
+
+/// Compares the store with its witness. A store whose making was cut short (sequence 0, never used) is made to the end.
+fn identify(
+    db: &Connection,
+    options: &SqliteOptions,
+    witness: &mut dyn Witness,
+    witnessed: Option<Mark>,
+    rng: &mut impl CryptoRng,
+) -> Result<Mark, OpenError> {
+    let found = first(db, "SELECT store_id, seq FROM meta", [], |row| {
+        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)? })
+    })?;
+    match (found, witnessed) {
+        (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
+        (None, None) => {
+            let mut mark = Mark { store: [0; 16], seq: 0 };
+            rng.fill_bytes(&mut mark.store);
+            db.execute("INSERT INTO meta VALUES (1, ?1, 0, 0, 0)", [mark.store])?;
+            witness.advance(mark).map_err(OpenError::Witness)?;
+            Ok(mark)
+        }
+        (Some(mark @ Mark { seq: 0, .. }), None) => {
+            witness.advance(mark).map_err(OpenError::Witness)?;
+            Ok(mark)
+        }
+        (Some(_), None) => Err(OpenError::WitnessMissing(options.witness_path.clone())),
+        (Some(mark), Some(seen)) if mark.store != seen.store => Err(OpenError::WitnessOfAnother),
+        (Some(mark), Some(seen)) if mark.seq < seen.seq => {
+            Err(OpenError::BehindWitness { store: mark.seq, witness: seen.seq })
+        }
+        (Some(mark), Some(_)) => Ok(mark),
+    }
+}
+
+/// Begins a new run: reservations of earlier runs no longer hold, for their processes are gone.
+fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds), OpenError> {
+    let seq = mark.seq.saturating_add(1);
+    let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?));
+    let answer = transaction.query_row("SELECT run, latest_time FROM meta", [], read)?;
+    transaction.commit()?;
+    mark.seq = seq;
+    Ok(answer)
+}

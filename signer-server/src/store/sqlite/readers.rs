@@ -1,0 +1,68 @@
+//! Connections that only read, used on blocking threads.
+
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use rusqlite::Connection;
+use tokio::sync::Semaphore;
+
+use super::{columns::get_u64, settings, writer::Shared};
+use crate::store::{StoreError, StoreResult};
+
+const READERS: usize = 4;
+
+/// A small pool.
+#[derive(Debug)]
+pub(super) struct Readers {
+    path: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    permits: Arc<Semaphore>,
+    shared: Arc<Shared>,
+}
+
+impl Readers {
+    pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
+        Arc::new(Self { path, idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS)), shared })
+    }
+
+    /// Reads from one snapshot, and answers once that is witnessed: nothing is shown that may still be lost.
+    pub(super) async fn read<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.shared.running()?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| self.shared.stopped())?;
+        let readers = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.read_now(work)
+        });
+        task.await.map_err(|error| StoreError::Engine(format!("reader: {error}")))?
+    }
+
+    /// Closes the idle connections; ones in use close when they are done.
+    pub(super) fn close(&self) {
+        self.permits.close();
+        self.idle().clear();
+    }
+
+    fn read_now<T>(&self, work: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
+        let idle = self.idle().pop();
+        let mut db = idle.map_or_else(|| settings::open_reader(&self.path), Ok)?;
+        let snapshot = db.transaction()?;
+        let seq = snapshot.prepare_cached("SELECT seq FROM meta")?.query_row([], |row| get_u64(row, 0))?;
+        let value = work(&snapshot)?;
+        snapshot.finish()?;
+        if !self.permits.is_closed() {
+            self.idle().push(db);
+        }
+        self.shared.wait_witnessed(seq)?;
+        Ok(value)
+    }
+
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,68 @@
+//! Relying parties and their bearer tokens.
+
+use async_trait::async_trait;
+use rusqlite::{Row, params};
+use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
+
+use super::{
+    SqliteStore,
+    columns::{execute, execute_one, first, time},
+};
+use crate::store::{RelyingParties, RelyingPartyRow, StoreResult};
+
+const COLUMNS: &str = "SELECT id, name, token_hash, may_ask, may_verify, revoked FROM relying_party";
+
+#[async_trait]
+impl RelyingParties for SqliteStore {
+    async fn add_relying_party(&self, row: RelyingPartyRow, now: UnixSeconds) -> StoreResult<()> {
+        self.write(now, move |db| {
+            execute_one(
+                db,
+                "INSERT INTO relying_party (id, name, token_hash, may_ask, may_verify, revoked, created)
+                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                params![
+                    row.id.as_bytes(),
+                    row.name,
+                    row.token_hash,
+                    row.may_ask,
+                    row.may_verify,
+                    row.revoked,
+                    time(now)
+                ],
+            )
+        })
+        .await
+    }
+
+    async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>> {
+        let sql = format!("{COLUMNS} WHERE token_hash = ?1 AND revoked = 0");
+        self.readers.read(move |db| first(db, &sql, [hash], |row| Ok(read(row)?))).await
+    }
+
+    async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>> {
+        let sql = format!("{COLUMNS} ORDER BY name, id");
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(&sql)?;
+                let rows = statement.query_map([], read)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
+        let sql = "UPDATE relying_party SET revoked = 1 WHERE id = ?1";
+        self.write(now, move |db| Ok(execute(db, sql, [id.as_bytes()])? == 1)).await
+    }
+}
+
+fn read(row: &Row<'_>) -> rusqlite::Result<RelyingPartyRow> {
+    Ok(RelyingPartyRow {
+        id: RelyingPartyId::from_bytes(row.get(0)?),
+        name: row.get(1)?,
+        token_hash: row.get(2)?,
+        may_ask: row.get(3)?,
+        may_verify: row.get(4)?,
+        revoked: row.get(5)?,
+    })
+}

@@ -1,0 +1,159 @@
+//! Signing requests.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params};
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId, RequestId},
+    time::UnixSeconds,
+};
+
+use super::{
+    SqliteStore,
+    columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
+};
+use crate::store::{
+    AddResult, CloseResult, ClosedBy, NewRequest, RequestRow, RequestState, Requests, StoreResult,
+};
+
+/// Numbers of the states in `request.state`.
+pub(super) const OPEN: u8 = 0;
+pub(super) const SIGNED: u8 = 1;
+const DECLINED: u8 = 2;
+const CANCELLED: u8 = 3;
+const EXPIRED: u8 = 4;
+pub(super) const KEY_ENDED: u8 = 5;
+
+const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
+    record_signature, signed_by, ended FROM request";
+
+#[async_trait]
+impl Requests for SqliteStore {
+    async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult> {
+        self.write(request.created, move |db| add(db, &request)).await
+    }
+
+    async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
+        self.readers.read(move |db| load(db, id, now)).await
+    }
+
+    async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
+        self.readers.read(move |db| open_for(db, device, now, limit)).await
+    }
+
+    async fn close_request(&self, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult> {
+        self.write(now, move |db| close(db, id, by, now)).await
+    }
+}
+
+fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
+    if let Some((key, body)) = &request.idempotency {
+        let sql =
+            "SELECT id, idempotency_body FROM request WHERE relying_party = ?1 AND idempotency_key = ?2";
+        let before = first(db, sql, (request.relying_party.as_bytes(), key), |row| {
+            Ok((RequestId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?))
+        })?;
+        match before {
+            Some((id, before)) if before == *body => return Ok(AddResult::Same(id)),
+            Some(_) => return Ok(AddResult::Mismatch),
+            None => {}
+        }
+    }
+    execute_one(
+        db,
+        "INSERT INTO request (id, relying_party, holder, object, created, expires, idempotency_key, idempotency_body,
+         state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            request.id.as_bytes(),
+            request.relying_party.as_bytes(),
+            request.holder.as_str(),
+            request.object,
+            time(request.created),
+            time(request.expires),
+            request.idempotency.map(|(key, _)| key),
+            request.idempotency.map(|(_, body)| body),
+            OPEN
+        ],
+    )?;
+    Ok(AddResult::Added)
+}
+
+pub(super) fn load(db: &Connection, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
+    let sql = format!("{COLUMNS} WHERE id = ?1");
+    first(db, &sql, [id.as_bytes()], |row| read(row, now))
+}
+
+fn open_for(db: &Connection, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
+    let sql = format!(
+        "{COLUMNS} WHERE state = 0 AND expires > ?2 AND holder =
+         (SELECT holder FROM installation WHERE device = ?1 AND standing <> {REVOKED})
+         ORDER BY created, id LIMIT ?3"
+    );
+    let mut statement = db.prepare_cached(&sql)?;
+    let mut rows = statement.query((device.as_bytes(), time(now), limit))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row, now)?);
+    }
+    Ok(found)
+}
+
+fn close(db: &Connection, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult> {
+    let Some(request) = load(db, id, now)? else { return Ok(CloseResult::NotFound) };
+    let (allowed, number, state) = match by {
+        ClosedBy::RelyingParty(party) => (party == request.relying_party, CANCELLED, RequestState::Cancelled),
+        ClosedBy::Device(device) => {
+            (holds(db, device, request.holder.as_str())?, DECLINED, RequestState::Declined)
+        }
+    };
+    if !allowed {
+        return Ok(CloseResult::NotFound);
+    }
+    match request.state {
+        RequestState::Open => {
+            let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0";
+            execute_one(db, sql, (id.as_bytes(), number, time(now)))?;
+            Ok(CloseResult::Closed)
+        }
+        before if before == state => Ok(CloseResult::Closed),
+        _ => Ok(CloseResult::AlreadyEnded),
+    }
+}
+
+fn holds(db: &Connection, device: DeviceId, holder: &str) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM installation WHERE device = ?1 AND holder = ?2 AND standing <> ?3";
+    Ok(first(db, sql, (device.as_bytes(), holder, REVOKED), |_| Ok(()))?.is_some())
+}
+
+/// Ends the open requests of a holder because the key did.
+pub(super) fn end_all_of(db: &Connection, holder: &str, now: UnixSeconds) -> StoreResult<()> {
+    // What has run out already did not end by this.
+    let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE holder = ?1 AND state = 0 AND expires > ?3";
+    execute(db, sql, (holder, KEY_ENDED, time(now))).map(|_| ())
+}
+
+fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
+    let expires = get_time(row, 4)?;
+    let state = match row.get(5)? {
+        OPEN if now < expires => RequestState::Open,
+        OPEN | EXPIRED => RequestState::Expired,
+        SIGNED => RequestState::Signed {
+            signatures: split(row.get_ref(6)?.as_blob().map_err(|_| corrupt("signatures"))?)?,
+            record: row.get(7)?,
+            record_signature: row.get(8)?,
+            device: DeviceId::from_bytes(row.get(9)?),
+            at: get_time(row, 10)?,
+        },
+        DECLINED => RequestState::Declined,
+        CANCELLED => RequestState::Cancelled,
+        KEY_ENDED => RequestState::KeyEnded,
+        _ => return Err(corrupt("the state of a request")),
+    };
+    Ok(RequestRow {
+        id: RequestId::from_bytes(row.get(0)?),
+        relying_party: RelyingPartyId::from_bytes(row.get(1)?),
+        holder: holder(row.get_ref(2)?.as_str().map_err(|_| corrupt("a holder's reference"))?)?,
+        object: row.get(3)?,
+        expires,
+        state,
+    })
+}

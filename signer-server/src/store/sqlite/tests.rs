@@ -1,0 +1,125 @@
+//! What can only be tried from inside: an engine that refuses in the middle of a transaction.
+
+use std::sync::Arc;
+
+use rand::{SeedableRng, rngs::StdRng};
+use rusqlite::Connection;
+use signer_core::time::UnixSeconds;
+
+use super::*;
+use crate::store::{ServerKeyRow, ServerKeys};
+
+const T0: UnixSeconds = UnixSeconds(1_800_000_000);
+
+fn open(dir: &tempfile::TempDir) -> Arc<SqliteStore> {
+    let options = SqliteOptions::new(dir.path().join("db"), dir.path().join("mark"));
+    SqliteStore::open(&options, &mut StdRng::seed_from_u64(1)).unwrap()
+}
+
+fn key(purpose: &str, length: usize) -> ServerKeyRow {
+    ServerKeyRow { purpose: purpose.to_owned(), public_key: vec![], wrapped: vec![1; length], created: T0 }
+}
+
+async fn run(store: &SqliteStore, sql: &'static str) -> StoreResult<()> {
+    store.write(T0, move |db: &Connection| Ok(db.execute_batch(sql)?)).await
+}
+
+#[tokio::test]
+async fn sto_010_a_full_disk_refuses_the_group_and_the_store_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    run(&store, "PRAGMA max_page_count = 1").await.unwrap(); // as many as there are
+    let (store, announced) = (&store, [store.announce(), store.announce()]);
+    let (small, large) =
+        tokio::join!(store.server_key(key("small", 10), T0), store.server_key(key("large", 100_000), T0));
+    drop(announced);
+    for answer in [small, large] {
+        assert!(matches!(&answer, Err(StoreError::Engine(reason)) if reason.contains("full")), "{answer:?}");
+    }
+    assert_eq!(store.commits(), 0);
+    store.server_key(key("small", 20), T0).await.unwrap();
+    run(store, "PRAGMA max_page_count = 1000000").await.unwrap();
+    assert_eq!(store.server_key(key("large", 100_000), T0).await.unwrap(), key("large", 100_000));
+    assert_eq!(store.server_key(key("small", 1), T0).await.unwrap(), key("small", 20));
+}
+
+#[tokio::test]
+async fn sto_010_a_failing_job_takes_back_only_its_own() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let (store, announced) = (&store, [store.announce(), store.announce(), store.announce()]);
+    let fails = store.write(T0, |db: &Connection| -> StoreResult<()> {
+        db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0)")?;
+        Err(columns::corrupt("as the test asked"))
+    });
+    let (before, failed, after) =
+        tokio::join!(store.server_key(key("before", 1), T0), fails, store.server_key(key("after", 1), T0));
+    drop(announced);
+    assert!(before.is_ok() && after.is_ok() && matches!(failed, Err(StoreError::Corrupt(_))));
+    assert_eq!(store.commits(), 1);
+    let rows = |db: &Connection| {
+        let sql = "SELECT group_concat(purpose) FROM (SELECT purpose FROM server_key ORDER BY purpose)";
+        columns::first(db, sql, [], |row| Ok(row.get::<_, String>(0)?))
+    };
+    assert_eq!(store.readers.read(rows).await.unwrap().as_deref(), Some("after,before"));
+}
+
+#[tokio::test]
+async fn sto_010_a_group_taken_back_by_the_engine_is_nowhere_answered_as_done() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let (store, announced) = (&store, [store.announce(), store.announce(), store.announce()]);
+    let (before, lost, after) = tokio::join!(
+        store.server_key(key("before", 1), T0),
+        run(store, "ROLLBACK"),
+        store.server_key(key("after", 1), T0)
+    );
+    drop(announced);
+    for answer in [before.err(), lost.err(), after.err()] {
+        assert!(matches!(answer, Some(StoreError::Engine(_))), "{answer:?}");
+    }
+    assert_eq!(store.commits(), 0);
+    store.server_key(key("before", 2), T0).await.unwrap();
+    store.check().await.unwrap();
+}
+
+#[tokio::test]
+async fn sto_004_a_second_writer_stops_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let other = Connection::open(dir.path().join("db")).unwrap();
+    other.execute("UPDATE meta SET seq = seq + 1", []).unwrap();
+    let refused = store.server_key(key("x", 1), T0).await;
+    assert!(matches!(refused, Err(StoreError::Stopped(_))), "{refused:?}");
+    assert!(matches!(store.check().await, Err(StoreError::Stopped(_))));
+    other.execute("UPDATE meta SET seq = seq + 1", []).unwrap();
+}
+
+#[tokio::test]
+async fn sto_004_a_failed_commit_stops_the_store() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    // A deferred constraint fails at COMMIT, and nowhere before.
+    let refused = run(
+        &store,
+        "CREATE TABLE child (parent BLOB REFERENCES relying_party (id) DEFERRABLE INITIALLY DEFERRED);
+         INSERT INTO child VALUES (x'00')",
+    )
+    .await;
+    assert!(matches!(&refused, Err(StoreError::Stopped(reason)) if reason.contains("commit")), "{refused:?}");
+    assert!(matches!(store.server_key(key("x", 1), T0).await, Err(StoreError::Stopped(_))));
+    drop(store);
+    open(&dir).server_key(key("x", 1), T0).await.unwrap();
+}
+
+#[tokio::test]
+async fn sto_012_an_erased_share_is_not_left_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let secret = [0xC5; 200];
+    store.server_key(ServerKeyRow { wrapped: secret.to_vec(), ..key("x", 0) }, T0).await.unwrap();
+    run(&store, "UPDATE server_key SET wrapped = x''").await.unwrap();
+    store.close().await;
+    let file = std::fs::read(dir.path().join("db")).unwrap();
+    assert!(!file.windows(16).any(|bytes| bytes == &secret[..16]));
+}

@@ -1,0 +1,113 @@
+//! Day credentials and burnt codes.
+
+use signer_core::{ids::RelyingPartyId, wire::Standing};
+use signer_server::store::{Burn, Burned, CredentialRow};
+
+use crate::fixture::*;
+
+pub(crate) fn credential(index: u32, n: u8) -> CredentialRow {
+    CredentialRow {
+        list: 1,
+        index,
+        device: device(n),
+        document_type: 7,
+        wrapped_otp: vec![9; 48],
+        expires: T0.plus(26 * 3600),
+    }
+}
+
+pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
+    Burn {
+        list: 1,
+        index,
+        step,
+        n,
+        verifier: BANK,
+        request: [1; 32],
+        answer: vec![1, 2, 3],
+        forget: T0.plus(600),
+        now: T0,
+    }
+}
+
+pub(crate) async fn sto_015_a_batch_is_added_whole_or_not_at_all<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let batch = |indexes: &[u32]| indexes.iter().map(|index| credential(*index, 1)).collect::<Vec<_>>();
+    assert!(store.add_credentials(batch(&[1, 2, u32::MAX]), T0).await.unwrap());
+    assert!(!store.add_credentials(batch(&[3, 2, 4]), T0).await.unwrap());
+    assert!(!store.add_credentials(batch(&[5, 6, 5]), T0).await.unwrap(), "twice in one batch");
+    for index in [3, 4, 5, 6] {
+        assert_eq!(store.credential(1, index).await.unwrap(), None);
+    }
+    assert_eq!(store.credential(1, u32::MAX).await.unwrap(), Some(credential(u32::MAX, 1)));
+    assert_eq!(store.credential(2, 1).await.unwrap(), None);
+    assert!(store.add_credentials(vec![credential(7, 9)], T0).await.is_err(), "no such installation");
+}
+
+pub(crate) async fn sto_016_a_code_is_used_once<E: Engine>() {
+    let mut engine: E = engine().await;
+    let store = engine.store();
+    enrol(&*store, 1).await;
+    store.add_credentials(vec![credential(5, 1), credential(6, 1)], T0).await.unwrap();
+    assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
+    drop(store);
+    engine.reopen().await;
+    let store = engine.store();
+    let other = Burn { verifier: RelyingPartyId::from_bytes([5; 16]), ..burn(5, 10, 0) };
+    assert_eq!(store.burn(other).await.unwrap(), Burned::Used);
+    assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Fresh, "another credential");
+    assert_eq!(store.highest_burn(1, 5, 10).await.unwrap(), Some(0));
+    assert_eq!(store.highest_burn(1, 5, 11).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_017_a_higher_code_supersedes_lower_ones<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    for (step, n, expected) in [
+        (10, 2, Burned::Fresh),
+        (10, 1, Burned::Used),
+        (9, 15, Burned::Used),
+        (10, 3, Burned::Fresh),
+        (11, 0, Burned::Fresh),
+        (10, 4, Burned::Used),
+    ] {
+        assert_eq!(store.burn(burn(5, step, n)).await.unwrap(), expected, "{step}, {n}");
+    }
+    assert_eq!(store.highest_burn(1, 5, 10).await.unwrap(), Some(3));
+    assert_eq!(store.highest_burn(1, 5, 11).await.unwrap(), Some(0));
+    // The answer that was given stays the answer to that question.
+    assert_eq!(store.burn(burn(5, 10, 2)).await.unwrap(), Burned::Same(vec![1, 2, 3]));
+}
+
+pub(crate) async fn sto_017_the_same_verifier_gets_the_same_answer_for_a_minute<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
+    let again = |seconds| Burn { now: T0.plus(seconds), answer: vec![9], ..burn(5, 10, 0) };
+    assert_eq!(store.burn(again(60)).await.unwrap(), Burned::Same(vec![1, 2, 3]));
+    assert_eq!(store.burn(again(61)).await.unwrap(), Burned::Used);
+    assert_eq!(store.burn(Burn { request: [2; 32], ..again(0) }).await.unwrap(), Burned::Used);
+    let stranger = RelyingPartyId::from_bytes([5; 16]);
+    assert_eq!(store.burn(Burn { verifier: stranger, ..again(0) }).await.unwrap(), Burned::Used);
+}
+
+pub(crate) async fn sto_017_codes_of_a_frozen_installation_are_withdrawn<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Withdrawn);
+    assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
+    for standing in [Standing::Frozen, Standing::Revoked] {
+        store.set_standing(device(1), standing, T0).await.unwrap();
+        for n in [0, 1] {
+            assert_eq!(store.burn(burn(5, 10, n)).await.unwrap(), Burned::Withdrawn);
+        }
+    }
+}

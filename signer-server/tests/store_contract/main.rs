@@ -1,0 +1,79 @@
+//! What every storage engine must do, as one suite. A test name begins with the requirement it proves.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod attempts;
+mod credentials;
+mod fixture;
+mod installations;
+mod lease;
+mod model;
+mod races;
+mod requests;
+mod rest;
+mod tokens;
+
+use fixture::Sqlite;
+
+/// Runs the suite against an engine.
+macro_rules! store_contract {
+    ($engine:ident: $type:ident) => {
+        mod $engine {
+            use super::*;
+            store_contract!(@tests $type;
+                attempts: att_001_an_attempt_is_counted_before_it_is_evaluated,
+                attempts: att_003_success_and_server_fault_give_the_attempt_back,
+                attempts: att_003_a_wrong_pin_stays_counted_and_locks,
+                attempts: att_006_the_same_payload_gets_its_outcome_for_a_day,
+                attempts: att_011_cheating_ends_the_key,
+                attempts: att_012_nothing_is_signed_for_a_closed_request,
+                attempts: att_012_nothing_is_released_for_a_frozen_or_revoked_installation,
+                attempts: att_013_refusals_come_in_order,
+                lease: att_002_a_reservation_holds_against_everybody,
+                lease: att_007_the_same_payload_takes_a_dead_lease_up_again,
+                lease: att_007_a_reservation_of_a_gone_process_is_taken_up_again,
+                lease: att_008_another_payload_takes_over_and_the_old_attempt_stays_counted,
+                lease: att_011_a_late_finding_of_cheating_still_ends_the_key,
+                lease: att_012_a_refresh_ends_late_evaluations,
+                tokens: att_009_the_next_token_becomes_current_even_if_refused,
+                tokens: att_010_a_retired_token_freezes,
+                tokens: att_010_a_late_message_is_stale_and_does_not_freeze,
+                tokens: att_010_an_unknown_token_changes_nothing,
+                races: att_002_of_64_reservations_one_is_granted,
+                races: sto_011_of_32_enrolments_with_one_code_one_is_created,
+                races: sto_013_of_32_requests_with_one_key_one_is_added,
+                races: sto_016_of_100_burns_one_is_fresh,
+                installations: sto_011_a_code_enrols_once_and_not_after_its_end,
+                installations: sto_011_an_installation_or_key_exists_once,
+                installations: sto_011_a_new_installation_revokes_the_earlier_one,
+                installations: sto_012_promotion_replaces_the_share,
+                installations: sto_012_promotion_refuses_what_does_not_fit,
+                installations: sto_024_revocation_is_final_and_erases,
+                requests: sto_013_idempotency_is_per_relying_party,
+                requests: sto_014_a_request_is_closed_once_by_whom_it_concerns,
+                requests: sto_014_a_request_expires_by_time_alone,
+                requests: sto_014_pending_requests_are_the_holders_oldest_first,
+                credentials: sto_015_a_batch_is_added_whole_or_not_at_all,
+                credentials: sto_016_a_code_is_used_once,
+                credentials: sto_017_a_higher_code_supersedes_lower_ones,
+                credentials: sto_017_the_same_verifier_gets_the_same_answer_for_a_minute,
+                credentials: sto_017_codes_of_a_frozen_installation_are_withdrawn,
+                rest: sto_018_what_has_run_out_is_dropped,
+                rest: sto_018_many_rows_are_dropped_in_parts,
+                rest: sto_019_a_relying_party_is_found_by_its_token_until_revoked,
+                rest: sto_020_the_first_key_of_a_purpose_stays,
+                rest: sto_021_the_latest_time_never_goes_back,
+                rest: sto_023_a_closed_store_says_so,
+                model: att_014_random_histories_agree_with_the_model,
+            );
+        }
+    };
+    (@tests $type:ident; $($module:ident: $test:ident,)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $test() {
+            $module::$test::<$type>().await;
+        }
+    )*};
+}
+
+store_contract!(sqlite: Sqlite);

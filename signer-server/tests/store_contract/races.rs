@@ -1,0 +1,83 @@
+//! Many at once, exactly one wins.
+
+use std::{future::Future, sync::Arc};
+
+use signer_core::ids::{Epoch, RelyingPartyId};
+use signer_server::store::{AddResult, Burned, EnrolResult, NewRequest, Reserve, Reserved, Store};
+
+use crate::{
+    credentials::{burn, credential},
+    fixture::*,
+};
+
+async fn all<T, F>(store: &Arc<dyn Store>, tasks: u8, act: impl Fn(Arc<dyn Store>, u8) -> F) -> Vec<T>
+where
+    T: Send + 'static,
+    F: Future<Output = T> + Send + 'static,
+{
+    let tasks: Vec<_> = (0..tasks).map(|n| tokio::spawn(act(Arc::clone(store), n))).collect();
+    let mut answers = Vec::new();
+    for task in tasks {
+        answers.push(task.await.unwrap());
+    }
+    answers
+}
+
+pub(crate) async fn att_002_of_64_reservations_one_is_granted<E: Engine>() {
+    let engine: E = engine().await;
+    let store = engine.store();
+    enrol(&*store, 1).await;
+    for same in [true, false] {
+        let now = if same { T0 } else { T0.plus(LEASE) };
+        let base = if same { 200 } else { 0 };
+        let answers = all(&store, 64, move |store, n| async move {
+            let n = if same { base } else { n };
+            store.reserve(Reserve { epoch: Epoch(0), ..reserve(n, now) }).await.unwrap()
+        })
+        .await;
+        let granted = answers.iter().filter(|answer| matches!(answer, Reserved::Granted(_))).count();
+        let busy = answers.iter().filter(|answer| **answer == Reserved::Busy).count();
+        assert_eq!((granted, busy), (1, 63), "same payload: {same}");
+    }
+    assert_eq!(counted(&*store).await, (0, 2));
+}
+
+pub(crate) async fn sto_011_of_32_enrolments_with_one_code_one_is_created<E: Engine>() {
+    let engine: E = engine().await;
+    let store = engine.store();
+    add_code(&*store, 1, 1).await;
+    let answers =
+        all(&store, 32, |store, n| async move { store.enrol(new_installation(n + 1, 1), T0).await.unwrap() })
+            .await;
+    assert_eq!(answers.iter().filter(|answer| **answer == EnrolResult::Created).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| **answer == EnrolResult::CodeUnusable).count(), 31);
+}
+
+pub(crate) async fn sto_013_of_32_requests_with_one_key_one_is_added<E: Engine>() {
+    let engine: E = engine().await;
+    let store = engine.store();
+    let answers = all(&store, 32, |store, n| async move {
+        let request = NewRequest { idempotency: Some(([1; 32], [2; 32])), ..new_request(n, 1) };
+        (request.id, store.add_request(request).await.unwrap())
+    })
+    .await;
+    let added: Vec<_> = answers.iter().filter(|(_, answer)| *answer == AddResult::Added).collect();
+    assert_eq!(added.len(), 1);
+    let winner = added[0].0;
+    assert_eq!(answers.iter().filter(|(_, answer)| *answer == AddResult::Same(winner)).count(), 31);
+}
+
+pub(crate) async fn sto_016_of_100_burns_one_is_fresh<E: Engine>() {
+    let engine: E = engine().await;
+    let store = engine.store();
+    enrol(&*store, 1).await;
+    assert!(store.add_credentials(vec![credential(5, 1)], T0).await.unwrap());
+    let answers = all(&store, 100, |store, n| async move {
+        let mut burn = burn(5, 10, 0);
+        burn.verifier = RelyingPartyId::from_bytes([n; 16]);
+        store.burn(burn).await.unwrap()
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| **answer == Burned::Fresh).count(), 1);
+    assert_eq!(answers.iter().filter(|answer| **answer == Burned::Used).count(), 99);
+}

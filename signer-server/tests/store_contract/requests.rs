@@ -1,0 +1,110 @@
+//! Signing requests.
+
+use signer_core::ids::{RelyingPartyId, RequestId};
+use signer_server::store::{
+    AddResult, CloseResult, ClosedBy, NewRequest, RequestRow, RequestState, Reserve, Store,
+};
+
+use crate::fixture::*;
+
+const SHOP: RelyingPartyId = RelyingPartyId::from_bytes([0x50; 16]);
+
+async fn state(store: &dyn Store, id: RequestId) -> RequestState {
+    store.request(id, T0).await.unwrap().unwrap().state
+}
+
+pub(crate) async fn sto_013_idempotency_is_per_relying_party<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    let with = |n, key, body| NewRequest { idempotency: Some(([key; 32], [body; 32])), ..new_request(n, 1) };
+    let first = with(1, 1, 1);
+    assert_eq!(store.add_request(first.clone()).await.unwrap(), AddResult::Added);
+    assert_eq!(store.add_request(with(2, 1, 1)).await.unwrap(), AddResult::Same(first.id));
+    assert_eq!(store.add_request(with(3, 1, 2)).await.unwrap(), AddResult::Mismatch);
+    assert_eq!(store.add_request(with(4, 2, 1)).await.unwrap(), AddResult::Added);
+    let other = NewRequest { relying_party: SHOP, ..with(5, 1, 2) };
+    assert_eq!(store.add_request(other).await.unwrap(), AddResult::Added);
+    for n in [6, 7] {
+        assert_eq!(store.add_request(new_request(n, 1)).await.unwrap(), AddResult::Added);
+    }
+    assert!(store.add_request(new_request(7, 1)).await.is_err(), "an id is used once");
+    assert_eq!(store.request(RequestId::from_bytes([3; 16]), T0).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_014_a_request_is_closed_once_by_whom_it_concerns<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    for n in 1..=2 {
+        enrol(store, n).await;
+    }
+    add_party(store, SHOP).await;
+    let (bank, shop) = (ClosedBy::RelyingParty(BANK), ClosedBy::RelyingParty(SHOP));
+    let (mine, theirs) = (ClosedBy::Device(device(1)), ClosedBy::Device(device(2)));
+    let close = async |id, by| store.close_request(id, by, T0).await.unwrap();
+    let unknown = RequestId::from_bytes([99; 16]);
+    assert_eq!(close(unknown, bank).await, CloseResult::NotFound);
+
+    let id = add_request(store, 1, 1).await;
+    for stranger in [shop, theirs, ClosedBy::Device(device(9))] {
+        assert_eq!(close(id, stranger).await, CloseResult::NotFound);
+    }
+    assert_eq!(state(store, id).await, RequestState::Open);
+    assert_eq!(close(id, bank).await, CloseResult::Closed);
+    assert_eq!(close(id, bank).await, CloseResult::Closed, "again by the same act");
+    assert_eq!(close(id, mine).await, CloseResult::AlreadyEnded);
+    assert_eq!(state(store, id).await, RequestState::Cancelled);
+
+    let id = add_request(store, 2, 1).await;
+    assert_eq!(close(id, mine).await, CloseResult::Closed);
+    assert_eq!(close(id, bank).await, CloseResult::AlreadyEnded);
+    assert_eq!(state(store, id).await, RequestState::Declined);
+
+    let id = add_request(store, 3, 1).await;
+    let lease = granted(store, Reserve { request: Some(id), ..reserve(1, T0) }).await;
+    recorded(store, settle(lease, Some(id), signed(), T0)).await;
+    for by in [bank, mine] {
+        assert_eq!(close(id, by).await, CloseResult::AlreadyEnded);
+    }
+    assert!(matches!(state(store, id).await, RequestState::Signed { .. }));
+}
+
+pub(crate) async fn sto_014_a_request_expires_by_time_alone<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let id = add_request(store, 1, 1).await;
+    let end = T0.plus(3600);
+    assert_eq!(store.request(id, end.minus(1)).await.unwrap().unwrap().state, RequestState::Open);
+    assert_eq!(store.request(id, end).await.unwrap().unwrap().state, RequestState::Expired);
+    assert!(store.pending(device(1), end, 10).await.unwrap().is_empty());
+    let close = store.close_request(id, ClosedBy::RelyingParty(BANK), end).await.unwrap();
+    assert_eq!(close, CloseResult::AlreadyEnded);
+    assert_eq!(store.expire(end).await.unwrap(), 2, "the request and the used code");
+    assert_eq!(state(store, id).await, RequestState::Expired);
+}
+
+pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    for (n, who, created) in [(1, 1, 30), (2, 1, 10), (3, 2, 5), (4, 1, 20), (5, 1, 40)] {
+        let request = NewRequest { created: T0.plus(created), ..new_request(n, who) };
+        store.add_request(request).await.unwrap();
+    }
+    store.close_request(RequestId::from_bytes([1; 16]), ClosedBy::RelyingParty(BANK), T0).await.unwrap();
+    let ids = |rows: Vec<RequestRow>| rows.iter().map(|row| row.id.as_bytes()[0]).collect::<Vec<_>>();
+    assert_eq!(ids(store.pending(device(1), T0, 10).await.unwrap()), [2, 4, 5]);
+    assert_eq!(ids(store.pending(device(1), T0, 2).await.unwrap()), [2, 4]);
+    assert!(store.pending(device(7), T0, 10).await.unwrap().is_empty());
+    let row = store.pending(device(1), T0, 1).await.unwrap().remove(0);
+    let expected = RequestRow {
+        id: RequestId::from_bytes([2; 16]),
+        relying_party: BANK,
+        holder: holder(1),
+        object: vec![2; 40],
+        expires: T0.plus(3600),
+        state: RequestState::Open,
+    };
+    assert_eq!(row, expected);
+}
