@@ -11,7 +11,7 @@ use rand::{Rng, rngs::StdRng};
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     ceremony::*,
-    codec::{self, Blob, List, Text},
+    codec::{Label, self, Blob, List, Text},
     credential::{Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex},
     device_key::DevicePublicKeyBytes,
     ids::{Epoch, RelyingPartyId, RequestId},
@@ -99,7 +99,7 @@ impl Server {
     /// Files a request for the documents' digests.
     pub(crate) fn ask(&mut self, digests: &[[u8; 32]], now: u64) -> RequestObject {
         let documents = digests.iter().enumerate().map(|(place, digest)| Document {
-            name: Text::new(format!("contract-{place}.pdf")).unwrap(),
+            name: Label::new(format!("contract-{place}.pdf")).unwrap(),
             digest: *digest,
         });
         let object = RequestObject {
@@ -107,7 +107,7 @@ impl Server {
             request: RequestId::random(&mut self.rng),
             relying_party: RelyingParty {
                 id: RelyingPartyId::from_bytes([7; 16]),
-                name: Text::new("Тестовий банк".into()).unwrap(),
+                name: Label::new("Тестовий банк".into()).unwrap(),
             },
             documents: List::new(documents.collect()).unwrap(),
             text: Text::new("Кредитний договір № 17".into()).unwrap(),
