@@ -224,7 +224,9 @@ fn cli_010_a_lost_outcome_is_found_after_a_restart() {
         let mut phone = world.enrolled();
         let object = ask(&world);
         world.plan("/device/v1/approve", 0, usize::MAX, mishap);
-        assert!(matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(request)) if request == object.request));
+        assert!(
+            matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(request)) if request == object.request)
+        );
         drop(phone);
         world.heal();
         let mut phone = world.phone();

@@ -10,11 +10,7 @@ use std::{
 };
 
 use rand::{SeedableRng, rngs::StdRng};
-use signer_client::{
-    ClientError, Phone, PhoneOptions,
-    desk::SoftwareKey,
-    ports::*,
-};
+use signer_client::{ClientError, Phone, PhoneOptions, desk::SoftwareKey, ports::*};
 use signer_core::{
     device_key::{DevicePublicKeyBytes, DeviceSignature, ToSign},
     pin::{Pin, PinCost, Stretched},

@@ -175,20 +175,17 @@ impl Server {
             Operation::Requests => {
                 self.open::<RequestsQuery>(&envelope, now)?;
                 let open = self.requests.iter().filter(|(_, state)| matches!(state, Request::Open));
-                reply(PendingRequests { time: now, requests: open.map(|(object, _)| object.clone()).collect() })
+                reply(PendingRequests {
+                    time: now,
+                    requests: open.map(|(object, _)| object.clone()).collect(),
+                })
             }
             Operation::Fetch => {
                 let fetch: Fetch = self.open(&envelope, now)?;
                 let object = self.find(fetch.request)?;
                 let device = self.device()?;
-                let answer = answer_fetch(
-                    &device.server_key,
-                    device.context,
-                    device.public_key,
-                    object,
-                    &fetch,
-                    now,
-                );
+                let answer =
+                    answer_fetch(&device.server_key, device.context, device.public_key, object, &fetch, now);
                 reply(answer.map_err(|_| problem(ProblemCode::Malformed))?)
             }
             Operation::Approve => {
@@ -415,7 +412,8 @@ impl Server {
         if let Some(stored) = self.outcomes.get(&hash) {
             return Ok(stored.clone());
         }
-        let checked = CheckedRefresh::new(&device.context, start).map_err(|_| problem(ProblemCode::Malformed))?;
+        let checked =
+            CheckedRefresh::new(&device.context, start).map_err(|_| problem(ProblemCode::Malformed))?;
         if checked.based_on(&device.server_key, &device.context, now).is_none() {
             return Err(problem(ProblemCode::Stale));
         }
@@ -443,9 +441,8 @@ impl Server {
             return Err(problem(ProblemCode::CeremonyUnknown));
         };
         let old = &self.device.as_ref().unwrap().server_key;
-        let (next, keyed) = refresh
-            .keys(old, &keys, now, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, keyed) =
+            refresh.keys(old, &keys, now, &mut self.rng).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.ceremony = Some(Ceremony::RefreshConfirming(next));
         Ok(keyed)
     }
@@ -458,7 +455,8 @@ impl Server {
         let proven = confirming.confirm(confirmation).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.remember(&proven.key);
         let device = self.device.as_mut().unwrap();
-        (device.context, device.server_key, device.proof) = (proven.context, proven.key, proven.proof.clone());
+        (device.context, device.server_key, device.proof) =
+            (proven.context, proven.key, proven.proof.clone());
         Ok(Confirmed { signature: proven.proof })
     }
 
@@ -533,7 +531,9 @@ fn document(profile: Profile) -> Shown {
     }))
     .unwrap();
     match profile {
-        Profile::Age => Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None }),
+        Profile::Age => {
+            Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None })
+        }
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
         Profile::Full => record.full(),
     }

@@ -5,7 +5,10 @@ use std::{fs, io::Read as _, path::Path, process::ExitCode, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError, Fault, desk::{SystemClock, system_rng}, ports::Clock as _, verify_offline, verify_result,
+    ClientError, Fault,
+    desk::{SystemClock, system_rng},
+    ports::Clock as _,
+    verify_offline, verify_result,
 };
 use signer_core::{
     credential::{Colour, IssuerKeys, VerificationResult, VerifyOptions},
@@ -48,7 +51,9 @@ fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> 
         (Some(code), _) if code == "-" => {
             let mut text = String::new();
             let read = std::io::stdin().take(MAX_CODE).read_to_string(&mut text);
-            read.map_err(|error| Failure::usage(format!("standard input: {error}"), "Give the code's text."))?;
+            read.map_err(|error| {
+                Failure::usage(format!("standard input: {error}"), "Give the code's text.")
+            })?;
             text
         }
         (Some(code), _) => code.clone(),
@@ -57,8 +62,9 @@ fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> 
     };
     let code = code.trim_end_matches(['\r', '\n']);
     if let Some(path) = &args.issuer_keys {
-        let keys: IssuerKeys = serde_json::from_str(&text_of(path)?)
-            .map_err(|error| Failure::usage(format!("{}: {error}", path.display()), "Get the list of issuers anew."))?;
+        let keys: IssuerKeys = serde_json::from_str(&text_of(path)?).map_err(|error| {
+            Failure::usage(format!("{}: {error}", path.display()), "Get the list of issuers anew.")
+        })?;
         let options = VerifyOptions { rule: step_rule(global)?, ..VerifyOptions::at(SystemClock.wall()) };
         return Ok(verify_offline(code, &keys, &options).0);
     }
@@ -95,7 +101,11 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
     };
     let idempotency_key = args.idempotency_key.clone().unwrap_or_else(random_id);
     let created = again(|| bank.ask(&request, &idempotency_key))?;
-    output.progress(&format!("Request {} made; it ends {}.", created.id, moment(signer_core::time::UnixSeconds(created.expires))));
+    output.progress(&format!(
+        "Request {} made; it ends {}.",
+        created.id,
+        moment(signer_core::time::UnixSeconds(created.expires))
+    ));
     if args.no_wait {
         output.print(&json!({ "request": created.id, "expires": created.expires }), &created.id.to_string());
         return Ok(());
@@ -104,13 +114,20 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
     let Some(result) = view.result else {
         let status = serde_json::to_value(view.status).unwrap_or_default();
         let status = status.as_str().unwrap_or("closed").replace('_', " ");
-        return Err(Failure::new("not_signed", format!("the request is {status}"), "Ask again if you still need it."));
+        return Err(Failure::new(
+            "not_signed",
+            format!("the request is {status}"),
+            "Ask again if you still need it.",
+        ));
     };
     let verified = verify_result(&result)?;
     let asked_documents = request.documents.iter().map(|document| (&document.name, &document.sha256));
     let signed_documents = result.signatures.iter().map(|entry| (&entry.name, &entry.sha256));
     let record = &verified.record.request;
-    if !asked_documents.eq(signed_documents) || record.text.as_str() != args.text || record.request != created.id {
+    if !asked_documents.eq(signed_documents)
+        || record.text.as_str() != args.text
+        || record.request != created.id
+    {
         return Err(ClientError::ServerMisbehaved("the result is not for what was asked").into());
     }
     let json = serde_json::to_value(&result).unwrap_or_default();
@@ -128,7 +145,11 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
     Ok(())
 }
 
-fn wait(output: &Output, bank: &signer_client::RelyingParty, request: RequestId) -> Result<RequestView, Failure> {
+fn wait(
+    output: &Output,
+    bank: &signer_client::RelyingParty,
+    request: RequestId,
+) -> Result<RequestView, Failure> {
     output.progress("Waiting for the holder ...");
     let mut waited = 0;
     loop {

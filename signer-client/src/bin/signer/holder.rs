@@ -9,8 +9,7 @@ use std::{
 
 use serde_json::{Value, json};
 use signer_client::{
-    Approved, ClientError, Code, Consent, Outcome, Phone, ShowSession, SignedRequest, StateError,
-    draw,
+    Approved, ClientError, Code, Consent, Outcome, Phone, ShowSession, SignedRequest, StateError, draw,
 };
 use signer_core::{
     approval::RequestObject,
@@ -66,9 +65,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
     let status = phone.status()?;
     let resumed = phone.resume()?;
     let stock = phone.stock();
-    let outcome = resumed.as_ref().map(|(request, outcome)| {
-        json!({ "request": request, "outcome": outcome_name(outcome) })
-    });
+    let outcome = resumed
+        .as_ref()
+        .map(|(request, outcome)| json!({ "request": request, "outcome": outcome_name(outcome) }));
     let value = json!({
         "server": phone.server(),
         "key": status.key,
@@ -149,11 +148,7 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
     }
 }
 
-pub(crate) fn decline(
-    global: &Global,
-    output: &Output,
-    request: Option<RequestId>,
-) -> Result<(), Failure> {
+pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestId>) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global, None)?;
     let request = choose(&mut phone, request)?.request;
     phone.decline(request)?;
@@ -221,7 +216,9 @@ pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), 
     }
     let mut session = phone.start_show(profile, consent)?;
     if session.is_linkable() {
-        output.progress("No unused credential is left: who sees this can tell that it is the same phone as before.");
+        output.progress(
+            "No unused credential is left: who sees this can tell that it is the same phone as before.",
+        );
     }
     let mut top_up_at = phone.now().plus(phone.top_up_delay());
     let mut last: Option<Code> = None;
@@ -311,7 +308,10 @@ fn write_files(args: &Show, code: &Code) -> Result<(), Failure> {
     }
     let matrix = draw::matrix(text).map_err(draw_failure)?;
     if let Some(path) = &args.svg {
-        replace(path, draw::svg(&matrix, "Document code", "QR code of a document, good for three minutes").as_bytes())?;
+        replace(
+            path,
+            draw::svg(&matrix, "Document code", "QR code of a document, good for three minutes").as_bytes(),
+        )?;
     }
     if let Some(path) = &args.png {
         replace(path, &draw::png(&matrix, 8).map_err(draw_failure)?)?;
@@ -337,12 +337,18 @@ fn choose(phone: &mut Phone, request: Option<RequestId>) -> Result<RequestObject
     let mut requests = phone.requests()?;
     if let Some(request) = request {
         return requests.into_iter().find(|listed| listed.request == request).ok_or_else(|| {
-            Failure::new("not_found", format!("request {request} does not wait for you"), "See `signer requests`.")
+            Failure::new(
+                "not_found",
+                format!("request {request} does not wait for you"),
+                "See `signer requests`.",
+            )
         });
     }
     match (requests.pop(), requests.len()) {
         (Some(only), 0) => Ok(only),
-        (None, _) => Err(Failure::new("no_request", "no request waits for you", "Ask the business to send one.")),
+        (None, _) => {
+            Err(Failure::new("no_request", "no request waits for you", "Ask the business to send one."))
+        }
         (Some(_), others) => Err(Failure::usage(
             format!("{} requests wait for you", others + 1),
             "Name one; see `signer requests`.",

@@ -26,7 +26,11 @@ pub(crate) struct Desk {
 pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failure> {
     let directory = directory(global)?;
     let lock = prepare(&directory).map_err(|error| {
-        Failure::new("storage", format!("cannot use {}: {error}", directory.display()), "Give another --state.")
+        Failure::new(
+            "storage",
+            format!("cannot use {}: {error}", directory.display()),
+            "Give another --state.",
+        )
     })?;
     lock.try_lock().map_err(|_| {
         Failure::new("busy", "another signer command uses this state", "Wait until it has ended.")
@@ -41,7 +45,9 @@ pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failur
     let (key, made) = SoftwareKey::open(directory.join("hardware-key.json"), system_rng())?;
     if made {
         warning("hardware-key.json stands in for a phone's hardware keystore.");
-        warning("A real phone keeps these keys where they cannot be copied. Whoever copies this directory can try PINs.");
+        warning(
+            "A real phone keeps these keys where they cannot be copied. Whoever copies this directory can try PINs.",
+        );
     }
     let ports = Ports {
         http: Box::new(NetworkHttp::new(&server, &network(global)?)?),
@@ -75,7 +81,9 @@ pub(crate) fn step_rule(global: &Global) -> Result<StepRule, Failure> {
 
 fn network(global: &Global) -> Result<NetworkOptions, Failure> {
     if global.insecure {
-        warning("--insecure: what is sent in the clear gives away the PIN to whoever has the phone's storage.");
+        warning(
+            "--insecure: what is sent in the clear gives away the PIN to whoever has the phone's storage.",
+        );
     }
     let read = |path: &PathBuf| {
         fs::read(path).map_err(|error| {
