@@ -170,9 +170,10 @@ impl World {
         loop {
             let db = rusqlite::Connection::open_with_flags(&self.database, flags);
             let sql = "SELECT level * 10 + wrong FROM installation WHERE device = ?1";
-            let counted = db.and_then(|db| db.query_row(sql, [device.as_bytes()], |row| row.get(0)));
+            let counted =
+                db.and_then(|db| db.query_row(sql, [device.as_bytes()], |row| row.get::<_, i64>(0)));
             match counted {
-                Ok(counted) => return counted,
+                Ok(counted) => return u64::try_from(counted).unwrap(),
                 // Between death and recovery the file cannot be opened for reading only.
                 Err(_) => std::thread::sleep(Duration::from_millis(10)),
             }
