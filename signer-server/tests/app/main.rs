@@ -8,7 +8,10 @@
 mod support;
 
 mod clone;
+mod forge;
 mod harness;
 mod pin;
 mod race;
 mod relying_party;
+mod vault;
+mod verify;
