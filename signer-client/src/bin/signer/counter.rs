@@ -8,11 +8,7 @@ use signer_client::{
     ClientError, Fault,
     desk::{SystemClock, system_rng},
     ports::Clock as _,
-<<<<<<< HEAD
     signature_file, verify_offline, verify_result,
-=======
-    verify_offline, verify_result,
->>>>>>> refs/heads/bench
 };
 use signer_core::{
     credential::{Colour, IssuerKeys, VerificationResult, VerifyOptions},
