@@ -33,8 +33,8 @@ pub enum ClientError {
     /// No answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// An approval was sent and no answer came: it may or may not have been carried out.
-    #[error("the approval of request {0} was sent, and no answer came")]
+    /// An approval was sent and no answer of the server came: it may or may not have been carried out.
+    #[error("the approval of request {0} was sent, and no answer of the server came")]
     OutcomeUnknown(RequestId),
     /// The PIN was wrong.
     #[error("the PIN is wrong{}", attempts_text(.0))]

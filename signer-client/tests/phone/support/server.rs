@@ -11,7 +11,7 @@ use rand::{Rng, rngs::StdRng};
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     ceremony::*,
-    codec::{Label, self, Blob, List, Text},
+    codec::{self, Blob, Label, List, Text},
     credential::{Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex},
     device_key::DevicePublicKeyBytes,
     ids::{Epoch, RelyingPartyId, RequestId},
