@@ -141,12 +141,23 @@ impl Phone {
         Ok(status)
     }
 
-    /// The time by the phone's corrected clock: signed server time, carried on by the clock nobody can set.
+    /// The time by the phone's corrected clock: signed server time, carried on by the clock nobody can set; after a restart
+    /// of the phone, until [`Self::synchronise`], by the wall clock.
     #[must_use]
     pub fn now(&self) -> UnixSeconds {
         let wall = self.ports.clock.wall();
         let anchor = self.state.as_ref().and_then(|state| state.clock);
         anchor.map_or(wall, |anchor| anchor.now(wall, self.ports.clock.monotonic()))
+    }
+
+    /// The time without the wall clock, which the holder can set.
+    ///
+    /// # Errors
+    /// [`StateError::NoSignedTime`] if no signed time came since the phone was switched on.
+    pub(crate) fn signed_now(&self) -> Result<UnixSeconds, ClientError> {
+        let anchor = self.require_state()?.clock;
+        let now = anchor.and_then(|anchor| anchor.signed(self.ports.clock.monotonic()));
+        now.ok_or_else(|| StateError::NoSignedTime.into())
     }
 
     /// Asks for signed server time and sets the corrected clock by it.

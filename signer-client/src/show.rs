@@ -146,6 +146,9 @@ impl Phone {
     /// [`ClientError`]; the problems `register_not_reached` and `no_document` among them. The stock is unchanged then.
     pub fn top_up(&mut self, kind: DocumentType) -> Result<usize, ClientError> {
         let device = self.require_key()?.device;
+        if self.signed_now().is_err() {
+            self.synchronise()?;
+        }
         let stock = self.stock();
         let mut handles = Vec::new();
         let mut requests = Vec::new();
@@ -192,11 +195,12 @@ impl Phone {
         result
     }
 
-    /// Begins a show with the next unused credential. Works offline. If none is left, the one used longest ago is taken
+    /// Begins a show with the next unused credential. Works offline once the phone was online since it was switched on: the
+    /// step is never taken from a clock that the holder can set. If none is left, the one used longest ago is taken
     /// again, and [`ShowSession::is_linkable`] says so.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] for full without consent; [`StateError::NoCredential`].
+    /// [`ClientError::Usage`] for full without consent; [`StateError::NoSignedTime`]; [`StateError::NoCredential`].
     pub fn start_show(&mut self, profile: Profile, consent: Consent) -> Result<ShowSession, ClientError> {
         if profile == Profile::Full && consent != Consent::ToWhoeverScans {
             return Err(ClientError::Usage(
@@ -204,7 +208,7 @@ impl Phone {
             ));
         }
         self.require_key()?;
-        let (now, rule) = (self.now(), self.options.step_rule);
+        let (now, rule) = (self.signed_now()?, self.options.step_rule);
         let step = rule.step_at(now);
         let state = self.require_state()?;
         let all = state.batches.iter().enumerate().flat_map(|(batch, stored)| {
@@ -237,9 +241,9 @@ impl Phone {
     /// one comes back. Works offline.
     ///
     /// # Errors
-    /// [`StateError::CredentialExpired`]; [`StateError::TurnsUsedUp`] after sixteen uses in one step.
+    /// [`StateError::CredentialExpired`]; [`StateError::NoSignedTime`]; [`StateError::TurnsUsedUp`] after sixteen uses in one step.
     pub fn code(&mut self, session: &mut ShowSession) -> Result<Code, ClientError> {
-        let (now, rule) = (self.now(), self.options.step_rule);
+        let (now, rule) = (self.signed_now()?, self.options.step_rule);
         let step = rule.step_at(now);
         if step > session.step {
             (session.step, session.turn, session.code) = (step, Turn::FIRST, None);

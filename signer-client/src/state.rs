@@ -101,17 +101,19 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// The time now: by the clock nobody can set, if it still runs; else by the wall clock, corrected as it was then.
+    /// The time now by the clock nobody can set; `None` if it was started anew since the anchor.
+    pub(crate) fn signed(&self, monotonic: Monotonic) -> Option<UnixSeconds> {
+        let elapsed = millis(monotonic).checked_sub(self.elapsed_ms)?;
+        (monotonic.run == self.run).then(|| self.server.plus(elapsed / 1000).max(self.floor))
+    }
+
+    /// The same; else by the wall clock, corrected as it was then. Good enough for a message, which the server checks.
     pub(crate) fn now(&self, wall: UnixSeconds, monotonic: Monotonic) -> UnixSeconds {
-        let elapsed_ms = millis(monotonic);
-        let now = if monotonic.run == self.run && elapsed_ms >= self.elapsed_ms {
-            self.server.plus((elapsed_ms - self.elapsed_ms) / 1000)
-        } else if self.server >= self.wall {
-            wall.plus(self.server.distance(self.wall))
-        } else {
-            wall.minus(self.server.distance(self.wall))
-        };
-        now.max(self.floor)
+        self.signed(monotonic).unwrap_or_else(|| {
+            let off = self.server.distance(self.wall);
+            let now = if self.server >= self.wall { wall.plus(off) } else { wall.minus(off) };
+            now.max(self.floor)
+        })
     }
 }
 
