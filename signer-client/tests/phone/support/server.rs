@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) busy: usize,
     pub(crate) burned: Option<u8>,
     pub(crate) issued: Vec<(u32, u32)>,
+    /// The credentials themselves.
+    pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
     pub(crate) lies_about_time: bool,
 }
@@ -92,6 +94,7 @@ impl Server {
             busy: 0,
             burned: None,
             issued: Vec::new(),
+            envelopes: Vec::new(),
             lies_about_time: false,
         }
     }
@@ -474,6 +477,7 @@ impl Server {
             self.issued.push((status.list, status.index));
             let claims = DayClaims::new(now, key, status, document(request.profile), false);
             let credential = claims.sign(&self.issuer).unwrap();
+            self.envelopes.push(credential.as_bytes().to_vec());
             credentials.push(Blob::new(credential.as_bytes().to_vec()).unwrap());
         }
         let otp = self.token();
