@@ -18,7 +18,7 @@ use signer_core::{
     },
 };
 
-use super::{COST, NOW, PIN, Pair, Phone, SALT, SUITE, Stream, mask, unlock};
+use super::{COST, HEDGE, NOW, PIN, Pair, Phone, SALT, SUITE, Stream, mask, unlock};
 
 /// Where a ceremony ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -80,7 +80,7 @@ pub(crate) fn enrol_with(phone: &Phone, rng: &mut Stream, meddle: &mut Meddle<'_
     let server = ServerEnrolment::start(context, start.device_key, &start.hello, rng);
     let (server, started) = at_server("EnrolStart", server)?;
     let started: EnrolStarted = pass(meddle, "EnrolStarted", &started)?;
-    let (device, keys) = at_device("EnrolStarted", device.keys(&started, rng))?;
+    let (device, keys) = at_device("EnrolStarted", device.keys(&started, &HEDGE, rng))?;
     let keys: EnrolKeys = pass(meddle, "EnrolKeys", &keys)?;
     let (server, keyed) = at_server("EnrolKeys", server.keys(&keys, token(1), NOW, rng))?;
     let keyed: EnrolKeyed = pass(meddle, "EnrolKeyed", &keyed)?;
@@ -139,7 +139,7 @@ pub(crate) fn refresh_with(
     else {
         return Err(Broken::Device("RefreshStarted", "told that the PIN was wrong".into()));
     };
-    let (device, keys) = at_device("RefreshStarted", device.keys(ceremony, commitment, device_rng))?;
+    let (device, keys) = at_device("RefreshStarted", device.keys(ceremony, commitment, &HEDGE, device_rng))?;
     let keys: RefreshKeys = pass(meddle, "RefreshKeys", &keys)?;
     let (server, keyed) = at_server("RefreshKeys", server.keys(&old, &keys, how.now, server_rng))?;
     let keyed: RefreshKeyed = pass(meddle, "RefreshKeyed", &keyed)?;

@@ -14,7 +14,7 @@ use signer_core::{
     wire::{APPROVE_PAYLOAD_BYTES_MAX, Approve, ApprovePayload, Fetch, Fetched},
 };
 
-use super::{NOW, Pair, Phone, Stream, sent, token, unlock};
+use super::{HEDGE, NOW, Pair, Phone, Stream, sent, token, unlock};
 
 /// A request for `count` digests, in which `variant` changes the text and the digests.
 pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
@@ -37,8 +37,7 @@ pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
 }
 
 pub(crate) fn fetch(pair: &Pair, object: &RequestObject, rng: &mut Stream) -> (FetchSent, Fetch) {
-    let hedge = SecretBytes::new([0x4e; 32]);
-    let (state, fetch) = FetchSent::start(pair.context, object.clone(), &hedge, rng).unwrap();
+    let (state, fetch) = FetchSent::start(pair.context, object.clone(), &HEDGE, rng).unwrap();
     (state, sent(&fetch))
 }
 
