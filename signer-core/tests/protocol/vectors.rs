@@ -87,7 +87,7 @@ fn sig_060_vectors_of_the_frost_suite_are_reproduced() {
         "about": [
             "Suite frost-secp256k1-sha256, RFC 9591 with device = 1, server = 2. All byte strings in hex; messages are canonical CBOR.",
             "Randomness: block i is SHA-256(\"signer test stream\" || seed || i), seed and i in 8 bytes, big endian. Bytes are taken from the blocks in order and none is left out; a scalar is drawn as the crates draw it.",
-            "Enrolment: both parties draw from one stream (seed 1), in the order of the messages. Refresh: device from seed 3, server from seed 4.",
+            "Device nonces are hedged with `hedge`. Enrolment: both parties draw from one stream (seed 1), in the order of the messages. Refresh: device from seed 3, server from seed 4.",
             "Device key: P-256 private key 01 repeated 32 times, RFC 6979. Stretching the PIN is left out: the hardware key's answer is SHA-256 of the PIN's digits.",
         ],
         "suite": SUITE.name(),
