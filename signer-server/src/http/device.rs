@@ -10,7 +10,11 @@ use axum::{
     response::{IntoResponse, Response},
     routing::post,
 };
-use signer_core::{codec, wire::Operation};
+use signer_core::{
+    codec,
+    wire::{Operation, ProblemCode},
+};
+use tracing::Instrument as _;
 
 use super::{auth::Cbor, problem::ApiProblem};
 use crate::service::{Service, ServiceResult};
@@ -18,10 +22,25 @@ use crate::service::{Service, ServiceResult};
 pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
         let operation = *operation;
-        let handler = async move |State(service): State<Arc<Service>>, Cbor(body): Cbor| {
-            run(&service, operation, &body).await
+        let handler = async move |State(service): State<Arc<Service>>, Cbor(body): Cbor| match operation {
+            Operation::Approve | Operation::RefreshStart => to_the_end(service, operation, body).await,
+            _ => run(&service, operation, &body).await,
         };
         router.route(&format!("/{}", operation.path()), post(handler))
+    })
+}
+
+/// Runs on a task of its own: a phone that hangs up between reserving and settling must not find its key busy until the
+/// lease runs out when it calls again.
+async fn to_the_end(
+    service: Arc<Service>,
+    operation: Operation,
+    body: Bytes,
+) -> Result<Response, ApiProblem> {
+    let task = async move { run(&service, operation, &body).await };
+    tokio::spawn(task.in_current_span()).await.unwrap_or_else(|_| {
+        tracing::error!("an evaluation panicked");
+        Err(ProblemCode::Internal.into())
     })
 }
 
