@@ -190,19 +190,24 @@ fn app_083_more_than_it_takes_is_refused_at_once_and_comes_through_later() {
     let bank = app.relying_party("Bank", true, false);
     let asker = RelyingParty::new(network(app.url()), bank.token.as_str());
     let id = asker.ask(&request("olena", 1), "first").unwrap().id;
-    // A request whose body does not come takes the one place.
+    // A request whose body does not come takes no turn from others.
     let mut slow = Line::greeted(app.url());
     slow.write(b"POST /device/v1/status HTTP/1.1\r\nhost: x\r\ncontent-type: application/cbor\r\ncontent-length: 2\r\n\r\nx");
     thread::sleep(Duration::from_millis(300));
-    let refused = app.http.send("GET", "/v1/issuer-keys", &[], &[]);
+    let send = || app.http.send("POST", "/device/v1/status", &[("content-type", "application/cbor")], b"xx");
+    assert_eq!(send().code(), ProblemCode::Malformed);
+    // Work under way does.
+    let turn = app.service().admit().unwrap();
+    let refused = send();
     assert_eq!(refused.code(), ProblemCode::Overloaded);
     assert_eq!(refused.header("retry-after"), Some("1"));
+    slow.write(b"x");
+    assert_eq!(problem(slow.read()).0, ProblemCode::Overloaded);
     // Health and long polls have places of their own.
     assert_eq!(app.http.send("GET", "/health/ready", &[], &[]).status, 200);
     assert_eq!(asker.wait(id, Duration::ZERO).unwrap().status, RequestStatus::Open);
-    slow.write(b"x");
-    assert_eq!(problem(slow.read()).0, ProblemCode::Malformed);
-    assert_eq!(app.http.send("GET", "/v1/issuer-keys", &[], &[]).status, 200);
+    drop(turn);
+    assert_eq!(send().code(), ProblemCode::Malformed);
 
     thread::scope(|scope| {
         let poll = scope.spawn(|| {
