@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) busy: usize,
     pub(crate) burned: Option<u8>,
     pub(crate) issued: Vec<(u32, u32)>,
+    /// Profiles that do not fit the holder.
+    pub(crate) unfit: Vec<Profile>,
     /// The credentials themselves.
     pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
@@ -94,6 +96,7 @@ impl Server {
             busy: 0,
             burned: None,
             issued: Vec::new(),
+            unfit: Vec::new(),
             envelopes: Vec::new(),
             lies_about_time: false,
         }
@@ -467,6 +470,9 @@ impl Server {
         let body: IssueCredentials = self.open(envelope, now)?;
         let device = self.device()?.context.device;
         let mut credentials = Vec::new();
+        if body.keys.as_slice().iter().any(|key| self.unfit.contains(&key.profile)) {
+            return Err(problem(ProblemCode::NoDocument));
+        }
         for request in body.keys.as_slice() {
             let proof = day_key_proof(device, request.profile, &request.day_key);
             if !request.day_key.parse().is_some_and(|key| key.verify(proof, &request.proof)) {
