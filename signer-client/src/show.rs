@@ -7,14 +7,15 @@ use signer_core::{
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{
-        CREDENTIAL_BYTES_MAX, CodeStateQuery, DayKeyRequest, IssueCredentials, ProblemCode, Profile,
-        day_key_proof,
+        CREDENTIAL_BYTES_MAX, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials,
+        ProblemCode, Profile, day_key_proof,
     },
     wrap::{Kek, Location, Wrapped, unwrap, wrap},
 };
 use zeroize::Zeroizing;
 
 use crate::{
+    enrol::RUNS,
     error::{ClientError, StateError},
     phone::Phone,
     ports::{DayKeyHandle, KeystoreError, Purpose},
@@ -185,6 +186,42 @@ impl Phone {
         profile: Profile,
         count: usize,
     ) -> Result<usize, ClientError> {
+        let mut run = 1;
+        loop {
+            match self.run_batch(kind, profile, count) {
+                // The answer to an earlier sending was lost. A day key gets one credential, so it takes fresh ones.
+                (times, Err(error))
+                    if run < RUNS && times > 1 && error.is_problem(ProblemCode::InvalidValue) =>
+                {
+                    run += 1;
+                }
+                (_, result) => return result,
+            }
+        }
+    }
+
+    /// One batch under fresh day keys, and how often it was asked for.
+    fn run_batch(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        count: usize,
+    ) -> (u32, Result<usize, ClientError>) {
+        let (body, handles) = match self.batch_request(kind, profile, count) {
+            Ok(Some(made)) => made,
+            Ok(None) => return (0, Ok(0)),
+            Err(error) => return (0, Err(error)),
+        };
+        let (times, issued) = self.exchange_counted(&body);
+        (times, issued.and_then(|issued| self.keep_batch(kind, profile, &body, &handles, issued)))
+    }
+
+    fn batch_request(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        count: usize,
+    ) -> Result<Option<(IssueCredentials, Vec<DayKeyHandle>)>, ClientError> {
         let device = self.require_key()?.device;
         let mut handles = Vec::new();
         let mut requests = Vec::new();
@@ -195,9 +232,19 @@ impl Phone {
             requests.push(DayKeyRequest { profile, day_key, proof });
             handles.push(handle);
         }
-        let Some(keys) = List::new(requests.clone()) else { return Ok(0) };
-        let issued = self.exchange(&IssueCredentials { document_type: kind.number().into(), keys })?;
-        let envelopes = accept(kind, &requests, issued.credentials.as_slice())?;
+        let document_type = kind.number().into();
+        Ok(List::new(requests).map(|keys| (IssueCredentials { document_type, keys }, handles)))
+    }
+
+    fn keep_batch(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        asked: &IssueCredentials,
+        handles: &[DayKeyHandle],
+        issued: IssuedCredentials,
+    ) -> Result<usize, ClientError> {
+        let envelopes = accept(kind, asked.keys.as_slice(), issued.credentials.as_slice())?;
         let otp = self.wrap(&OTP, issued.otp_secret.0.expose())?;
         let mut credentials = Vec::new();
         for (handle, credential) in handles.iter().zip(&envelopes) {
@@ -213,7 +260,7 @@ impl Phone {
         state.retain(|stored| stored.profile != profile || stored.shown.is_none());
         state.batches.push(Batch { otp, credentials });
         self.save()?;
-        Ok(count)
+        Ok(envelopes.len())
     }
 
     /// Begins a show with the next unused credential. Works offline once the phone was online since it was switched on: the

@@ -9,7 +9,7 @@ use signer_core::{
     wire::{ProblemCode, Profile},
 };
 
-use crate::support::{Mishap::LoseRequest, World};
+use crate::support::{Mishap::*, World};
 
 fn stocked(seed: u64) -> (Arc<World>, Phone) {
     let world = World::new(seed);
@@ -185,6 +185,26 @@ fn cli_049_a_profile_that_does_not_fit_is_left_out() {
     let refused = phone.start_show(Profile::Age, Consent::Showing);
     assert!(matches!(refused, Err(ClientError::State(StateError::NoCredential))));
     assert!(phone.start_show(Profile::Minimal, Consent::Showing).is_ok());
+}
+
+#[test]
+fn cli_050_a_lost_answer_to_a_top_up_is_made_up_for_by_fresh_day_keys() {
+    for mishap in [LoseRequest, LoseAnswer, Gateway] {
+        for after in 0..3 {
+            let world = World::new(50);
+            let mut phone = world.enrolled();
+            world.plan("/device/v1/credentials", after, 1, mishap);
+            assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 16, "{mishap:?}");
+            let stock = phone.stock();
+            assert_eq!((stock.age, stock.minimal, stock.full), (8, 4, 4));
+            assert_eq!(world.server().issued.len() > 16, mishap == LoseAnswer);
+            for profile in Profile::ALL {
+                let mut session = phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+                let code = phone.code(&mut session).unwrap();
+                assert!(verify(code.presentation.as_str(), &issuers(&world), &options(&world)).is_ok());
+            }
+        }
+    }
 }
 
 /// Two processes of one start of the machine read the same clock.
