@@ -33,8 +33,8 @@ pub enum ClientError {
     /// No answer.
     #[error(transparent)]
     Transport(#[from] TransportError),
-    /// An approval was sent and no answer came: it may or may not have been carried out.
-    #[error("the approval of request {0} was sent, and no answer came")]
+    /// An approval was sent and no answer of the server came: it may or may not have been carried out.
+    #[error("the approval of request {0} was sent, and no answer of the server came")]
     OutcomeUnknown(RequestId),
     /// The PIN was wrong.
     #[error("the PIN is wrong{}", attempts_text(.0))]
@@ -90,6 +90,9 @@ pub enum StateError {
     /// The shown request was fetched before the key changed, or by another phone.
     #[error("the key changed since this request was fetched")]
     KeyChanged,
+    /// No signed time since the phone was switched on.
+    #[error("this phone has not had the server's time since it was switched on")]
+    NoSignedTime,
     /// No credential left for this profile.
     #[error("there is no credential left for this profile")]
     NoCredential,
@@ -194,6 +197,9 @@ impl StateError {
             }
             Self::OtherServer => "Use the server this phone was enrolled with.",
             Self::KeyChanged => "Fetch the request again.",
+            Self::NoSignedTime => {
+                "Connect once; after that showing works offline until the phone is switched off."
+            }
             Self::NoCredential | Self::CredentialExpired => {
                 "Go online to get new credentials, then show again."
             }

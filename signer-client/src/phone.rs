@@ -21,7 +21,7 @@ use zeroize::Zeroizing;
 use crate::{
     error::{ClientError, StateError},
     ports::{HttpRequest, HttpResponse, Ports, Purpose, TransportError},
-    state::{Anchor, State, millis},
+    state::{Anchor, State, StoredCredential, millis},
 };
 
 /// What can be chosen about a phone.
@@ -74,7 +74,7 @@ pub struct Enrolled {
 }
 
 impl Phone {
-    /// Opens the stored state, if there is one. No network is used.
+    /// Opens the stored state, if there is one, and drops credentials that have expired. No network is used.
     ///
     /// # Errors
     /// [`ClientError::State`] if the image is of another version, damaged, or belongs to another keystore or server.
@@ -91,7 +91,12 @@ impl Phone {
                 return Err(StateError::OtherServer.into());
             }
         }
-        Ok(Self { ports, options, state })
+        let mut phone = Self { ports, options, state };
+        if phone.drop_expired() {
+            phone.save()?;
+            phone.drop_day_keys()?;
+        }
+        Ok(phone)
     }
 
     /// The key, if the phone is enrolled.
@@ -136,12 +141,23 @@ impl Phone {
         Ok(status)
     }
 
-    /// The time by the phone's corrected clock: signed server time, carried on by the clock nobody can set.
+    /// The time by the phone's corrected clock: signed server time, carried on by the clock nobody can set; after a restart
+    /// of the phone, until [`Self::synchronise`], by the wall clock.
     #[must_use]
     pub fn now(&self) -> UnixSeconds {
         let wall = self.ports.clock.wall();
         let anchor = self.state.as_ref().and_then(|state| state.clock);
         anchor.map_or(wall, |anchor| anchor.now(wall, self.ports.clock.monotonic()))
+    }
+
+    /// The time without the wall clock, which the holder can set.
+    ///
+    /// # Errors
+    /// [`StateError::NoSignedTime`] if no signed time came since the phone was switched on.
+    pub(crate) fn signed_now(&self) -> Result<UnixSeconds, ClientError> {
+        let anchor = self.require_state()?.clock;
+        let now = anchor.and_then(|anchor| anchor.signed(self.ports.clock.monotonic()));
+        now.ok_or_else(|| StateError::NoSignedTime.into())
     }
 
     /// Asks for signed server time and sets the corrected clock by it.
@@ -175,10 +191,22 @@ impl Phone {
 
     /// Writes the state durably. Nothing that depends on it may be sent before this returns.
     pub(crate) fn save(&mut self) -> Result<(), ClientError> {
+        self.drop_expired();
         match &self.state {
             Some(state) => Ok(self.ports.storage.store(&state.encode())?),
             None => Ok(()),
         }
+    }
+
+    fn drop_expired(&mut self) -> bool {
+        let now = self.now();
+        self.state.as_mut().is_some_and(|state| state.retain(|stored| stored.is_live(now)))
+    }
+
+    /// Deletes every day key whose credential is gone.
+    pub(crate) fn drop_day_keys(&mut self) -> Result<(), ClientError> {
+        let keep: Vec<_> = self.require_state()?.credentials().map(StoredCredential::handle).collect();
+        Ok(self.ports.key.keep_day_keys(&keep)?)
     }
 
     /// The mask of a PIN for one key: stretched, then bound to this phone.

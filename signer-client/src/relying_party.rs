@@ -200,7 +200,8 @@ fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord
         && documents.iter().zip(&result.signatures).all(|(document, entry)| {
             document.name.as_str() == entry.name && bytes(&entry.sha256) == Some(document.digest)
         });
-    if same_documents && record.suite == suite && record.device == device_key.device_id() {
+    let same_key = bytes(&result.public_key) == Some(record.public_key.0);
+    if same_documents && same_key && record.suite == suite && record.device == device_key.device_id() {
         Ok(record)
     } else {
         Err(ResultError::Record)

@@ -3,12 +3,12 @@
 use signer_core::{
     codec::{Blob, List},
     credential::{DayCredential, Digits, DocumentType, Presentation, Show, ShowError, Step, Turn, digits},
-    device_key::DevicePublicKeyBytes,
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{CREDENTIAL_BYTES_MAX, CodeStateQuery, DayKeyRequest, IssueCredentials, Profile, day_key_proof},
     wrap::{Kek, Location, Wrapped, unwrap, wrap},
 };
+use zeroize::Zeroizing;
 
 use crate::{
     error::{ClientError, StateError},
@@ -146,6 +146,9 @@ impl Phone {
     /// [`ClientError`]; the problems `register_not_reached` and `no_document` among them. The stock is unchanged then.
     pub fn top_up(&mut self, kind: DocumentType) -> Result<usize, ClientError> {
         let device = self.require_key()?.device;
+        if self.signed_now().is_err() {
+            self.synchronise()?;
+        }
         let stock = self.stock();
         let mut handles = Vec::new();
         let mut requests = Vec::new();
@@ -165,31 +168,39 @@ impl Phone {
         let Some(keys) = List::new(requests.clone()) else { return Ok(0) };
         let result = self.exchange(&IssueCredentials { document_type: kind.number().into(), keys }).and_then(
             |issued| {
-                let credentials = accept(kind, &requests, &handles, issued.credentials.as_slice())?;
-                let otp = self.wrap_otp(&issued.otp_secret.0)?;
+                let issued_credentials = accept(kind, &requests, issued.credentials.as_slice())?;
+                let otp = self.wrap(&OTP, issued.otp_secret.0.expose())?;
+                let all = requests.iter().zip(&handles).zip(&issued_credentials);
+                let credentials = all
+                    .map(|((request, handle), credential)| {
+                        Ok(StoredCredential {
+                            profile: request.profile,
+                            wrapped: self.wrap(&credential_at(handle), credential.as_bytes())?,
+                            day_key: handle.0,
+                            expires: credential.claims().expires(),
+                            shown: None,
+                        })
+                    })
+                    .collect::<Result<Vec<_>, ClientError>>()?;
                 let count = credentials.len();
-                let now = self.now();
                 let state = self.state_mut()?;
-                for batch in &mut state.batches {
-                    batch.credentials.retain(|stored| stored.shown.is_none() && stored.is_live(now));
-                }
-                state.batches.retain(|batch| !batch.credentials.is_empty());
+                state.retain(|stored| stored.shown.is_none());
                 state.batches.push(Batch { otp, credentials });
                 self.save()?;
                 Ok(count)
             },
         );
         // Day keys of a failed batch go; so do those of credentials thrown away.
-        let keep: Vec<_> = self.require_state()?.credentials().map(StoredCredential::handle).collect();
-        self.ports.key.keep_day_keys(&keep)?;
+        self.drop_day_keys()?;
         result
     }
 
-    /// Begins a show with the next unused credential. Works offline. If none is left, the one used longest ago is taken
+    /// Begins a show with the next unused credential. Works offline once the phone was online since it was switched on: the
+    /// step is never taken from a clock that the holder can set. If none is left, the one used longest ago is taken
     /// again, and [`ShowSession::is_linkable`] says so.
     ///
     /// # Errors
-    /// [`ClientError::Usage`] for full without consent; [`StateError::NoCredential`].
+    /// [`ClientError::Usage`] for full without consent; [`StateError::NoSignedTime`]; [`StateError::NoCredential`].
     pub fn start_show(&mut self, profile: Profile, consent: Consent) -> Result<ShowSession, ClientError> {
         if profile == Profile::Full && consent != Consent::ToWhoeverScans {
             return Err(ClientError::Usage(
@@ -197,7 +208,7 @@ impl Phone {
             ));
         }
         self.require_key()?;
-        let (now, rule) = (self.now(), self.options.step_rule);
+        let (now, rule) = (self.signed_now()?, self.options.step_rule);
         let step = rule.step_at(now);
         let state = self.require_state()?;
         let all = state.batches.iter().enumerate().flat_map(|(batch, stored)| {
@@ -210,14 +221,16 @@ impl Phone {
             .ok_or(StateError::NoCredential)?;
         let batch = state.batches.get(batch).ok_or(StateError::Damaged)?;
         let stored = batch.credentials.get(place).ok_or(StateError::Damaged)?;
-        let credential = stored.credential().ok_or(StateError::Damaged)?;
         let (day_key, mark) = (stored.handle(), stored.shown);
+        let credential = self.unwrap(&credential_at(&day_key), &stored.wrapped)?;
+        let credential = DayCredential::from_bytes(&credential).map_err(|_| StateError::Damaged)?;
         // A credential that was on display in this very step goes on after its last turn.
         let turn = match mark {
             Some(mark) if mark.step >= step.0 => following(mark.turn)?,
             _ => Turn::FIRST,
         };
-        let otp = self.unwrap_otp(&batch.otp)?;
+        let otp = self.unwrap(&OTP, &batch.otp)?;
+        let otp = SecretBytes::from_slice(&otp).ok_or(StateError::Damaged)?;
         let mut session =
             ShowSession { credential, profile, day_key, otp, reused: mark.is_some(), step, turn, code: None };
         self.mark(&mut session)?;
@@ -228,9 +241,9 @@ impl Phone {
     /// one comes back. Works offline.
     ///
     /// # Errors
-    /// [`StateError::CredentialExpired`]; [`StateError::TurnsUsedUp`] after sixteen uses in one step.
+    /// [`StateError::CredentialExpired`]; [`StateError::NoSignedTime`]; [`StateError::TurnsUsedUp`] after sixteen uses in one step.
     pub fn code(&mut self, session: &mut ShowSession) -> Result<Code, ClientError> {
-        let (now, rule) = (self.now(), self.options.step_rule);
+        let (now, rule) = (self.signed_now()?, self.options.step_rule);
         let step = rule.step_at(now);
         if step > session.step {
             (session.step, session.turn, session.code) = (step, Turn::FIRST, None);
@@ -282,24 +295,28 @@ impl Phone {
         self.save()
     }
 
-    fn wrap_otp(&mut self, secret: &SecretBytes<32>) -> Result<Vec<u8>, ClientError> {
-        let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, b"otp")?);
-        let wrapped = wrap(&kek, &OTP, secret.expose(), &mut *self.ports.rng);
+    /// Wraps what rests in the state image and is nobody else's to read.
+    fn wrap(&mut self, place: &Location<'_>, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
+        let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
+        let wrapped = wrap(&kek, place, plain, &mut *self.ports.rng);
         Ok(wrapped.map_err(|_| KeystoreError("wrapping failed".into()))?.as_bytes().to_vec())
     }
 
-    fn unwrap_otp(&self, wrapped: &[u8]) -> Result<SecretBytes<32>, ClientError> {
-        let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, b"otp")?);
+    fn unwrap(&self, place: &Location<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
         Wrapped::from_bytes(wrapped.to_vec())
-            .and_then(|wrapped| unwrap(&kek, &OTP, &wrapped))
-            .ok()
-            .and_then(|secret| SecretBytes::from_slice(&secret))
-            .ok_or_else(|| StateError::Damaged.into())
+            .and_then(|wrapped| unwrap(&kek, place, &wrapped))
+            .map_err(|_| StateError::Damaged.into())
     }
 }
 
 /// Where the secret of the digits rests.
 const OTP: Location<'static> = Location { table: "phone", row: b"batch", column: "otp", epoch: 0 };
+
+/// Where a credential rests.
+const fn credential_at(day_key: &DayKeyHandle) -> Location<'_> {
+    Location { table: "phone", row: &day_key.0, column: "credential", epoch: 0 }
+}
 
 /// The turn after one that was shown or used.
 fn following(turn: u8) -> Result<Turn, ClientError> {
@@ -310,14 +327,13 @@ fn following(turn: u8) -> Result<Turn, ClientError> {
 fn accept(
     kind: DocumentType,
     requests: &[DayKeyRequest],
-    handles: &[DayKeyHandle],
     issued: &[Blob<CREDENTIAL_BYTES_MAX>],
-) -> Result<Vec<StoredCredential>, ClientError> {
+) -> Result<Vec<DayCredential>, ClientError> {
     if issued.len() != requests.len() {
         return Err(ClientError::ServerMisbehaved("it issued another number of credentials than asked for"));
     }
-    let all = requests.iter().zip(handles).zip(issued);
-    all.map(|((request, handle), bytes)| {
+    let all = requests.iter().zip(issued);
+    all.map(|(request, bytes)| {
         let credential = DayCredential::from_bytes(bytes.as_slice())
             .map_err(|_| ClientError::ServerMisbehaved("a credential is not of the agreed form"))?;
         let claims = credential.claims();
@@ -328,8 +344,7 @@ fn accept(
         if !fits {
             return Err(ClientError::ServerMisbehaved("a credential is not the one asked for"));
         }
-        let DayKeyRequest { profile, day_key: DevicePublicKeyBytes(_), .. } = *request;
-        Ok(StoredCredential { profile, bytes: bytes.as_slice().to_vec(), day_key: handle.0, shown: None })
+        Ok(credential)
     })
     .collect()
 }

@@ -98,8 +98,9 @@ impl Phone {
     /// resends only the same bytes.
     ///
     /// # Errors
-    /// [`ClientError::OutcomeUnknown`] if no answer came: then [`Phone::resume`] tells. Any other error means that nothing
-    /// was signed.
+    /// [`ClientError::OutcomeUnknown`] if no answer came, or one that cannot be the server's: then [`Phone::resume`] tells.
+    /// [`ClientError::ServerMisbehaved`] if the server answered with a signature that does not verify. Any other error means
+    /// that nothing was signed.
     pub fn approve(&mut self, shown: Shown, pin: &Pin) -> Result<Approved, ClientError> {
         self.settle()?;
         let Enrolled { context, public_key, .. } = self.require_key()?;
@@ -145,7 +146,11 @@ impl Phone {
                 self.forget_sent()?;
                 Err(ClientError::Problem(problem))
             }
-            Err(ClientError::ServerMisbehaved(why)) => Err(ClientError::ServerMisbehaved(why)),
+            Err(error) if times == 0 => {
+                self.forget_sent()?;
+                Err(error)
+            }
+            // What came may be from something in between, and an earlier sending may have been evaluated.
             Err(_) => Err(ClientError::OutcomeUnknown(request)),
         }
     }

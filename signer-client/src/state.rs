@@ -2,6 +2,7 @@
 //!
 //! It never holds a PIN or a check value of one, an unmasked share, a verifying share, the gate key, or the body of an
 //! approve or a confirmation. What it holds of the key is the masked share, which every PIN opens to a plausible one.
+//! Credentials carry the holder's document, so they rest wrapped by the keystore, and are dropped once they expired.
 
 use std::fmt;
 
@@ -9,7 +10,6 @@ use minicbor::{Decode, Decoder, Encode};
 use signer_core::{
     ceremony::Unproven,
     codec,
-    credential::DayCredential,
     device_key::DevicePublicKeyBytes,
     ids::RequestId,
     pin::MaskedKey,
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 1;
+pub const STATE_VERSION: u32 = 2;
 /// Longest image, bytes.
 pub const STATE_BYTES_MAX: usize = 256 * 1024;
 
@@ -101,17 +101,19 @@ pub(crate) struct Anchor {
 }
 
 impl Anchor {
-    /// The time now: by the clock nobody can set, if it still runs; else by the wall clock, corrected as it was then.
+    /// The time now by the clock nobody can set; `None` if it was started anew since the anchor.
+    pub(crate) fn signed(&self, monotonic: Monotonic) -> Option<UnixSeconds> {
+        let elapsed = millis(monotonic).checked_sub(self.elapsed_ms)?;
+        (monotonic.run == self.run).then(|| self.server.plus(elapsed / 1000).max(self.floor))
+    }
+
+    /// The same; else by the wall clock, corrected as it was then. Good enough for a message, which the server checks.
     pub(crate) fn now(&self, wall: UnixSeconds, monotonic: Monotonic) -> UnixSeconds {
-        let elapsed_ms = millis(monotonic);
-        let now = if monotonic.run == self.run && elapsed_ms >= self.elapsed_ms {
-            self.server.plus((elapsed_ms - self.elapsed_ms) / 1000)
-        } else if self.server >= self.wall {
-            wall.plus(self.server.distance(self.wall))
-        } else {
-            wall.minus(self.server.distance(self.wall))
-        };
-        now.max(self.floor)
+        self.signed(monotonic).unwrap_or_else(|| {
+            let off = self.server.distance(self.wall);
+            let now = if self.server >= self.wall { wall.plus(off) } else { wall.minus(off) };
+            now.max(self.floor)
+        })
     }
 }
 
@@ -134,13 +136,15 @@ pub(crate) struct Batch {
 pub(crate) struct StoredCredential {
     #[n(0)]
     pub(crate) profile: Profile,
-    /// The issuer's envelope.
+    /// The issuer's envelope, wrapped under the keystore.
     #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) bytes: Vec<u8>,
+    pub(crate) wrapped: Vec<u8>,
     #[cbor(n(2), with = "minicbor::bytes")]
     pub(crate) day_key: [u8; 16],
-    /// Newest code shown with it; absent while it is unused.
     #[n(3)]
+    pub(crate) expires: UnixSeconds,
+    /// Newest code shown with it; absent while it is unused.
+    #[n(4)]
     pub(crate) shown: Option<ShownMark>,
 }
 
@@ -161,12 +165,8 @@ impl StoredCredential {
         DayKeyHandle(self.day_key)
     }
 
-    pub(crate) fn credential(&self) -> Option<DayCredential> {
-        DayCredential::from_bytes(&self.bytes).ok()
-    }
-
     pub(crate) fn is_live(&self, now: UnixSeconds) -> bool {
-        self.credential().is_some_and(|credential| now < credential.claims().expires())
+        now < self.expires
     }
 }
 
@@ -204,7 +204,17 @@ impl State {
         codec::decode(image, STATE_BYTES_MAX).map_err(|_| StateError::Damaged.into())
     }
 
-    /// Every credential, with the index of its batch.
+    /// Removes the credentials of which `keep` says no. Returns whether there were any.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&StoredCredential) -> bool) -> bool {
+        let before = self.credentials().count();
+        for batch in &mut self.batches {
+            batch.credentials.retain(&keep);
+        }
+        self.batches.retain(|batch| !batch.credentials.is_empty());
+        self.credentials().count() < before
+    }
+
+    /// Every credential.
     pub(crate) fn credentials(&self) -> impl Iterator<Item = &StoredCredential> {
         self.batches.iter().flat_map(|batch| &batch.credentials)
     }

@@ -5,11 +5,11 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 use crate::{
-    codec::{self, CodecError, List, Text},
+    codec::{self, CodecError, Label, List, Text},
     device_key::ToSign,
     domain::{Domain, Hasher},
     ids::{DeviceId, KeyId, RelyingPartyId, RequestId},
-    suite::SuiteId,
+    suite::{GroupPublicKey, SuiteId},
     time::UnixSeconds,
 };
 
@@ -27,7 +27,7 @@ pub const OBJECT_BYTES_MAX: usize = 16 * 1024;
 pub struct Document {
     /// What the holder is shown for this document.
     #[n(0)]
-    pub name: Text<NAME_BYTES_MAX>,
+    pub name: Label<NAME_BYTES_MAX>,
     /// SHA-256 of the document.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub digest: [u8; 32],
@@ -41,7 +41,7 @@ pub struct RelyingParty {
     pub id: RelyingPartyId,
     /// Its registered name.
     #[n(1)]
-    pub name: Text<NAME_BYTES_MAX>,
+    pub name: Label<NAME_BYTES_MAX>,
 }
 
 /// A request as it was fixed before any nonce existed. Its hash enters everything that follows.
@@ -107,8 +107,11 @@ pub struct ApprovalRecord {
     /// The key that signs.
     #[n(3)]
     pub key: KeyId,
-    /// When the holder agreed, by the phone's corrected clock.
+    /// Its group public key: ties the evidence to the signatures beside it.
     #[n(4)]
+    pub public_key: GroupPublicKey,
+    /// When the holder agreed, by the phone's corrected clock.
+    #[n(5)]
     pub approved_at: UnixSeconds,
 }
 

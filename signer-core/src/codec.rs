@@ -112,6 +112,13 @@ impl<const MAX: usize> Blob<MAX> {
     }
 }
 
+/// Wiped when dropped, for the same reason.
+impl<const MAX: usize> Drop for Blob<MAX> {
+    fn drop(&mut self) {
+        zeroize::Zeroize::zeroize(&mut self.0);
+    }
+}
+
 /// Says how long it is, not what it holds: protocol bodies are secrets.
 impl<const MAX: usize> fmt::Debug for Blob<MAX> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,12 +175,46 @@ impl<'b, C, const MAX: usize> Decode<'b, C> for Text<MAX> {
     }
 }
 
+/// [`Text`] on one line: a name, which must not pass for lines of its surroundings.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Label<const MAX: usize>(Text<MAX>);
+
+impl<const MAX: usize> Label<MAX> {
+    /// The label, or `None` if it breaks a rule of the type.
+    #[must_use]
+    pub fn new(text: String) -> Option<Self> {
+        Text::new(text).filter(|text| !text.as_str().contains('\n')).map(Self)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        self.0.as_str()
+    }
+}
+
+impl<C, const MAX: usize> Encode<C> for Label<MAX> {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut C) -> Result<(), EncodeError<W::Error>> {
+        self.0.encode(e, ctx)
+    }
+}
+
+impl<'b, C, const MAX: usize> Decode<'b, C> for Label<MAX> {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        Self::new(d.str()?.into()).ok_or_else(|| {
+            DecodeError::message("label is empty, too long, has hidden characters or several lines")
+        })
+    }
+}
+
 /// Whether `c` shows as itself: no control, no bidi override or isolate, no zero-width or invisible format character.
 #[must_use]
 pub fn is_plain(c: char) -> bool {
     !c.is_control()
-        && !matches!(c, '\u{61C}' | '\u{180E}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
-            | '\u{FEFF}' | '\u{FFF9}'..='\u{FFFB}' | '\u{E0000}'..='\u{E0FFF}')
+        && !matches!(c, '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}' | '\u{1160}' | '\u{17B4}' | '\u{17B5}'
+            | '\u{180B}'..='\u{180F}' | '\u{200B}'..='\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2060}'..='\u{206F}'
+            | '\u{2800}' | '\u{3164}' | '\u{FE00}'..='\u{FE0F}' | '\u{FEFF}' | '\u{FFA0}' | '\u{FFF0}'..='\u{FFFB}'
+            | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
 #[cfg(test)]
@@ -209,9 +250,19 @@ mod tests {
     #[test]
     fn text_hides_nothing() {
         assert!(Text::<24>::new("Кредит\nна 5 €".to_string()).is_some());
-        for bad in
-            ["", "a\u{202E}b", "a\u{0}", "a\u{200B}b", "e\u{301}", &"x".repeat(25), "a\u{2066}b", "a\rb"]
-        {
+        for bad in [
+            "",
+            "a\u{202E}b",
+            "a\u{0}",
+            "a\u{200B}b",
+            "e\u{301}",
+            &"x".repeat(25),
+            "a\u{2066}b",
+            "a\rb",
+            "a\u{AD}b",
+            "a\u{FE0F}",
+            "\u{3164}",
+        ] {
             assert!(Text::<24>::new(bad.to_string()).is_none(), "{bad:?}");
         }
     }

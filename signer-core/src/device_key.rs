@@ -48,9 +48,11 @@ impl DevicePublicKeyBytes {
         DeviceId::from_bytes(*id)
     }
 
-    /// The key, if the bytes are a point of the curve other than the identity.
+    /// The key, if the bytes are a point of the curve other than the identity, in the one compressed form (2 or 3 first):
+    /// p256 also takes the compact form (5), which would give a key two ids.
     #[must_use]
     pub fn parse(&self) -> Option<DevicePublicKey> {
+        self.0.first().filter(|form| matches!(form, 2 | 3))?;
         VerifyingKey::from_sec1_bytes(&self.0).ok().map(DevicePublicKey)
     }
 }

@@ -82,8 +82,6 @@ domains! {
     TokenHash = "signer/v1/token-hash",
     /// Key of a credential's digits.
     CredentialOtp = "signer/v1/credential-otp",
-    /// List of day keys signed by the device key.
-    DayKeyList = "signer/v1/day-key-list",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// Server time, signed by the answer key.

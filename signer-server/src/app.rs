@@ -19,6 +19,8 @@ use crate::{
 
 /// How often what has run out is deleted.
 const EXPIRE_EVERY: Duration = Duration::from_secs(60);
+/// Time for work under way when the server is told to stop.
+const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Most writes that wait for the store's writer.
 const QUEUE_MAX: usize = 16 * 1024;
 
@@ -82,8 +84,9 @@ impl App {
             None => None,
         };
         let existed = config.data_dir.join(STORE_FILE).exists();
-        let store = open_store(&config, &*random)?;
+        // The key first: a crash in between leaves a key without a store, which the next start takes up.
         let kek = load_kek(&config.data_dir, existed, &*random)?;
+        let store = open_store(&config, &*random)?;
         let admin_token = admin_token(&config.data_dir, &*random)?;
         let service = Service::new(Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
@@ -94,6 +97,8 @@ impl App {
             policy: config.lock_policy.clone(),
             rule: step_rule(&config),
             admin_token,
+            concurrency_max: config.concurrency_max,
+            long_polls_max: config.long_polls_max,
         })
         .await?;
         let server = http::bind(config.listen, config.connections_max)
@@ -128,6 +133,7 @@ impl App {
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
         self.server.run(router, stop).await;
         sweeper.abort();
+        self.service.drain(DRAIN_TIME).await;
         self.store.close().await;
     }
 }
@@ -156,6 +162,13 @@ pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, StartError> {
     let witness = config.witness_dir();
     create_private_folder(&witness)?;
+    if config.witness_dir.is_none() {
+        tracing::warn!(
+            path = %witness.display(),
+            "THE WITNESS LIES IN THE DATA FOLDER: a backup of the whole folder, put back, would not be noticed. \
+             Set witness_dir to another disk."
+        );
+    }
     let options = SqliteOptions {
         path: config.data_dir.join(STORE_FILE),
         witness_path: witness.join("witness"),

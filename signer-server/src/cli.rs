@@ -56,7 +56,7 @@ enum Command {
     /// Register, list or revoke relying parties.
     #[command(subcommand)]
     RelyingParty(RelyingPartyCommand),
-    /// Revoke an installation, or let a frozen one sign again.
+    /// Revoke an installation: a phone that was lost, or frozen because a copy of it was seen.
     #[command(subcommand)]
     Device(DeviceCommand),
 }
@@ -100,11 +100,6 @@ enum DeviceCommand {
         /// Its id, as in the logs and in `signer status`.
         id: String,
     },
-    /// Let an installation sign again that was frozen because a copy of it was seen.
-    Unfreeze {
-        /// Its id.
-        id: String,
-    },
 }
 
 /// Runs a command; the exit code is 0 on success, 1 on failure.
@@ -146,16 +141,14 @@ fn try_run(cli: Cli) -> Result<(), String> {
         }
         Command::RelyingParty(command) => relying_party(&AdminClient::new(&config)?, cli.json, command),
         Command::Device(command) => {
-            let (id, act) = match &command {
-                DeviceCommand::Revoke { id } => (id, "revoke"),
-                DeviceCommand::Unfreeze { id } => (id, "unfreeze"),
-            };
-            AdminClient::new(&config)?.send::<Value>(
-                "POST",
-                &format!("/admin/v1/devices/{id}/{act}"),
-                None,
-            )?;
-            print(cli.json, &json!({ "device": id, "done": act }), &format!("Done: {act} {id}."));
+            let DeviceCommand::Revoke { id } = command;
+            let admin = AdminClient::new(&config)?;
+            admin.send::<Value>("POST", &format!("/admin/v1/devices/{id}/revoke"), None)?;
+            print(
+                cli.json,
+                &json!({ "revoked": id }),
+                &format!("Revoked {id}. Its holder needs a new enrolment code."),
+            );
             Ok(())
         }
     }
@@ -246,6 +239,8 @@ impl AdminClient {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
+            // The admin token must not travel through a proxy.
+            .proxy(None)
             .build()
             .into();
         let request = ureq::http::Request::builder()

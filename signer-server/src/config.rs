@@ -1,4 +1,4 @@
-//! Configuration: built-in defaults, then a TOML file, then environment variables `SIGNER_*`. Unknown keys are refused.
+//! Configuration: built-in defaults, then a TOML file, then environment variables `SIGNER_SERVER__*`. Unknown keys are refused.
 //! Runs with none. `spec/config.toml` shows every key; a test parses it.
 
 use std::{
@@ -31,9 +31,9 @@ pub struct Config {
     /// How long the store's writer waits for announced writes to share a commit, milliseconds.
     pub group_window_ms: u64,
     /// Most requests worked on at once; more are answered `overloaded`.
-    pub concurrency_max: usize,
+    pub concurrency_max: u32,
     /// Most long polls waiting at once.
-    pub long_polls_max: usize,
+    pub long_polls_max: u32,
     /// Most open connections.
     pub connections_max: usize,
     /// Time for one request, seconds; long polls have their own.
@@ -112,14 +112,16 @@ impl Config {
         let refuse = |text: &str| Err(ConfigError::Value(text.into()));
         if !self.listen.ip().is_loopback() && !self.insecure {
             return refuse(
-                "listen is not a loopback address and this server speaks plain HTTP: put TLS in front and set insecure = true, or listen on 127.0.0.1",
+                "listen is not a loopback address and this server speaks plain HTTP: listen on 127.0.0.1, or set insecure = true if TLS ends on this same machine in something that never logs or stores bodies (one approve body and a stolen phone's storage give away its PIN)",
             );
         }
         if !(6..=180).contains(&self.step_seconds) {
             return refuse("step_seconds must be from 6 to 180");
         }
-        if !(1..=10).contains(&self.lock_policy.tries) || self.lock_policy.lock_seconds.len() > 10 {
-            return refuse("lock_policy: tries must be from 1 to 10, lock_seconds at most 10 entries");
+        if !self.lock_policy.is_safe() && !self.insecure {
+            return refuse(
+                "lock_policy allows too many guesses: at most 15 tries in all, each lock at least 1800 s, step_down_seconds at least 3600 (insecure = true lifts this, for tests)",
+            );
         }
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");

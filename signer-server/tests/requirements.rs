@@ -11,6 +11,7 @@ use std::{
 
 /// What ids begin with, and where their sentences stand.
 const KINDS: [(&str, &str); 11] = [
+    ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
@@ -18,7 +19,6 @@ const KINDS: [(&str, &str); 11] = [
     ("FRO", "protocol.md"),
     ("PIN", "protocol.md"),
     ("SIG", "protocol.md"),
-    ("SRV", "protocol.md"),
     ("STO", "protocol.md"),
     ("WIR", "wire.md"),
     ("WRP", "protocol.md"),

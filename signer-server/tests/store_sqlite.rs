@@ -271,8 +271,9 @@ async fn sto_001_answers_and_readers_wait_for_the_witness() {
         async move { holds(&store, 1).await }
     });
     tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(!writing.is_finished() && !reading.is_finished());
+    let early = (writing.is_finished(), reading.is_finished());
     puppet.set_gate(true);
+    assert_eq!(early, (false, false));
     writing.await.unwrap().unwrap();
     assert!(reading.await.unwrap());
 }

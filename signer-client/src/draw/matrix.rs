@@ -5,7 +5,7 @@ use qrcode::{
     bits::Bits,
     canvas::{Canvas, MaskPattern},
     ec::construct_codewords,
-    types::QrError,
+    types::{Mode, QrError},
 };
 
 const LEVEL: EcLevel = EcLevel::M;
@@ -58,7 +58,15 @@ pub fn matrix(text: &str) -> Result<Matrix, DrawError> {
     if !text.bytes().all(plain) {
         return Err(DrawError::NotAlphanumeric);
     }
-    (1..=40).map(Version::Normal).find_map(|version| draw(text, version).ok()).ok_or(DrawError::TooLong)
+    let version = (1..=40).map(Version::Normal).find(|version| holds(*version, text.len()));
+    version.and_then(|version| draw(text, version).ok()).ok_or(DrawError::TooLong)
+}
+
+/// Whether so many alphanumeric characters fit: mode (4 bits), their number, and they.
+fn holds(version: Version, characters: usize) -> bool {
+    let bits =
+        4 + Mode::Alphanumeric.length_bits_count(version) + Mode::Alphanumeric.data_bits_count(characters);
+    Bits::new(version).max_len(LEVEL).is_ok_and(|max| bits <= max)
 }
 
 fn draw(text: &str, version: Version) -> Result<Matrix, QrError> {

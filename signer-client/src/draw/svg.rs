@@ -1,7 +1,5 @@
 //! SVG: one path, a run of dark modules to a stroke, so that it is small and has no seams.
 
-use std::fmt::Write as _;
-
 use super::{Matrix, QUIET_ZONE};
 
 /// The code as an SVG document. A screen reader says `title` and `description`.
@@ -20,18 +18,30 @@ pub fn svg(matrix: &Matrix, title: &str, description: &str) -> String {
 
 /// `M x y h length v1 h-length z` for each run of dark modules.
 fn path(matrix: &Matrix) -> String {
-    let mut path = String::new();
-    for (y, row) in matrix.rows().enumerate() {
+    // About a quarter of the modules begin a run, and a run takes about 18 characters.
+    let mut path = String::with_capacity(matrix.size() * matrix.size() * 5);
+    for (y, row) in (QUIET_ZONE..).zip(matrix.rows()) {
         let mut x = QUIET_ZONE;
         for run in row.chunk_by(|a, b| a == b) {
             if run.first() == Some(&true) {
-                let written = write!(path, "M{x} {}h{1}v1h-{1}z", y + QUIET_ZONE, run.len());
-                debug_assert!(written.is_ok(), "writing to memory does not fail");
+                for (text, number) in [("M", x), (" ", y), ("h", run.len()), ("v1h-", run.len())] {
+                    path.push_str(text);
+                    push_number(&mut path, number);
+                }
+                path.push('z');
             }
             x += run.len();
         }
     }
     path
+}
+
+/// In decimal, several times as fast as `write!`, which would take most of the time of drawing.
+fn push_number(text: &mut String, number: usize) {
+    if number >= 10 {
+        push_number(text, number / 10);
+    }
+    text.extend(u32::try_from(number % 10).ok().and_then(|digit| char::from_digit(digit, 10)));
 }
 
 fn escaped(text: &str) -> String {

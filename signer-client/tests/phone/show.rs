@@ -139,3 +139,59 @@ fn cli_046_expired_credentials_are_not_shown() {
     assert!(matches!(none, Err(ClientError::State(StateError::NoCredential))));
     assert_eq!(phone.stock().age, 0);
 }
+
+#[test]
+fn cli_047_after_switching_on_no_code_before_signed_time() {
+    let (world, mut phone) = stocked(47);
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    // Switched off and on; the holder sets the clock on the wall an hour ahead; the network is away.
+    {
+        let mut clock = world.clock();
+        (clock.skew, clock.run) = (3600, 2);
+    }
+    world.plan("", 0, usize::MAX, LoseRequest);
+    let refused = phone.code(&mut session).unwrap_err();
+    assert!(matches!(refused, ClientError::State(StateError::NoSignedTime)));
+    drop(phone);
+    let mut phone = world.phone();
+    let refused = phone.start_show(Profile::Age, Consent::Showing).unwrap_err();
+    assert!(matches!(refused, ClientError::State(StateError::NoSignedTime)));
+    assert!(refused.next_step().starts_with("Connect once"));
+    // Online once, then offline again, also in a new process.
+    world.heal();
+    phone.synchronise().unwrap();
+    drop(phone);
+    world.plan("", 0, usize::MAX, LoseRequest);
+    world.pass(200);
+    let mut phone = world.phone();
+    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let code = phone.code(&mut session).unwrap();
+    assert_eq!(code.step.0, world.clock().truth.as_secs() / STEP_SECONDS);
+}
+
+/// Two processes of one start of the machine read the same clock.
+#[cfg(target_os = "linux")]
+#[test]
+fn cli_048_the_clock_of_the_machine_outlives_a_process() {
+    use signer_client::{desk::SystemClock, ports::Clock as _};
+    const CHILD: &str = "SIGNER_TEST_CLOCK_FILE";
+    let reading = SystemClock.monotonic();
+    if let Some(file) = std::env::var_os(CHILD) {
+        std::fs::write(file, [&reading.run[..], &reading.elapsed.as_millis().to_be_bytes()].concat())
+            .unwrap();
+        return;
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("reading");
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "show::cli_048_the_clock_of_the_machine_outlives_a_process"])
+        .env(CHILD, &file)
+        .output()
+        .unwrap();
+    assert!(child.status.success());
+    let bytes = std::fs::read(file).unwrap();
+    let (run, elapsed) = bytes.split_at(16);
+    assert_eq!(run, reading.run);
+    let elapsed = u128::from_be_bytes(elapsed.try_into().unwrap());
+    assert!((reading.elapsed.as_millis()..reading.elapsed.as_millis() + 60_000).contains(&elapsed));
+}

@@ -351,3 +351,26 @@ fn cli_016_a_result_is_checked_as_an_outsider_would() {
         assert!(*result == good || verify_result(result).is_err(), "{place}");
     }
 }
+
+#[test]
+fn cli_017_a_foreign_answer_to_an_approve_leaves_its_outcome_open() {
+    for (first, signed) in [(Some(LoseAnswer), true), (None, false)] {
+        let world = World::new(17);
+        let mut phone = world.enrolled();
+        let object = ask(&world);
+        if let Some(first) = first {
+            world.plan("/device/v1/approve", 0, 1, first);
+        }
+        world.plan("/device/v1/approve", 0, 1, Portal);
+        let outcome = approve(&mut phone, PIN);
+        assert!(matches!(outcome, Err(ClientError::OutcomeUnknown(request)) if request == object.request));
+        assert_eq!(world.server().evaluated, usize::from(signed));
+        drop(phone);
+        world.heal();
+        match world.phone().resume().unwrap() {
+            Some((_, Outcome::Signed { verified, .. })) => assert!(signed && verified),
+            Some((_, Outcome::Open(_))) => assert!(!signed),
+            other => panic!("{other:?}"),
+        }
+    }
+}

@@ -235,7 +235,7 @@ fn cli_063_an_image_of_another_version_is_refused_by_name() {
     world.set_image(newer.clone());
     let error = world.try_phone().unwrap_err();
     assert!(matches!(error, ClientError::State(StateError::Version { found: 9, .. })));
-    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 1");
+    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 2");
     assert_eq!(error.next_step(), "Update this program.");
     assert!(server_of(&newer).is_err());
     assert_eq!(server_of(&good).unwrap(), "https://signer.test");
@@ -319,4 +319,38 @@ fn cli_067_the_stand_in_keystore_keeps_its_keys() {
     assert!(key.sign_with_day_key(gone, b"m").is_err());
     key.reset().unwrap();
     assert_ne!(key.public_key().unwrap(), public);
+}
+
+#[test]
+fn cli_068_no_image_holds_the_document_in_the_clear() {
+    let world = life(68, PIN, OTHER_PIN, WRONG_PIN);
+    let envelopes = world.server().envelopes.clone();
+    for value in ["Шевченко", "Олена", "000123456"].map(str::as_bytes) {
+        assert!(envelopes.iter().any(|envelope| contains(envelope, value)));
+        assert!(world.images().iter().all(|image| !contains(image, value)));
+    }
+    for envelope in &envelopes {
+        assert!(world.images().iter().all(|image| !contains(image, &envelope[envelope.len() - 64..])));
+    }
+}
+
+#[test]
+fn cli_069_expired_credentials_are_dropped_on_open_and_on_every_save() {
+    // An image ends with the batches; without any it ends with an empty array.
+    const EMPTY: u8 = 0x80;
+    for reopen in [true, false] {
+        let world = World::new(69);
+        let mut phone = world.enrolled();
+        phone.top_up(DocumentType::IdentityCard).unwrap();
+        assert_ne!(*world.image().last().unwrap(), EMPTY);
+        world.pass(27 * 3600);
+        if reopen {
+            drop(phone);
+            phone = world.phone();
+        } else {
+            phone.synchronise().unwrap();
+        }
+        assert_eq!(*world.image().last().unwrap(), EMPTY);
+        assert_eq!(phone.stock().age, 0);
+    }
 }

@@ -1,7 +1,7 @@
-//! The second implementation: FROST's public equations written from RFC 9591 and RFC 9380 over `k256` 0.14 and `sha2`.
+//! The second implementation: FROST's equations written from RFC 9591 and RFC 9380 over `k256` 0.14 and `sha2`.
 //!
-//! It shares no code with `frost-secp256k1`, which stands on `k256` 0.13. It handles public values only, so it may
-//! take a time that depends on them.
+//! It shares no code with `frost-secp256k1`, which stands on `k256` 0.13. All but [`nonce`] handles public values only,
+//! and may take a time that depends on them.
 #![expect(
     clippy::arithmetic_side_effects,
     reason = "arithmetic of the field and the curve, which has no overflow"
@@ -11,28 +11,41 @@ use alloc::vec::Vec;
 
 use k256::{
     ProjectivePoint, Scalar, WideBytes,
-    elliptic_curve::ops::{Invert, Reduce},
+    elliptic_curve::ops::{Invert, LinearCombination, Reduce},
 };
 use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use super::{DEVICE, SERVER, points};
 
 /// RFC 9591 §6.5.
 const CONTEXT: &[u8] = b"FROST-secp256k1-SHA256-v1";
 
-/// One participant's number and nonce commitments.
+/// One participant's number and nonce commitments, as points and as bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Signer {
     pub(super) number: u16,
     pub(super) hiding: ProjectivePoint,
     pub(super) binding: ProjectivePoint,
+    pub(super) commitment: [u8; 66],
 }
 
 impl Signer {
     /// From hiding point ‖ binding point.
     pub(super) fn new(number: u16, commitment: &[u8]) -> Option<Self> {
+        let commitment = <[u8; 66]>::try_from(commitment).ok()?;
         let (hiding, binding) = commitment.split_at_checked(33)?;
-        Some(Self { number, hiding: points::point(hiding)?, binding: points::point(binding)? })
+        let (hiding, binding) = (points::point(hiding)?, points::point(binding)?);
+        Some(Self { number, hiding, binding, commitment })
+    }
+
+    /// Commits to two nonces, which are secret: in constant time.
+    pub(super) fn commit(number: u16, hiding: &Scalar, binding: &Scalar) -> Self {
+        let [hiding, binding] = [hiding, binding].map(ProjectivePoint::mul_by_generator);
+        let mut commitment = [0; 66];
+        let bytes = [&hiding, &binding].map(points::point_bytes);
+        commitment.iter_mut().zip(bytes.as_flattened()).for_each(|(to, from)| *to = *from);
+        Self { number, hiding, binding, commitment }
     }
 }
 
@@ -109,8 +122,7 @@ pub(super) fn binding_factor_input(
     let mut list = Vec::new();
     for signer in signers {
         list.extend_from_slice(&number_bytes(signer.number));
-        list.extend_from_slice(&points::point_bytes(&signer.hiding));
-        list.extend_from_slice(&points::point_bytes(&signer.binding));
+        list.extend_from_slice(&signer.commitment);
     }
     let mut input = Vec::from(public_key);
     input.extend_from_slice(&hash(b"msg", message));
@@ -125,9 +137,10 @@ pub(super) fn group_commitment(
     signers: &[Signer],
     message: &[u8],
 ) -> Option<ProjectivePoint> {
-    let sum = signers.iter().fold(ProjectivePoint::IDENTITY, |sum, signer| {
-        sum + signer.hiding + signer.binding * binding_factor(public_key, signers, message, signer.number)
-    });
+    let hiding: ProjectivePoint = signers.iter().map(|signer| signer.hiding).sum();
+    let rho = |signer: &Signer| binding_factor(public_key, signers, message, signer.number);
+    let binding: Vec<_> = signers.iter().map(|signer| (signer.binding, rho(signer))).collect();
+    let sum = hiding + ProjectivePoint::lincomb_vartime(binding.as_slice());
     (sum != ProjectivePoint::IDENTITY).then_some(sum)
 }
 
@@ -151,6 +164,13 @@ pub(super) fn lagrange(signers: &[Signer], number: u16) -> Option<Scalar> {
     inverse.map(|inverse| numerator * inverse)
 }
 
+/// RFC 9591 §4.1: H3(random ‖ secret), in constant time.
+pub(super) fn nonce(random: &[u8; 32], secret: &[u8; 32]) -> Zeroizing<Scalar> {
+    let mut input = Zeroizing::new([0; 64]);
+    input.iter_mut().zip([random, secret].into_iter().flatten()).for_each(|(to, from)| *to = *from);
+    Zeroizing::new(hash_to_scalar(b"nonce", &*input))
+}
+
 /// A participant's number as a scalar, 32 bytes, big endian.
 fn number_bytes(number: u16) -> [u8; 32] {
     Scalar::from(u64::from(number)).to_bytes().into()
@@ -161,11 +181,11 @@ fn hash(label: &[u8], message: &[u8]) -> [u8; 32] {
     Sha256::new().chain_update(CONTEXT).chain_update(label).chain_update(message).finalize().into()
 }
 
-/// H1 and H2 of RFC 9591 §6.5: RFC 9380 §5.2, `hash_to_field` with one element of L = 48 bytes.
+/// H1, H2 and H3 of RFC 9591 §6.5: RFC 9380 §5.2, `hash_to_field` with one element of L = 48 bytes.
 fn hash_to_scalar(label: &[u8], message: &[u8]) -> Scalar {
-    let mut wide = [0; 64];
+    let mut wide = Zeroizing::new([0; 64]);
     wide.iter_mut().skip(16).zip(expand_message_xmd(label, message)).for_each(|(to, from)| *to = from);
-    Scalar::reduce(&WideBytes::from(wide))
+    Scalar::reduce(&WideBytes::from(*wide))
 }
 
 /// RFC 9380 §5.3.1 with SHA-256 and 48 bytes of output. The tag is `CONTEXT ‖ label`, below 256 bytes.

@@ -6,16 +6,16 @@ use k256::{
 };
 use subtle::ConstantTimeEq;
 
-/// A point other than the identity in SEC1 compressed form (SEC 1 v2 §2.3.4), 33 bytes opening with 2 or 3.
-///
-/// Both generations of `k256` also take the "compact" form, which opens with 5, for one of the two points: a second
-/// encoding, refused here.
+/// A point other than the identity in SEC1 compressed form (SEC 1 v2 §2.3.4).
 pub(super) fn point(bytes: &[u8]) -> Option<ProjectivePoint> {
-    let bytes = <[u8; 33]>::try_from(bytes).ok()?;
-    if !matches!(bytes, [2 | 3, ..]) {
-        return None;
-    }
-    ProjectivePoint::from_bytes(&bytes.into()).into()
+    ProjectivePoint::from_bytes(compressed(bytes)?.into()).into()
+}
+
+/// 33 bytes opening with 2 or 3; whether they are a point is for either generation of `k256` to say.
+///
+/// Both also take the "compact" form, which opens with 5, for one of the two points: a second encoding, refused here.
+pub(super) fn compressed(bytes: &[u8]) -> Option<&[u8; 33]> {
+    bytes.try_into().ok().filter(|bytes: &&[u8; 33]| matches!(bytes, [2 | 3, ..]))
 }
 
 /// The compressed form of a point.

@@ -5,13 +5,16 @@ use alloc::collections::BTreeMap;
 use frost_secp256k1::{
     VerifyingKey,
     keys::{KeyPackage, PublicKeyPackage, VerifyingShare},
-    round1::{self, SigningCommitments, SigningNonces},
+    round1,
     round2::{self, SignatureShare},
 };
+use k256::Scalar;
+use rand_core_frost::RngCore as _;
+use zeroize::Zeroizing;
 
 use super::{
-    DEVICE, PARTICIPANTS, SERVER, check, commitments, encode_commitments, package, participant, points,
-    rng::Stream, shares::ServerMaterial,
+    DEVICE, PARTICIPANTS, SERVER, check, commitments, package, participant, points, rng::Stream,
+    shares::ServerMaterial, verify,
 };
 use crate::{
     domain::{Domain, Macer},
@@ -29,12 +32,13 @@ pub(super) fn commit(
     context: &SigningContext<'_>,
     device: &Commitment,
 ) -> Result<Commitment, SuiteError> {
-    commitments(device)?;
+    check::Signer::new(DEVICE, device.as_slice()).ok_or(SuiteError::Peer)?;
     let material = material(share, context)?;
-    encode_commitments(&nonces(&material, nonce_key, context, device)?.1)
+    let nonces = Nonces::draw(&material, seed(nonce_key, context, device));
+    Commitment::new(nonces.public.commitment.to_vec()).ok_or(SuiteError::OwnMaterial)
 }
 
-/// Makes the server's signature share, aggregates, verifies. On failure asks the second implementation who is wrong.
+/// Makes the server's signature share, adds the device's, verifies. On failure asks both implementations who is wrong.
 pub(super) fn finish(
     share: &ServerShare,
     nonce_key: &SecretBytes<32>,
@@ -43,13 +47,13 @@ pub(super) fn finish(
     contribution: &Contribution,
 ) -> Result<Signature, FinishError> {
     let material = material(share, context).map_err(|_| FinishError::ServerFault)?;
-    let (nonces, own) =
-        nonces(&material, nonce_key, context, device).map_err(|_| FinishError::ServerFault)?;
-    if let Some(signature) = complete(&material, &nonces, own, context, device, contribution) {
+    let nonces = Nonces::draw(&material, seed(nonce_key, context, device));
+    if let Some(signature) = complete(&material, &nonces, context, device, contribution) {
         return Ok(signature);
     }
-    let own = encode_commitments(&own).map_err(|_| FinishError::ServerFault)?;
-    if !material.is_consistent() {
+    let seed = seed(nonce_key, context, device);
+    if !material.is_consistent() || crate_completes(&material, seed, context, device, contribution).is_some()
+    {
         return Err(FinishError::ServerFault);
     }
     let valid = check::device_share_is_valid(&check::DeviceSharePart {
@@ -57,7 +61,7 @@ pub(super) fn finish(
         verifying_share: &material.device,
         digest: context.digest,
         device: device.as_slice(),
-        server: own.as_slice(),
+        server: &nonces.public.commitment,
         contribution: contribution.as_slice(),
     });
     Err(if valid { FinishError::ServerFault } else { FinishError::Cheating })
@@ -68,15 +72,10 @@ fn material(share: &ServerShare, context: &SigningContext<'_>) -> Result<ServerM
     if material.is_for(&context.public_key) { Ok(material) } else { Err(SuiteError::OwnMaterial) }
 }
 
-/// Derives both nonces. Every field that enters the transcript before the nonce enters the seed, so that no second
-/// input leads to the same nonce; the share is mixed in as RFC 9591 §4.1 does.
-fn nonces(
-    material: &ServerMaterial,
-    nonce_key: &SecretBytes<32>,
-    context: &SigningContext<'_>,
-    device: &Commitment,
-) -> Result<(SigningNonces, SigningCommitments), SuiteError> {
-    let seed = Macer::new(nonce_key, Domain::ServerNonce)
+/// What both nonces are drawn from. Every field that enters the transcript before the nonce enters the seed, so that no
+/// second input leads to the same nonce.
+fn seed(nonce_key: &SecretBytes<32>, context: &SigningContext<'_>, device: &Commitment) -> SecretBytes<32> {
+    Macer::new(nonce_key, Domain::ServerNonce)
         .number(PROTOCOL_VERSION.into())
         .number(context.key.suite.number().into())
         .field(context.key.key.as_bytes())
@@ -88,32 +87,93 @@ fn nonces(
         .number(context.index.into())
         .field(context.digest)
         .field(device.as_slice())
-        .derive();
-    let share = material.signing_share()?;
-    Ok(round1::commit(&share, &mut Stream::new(seed)))
+        .derive()
 }
 
-/// RFC 9591 §5.2 and §5.3. `aggregate` verifies the signature itself.
+/// Both nonces and the commitment to them. The share is mixed in as RFC 9591 §4.1 does.
+struct Nonces {
+    hiding: Zeroizing<Scalar>,
+    binding: Zeroizing<Scalar>,
+    public: check::Signer,
+}
+
+impl Nonces {
+    fn draw(material: &ServerMaterial, seed: SecretBytes<32>) -> Self {
+        let mut stream = Stream::new(seed);
+        let mut draw = || {
+            let mut random = Zeroizing::new([0; 32]);
+            stream.fill_bytes(&mut *random);
+            check::nonce(&random, &material.share)
+        };
+        let (hiding, binding) = (draw(), draw());
+        let public = check::Signer::commit(SERVER, &hiding, &binding);
+        Self { hiding, binding, public }
+    }
+}
+
+/// RFC 9591 §5.2 and §5.3: z_S = d + ρ·e + λ·c·s_S, the signature (R, z_D + z_S). What does not verify stays here.
+#[expect(clippy::arithmetic_side_effects, reason = "arithmetic of the field, which has no overflow")]
 fn complete(
     material: &ServerMaterial,
-    nonces: &SigningNonces,
-    own: SigningCommitments,
+    nonces: &Nonces,
+    context: &SigningContext<'_>,
+    device: &Commitment,
+    contribution: &Contribution,
+) -> Option<Signature> {
+    let key = &material.public_key;
+    let signers = [check::Signer::new(DEVICE, device.as_slice())?, nonces.public];
+    let device_share = points::scalar(contribution.as_slice())?;
+    let share = Zeroizing::new(points::scalar(&material.share)?);
+    let r = check::group_commitment(key, &signers, context.digest)?;
+    let rho = check::binding_factor(key, &signers, context.digest, SERVER);
+    let lambda_c = check::lagrange(&signers, SERVER)? * check::challenge(&r, key, context.digest);
+    let own_share = Zeroizing::new(*nonces.hiding + *nonces.binding * rho + lambda_c * *share);
+    let z: [u8; 32] = (device_share + *own_share).to_bytes().into();
+    let signature = Signature::new([&points::point_bytes(&r)[..], &z].concat())?;
+    verify(&context.public_key, context.digest, &signature).map(|()| signature)
+}
+
+/// The same by the crate, from the nonces on. `aggregate` verifies the signature itself.
+fn crate_completes(
+    material: &ServerMaterial,
+    seed: SecretBytes<32>,
     context: &SigningContext<'_>,
     device: &Commitment,
     contribution: &Contribution,
 ) -> Option<Signature> {
     points::scalar(contribution.as_slice())?;
     let device_share = SignatureShare::deserialize(contribution.as_slice()).ok()?;
+    let (nonces, own) = round1::commit(&*material.signing_share().ok()?, &mut Stream::new(seed));
     let package = package(commitments(device).ok()?, own, context.digest).ok()?;
     let (id_device, id_server) = (participant(DEVICE).ok()?, participant(SERVER).ok()?);
     let device = VerifyingShare::deserialize(&material.device).ok()?;
     let server = VerifyingShare::deserialize(&material.server).ok()?;
     let public_key = VerifyingKey::deserialize(&material.public_key).ok()?;
     let key = KeyPackage::new(id_server, *material.signing_share().ok()?, server, public_key, PARTICIPANTS);
-    let own_share = round2::sign(&package, nonces, &key).ok()?;
+    let own_share = round2::sign(&package, &nonces, &key).ok()?;
     let shares = BTreeMap::from([(id_device, device_share), (id_server, own_share)]);
     let verifying = BTreeMap::from([(id_device, device), (id_server, server)]);
     let public = PublicKeyPackage::new(verifying, public_key, Some(PARTICIPANTS));
     let signature = frost_secp256k1::aggregate(&package, &shares, &public).ok()?;
     Signature::new(signature.serialize().ok()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::World, *};
+
+    #[test]
+    fn fro_002_both_implementations_make_the_same_signature() {
+        for number in 0..16 {
+            let mut world = World::new(number);
+            let (device, contribution) = world.contribute();
+            let context = world.context();
+            let material = material(&world.server, &context).unwrap();
+            let seed = || seed(&world.nonce_key, &context, &device);
+            let ours =
+                complete(&material, &Nonces::draw(&material, seed()), &context, &device, &contribution);
+            assert!(ours.is_some());
+            assert_eq!(ours, crate_completes(&material, seed(), &context, &device, &contribution));
+        }
+    }
 }

@@ -66,12 +66,11 @@ impl ServerMaterial {
         ServerShare(bytes)
     }
 
-    /// Reads what was stored for `public_key`.
+    /// Reads what was stored. Whether its points are on the curve shows when they are used.
     pub(super) fn decode(share: &ServerShare) -> Result<Self, SuiteError> {
-        codec::decode(&share.0, MATERIAL_BYTES_MAX)
-            .ok()
-            .filter(Self::well_formed)
-            .ok_or(SuiteError::OwnMaterial)
+        let material: Self =
+            codec::decode(&share.0, MATERIAL_BYTES_MAX).map_err(|_| SuiteError::OwnMaterial)?;
+        points::scalar(&material.share).map(|_| material).ok_or(SuiteError::OwnMaterial)
     }
 
     /// The crate's form of the signing share.

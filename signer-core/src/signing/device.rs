@@ -157,6 +157,7 @@ impl Shown {
             device: self.context.device,
             suite: self.context.suite,
             key: self.context.key,
+            public_key,
             approved_at,
         };
         let mut payload = ApprovePayload {

@@ -148,6 +148,7 @@ impl ReceivedApprove {
         let names_this_key = record.device == context.device
             && record.suite == context.suite
             && record.key == context.key
+            && record.public_key == public_key
             && payload.key == context.key;
         if record.request != *object || !names_this_key {
             return Err(ApproveRefusal::RecordMismatch);

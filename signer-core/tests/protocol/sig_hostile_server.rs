@@ -51,8 +51,8 @@ fn sig_030_a_request_that_changed_since_it_was_listed_is_refused() {
     );
 }
 
-fn other_name() -> signer_core::codec::Text<200> {
-    signer_core::codec::Text::new("Bank of Exаmples".into()).unwrap()
+fn other_name() -> signer_core::codec::Label<200> {
+    signer_core::codec::Label::new("Bank of Exаmples".into()).unwrap()
 }
 
 #[test]

@@ -208,7 +208,7 @@ fn sig_052_every_field_before_the_nonce_changes_it() {
     let mut time = object.clone();
     time.expires = NOW.plus(301);
     let mut name = object.clone();
-    name.relying_party.name = codec::Text::new("Another bank".into()).unwrap();
+    name.relying_party.name = codec::Label::new("Another bank".into()).unwrap();
     let all = [
         ask(context, object.clone(), NOW),
         ask(context, object.clone(), NOW.plus(1)),

@@ -3,7 +3,7 @@
 use minicbor::{Decode, Encode};
 use signer_core::{
     approval::{ApprovalRecord, RequestObject},
-    codec::{self, Blob, CodecError, List, Text},
+    codec::{self, Blob, CodecError, Label, List, Text},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     ids::{CeremonyId, Epoch, KeyId, RequestId},
     secret::SecretBytes,
@@ -53,7 +53,14 @@ pub(crate) fn object() -> RequestObject {
 
 pub(crate) fn approval_record() -> ApprovalRecord {
     let device = Phone::new(1).id();
-    ApprovalRecord { request: object(), device, suite: SUITE, key: KEY, approved_at: NOW }
+    ApprovalRecord {
+        request: object(),
+        device,
+        suite: SUITE,
+        key: KEY,
+        public_key: GroupPublicKey([2; 33]),
+        approved_at: NOW,
+    }
 }
 
 const KEY: KeyId = KeyId::from_bytes([2; 16]);
@@ -225,7 +232,7 @@ pub(crate) fn samples() -> Vec<Sample> {
 
 /// The largest request there can be.
 pub(crate) fn largest_object() -> RequestObject {
-    let name = || Text::new("ї".repeat(100)).unwrap();
+    let name = || Label::new("ї".repeat(100)).unwrap();
     let document = signer_core::approval::Document { name: name(), digest: [0xff; 32] };
     let mut object = object();
     object.documents = list(vec![document; 32]);

@@ -28,9 +28,12 @@ CREATE TABLE installation (
     wrong INTEGER NOT NULL DEFAULT 0 CHECK (wrong BETWEEN 0 AND 255),
     locked_until INTEGER NOT NULL DEFAULT 0 CHECK (locked_until >= 0),
     stepped_down_at INTEGER NOT NULL DEFAULT 0 CHECK (stepped_down_at >= 0),
-    -- The device token: number of the current one and when it was first presented.
+    -- The device token: the current number, the pending one if any, the highest ever given out, and when this last
+    -- changed. Every other number given out is retired.
     token INTEGER NOT NULL DEFAULT 0 CHECK (token >= 0),
-    token_presented_at INTEGER NOT NULL CHECK (token_presented_at >= 0),
+    token_pending INTEGER CHECK (token_pending > token),
+    token_issued INTEGER NOT NULL DEFAULT 0 CHECK (token_issued >= token),
+    token_changed_at INTEGER NOT NULL CHECK (token_changed_at >= 0),
     -- The attempt in evaluation. It holds in the run that granted it, until lease_until; after that its payload may take
     -- it up again. before_*: the counter without this attempt.
     lease_serial INTEGER NOT NULL DEFAULT 0 CHECK (lease_serial >= 0),
@@ -99,6 +102,7 @@ CREATE UNIQUE INDEX request_idempotency_unique ON request (relying_party, idempo
     WHERE idempotency_key IS NOT NULL;
 CREATE INDEX request_open_by_holder ON request (holder, created) WHERE state = 0;
 CREATE INDEX request_open_by_end ON request (expires) WHERE state = 0;
+CREATE INDEX request_ended_by_end ON request (ended) WHERE state <> 0;
 
 -- The signatures of a signed outcome stand in its request, once.
 CREATE TABLE outcome (
@@ -111,7 +115,7 @@ CREATE TABLE outcome (
     wrong INTEGER NOT NULL CHECK (wrong BETWEEN 0 AND 255),
     locked_until INTEGER NOT NULL CHECK (locked_until >= 0),
     stepped_down_at INTEGER NOT NULL CHECK (stepped_down_at >= 0),
-    next_token INTEGER NOT NULL CHECK (next_token > 0),
+    next_token INTEGER NOT NULL CHECK (next_token >= 0),
     at INTEGER NOT NULL CHECK (at >= 0),
     PRIMARY KEY (device, payload),
     CHECK ((kind = 0) = (request IS NOT NULL))
@@ -125,12 +129,16 @@ CREATE TABLE credential (
     device BLOB NOT NULL REFERENCES installation (device),
     document_type INTEGER NOT NULL CHECK (document_type BETWEEN 0 AND 4294967295),
     wrapped_otp BLOB NOT NULL,
+    -- A day key gets one credential, so that a request that is sent again brings nothing new.
+    day_key BLOB NOT NULL CHECK (length(day_key) = 33),
     expires INTEGER NOT NULL CHECK (expires >= 0),
     created INTEGER NOT NULL CHECK (created >= 0),
-    PRIMARY KEY (list, idx)
+    PRIMARY KEY (list, idx),
+    CONSTRAINT credential_day_key_unique UNIQUE (day_key)
 ) STRICT, WITHOUT ROWID;
 
 CREATE INDEX credential_by_end ON credential (expires);
+CREATE INDEX credential_by_device ON credential (device, expires);
 
 -- No foreign key to credential: a burn outlives it by design and is dropped by its own time.
 CREATE TABLE burn (

@@ -10,7 +10,7 @@ use axum::{
 };
 use signer_core::wire::{
     CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
-    RelyingPartyView, Standing,
+    RelyingPartyView,
 };
 
 use super::{
@@ -25,13 +25,12 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/relying-parties", get(relying_parties).post(create_relying_party))
         .route("/relying-parties/{id}", delete(revoke_relying_party))
         .route("/devices/{id}/revoke", post(revoke_device))
-        .route("/devices/{id}/unfreeze", post(unfreeze_device))
 }
 
 async fn create_enrolment_code(
     State(service): State<Arc<Service>>,
     _: Admin,
-    StrictJson(asked): StrictJson<CreateEnrolmentCode>,
+    StrictJson(asked, _turn): StrictJson<CreateEnrolmentCode>,
 ) -> Result<(StatusCode, Json<CreatedEnrolmentCode>), ApiProblem> {
     Ok((StatusCode::CREATED, Json(service.create_enrolment_code(asked).await?)))
 }
@@ -39,7 +38,7 @@ async fn create_enrolment_code(
 async fn create_relying_party(
     State(service): State<Arc<Service>>,
     _: Admin,
-    StrictJson(asked): StrictJson<CreateRelyingParty>,
+    StrictJson(asked, _turn): StrictJson<CreateRelyingParty>,
 ) -> Result<(StatusCode, Json<CreatedRelyingParty>), ApiProblem> {
     Ok((StatusCode::CREATED, Json(service.create_relying_party(asked).await?)))
 }
@@ -66,19 +65,7 @@ async fn revoke_device(
     _: Admin,
     Path(id): Path<String>,
 ) -> Result<StatusCode, ApiProblem> {
-    set_standing(&service, &id, Standing::Revoked).await
-}
-
-async fn unfreeze_device(
-    State(service): State<Arc<Service>>,
-    _: Admin,
-    Path(id): Path<String>,
-) -> Result<StatusCode, ApiProblem> {
-    set_standing(&service, &id, Standing::Good).await
-}
-
-async fn set_standing(service: &Service, id: &str, standing: Standing) -> Result<StatusCode, ApiProblem> {
     let id = id.parse().map_err(|_| ApiProblem::from(ProblemCode::NotFound))?;
-    service.set_standing(id, standing).await?;
+    service.revoke_device(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

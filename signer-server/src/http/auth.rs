@@ -1,6 +1,6 @@
 //! Bearer tokens and bodies, as extractors that refuse with problems.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
@@ -9,6 +9,7 @@ use axum::{
 };
 use serde::de::DeserializeOwned;
 use signer_core::wire::ProblemCode;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::problem::ApiProblem;
 use crate::{
@@ -52,24 +53,29 @@ fn bearer(headers: &HeaderMap) -> Result<&str, ApiProblem> {
     value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| ProblemCode::Unauthenticated.into())
 }
 
-/// A strict JSON body: right content type, no unknown fields (by the types), precise refusal.
-pub(super) struct StrictJson<T>(pub(super) T);
+/// Time to send a body; a slower client is refused before it takes a turn from others.
+const BODY_TIME: Duration = Duration::from_secs(5);
+
+/// A strict JSON body (right content type, no unknown fields by the types) and the turn to work on it.
+pub(super) struct StrictJson<T>(pub(super) T, pub(super) OwnedSemaphorePermit);
 
 impl<T: DeserializeOwned> FromRequest<Arc<Service>> for StrictJson<T> {
     type Rejection = ApiProblem;
     async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
         let bytes = typed_body(request, state, "application/json").await?;
-        serde_json::from_slice(&bytes).map(Self).map_err(|error| json_refusal(&error).into())
+        let value = serde_json::from_slice(&bytes).map_err(|error| json_refusal(&error))?;
+        Ok(Self(value, state.admit()?))
     }
 }
 
-/// A device message.
-pub(super) struct Cbor(pub(super) Bytes);
+/// A device message and the turn to work on it.
+pub(super) struct Cbor(pub(super) Bytes, pub(super) OwnedSemaphorePermit);
 
 impl FromRequest<Arc<Service>> for Cbor {
     type Rejection = ApiProblem;
     async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
-        typed_body(request, state, "application/cbor").await.map(Self)
+        let bytes = typed_body(request, state, "application/cbor").await?;
+        Ok(Self(bytes, state.admit()?))
     }
 }
 
@@ -79,7 +85,8 @@ async fn typed_body(request: Request, state: &Arc<Service>, wanted: &str) -> Res
     if bare.is_none_or(|bare| !bare.eq_ignore_ascii_case(wanted)) {
         return Err(Refusal::because(ProblemCode::UnsupportedMediaType, format!("send {wanted}")).into());
     }
-    Bytes::from_request(request, state).await.map_err(|error| body_refusal(&error))
+    let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
+    body.map_err(|_| ProblemCode::Timeout)?.map_err(|error| body_refusal(&error))
 }
 
 fn body_refusal(error: &BytesRejection) -> ApiProblem {

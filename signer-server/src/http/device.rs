@@ -22,9 +22,13 @@ use crate::service::{Service, ServiceResult};
 pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
         let operation = *operation;
-        let handler = async move |State(service): State<Arc<Service>>, Cbor(body): Cbor| {
+        let handler = async move |State(service): State<Arc<Service>>, Cbor(body, turn): Cbor| {
             // A task of its own: a phone that hangs up does not leave an evaluation half done.
-            let work = async move { run(&service, operation, &body).await };
+            let work = async move {
+                let done = run(&service, operation, &body).await;
+                drop(turn);
+                done
+            };
             let done = tokio::spawn(work.instrument(tracing::Span::current())).await;
             done.unwrap_or_else(|_| Err(ProblemCode::Internal.into()))
         };

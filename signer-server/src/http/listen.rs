@@ -13,6 +13,8 @@ use tokio::{net::TcpListener, sync::Semaphore};
 
 /// Time to send the head of a request; a slower client is cut off.
 const HEADER_TIME: Duration = Duration::from_secs(10);
+/// Longest head of a request, and the buffer of a connection, bytes.
+const HEAD_BYTES_MAX: usize = 32 * 1024;
 /// Time for requests under way when the server is told to stop.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
@@ -45,12 +47,18 @@ impl Server {
         let places = Arc::new(Semaphore::new(self.connections_max));
         let graceful = GracefulShutdown::new();
         let mut http = Builder::new();
-        http.timer(TokioTimer::new()).header_read_timeout(HEADER_TIME).max_headers(64);
+        http.timer(TokioTimer::new())
+            .header_read_timeout(HEADER_TIME)
+            .max_headers(64)
+            .max_buf_size(HEAD_BYTES_MAX);
         tokio::pin!(stop);
         loop {
-            let Ok(place) = Arc::clone(&places).acquire_owned().await else { break };
-            let accepted = tokio::select! {
-                accepted = self.listener.accept() => accepted,
+            let next = async {
+                let place = Arc::clone(&places).acquire_owned().await;
+                (place, self.listener.accept().await)
+            };
+            let (place, accepted) = tokio::select! {
+                next = next => next,
                 () = &mut stop => break,
             };
             let stream = match accepted {

@@ -12,13 +12,13 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    error_handling::HandleErrorLayer,
     extract::{DefaultBodyLimit, MatchedPath, Request},
-    http::{HeaderName, header},
+    http::{HeaderName, StatusCode, header},
+    middleware::{map_request, map_response},
     response::Response,
 };
 use signer_core::wire::{ENVELOPE_BYTES_MAX, ProblemCode, WAIT_MS_MAX};
-use tower::{BoxError, ServiceBuilder, limit::GlobalConcurrencyLimitLayer, load_shed::LoadShedLayer};
+use tower::ServiceBuilder;
 use tower_http::{
     catch_panic::CatchPanicLayer,
     request_id::{MakeRequestUuid, PropagateRequestIdLayer, SetRequestIdLayer},
@@ -41,9 +41,14 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .nest("/admin/v1", admin::routes())
-        .layer(limits(config.concurrency_max, timeout));
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
+        .layer(map_response(timeout_as_problem));
     let waiting = relying_party::long_poll_routes()
-        .layer(limits(config.long_polls_max, Duration::from_millis(WAIT_MS_MAX) + timeout));
+        .layer(TimeoutLayer::with_status_code(
+            StatusCode::REQUEST_TIMEOUT,
+            Duration::from_millis(WAIT_MS_MAX) + timeout,
+        ))
+        .layer(map_response(timeout_as_problem));
     Router::new()
         .merge(quick)
         .merge(waiting)
@@ -69,7 +74,14 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
                     header_value("nosniff"),
                 )),
         )
+        .layer(map_request(own_request_id))
         .with_state(service)
+}
+
+/// Request ids are ours: a caller's own would stand in the log as it was sent.
+async fn own_request_id(mut request: Request) -> Request {
+    request.headers_mut().remove(REQUEST_ID);
+    request
 }
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -78,36 +90,9 @@ const fn header_value(text: &'static str) -> axum::http::HeaderValue {
     axum::http::HeaderValue::from_static(text)
 }
 
-/// Sheds what is over `max` at once and ends what takes longer than `timeout`, both as problems.
-fn limits(
-    max: usize,
-    timeout: Duration,
-) -> impl tower::Layer<
-    axum::routing::Route,
-    Service: tower::Service<
-        Request,
-        Response: axum::response::IntoResponse + 'static,
-        Error: Into<std::convert::Infallible> + 'static,
-        Future: Send + 'static,
-    > + Clone
-                 + Send
-                 + Sync
-                 + 'static,
-> + Clone
-+ Send
-+ Sync
-+ 'static {
-    ServiceBuilder::new()
-        .layer(HandleErrorLayer::new(async |_: BoxError| ApiProblem::from(ProblemCode::Overloaded)))
-        .layer(LoadShedLayer::new())
-        .layer(GlobalConcurrencyLimitLayer::new(max))
-        .layer(axum::middleware::map_response(timeout_as_problem))
-        .layer(TimeoutLayer::with_status_code(axum::http::StatusCode::REQUEST_TIMEOUT, timeout))
-}
-
 /// The timeout layer answers with a bare status; clients get a problem.
 async fn timeout_as_problem(response: Response) -> Response {
-    if response.status() == axum::http::StatusCode::REQUEST_TIMEOUT {
+    if response.status() == StatusCode::REQUEST_TIMEOUT {
         axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Timeout))
     } else {
         response

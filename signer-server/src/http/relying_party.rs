@@ -39,7 +39,7 @@ async fn create(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
     headers: HeaderMap,
-    StrictJson(request): StrictJson<CreateRequest>,
+    StrictJson(request, _turn): StrictJson<CreateRequest>,
 ) -> Result<(StatusCode, Json<CreatedRequest>), ApiProblem> {
     let key = headers.get("idempotency-key").map(|key| {
         let text = "Idempotency-Key is 1 to 128 visible ASCII characters";
@@ -64,6 +64,7 @@ async fn view(
 ) -> Result<Json<RequestView>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     let wait = WaitMs::new(query.timeout_ms)?;
+    let _place = service.admit_poll()?;
     Ok(Json(service.request_view(&asker, request_id(&id)?, wait).await?))
 }
 
@@ -79,7 +80,7 @@ async fn cancel(
 async fn verify(
     State(service): State<Arc<Service>>,
     Verifier(verifier): Verifier,
-    StrictJson(asked): StrictJson<VerifyCode>,
+    StrictJson(asked, _turn): StrictJson<VerifyCode>,
 ) -> Result<Json<VerificationResult>, ApiProblem> {
     Ok(Json(service.verify_code(&verifier, &asked).await?))
 }

@@ -3,7 +3,7 @@
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use signer_core::{
     approval::NAME_BYTES_MAX,
-    codec::Text,
+    codec::Label,
     domain::{Domain, Hasher},
     ids::{DeviceId, RelyingPartyId},
     wire::{
@@ -84,7 +84,7 @@ impl Service {
         &self,
         asked: CreateRelyingParty,
     ) -> ServiceResult<CreatedRelyingParty> {
-        if Text::<NAME_BYTES_MAX>::new(asked.name.clone()).is_none() || asked.name.contains('\n') {
+        if Label::<NAME_BYTES_MAX>::new(asked.name.clone()).is_none() {
             let text = "name is 1 to 200 bytes of NFC text on one line, without hidden characters";
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
@@ -126,19 +126,13 @@ impl Service {
         found(self.store.revoke_relying_party(id, self.now()).await?)
     }
 
-    /// Revokes an installation, or lets a frozen one sign again.
+    /// Revokes an installation and ends its key. A frozen one is not made good again: nobody can tell the phone from its copy.
     ///
     /// # Errors
-    /// `not_found`; a revoked installation stays revoked.
-    pub async fn set_standing(&self, device: DeviceId, standing: Standing) -> ServiceResult<()> {
-        if let Some(installation) = self.store.installation(device).await?
-            && installation.standing == Standing::Revoked
-            && standing != Standing::Revoked
-        {
-            return Err(Refusal::new(ProblemCode::Revoked).into());
-        }
-        tracing::info!(%device, ?standing, "standing set by the operator");
-        found(self.store.set_standing(device, standing, self.now()).await?)
+    /// `not_found`.
+    pub async fn revoke_device(&self, device: DeviceId) -> ServiceResult<()> {
+        tracing::info!(%device, "revoked by the operator");
+        found(self.store.set_standing(device, Standing::Revoked, self.now()).await?)
     }
 }
 

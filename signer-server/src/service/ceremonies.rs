@@ -20,6 +20,8 @@ use super::{Refusal, ServiceResult};
 const SECONDS: u64 = 300;
 /// Most ceremonies at once.
 const MAX: usize = 10_000;
+/// Most ceremonies at once under one enrolment code: one for its holder, one for a second try.
+const PER_CODE_MAX: usize = 2;
 
 /// Where a ceremony stands.
 #[derive(Debug)]
@@ -35,6 +37,7 @@ pub(super) enum Stage {
 /// A ceremony under way.
 #[derive(Debug)]
 pub(super) struct Ceremony {
+    pub(super) device: DeviceId,
     pub(super) device_key: DevicePublicKeyBytes,
     /// Hash of the enrolment code; none in a refresh.
     pub(super) code: Option<[u8; 32]>,
@@ -49,8 +52,11 @@ impl Ceremonies {
     /// Adds a ceremony; an earlier one of the same device is dropped.
     pub(super) fn put(&self, id: CeremonyId, ceremony: Ceremony) -> ServiceResult<()> {
         let mut all = self.lock();
-        let device = ceremony.device_key.device_id();
-        all.retain(|_, other| other.device_key.device_id() != device);
+        all.retain(|_, other| other.device != ceremony.device);
+        let same_code = |other: &&Ceremony| ceremony.code.is_some() && other.code == ceremony.code;
+        if all.values().filter(same_code).count() >= PER_CODE_MAX {
+            return Err(Refusal::new(ProblemCode::TooMany).into());
+        }
         if all.len() >= MAX {
             return Err(Refusal::new(ProblemCode::Overloaded).into());
         }
@@ -66,7 +72,7 @@ impl Ceremonies {
     /// Takes a device's ceremony out: whoever takes it brings it to the next stage or lets it end.
     pub(super) fn take(&self, id: CeremonyId, device: DeviceId, now: UnixSeconds) -> ServiceResult<Ceremony> {
         let mut all = self.lock();
-        let mine = all.get(&id).is_some_and(|ceremony| ceremony.device_key.device_id() == device);
+        let mine = all.get(&id).is_some_and(|ceremony| ceremony.device == device);
         let taken = if mine { all.remove(&id) } else { None };
         taken
             .filter(|ceremony| alive(ceremony, now))

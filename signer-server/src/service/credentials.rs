@@ -18,11 +18,13 @@ use signer_core::{
 use super::{
     Caller, Refusal, Service, ServiceError, ServiceResult, good_standing, unwrap_secret, wrap_secret,
 };
-use crate::store::CredentialRow;
+use crate::store::{AddedCredentials, CredentialRow, Holder};
 
-/// Entries of one status list. Every day has its own list, so an index says nothing beyond the day.
+/// Entries of one status list.
 const LIST_ENTRIES: u32 = 1 << 20;
-/// How often another set of indexes is drawn when one is taken.
+/// Status lists of one day: 2^26 places, so that a random one is nearly always free.
+const LISTS_PER_DAY: u32 = 64;
+/// How often taken indexes are drawn anew.
 const DRAWS_MAX: u32 = 8;
 
 impl Service {
@@ -34,22 +36,31 @@ impl Service {
         let (asked, caller) = self.open::<IssueCredentials>(bytes).await?;
         good_standing(&caller.installation)?;
         check_day_keys(&caller, &asked)?;
-        let record = self.record(&caller, asked.document_type).await?;
+        let record = self.record(&caller.installation.holder, asked.document_type).await?;
+        let record = record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument))?;
         let secret = SecretBytes::random(&mut *self.rng());
-        let today = Date::of(caller.now).ok_or(ServiceError::Bug("date out of range"))?;
+        let keys = asked.keys.as_slice();
+        let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
-            let indexes = self.draw_indexes(caller.now, asked.keys.as_slice().len());
-            let rows = self.rows(&caller, &asked, &indexes, &secret)?;
-            if !self.store.add_credentials(rows, caller.now).await? {
-                continue;
+            let credentials = self.sign_batch(&record, keys, &places, caller.now)?;
+            let rows = self.rows(&caller, &asked, &places, &secret)?;
+            match self.store.add_credentials(rows, caller.now).await? {
+                AddedCredentials::Added => {
+                    tracing::info!(device = %caller.installation.device, count = places.len(), "credentials issued");
+                    let otp_secret = WireSecret(secret);
+                    return Ok(IssuedCredentials { time: caller.now, otp_secret, credentials });
+                }
+                AddedCredentials::Taken(positions) => {
+                    for position in positions {
+                        places[position] = self.draw_place(caller.now);
+                    }
+                }
+                AddedCredentials::DayKeyUsed => {
+                    let text = "a day key has its credential already: make fresh ones";
+                    return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+                }
+                AddedCredentials::TooMany => return Err(Refusal::new(ProblemCode::TooMany).into()),
             }
-            let pairs = asked.keys.as_slice().iter().zip(&indexes);
-            let credentials = pairs
-                .map(|(key, status)| self.sign_credential(&record, today, key, *status, caller.now))
-                .collect::<ServiceResult<Vec<_>>>()?;
-            let credentials = List::new(credentials).ok_or(ServiceError::Bug("empty batch"))?;
-            tracing::info!(device = %caller.installation.device, count = indexes.len(), "credentials issued");
-            return Ok(IssuedCredentials { time: caller.now, otp_secret: WireSecret(secret), credentials });
         }
         Err(Refusal::new(ProblemCode::Overloaded).into())
     }
@@ -60,6 +71,9 @@ impl Service {
     /// `not_found` for others' credentials too.
     pub async fn code_state(&self, bytes: &[u8]) -> ServiceResult<CodeState> {
         let (query, caller) = self.open::<CodeStateQuery>(bytes).await?;
+        if query.step > self.rule.step_at(caller.now).0.saturating_add(1) {
+            return Err(Refusal::because(ProblemCode::InvalidValue, "step is not a step of now").into());
+        }
         let row = self.store.credential(query.list, query.index).await?;
         if row.is_none_or(|row| row.device != caller.installation.device) {
             return Err(Refusal::new(ProblemCode::NotFound).into());
@@ -68,32 +82,49 @@ impl Service {
         Ok(CodeState { time: caller.now, burned })
     }
 
-    async fn record(&self, caller: &Caller, document_type: u32) -> ServiceResult<DocumentRecord> {
+    /// The holder's document, from the register.
+    pub(super) async fn record(
+        &self,
+        holder: &Holder,
+        document_type: u32,
+    ) -> ServiceResult<Option<DocumentRecord>> {
         let register = self.register.as_ref().ok_or_else(|| {
             Refusal::because(ProblemCode::RegisterNotReached, "this server has no register configured")
         })?;
-        let record =
-            register.document(&caller.installation.holder, document_type).await.map_err(|error| {
-                tracing::warn!(%error, "register");
-                Refusal::new(ProblemCode::RegisterNotReached)
-            })?;
-        record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument).into())
+        let record = register.document(holder, document_type).await;
+        record.map_err(|error| {
+            tracing::warn!(%error, "register");
+            Refusal::new(ProblemCode::RegisterNotReached).into()
+        })
     }
 
-    fn draw_indexes(&self, now: UnixSeconds, count: usize) -> Vec<StatusIndex> {
-        let list = u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX);
+    fn draw_place(&self, now: UnixSeconds) -> StatusIndex {
+        let day = u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX / LISTS_PER_DAY);
         let mut rng = self.rng();
-        (0..count).map(|_| StatusIndex { list, index: rng.next_u32() % LIST_ENTRIES }).collect()
+        let list = day.saturating_mul(LISTS_PER_DAY).saturating_add(rng.next_u32() % LISTS_PER_DAY);
+        StatusIndex { list, index: rng.next_u32() % LIST_ENTRIES }
+    }
+
+    fn sign_batch<const MAX: usize, const BYTES: usize>(
+        &self,
+        record: &DocumentRecord,
+        keys: &[DayKeyRequest],
+        places: &[StatusIndex],
+        now: UnixSeconds,
+    ) -> ServiceResult<List<Blob<BYTES>, MAX>> {
+        let pairs = keys.iter().zip(places);
+        let signed = pairs.map(|(key, place)| self.sign_credential(record, key, *place, now));
+        List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
     }
 
     fn rows(
         &self,
         caller: &Caller,
         asked: &IssueCredentials,
-        indexes: &[StatusIndex],
+        places: &[StatusIndex],
         secret: &SecretBytes<32>,
     ) -> ServiceResult<Vec<CredentialRow>> {
-        let row = |status: &StatusIndex| {
+        let row = |(status, key): (&StatusIndex, &DayKeyRequest)| {
             Ok(CredentialRow {
                 list: status.list,
                 index: status.index,
@@ -105,21 +136,21 @@ impl Service {
                     secret.expose(),
                     &mut *self.rng(),
                 )?,
+                day_key: key.day_key.0,
                 expires: caller.now.hour().plus(LIFE_SECONDS),
             })
         };
-        indexes.iter().map(row).collect()
+        places.iter().zip(asked.keys.as_slice()).map(row).collect()
     }
 
     fn sign_credential<const MAX: usize>(
         &self,
         record: &DocumentRecord,
-        today: Date,
         key: &DayKeyRequest,
         status: StatusIndex,
         now: UnixSeconds,
     ) -> ServiceResult<Blob<MAX>> {
-        let document = document(record, key.profile, today)?;
+        let document = document(record, key.profile, now)?;
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);
@@ -157,8 +188,18 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
     Ok(())
 }
 
-fn document(record: &DocumentRecord, profile: Profile, today: Date) -> ServiceResult<Document> {
+/// What a profile says of a record. A document that has ended, or ends within a credential's life where the credential does
+/// not say when, gets none.
+fn document(record: &DocumentRecord, profile: Profile, now: UnixSeconds) -> ServiceResult<Document> {
     let unfit = |text| Refusal::because(ProblemCode::NoDocument, text);
+    let date = |time| Date::of(time).ok_or(ServiceError::Bug("date out of range"));
+    let today = date(now)?;
+    let last_needed = if profile == Profile::Full { today } else { date(now.plus(LIFE_SECONDS))? };
+    if record.expires < last_needed {
+        return Err(unfit("the document has ended, or ends before the credential would").into());
+    }
+    // One portrait digest in several credentials would join them; it comes back with a salt of its own for each.
+    let record = DocumentRecord { portrait: None, ..record.clone() };
     Ok(match profile {
         Profile::Full => record.full(),
         Profile::Minimal => record.minimal(today).map_err(|_| unfit("the initials do not fit a code"))?,

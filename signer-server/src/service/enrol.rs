@@ -52,8 +52,13 @@ impl Service {
             device: device_key.device_id(),
         };
         let (stage, started) = ServerEnrolment::start(context, device_key, &start.hello, &mut *self.rng())?;
-        let ceremony =
-            Ceremony { device_key, code: Some(code), started: now, stage: Stage::Enrolling(stage) };
+        let ceremony = Ceremony {
+            device: envelope.device,
+            device_key,
+            code: Some(code),
+            started: now,
+            stage: Stage::Enrolling(stage),
+        };
         self.ceremonies.put(started.ceremony, ceremony)?;
         Ok(started)
     }

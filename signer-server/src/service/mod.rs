@@ -14,9 +14,13 @@ mod token;
 mod verify;
 mod watch;
 
-use std::sync::{
-    Arc, Mutex,
-    atomic::{AtomicU64, Ordering},
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant},
 };
 
 use rand::CryptoRng;
@@ -30,6 +34,7 @@ use signer_core::{
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
     wrap::{self, Kek, Location, Wrapped},
 };
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
@@ -45,6 +50,9 @@ const LEASE_SECONDS: u64 = 30;
 /// Most fetches of one request. A holder needs one or two; more would only be searching for something.
 const FETCHES_MAX: u32 = 50;
 
+/// How often the store is checked, however often someone asks.
+const CHECK_EVERY: Duration = Duration::from_secs(2);
+
 /// The server's use cases over a store.
 pub struct Service {
     store: Arc<dyn Store>,
@@ -58,7 +66,11 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
-    fetches: Mutex<std::collections::HashMap<RequestId, u32>>,
+    fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    turns: Arc<Semaphore>,
+    turns_max: u32,
+    polls: Arc<Semaphore>,
+    checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
 }
 
@@ -86,6 +98,10 @@ pub struct Parts {
     pub rule: StepRule,
     /// Hash of the admin token.
     pub admin_token: [u8; 32],
+    /// Most requests worked on at once.
+    pub concurrency_max: u32,
+    /// Most long polls waiting at once.
+    pub long_polls_max: u32,
 }
 
 impl std::fmt::Debug for Parts {
@@ -126,6 +142,10 @@ impl Service {
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
             fetches: Mutex::default(),
+            turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
+            turns_max: parts.concurrency_max,
+            polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
+            checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
         })
     }
@@ -167,16 +187,44 @@ impl Service {
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
         self.ceremonies.expire(now);
-        self.fetches.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clear();
+        self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)
     }
 
-    /// Whether the store works.
+    /// Whether the store works. Asked at most every two seconds, whoever asks: the check writes.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn check(&self) -> ServiceResult<()> {
-        Ok(self.store.check().await?)
+        let mut checked = self.checked.lock().await;
+        if checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
+            self.store.check().await?;
+            *checked = Some(Instant::now());
+        }
+        Ok(())
+    }
+
+    /// A turn to be worked on; held until the work is done, also when its caller hangs up.
+    ///
+    /// # Errors
+    /// `overloaded`, at once: waiting would only make a queue.
+    pub fn admit(&self) -> ServiceResult<OwnedSemaphorePermit> {
+        Arc::clone(&self.turns).try_acquire_owned().map_err(|_| Refusal::new(ProblemCode::Overloaded).into())
+    }
+
+    /// A place to wait for a person's decision.
+    ///
+    /// # Errors
+    /// `overloaded`.
+    pub fn admit_poll(&self) -> ServiceResult<OwnedSemaphorePermit> {
+        Arc::clone(&self.polls).try_acquire_owned().map_err(|_| Refusal::new(ProblemCode::Overloaded).into())
+    }
+
+    /// Waits until everything admitted is done, so that the store can be closed; no longer than `limit`.
+    pub async fn drain(&self, limit: Duration) {
+        if tokio::time::timeout(limit, self.turns.acquire_many(self.turns_max)).await.is_err() {
+            tracing::warn!("work under way was cut off");
+        }
     }
 
     fn rng(&self) -> Box<dyn CryptoRng + Send> {
@@ -213,6 +261,10 @@ fn unwrap_secret(kek: &Kek, location: &Location<'_>, wrapped: &[u8]) -> ServiceR
 
 const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {
     Location { table: "key_share", row: key.as_bytes(), column: "wrapped", epoch }
+}
+
+fn to_usize(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS)
 }
 
 /// Refuses an installation that is not in good standing.

@@ -64,6 +64,10 @@ impl Service {
                 let verdict = if right { Verdict::PinProven } else { Verdict::WrongPin };
                 self.settle(lease, None, verdict).await?
             }
+            // One proof opens one ceremony; a repeated message must not open another. The phone proves anew.
+            Err(StoredOutcome { kind: OutcomeKind::PinProven, .. }) => {
+                return Err(Refusal::new(ProblemCode::Stale).into());
+            }
             Err(stored) => stored,
         };
         self.refresh_started(&caller, &context, &stored)
@@ -90,7 +94,13 @@ impl Service {
         let public_key = caller.installation.key.public_key;
         let (stage, ceremony, commitment) =
             ServerRefresh::start(context, device_key, public_key, &mut *self.rng());
-        let entry = Ceremony { device_key, code: None, started: caller.now, stage: Stage::Refreshing(stage) };
+        let entry = Ceremony {
+            device: context.device,
+            device_key,
+            code: None,
+            started: caller.now,
+            stage: Stage::Refreshing(stage),
+        };
         self.ceremonies.put(ceremony, entry)?;
         let token = self.next_token(&caller.installation, stored.next_token);
         Ok(RefreshStarted::Started { ceremony, commitment, token })

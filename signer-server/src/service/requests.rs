@@ -5,14 +5,14 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
-    codec::{List, Text},
+    codec::{Label, List, Text},
     domain::{Domain, Hasher},
     ids::RequestId,
     suite::{PROTOCOL_VERSION, SuiteId},
     wire::{
         ApprovalEvidence, CreateRequest, CreatedRequest, Decline, Declined, DocumentDigest,
         DocumentSignature, OutcomeQuery, PENDING_MAX, PendingRequests, ProblemCode, REQUEST_SECONDS,
-        RequestOutcome, RequestStatus, RequestView, RequestsQuery, SignedResult, WAIT_MS_MAX,
+        RequestOutcome, RequestStatus, RequestView, RequestsQuery, SignedResult, Standing, WAIT_MS_MAX,
     },
 };
 
@@ -21,7 +21,8 @@ use super::{
     sign::{decode_object, signature_list},
 };
 use crate::store::{
-    AddResult, CloseResult, ClosedBy, Holder, NewRequest, RelyingPartyRow, RequestRow, RequestState,
+    AddResult, CloseResult, ClosedBy, Holder, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow, RequestRow,
+    RequestState,
 };
 
 /// Life of a request that does not say, seconds.
@@ -75,7 +76,7 @@ impl Service {
             request: RequestId::random(&mut *self.rng()),
             relying_party: RelyingParty {
                 id: asker.id,
-                name: Text::new(asker.name.clone()).ok_or(ServiceError::Bug("registered name"))?,
+                name: Label::new(asker.name.clone()).ok_or(ServiceError::Bug("registered name"))?,
             },
             documents: documents(request.documents)?,
             text: Text::new(request.text)
@@ -102,6 +103,10 @@ impl Service {
                 let row =
                     self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
                 Ok(CreatedRequest { id, expires: row.expires.0 })
+            }
+            AddResult::TooMany => {
+                let text = format!("at most {OPEN_REQUESTS_MAX} open requests for one person");
+                Err(Refusal::because(ProblemCode::TooMany, text).into())
             }
             AddResult::Mismatch => Err(Refusal::new(ProblemCode::IdempotencyMismatch).into()),
         }
@@ -162,6 +167,11 @@ impl Service {
     pub async fn outcome(&self, bytes: &[u8]) -> ServiceResult<RequestOutcome> {
         let (query, caller) = self.open::<OutcomeQuery>(bytes).await?;
         let request = self.request_of(&caller.installation, query.request).await?;
+        // A phone that was replaced learns what it signed itself, and no more.
+        let own = matches!(request.state, RequestState::Signed { device, .. } if device == caller.installation.device);
+        if caller.installation.standing == Standing::Revoked && !own {
+            return Err(Refusal::new(ProblemCode::Revoked).into());
+        }
         Ok(match request.state {
             RequestState::Open => {
                 RequestOutcome::Open { attempts: caller.installation.counter.shown(&self.policy, caller.now) }
@@ -259,8 +269,10 @@ fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List
         let digest =
             STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
         Ok(Document {
-            name: Text::new(document.name).ok_or_else(|| {
-                invalid("documents[].name is 1 to 200 bytes of NFC text without hidden characters")
+            name: Label::new(document.name).ok_or_else(|| {
+                invalid(
+                    "documents[].name is one line of 1 to 200 bytes of NFC text without hidden characters",
+                )
             })?,
             digest: digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?,
         })

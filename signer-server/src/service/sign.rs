@@ -37,7 +37,7 @@ impl Service {
         if fetch.key != caller.installation.key.id {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
-        self.count_fetch(fetch.request)?;
+        self.count_fetch(&request)?;
         let key = self.unwrap_key(&caller.installation)?;
         let context = key_context(&caller.installation);
         let public_key = caller.installation.key.public_key;
@@ -203,9 +203,9 @@ impl Service {
             .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
     }
 
-    fn count_fetch(&self, request: RequestId) -> ServiceResult<()> {
+    fn count_fetch(&self, request: &RequestRow) -> ServiceResult<()> {
         let mut fetches = self.fetches.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = fetches.entry(request).or_default();
+        let (count, _) = fetches.entry(request.id).or_insert((0, request.expires));
         *count = count.saturating_add(1);
         if *count > FETCHES_MAX { Err(Refusal::new(ProblemCode::TooMany).into()) } else { Ok(()) }
     }

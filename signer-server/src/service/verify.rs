@@ -18,6 +18,8 @@ use crate::store::{Burn, Burned, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's end, seconds.
 const FORGET_SECONDS: u64 = 86_400;
+/// How long the same verifier and request id get the same answer, seconds.
+const REPEAT_SECONDS: u64 = 60;
 
 impl Service {
     /// Checks a code and uses it up. A refused code is a result, not a problem.
@@ -36,13 +38,19 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let now = self.now();
-        let options = VerifyOptions { rule: self.rule, ..VerifyOptions::at(now) };
-        let outcome = verify(&asked.code, self.keys.issuer_keys(), &options);
-        let (outcome, at) = match outcome {
-            Ok(verified) => self.use_up(verifier, id, verified, now).await?,
-            Err(refusal) => (Err(refusal), now),
+        let result = match self.check_code(&asked.code, now) {
+            Ok(verified) => self.use_up(verifier, id, verified, now, false).await?,
+            // The repeat of an answer may come when the code's own time is over.
+            Err(CodeRefusal::Clock(fault)) => match self.check_code(&asked.code, now.minus(REPEAT_SECONDS)) {
+                Ok(verified) => {
+                    let repeat = self.use_up(verifier, id, verified, now, true).await?;
+                    let late = Err(CodeRefusal::Clock(fault));
+                    if repeat.result == Colour::Red { VerificationResult::online(&late, now) } else { repeat }
+                }
+                Err(_) => VerificationResult::online(&Err(CodeRefusal::Clock(fault)), now),
+            },
+            Err(refusal) => VerificationResult::online(&Err(refusal), now),
         };
-        let result = VerificationResult::online(&outcome, at);
         let colour = match result.result {
             Colour::Green => "green",
             Colour::Amber => "amber",
@@ -52,22 +60,36 @@ impl Service {
         Ok(result)
     }
 
-    /// The burn, after signatures and time: exactly one use is the first.
+    fn check_code(&self, code: &str, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
+        verify(code, self.keys.issuer_keys(), &VerifyOptions { rule: self.rule, ..VerifyOptions::at(now) })
+    }
+
+    /// The register, then the burn, after signatures and time: exactly one use is the first.
     async fn use_up(
         &self,
         verifier: &RelyingPartyRow,
         request_id: &[u8],
         verified: Verified,
         now: UnixSeconds,
-    ) -> ServiceResult<(Result<Verified, CodeRefusal>, UnixSeconds)> {
+        only_repeat: bool,
+    ) -> ServiceResult<VerificationResult> {
+        let refused = |refusal| Ok(VerificationResult::online(&Err(refusal), now));
         let once = verified.once();
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
-            return Ok((Err(CodeRefusal::Revoked), now));
+            return refused(CodeRefusal::Revoked);
         };
         let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
         if !bool::from(expected.ct_eq(&verified.digits())) {
-            return Ok((Err(CodeRefusal::BadSignature), now));
+            return refused(CodeRefusal::BadSignature);
         }
+        let holder = self.store.installation(row.device).await?.map(|installation| installation.holder);
+        let Some(holder) = holder else { return refused(CodeRefusal::Revoked) };
+        let reached = match self.record(&holder, row.document_type).await {
+            Ok(Some(_)) => true,
+            Ok(None) => return refused(CodeRefusal::Revoked),
+            Err(ServiceError::Refused(_)) => false,
+            Err(error) => return Err(error),
+        };
         let burn = Burn {
             list: once.status.list,
             index: once.status.index,
@@ -76,18 +98,23 @@ impl Service {
             verifier: verifier.id,
             request: Hasher::new(Domain::TokenHash).field(b"verification").field(request_id).finish(),
             answer: now.0.to_be_bytes().to_vec(),
+            only_repeat,
             forget: verified.expires().plus(FORGET_SECONDS),
             now,
         };
-        Ok(match self.store.burn(burn).await? {
-            Burned::Fresh => (Ok(verified), now),
+        let at = match self.store.burn(burn).await? {
+            Burned::Fresh => now,
             Burned::Same(answer) => {
                 let at = answer.try_into().map_err(|_| ServiceError::Bug("stored answer"))?;
-                (Ok(verified), UnixSeconds(u64::from_be_bytes(at)))
+                UnixSeconds(u64::from_be_bytes(at))
             }
-            Burned::Used => (Err(CodeRefusal::Used), now),
-            Burned::Withdrawn => (Err(CodeRefusal::Revoked), now),
-        })
+            Burned::Used => return refused(CodeRefusal::Used),
+            Burned::Withdrawn => return refused(CodeRefusal::Revoked),
+        };
+        if !reached {
+            return Ok(VerificationResult::register_not_reached(&verified, at));
+        }
+        Ok(VerificationResult::online(&Ok(verified), at))
     }
 
     /// Server time under the answer key, so that a phone can anchor its own.

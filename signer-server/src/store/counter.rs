@@ -15,6 +15,18 @@ pub struct LockPolicy {
     pub step_down_seconds: u64,
 }
 
+impl LockPolicy {
+    /// Whether the policy keeps a guesser off: at most 15 tries before the block, real pauses, no quick forgetting.
+    #[must_use]
+    pub fn is_safe(&self) -> bool {
+        let levels = self.lock_seconds.len().saturating_add(1);
+        let tries = usize::from(self.tries).saturating_mul(levels);
+        (1..=15).contains(&tries)
+            && self.lock_seconds.iter().all(|seconds| *seconds >= 1800)
+            && self.step_down_seconds >= 3600
+    }
+}
+
 impl Default for LockPolicy {
     /// 3 wrong, then 3 h; 3 more, 24 h; 3 more, blocked (design 2.4).
     fn default() -> Self {

@@ -115,15 +115,19 @@ pub trait RelyingParties: Send + Sync {
     /// All relying parties, by name.
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>>;
 
-    /// Revokes one; false if there is none.
+    /// Revokes one and cancels its open requests; false if there is none.
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool>;
 }
 
 /// Issued day credentials and the codes shown from them.
 #[async_trait]
 pub trait Credentials: Send + Sync {
-    /// Adds a batch, all or nothing; false if one of the indexes is taken (draw others).
-    async fn add_credentials(&self, batch: Vec<CredentialRow>, now: UnixSeconds) -> StoreResult<bool>;
+    /// Adds a batch of one installation, all or nothing.
+    async fn add_credentials(
+        &self,
+        batch: Vec<CredentialRow>,
+        now: UnixSeconds,
+    ) -> StoreResult<AddedCredentials>;
 
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
@@ -145,8 +149,8 @@ pub trait ServerKeys: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store: Installations + Attempts + Requests + RelyingParties + Credentials + ServerKeys {
-    /// Drops what has run out: requests become expired; outcomes after 24 h, codes of past steps, credentials 24 h
-    /// after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
+    /// past steps, credentials 24 h after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.

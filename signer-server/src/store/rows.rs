@@ -93,7 +93,7 @@ pub struct Installation {
     pub standing: Standing,
     /// The attempt counter.
     pub counter: Counter,
-    /// Number of the current device token; the pending one is the next number.
+    /// Number of the current device token.
     pub token: u64,
     /// The key.
     pub key: KeyRow,
@@ -128,7 +128,8 @@ pub struct Reserve {
     /// Number of the device token presented; its authenticity is already checked.
     pub token: u64,
     /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is not
-    /// before the moment its successor was first presented; before that it is a late message: `Stale`.
+    /// before the moment it was retired (its successor presented, or it overtaken while pending); before that it is a late
+    /// message: `Stale`.
     pub based_on: UnixSeconds,
     /// How long the reservation holds against other payloads, seconds.
     pub lease_seconds: u64,
@@ -246,7 +247,7 @@ pub struct StoredOutcome {
     pub kind: OutcomeKind,
     /// The counter right after.
     pub counter: Counter,
-    /// Number of the device token to present next.
+    /// Number of the device token to present next: after a success one of its own.
     pub next_token: u64,
     /// When.
     pub at: UnixSeconds,
@@ -293,7 +294,12 @@ pub enum AddResult {
     Same(RequestId),
     /// The key was used with another body.
     Mismatch,
+    /// This relying party has [`OPEN_REQUESTS_MAX`] requests open for this person.
+    TooMany,
 }
+
+/// Most open requests of one relying party for one person: more would only bury what the others ask.
+pub const OPEN_REQUESTS_MAX: u32 = 8;
 
 /// State of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -390,8 +396,26 @@ pub struct CredentialRow {
     pub document_type: u32,
     /// Wrapped secret of the batch's digits.
     pub wrapped_otp: Vec<u8>,
+    /// The day key, SEC1 compressed.
+    pub day_key: [u8; 33],
     /// End of its life.
     pub expires: UnixSeconds,
+}
+
+/// Most living credentials of one installation: what a phone shows in a day, many times over.
+pub const LIVING_CREDENTIALS_MAX: u32 = 512;
+
+/// Answer to [`super::Credentials::add_credentials`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AddedCredentials {
+    /// All are added.
+    Added,
+    /// Nothing is: the indexes at these positions of the batch are taken. Draw them anew.
+    Taken(Vec<usize>),
+    /// Nothing is: a day key has a credential already.
+    DayKeyUsed,
+    /// Nothing is: the installation would have more than [`LIVING_CREDENTIALS_MAX`].
+    TooMany,
 }
 
 /// One use of a code.
@@ -411,6 +435,8 @@ pub struct Burn {
     pub request: [u8; 32],
     /// The answer to give again to the same verifier and request id within 60 s. Holds no claim.
     pub answer: Vec<u8>,
+    /// Only look for an earlier use by the same verifier and request id; use nothing up.
+    pub only_repeat: bool,
     /// When the row may be dropped.
     pub forget: UnixSeconds,
     /// Server time.

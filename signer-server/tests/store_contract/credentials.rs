@@ -1,7 +1,7 @@
 //! Day credentials and burnt codes.
 
 use signer_core::{ids::RelyingPartyId, wire::Standing};
-use signer_server::store::{Burn, Burned, CredentialRow};
+use signer_server::store::{AddedCredentials, Burn, Burned, CredentialRow, LIVING_CREDENTIALS_MAX};
 
 use crate::fixture::*;
 
@@ -12,8 +12,15 @@ pub(crate) fn credential(index: u32, n: u8) -> CredentialRow {
         device: device(n),
         document_type: 7,
         wrapped_otp: vec![9; 48],
+        day_key: day_key(index),
         expires: T0.plus(26 * 3600),
     }
+}
+
+fn day_key(n: u32) -> [u8; 33] {
+    let mut key = [2; 33];
+    key[..4].copy_from_slice(&n.to_be_bytes());
+    key
 }
 
 pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
@@ -25,6 +32,7 @@ pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
         verifier: BANK,
         request: [1; 32],
         answer: vec![1, 2, 3],
+        only_repeat: false,
         forget: T0.plus(600),
         now: T0,
     }
@@ -34,16 +42,49 @@ pub(crate) async fn sto_015_a_batch_is_added_whole_or_not_at_all<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    let batch = |indexes: &[u32]| indexes.iter().map(|index| credential(*index, 1)).collect::<Vec<_>>();
-    assert!(store.add_credentials(batch(&[1, 2, u32::MAX]), T0).await.unwrap());
-    assert!(!store.add_credentials(batch(&[3, 2, 4]), T0).await.unwrap());
-    assert!(!store.add_credentials(batch(&[5, 6, 5]), T0).await.unwrap(), "twice in one batch");
+    let batch = |indexes: &[u32]| {
+        let keyed = |(n, index): (u32, &u32)| CredentialRow {
+            day_key: day_key(indexes[0] * 100 + n),
+            ..credential(*index, 1)
+        };
+        (0..).zip(indexes).map(keyed).collect::<Vec<_>>()
+    };
+    let add = async |rows| store.add_credentials(rows, T0).await.unwrap();
+    assert_eq!(add(batch(&[1, 2, u32::MAX])).await, AddedCredentials::Added);
+    assert_eq!(add(batch(&[3, 2, 4])).await, AddedCredentials::Taken(vec![1]));
+    assert_eq!(add(batch(&[5, 6, 5])).await, AddedCredentials::Taken(vec![2]), "twice in one batch");
+    let again = CredentialRow { index: 8, ..batch(&[1])[0].clone() };
+    assert_eq!(add(vec![again]).await, AddedCredentials::DayKeyUsed);
     for index in [3, 4, 5, 6] {
         assert_eq!(store.credential(1, index).await.unwrap(), None);
     }
-    assert_eq!(store.credential(1, u32::MAX).await.unwrap(), Some(credential(u32::MAX, 1)));
+    let last = batch(&[1, 2, u32::MAX])[2].clone();
+    assert_eq!(store.credential(1, u32::MAX).await.unwrap(), Some(last));
     assert_eq!(store.credential(2, 1).await.unwrap(), None);
     assert!(store.add_credentials(vec![credential(7, 9)], T0).await.is_err(), "no such installation");
+}
+
+pub(crate) async fn sto_015_one_phone_cannot_fill_the_lists<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let rows = (0..LIVING_CREDENTIALS_MAX).map(|index| credential(index, 1)).collect();
+    assert_eq!(store.add_credentials(rows, T0).await.unwrap(), AddedCredentials::Added);
+    let more = || vec![credential(LIVING_CREDENTIALS_MAX, 1)];
+    assert_eq!(store.add_credentials(more(), T0).await.unwrap(), AddedCredentials::TooMany);
+    let after = T0.plus(26 * 3600);
+    assert_eq!(store.add_credentials(more(), after).await.unwrap(), AddedCredentials::Added);
+}
+
+pub(crate) async fn sto_016_looking_for_a_repeat_uses_nothing_up<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    let look = Burn { only_repeat: true, ..burn(5, 10, 0) };
+    assert_eq!(store.burn(look.clone()).await.unwrap(), Burned::Used);
+    assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
+    assert_eq!(store.burn(look).await.unwrap(), Burned::Same(vec![1, 2, 3]));
 }
 
 pub(crate) async fn sto_016_a_code_is_used_once<E: Engine>() {

@@ -69,7 +69,7 @@ impl Model {
             Reserved::Stored(_) => {}
             Reserved::Busy => assert!(self.out.is_some_and(|(_, until)| now < until)),
             Reserved::Locked(until) => {
-                assert!(now < *until && self.total().is_multiple_of(3) && self.total() > 0)
+                assert!(now < *until && self.total().is_multiple_of(3) && self.total() > 0);
             }
             Reserved::Blocked => assert_eq!(self.total(), 9),
             other => panic!("{other:?}"),

@@ -3,7 +3,9 @@
 use std::{future::Future, sync::Arc};
 
 use signer_core::ids::{Epoch, RelyingPartyId};
-use signer_server::store::{AddResult, Burned, EnrolResult, NewRequest, Reserve, Reserved, Store};
+use signer_server::store::{
+    AddResult, AddedCredentials, Burned, EnrolResult, NewRequest, Reserve, Reserved, Store,
+};
 
 use crate::{
     credentials::{burn, credential},
@@ -71,7 +73,7 @@ pub(crate) async fn sto_016_of_100_burns_one_is_fresh<E: Engine>() {
     let engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    assert!(store.add_credentials(vec![credential(5, 1)], T0).await.unwrap());
+    assert_eq!(store.add_credentials(vec![credential(5, 1)], T0).await.unwrap(), AddedCredentials::Added);
     let answers = all(&store, 100, |store, n| async move {
         let mut burn = burn(5, 10, 0);
         burn.verifier = RelyingPartyId::from_bytes([n; 16]);

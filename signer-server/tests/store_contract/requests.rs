@@ -2,7 +2,7 @@
 
 use signer_core::ids::{RelyingPartyId, RequestId};
 use signer_server::store::{
-    AddResult, CloseResult, ClosedBy, NewRequest, RequestRow, RequestState, Reserve, Store,
+    AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Reserve, Store,
 };
 
 use crate::fixture::*;
@@ -30,6 +30,34 @@ pub(crate) async fn sto_013_idempotency_is_per_relying_party<E: Engine>() {
     }
     assert!(store.add_request(new_request(7, 1)).await.is_err(), "an id is used once");
     assert_eq!(store.request(RequestId::from_bytes([3; 16]), T0).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_013_one_relying_party_cannot_bury_a_person_in_requests<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    let max = u8::try_from(OPEN_REQUESTS_MAX).unwrap();
+    for n in 1..=max {
+        assert_eq!(store.add_request(new_request(n, 1)).await.unwrap(), AddResult::Added);
+    }
+    assert_eq!(store.add_request(new_request(100, 1)).await.unwrap(), AddResult::TooMany);
+    assert_eq!(store.add_request(new_request(101, 2)).await.unwrap(), AddResult::Added, "another person");
+    let other = NewRequest { relying_party: SHOP, ..new_request(102, 1) };
+    assert_eq!(store.add_request(other).await.unwrap(), AddResult::Added, "another relying party");
+    let first = RequestId::from_bytes([1; 16]);
+    store.close_request(first, ClosedBy::RelyingParty(BANK), T0).await.unwrap();
+    assert_eq!(store.add_request(new_request(103, 1)).await.unwrap(), AddResult::Added, "one has ended");
+}
+
+pub(crate) async fn sto_019_revoking_a_relying_party_cancels_what_it_asked<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    store.add_request(new_request(1, 1)).await.unwrap();
+    store.add_request(NewRequest { relying_party: SHOP, ..new_request(2, 1) }).await.unwrap();
+    assert!(store.revoke_relying_party(BANK, T0).await.unwrap());
+    assert_eq!(state(store, RequestId::from_bytes([1; 16])).await, RequestState::Cancelled);
+    assert_eq!(state(store, RequestId::from_bytes([2; 16])).await, RequestState::Open);
 }
 
 pub(crate) async fn sto_014_a_request_is_closed_once_by_whom_it_concerns<E: Engine>() {

@@ -1,7 +1,9 @@
 //! Relying parties, server keys, clean-up, time and closing.
 
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
-use signer_server::store::{CredentialRow, RelyingPartyRow, ServerKeyRow, StoreError, Verdict};
+use signer_server::store::{
+    AddedCredentials, CredentialRow, RelyingPartyRow, ServerKeyRow, StoreError, Verdict,
+};
 
 use crate::{
     credentials::{burn, credential},
@@ -35,10 +37,13 @@ pub(crate) async fn sto_018_what_has_run_out_is_dropped<E: Engine>() {
 pub(crate) async fn sto_018_many_rows_are_dropped_in_parts<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
-    enrol(store, 1).await;
-    let batch: Vec<CredentialRow> = (0..2500).map(|index| credential(index, 1)).collect();
-    assert!(store.add_credentials(batch, T0).await.unwrap());
-    assert_eq!(store.expire(T0.plus(50 * 3600)).await.unwrap(), 2501, "and the used code");
+    for phone in 1..=5 {
+        enrol(store, phone).await;
+        let indexes = u32::from(phone) * 500..u32::from(phone) * 500 + 500;
+        let batch: Vec<CredentialRow> = indexes.map(|index| credential(index, phone)).collect();
+        assert_eq!(store.add_credentials(batch, T0).await.unwrap(), AddedCredentials::Added);
+    }
+    assert_eq!(store.expire(T0.plus(50 * 3600)).await.unwrap(), 2505, "and the used codes");
     assert_eq!(store.credential(1, 2499).await.unwrap(), None);
 }
 

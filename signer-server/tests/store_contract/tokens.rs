@@ -14,23 +14,51 @@ async fn current(store: &dyn Store) -> (u64, Standing) {
     (installation.token, installation.standing)
 }
 
+/// A success with this token at `now`; the number it gives out.
+async fn success(store: &dyn Store, token: u64, n: u8, now: UnixSeconds) -> u64 {
+    let lease = granted(store, with(token, n, now)).await;
+    recorded(store, settle(lease, None, Verdict::PinProven, now)).await.next_token
+}
+
 pub(crate) async fn att_009_the_next_token_becomes_current_even_if_refused<E: Engine>() {
     let mut engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    let lease = granted(&*store, with(0, 1, T0)).await;
-    assert_eq!(store.reserve(with(1, 2, T0)).await.unwrap(), Reserved::Busy);
+    assert_eq!(success(&*store, 0, 1, T0).await, 1);
+    granted(&*store, with(0, 2, T0)).await;
+    assert_eq!(store.reserve(with(1, 3, T0)).await.unwrap(), Reserved::Busy);
     assert_eq!(current(&*store).await, (1, Standing::Good));
-    let outcome = recorded(&*store, settle(lease, None, Verdict::WrongPin, T0)).await;
-    assert_eq!(outcome.next_token, 2);
-    for n in 2..=3 {
-        let lease = granted(&*store, with(1, n, T0)).await;
-        recorded(&*store, settle(lease, None, Verdict::WrongPin, T0)).await;
-    }
-    assert!(matches!(store.reserve(with(2, 4, T0)).await.unwrap(), Reserved::Locked(_)));
     drop(store);
     engine.reopen().await;
-    assert_eq!(current(&*engine.store()).await, (2, Standing::Good));
+    assert_eq!(current(&*engine.store()).await, (1, Standing::Good));
+}
+
+pub(crate) async fn att_009_every_success_gives_out_a_number_of_its_own<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let wrong = granted(store, with(0, 1, T0)).await;
+    assert_eq!(recorded(store, settle(wrong, None, Verdict::WrongPin, T0)).await.next_token, 0);
+    for (n, number) in [(2, 1), (3, 2), (4, 3)] {
+        // The answers are lost: the phone goes on with the token it has, which stays good.
+        assert_eq!(success(store, 0, n, T0).await, number);
+    }
+    assert_eq!(success(store, 3, 5, T0).await, 4);
+    assert_eq!(current(store).await, (3, Standing::Good));
+}
+
+pub(crate) async fn att_010_two_phones_with_one_state_give_themselves_away<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let phone = success(store, 0, 1, T0.plus(10)).await;
+    let copy = success(store, 0, 2, T0.plus(20)).await;
+    assert_ne!(phone, copy);
+    // An old challenge of the overtaken one proves nothing; a fresh one does.
+    let late = Reserve { based_on: T0.plus(19), ..with(phone, 3, T0.plus(30)) };
+    assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
+    assert_eq!(store.reserve(with(phone, 4, T0.plus(30))).await.unwrap(), Reserved::Frozen);
+    assert_eq!(store.reserve(with(copy, 5, T0.plus(31))).await.unwrap(), Reserved::Frozen);
 }
 
 pub(crate) async fn att_010_a_retired_token_freezes<E: Engine>() {
@@ -58,8 +86,8 @@ pub(crate) async fn att_010_a_late_message_is_stale_and_does_not_freeze<E: Engin
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    let lease = granted(store, with(1, 1, T0.plus(10))).await;
-    recorded(store, settle(lease, None, Verdict::PinProven, T0.plus(10))).await;
+    success(store, 0, 1, T0).await;
+    success(store, 1, 3, T0.plus(10)).await;
     let late = Reserve { based_on: T0.plus(9), ..with(0, 2, T0.plus(500)) };
     assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
     assert_eq!(current(store).await, (1, Standing::Good));
@@ -70,7 +98,7 @@ pub(crate) async fn att_010_an_unknown_token_changes_nothing<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    for token in [2, 3, u64::MAX] {
+    for token in [1, 2, u64::MAX] {
         assert_eq!(store.reserve(with(token, 1, T0)).await.unwrap(), Reserved::UnknownToken);
     }
     assert_eq!(current(store).await, (0, Standing::Good));

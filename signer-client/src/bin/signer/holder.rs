@@ -63,6 +63,7 @@ pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<()
 pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global, None)?;
     let status = phone.status()?;
+    let device = phone.enrolled().map(|enrolled| enrolled.device);
     let resumed = phone.resume()?;
     let stock = phone.stock();
     let outcome = resumed
@@ -70,6 +71,7 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
         .map(|(request, outcome)| json!({ "request": request, "outcome": outcome_name(outcome) }));
     let value = json!({
         "server": phone.server(),
+        "device": device,
         "key": status.key,
         "suite": status.suite.name(),
         "public_key": hex(&status.public_key.0),
@@ -99,6 +101,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
         stock.minimal,
         stock.full,
     );
+    if let Some(device) = device {
+        text.push_str(&format!("\nThis phone  {device}"));
+    }
     if phone.is_undecided() {
         text.push_str("\nA PIN change was sent and not confirmed yet; the old PIN holds for now. Ask again in ten minutes.");
     }

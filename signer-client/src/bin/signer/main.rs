@@ -143,7 +143,8 @@ enum PinCommand {
   signer show --profile full --to-whoever-scans the whole document
   signer show --once --svg code.svg --text code.txt
 
-Works offline with the credentials at hand, for at most 26 hours.")]
+Works offline with the credentials at hand, for at most 26 hours. After the machine was switched on it must have
+been online once: the time of a code is the server's, not that of a clock the holder can set.")]
 struct Show {
     /// What is shown
     #[arg(long, value_enum, default_value_t = ProfileArg::Age)]

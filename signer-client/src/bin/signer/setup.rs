@@ -3,10 +3,10 @@
 use std::{fs, path::PathBuf};
 
 use signer_client::{
-    ClientError, Phone, PhoneOptions, Ports, RelyingParty,
+    ClientError, Phone, PhoneOptions, Ports, RelyingParty, StateError,
     desk::{FileStorage, SoftwareKey, SystemClock, system_rng},
     http::{NetworkHttp, NetworkOptions},
-    ports::Storage as _,
+    ports::{Http as _, Storage as _},
     state::server_of,
 };
 use signer_core::credential::StepRule;
@@ -37,10 +37,17 @@ pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failur
     })?;
     let storage = FileStorage::new(directory.join("state.cbor"));
     let stored = storage.load().map_err(ClientError::from)?;
-    let server = match (stored, server) {
-        (Some(image), _) => server_of(&image)?,
-        (None, Some(server)) => server.to_owned(),
-        (None, None) => return Err(ClientError::State(signer_client::StateError::NotEnrolled).into()),
+    let given = server
+        .map(|server| NetworkHttp::new(server, &network(global)?).map_err(Failure::from))
+        .transpose()?;
+    let stored = stored.map(|image| server_of(&image)).transpose()?;
+    let http = match (given, stored) {
+        (Some(given), Some(stored)) if given.server() != stored => {
+            return Err(ClientError::State(StateError::OtherServer).into());
+        }
+        (Some(given), _) => given,
+        (None, Some(stored)) => NetworkHttp::new(&stored, &network(global)?)?,
+        (None, None) => return Err(ClientError::State(StateError::NotEnrolled).into()),
     };
     let (key, made) = SoftwareKey::open(directory.join("hardware-key.json"), system_rng())?;
     if made {
@@ -50,7 +57,7 @@ pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failur
         );
     }
     let ports = Ports {
-        http: Box::new(NetworkHttp::new(&server, &network(global)?)?),
+        http: Box::new(http),
         key: Box::new(key),
         storage: Box::new(storage),
         clock: Box::new(SystemClock),

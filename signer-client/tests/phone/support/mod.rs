@@ -36,6 +36,8 @@ pub(crate) enum Mishap {
     LoseAnswer,
     /// Something between answers 502; the request does not arrive.
     Gateway,
+    /// A captive portal answers with its own page; the request does not arrive.
+    Portal,
 }
 
 /// When it goes wrong.
@@ -192,11 +194,14 @@ impl Http for Port {
             None => answer(),
             Some(Mishap::LoseRequest) => Err(TransportError::Unreachable("test".into())),
             Some(Mishap::LoseAnswer) => answer().and(Err(TransportError::Timeout)),
-            Some(Mishap::Gateway) => {
-                Ok(HttpResponse { status: 502, content_type: "text/html".into(), body: Default::default() })
-            }
+            Some(Mishap::Gateway) => Ok(page(502)),
+            Some(Mishap::Portal) => Ok(page(200)),
         }
     }
+}
+
+fn page(status: u16) -> HttpResponse {
+    HttpResponse { status, content_type: "text/html".into(), body: Default::default() }
 }
 
 impl Clock for Port {

@@ -11,7 +11,7 @@ use rand::{Rng, rngs::StdRng};
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     ceremony::*,
-    codec::{self, Blob, List, Text},
+    codec::{self, Blob, Label, List, Text},
     credential::{Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex},
     device_key::DevicePublicKeyBytes,
     ids::{Epoch, RelyingPartyId, RequestId},
@@ -64,6 +64,8 @@ pub(crate) struct Server {
     pub(crate) busy: usize,
     pub(crate) burned: Option<u8>,
     pub(crate) issued: Vec<(u32, u32)>,
+    /// The credentials themselves.
+    pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
     pub(crate) lies_about_time: bool,
 }
@@ -92,6 +94,7 @@ impl Server {
             busy: 0,
             burned: None,
             issued: Vec::new(),
+            envelopes: Vec::new(),
             lies_about_time: false,
         }
     }
@@ -99,7 +102,7 @@ impl Server {
     /// Files a request for the documents' digests.
     pub(crate) fn ask(&mut self, digests: &[[u8; 32]], now: u64) -> RequestObject {
         let documents = digests.iter().enumerate().map(|(place, digest)| Document {
-            name: Text::new(format!("contract-{place}.pdf")).unwrap(),
+            name: Label::new(format!("contract-{place}.pdf")).unwrap(),
             digest: *digest,
         });
         let object = RequestObject {
@@ -107,7 +110,7 @@ impl Server {
             request: RequestId::random(&mut self.rng),
             relying_party: RelyingParty {
                 id: RelyingPartyId::from_bytes([7; 16]),
-                name: Text::new("Тестовий банк".into()).unwrap(),
+                name: Label::new("Тестовий банк".into()).unwrap(),
             },
             documents: List::new(documents.collect()).unwrap(),
             text: Text::new("Кредитний договір № 17".into()).unwrap(),
@@ -474,6 +477,7 @@ impl Server {
             self.issued.push((status.list, status.index));
             let claims = DayClaims::new(now, key, status, document(request.profile), false);
             let credential = claims.sign(&self.issuer).unwrap();
+            self.envelopes.push(credential.as_bytes().to_vec());
             credentials.push(Blob::new(credential.as_bytes().to_vec()).unwrap());
         }
         let otp = self.token();

@@ -74,7 +74,7 @@ impl World {
         }
     }
 
-    fn contribute(&mut self) -> (Commitment, Contribution) {
+    pub(crate) fn contribute(&mut self) -> (Commitment, Contribution) {
         let context = self.context();
         let (nonce, device) = Frost.device_commit(&Secret::new([9; 32]), &mut self.rng).unwrap();
         let server = Frost.server_commit(&self.server, &self.nonce_key, &context, &device).unwrap();

@@ -2,7 +2,7 @@
 
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
-    codec::{self, Blob, List, Text},
+    codec::{self, Blob, Label, List, Text},
     domain::{Domain, Macer, sha256},
     ids::{RelyingPartyId, RequestId},
     secret::SecretBytes,
@@ -19,7 +19,7 @@ use super::{HEDGE, NOW, Pair, Phone, Stream, sent, token, unlock};
 /// A request for `count` digests, in which `variant` changes the text and the digests.
 pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
     let document = |i: usize| Document {
-        name: Text::new(format!("contract-{i}.pdf")).unwrap(),
+        name: Label::new(format!("contract-{i}.pdf")).unwrap(),
         digest: sha256(format!("document {i} {variant}").as_bytes()),
     };
     RequestObject {
@@ -27,7 +27,7 @@ pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
         request: RequestId::from_bytes([7; 16]),
         relying_party: RelyingParty {
             id: RelyingPartyId::from_bytes([8; 16]),
-            name: Text::new("Bank of Examples".into()).unwrap(),
+            name: Label::new("Bank of Examples".into()).unwrap(),
         },
         documents: List::new((0..count).map(document).collect()).unwrap(),
         text: Text::new(format!("Кредит № {variant}")).unwrap(),
@@ -37,7 +37,8 @@ pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
 }
 
 pub(crate) fn fetch(pair: &Pair, object: &RequestObject, rng: &mut Stream) -> (FetchSent, Fetch) {
-    let (state, fetch) = FetchSent::start(pair.context, object.clone(), &HEDGE, rng).unwrap();
+    let hedge = HEDGE;
+    let (state, fetch) = FetchSent::start(pair.context, object.clone(), &hedge, rng).unwrap();
     (state, sent(&fetch))
 }
 

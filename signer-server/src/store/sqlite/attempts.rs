@@ -56,7 +56,9 @@ struct State {
     epoch: Epoch,
     counter: Counter,
     token: u64,
-    token_presented_at: UnixSeconds,
+    token_pending: Option<u64>,
+    token_issued: u64,
+    token_changed_at: UnixSeconds,
     serial: u64,
     payload: Option<PayloadHash>,
     holds: bool,
@@ -74,8 +76,9 @@ pub(super) fn lease_holds(
 }
 
 fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreResult<Option<State>> {
-    let sql = "SELECT holder, standing, epoch, level, wrong, locked_until, stepped_down_at, token, token_presented_at,
-        lease_serial, lease_payload, lease_run, lease_until,
+    let sql =
+        "SELECT holder, standing, epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
+        token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
         before_level, before_wrong, before_locked_until, before_stepped_down_at
         FROM installation JOIN signing_key USING (device) WHERE device = ?1";
     first(db, sql, [device.as_bytes()], |row| {
@@ -85,11 +88,13 @@ fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreR
             epoch: Epoch(row.get(2)?),
             counter: get_counter(row, 3)?,
             token: get_u64(row, 7)?,
-            token_presented_at: get_time(row, 8)?,
-            serial: get_u64(row, 9)?,
-            payload: row.get::<_, Option<_>>(10)?.map(PayloadHash),
-            holds: lease_holds(row, 11, run, now)?,
-            before: get_counter(row, 13)?,
+            token_pending: row.get::<_, Option<i64>>(8)?.and_then(|number| u64::try_from(number).ok()),
+            token_issued: get_u64(row, 9)?,
+            token_changed_at: get_time(row, 10)?,
+            serial: get_u64(row, 11)?,
+            payload: row.get::<_, Option<_>>(12)?.map(PayloadHash),
+            holds: lease_holds(row, 13, run, now)?,
+            before: get_counter(row, 15)?,
         })
     })
 }
@@ -130,24 +135,37 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
 }
 
 /// Presents the device token. What this changes stays, whatever `reserve` answers in the end.
+///
+/// Every success gives out a number of its own, which is then the pending one. Two phones that sign with copies of one state
+/// therefore never hold the same number: the one whose number was overtaken gives itself away.
 fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
+    let device = reserve.device.as_bytes();
     if reserve.token == state.token {
         return Ok(None);
     }
-    if reserve.token < state.token {
-        if reserve.based_on < state.token_presented_at {
-            return Ok(Some(Reserved::Stale));
-        }
-        let sql = "UPDATE installation SET standing = ?2 WHERE device = ?1";
-        execute_one(db, sql, (reserve.device.as_bytes(), FROZEN))?;
-        return Ok(Some(Reserved::Frozen));
+    if Some(reserve.token) == state.token_pending {
+        let sql = "UPDATE installation SET token = ?2, token_pending = NULL, token_changed_at = ?3 WHERE device = ?1";
+        execute_one(db, sql, (device, int(reserve.token)?, time(reserve.now)))?;
+        return Ok(None);
     }
-    if reserve.token != state.token.saturating_add(1) {
+    if reserve.token > state.token_issued {
         return Ok(Some(Reserved::UnknownToken));
     }
-    let sql = "UPDATE installation SET token = ?2, token_presented_at = ?3 WHERE device = ?1";
-    execute_one(db, sql, (reserve.device.as_bytes(), int(reserve.token)?, time(reserve.now)))?;
-    Ok(None)
+    if reserve.based_on < state.token_changed_at {
+        return Ok(Some(Reserved::Stale));
+    }
+    execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
+    Ok(Some(Reserved::Frozen))
+}
+
+/// Gives out the next token number: it replaces a pending one that was never presented.
+fn give_token(db: &Connection, device: DeviceId, state: &State, now: UnixSeconds) -> StoreResult<u64> {
+    let number = state.token_issued.saturating_add(1);
+    let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3 WHERE device = ?1";
+    // Overtaking a pending number is a change; giving out the first one after a presentation is not.
+    let changed_at = if state.token_pending.is_some() { now } else { state.token_changed_at };
+    execute_one(db, sql, (device.as_bytes(), int(number)?, time(changed_at)))?;
+    Ok(number)
 }
 
 fn lease(
@@ -274,7 +292,11 @@ fn record(
         OutcomeKind::Cheating => 3,
     };
     let request = settle.request.filter(|_| number == 0);
-    let next_token = state.token.saturating_add(1);
+    let device = settle.lease.device;
+    let next_token = match kind {
+        OutcomeKind::Signed(_) | OutcomeKind::PinProven => give_token(db, device, state, settle.now)?,
+        OutcomeKind::WrongPin | OutcomeKind::Cheating => state.token,
+    };
     // An outcome of this payload that is over 24 h old may still wait to be dropped.
     execute_one(
         db,

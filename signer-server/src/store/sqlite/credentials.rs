@@ -13,14 +13,20 @@ use super::{
     SqliteStore,
     columns::{GOOD, execute_one, first, get_time, get_u64, int, time},
 };
-use crate::store::{Burn, Burned, CredentialRow, Credentials, StoreResult};
+use crate::store::{
+    AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
+};
 
 /// How long the same verifier gets the same answer.
 const REPEAT_SECONDS: u64 = 60;
 
 #[async_trait]
 impl Credentials for SqliteStore {
-    async fn add_credentials(&self, batch: Vec<CredentialRow>, now: UnixSeconds) -> StoreResult<bool> {
+    async fn add_credentials(
+        &self,
+        batch: Vec<CredentialRow>,
+        now: UnixSeconds,
+    ) -> StoreResult<AddedCredentials> {
         self.write(now, move |db| add(db, &batch, now)).await
     }
 
@@ -39,37 +45,53 @@ impl Credentials for SqliteStore {
     }
 }
 
-fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<bool> {
+fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<AddedCredentials> {
     let mut seen = HashSet::new();
-    for row in batch {
-        let taken = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+    let mut taken = Vec::new();
+    for (position, row) in batch.iter().enumerate() {
+        let used = "SELECT 1 FROM credential WHERE day_key = ?1";
+        if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
+            return Ok(AddedCredentials::DayKeyUsed);
+        }
+        let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
         let place = (row.list, row.index);
-        if !seen.insert(place) || first(db, taken, place, |_| Ok(()))?.is_some() {
-            return Ok(false);
+        if !seen.insert(place) || first(db, there, place, |_| Ok(()))?.is_some() {
+            taken.push(position);
+        }
+    }
+    if !taken.is_empty() {
+        return Ok(AddedCredentials::Taken(taken));
+    }
+    if let Some(row) = batch.first() {
+        let living = "SELECT count(*) FROM credential WHERE device = ?1 AND expires > ?2";
+        let living = first(db, living, (row.device.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+        let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
+        if living.unwrap_or(0).saturating_add(wanted) > LIVING_CREDENTIALS_MAX {
+            return Ok(AddedCredentials::TooMany);
         }
     }
     for row in batch {
         execute_one(
             db,
-            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, expires, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, expires, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
             params![
                 row.list,
                 row.index,
                 row.device.as_bytes(),
                 row.document_type,
                 row.wrapped_otp,
+                row.day_key,
                 time(row.expires),
                 time(now)
             ],
         )?;
     }
-    Ok(true)
+    Ok(AddedCredentials::Added)
 }
 
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-    let sql =
-        "SELECT device, document_type, wrapped_otp, expires FROM credential WHERE list = ?1 AND idx = ?2";
+    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential WHERE list = ?1 AND idx = ?2";
     first(db, sql, (list, index), |row| {
         Ok(CredentialRow {
             list,
@@ -77,7 +99,8 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
             device: DeviceId::from_bytes(row.get(0)?),
             document_type: row.get(1)?,
             wrapped_otp: row.get(2)?,
-            expires: get_time(row, 3)?,
+            day_key: row.get(3)?,
+            expires: get_time(row, 4)?,
         })
     })
 }
@@ -92,6 +115,9 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let step = int(burn.step)?;
     if let Some(used) = used(db, burn, step)? {
         return Ok(used);
+    }
+    if burn.only_repeat {
+        return Ok(Burned::Used);
     }
     let highest = "SELECT step, n FROM burn WHERE list = ?1 AND idx = ?2 ORDER BY step DESC, n DESC LIMIT 1";
     let highest: Option<(i64, u8)> = first(db, highest, place, |row| Ok((row.get(0)?, row.get(1)?)))?;

@@ -12,6 +12,8 @@ const DAY: u64 = 24 * 3600;
 
 const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
     (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
+const ENDED: &str = "DELETE FROM request WHERE id IN
+    (SELECT id FROM request WHERE state <> 0 AND ended <= ?1 LIMIT ?2)";
 const OUTCOMES: &str = "DELETE FROM outcome WHERE (device, payload) IN
     (SELECT device, payload FROM outcome WHERE at <= ?1 LIMIT ?2)";
 const BURNS: &str = "DELETE FROM burn WHERE (list, idx, step, n) IN
@@ -28,6 +30,7 @@ pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)
     for (sql, before) in [
         (REQUESTS, now),
         (OUTCOMES, now.minus(DAY)),
+        (ENDED, now.minus(7 * DAY)),
         (BURNS, now),
         (CREDENTIALS, now.minus(DAY)),
         (CODES, now),

@@ -83,7 +83,7 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
     }
     execute_one(
         db,
-        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_presented_at)
+        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_changed_at)
          VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
         (device, holder.as_str(), new.device_key, GOOD, time(now)),
     )?;

@@ -7,6 +7,7 @@ use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 use super::{
     SqliteStore,
     columns::{execute, execute_one, first, time},
+    requests,
 };
 use crate::store::{RelyingParties, RelyingPartyRow, StoreResult};
 
@@ -52,7 +53,11 @@ impl RelyingParties for SqliteStore {
 
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
         let sql = "UPDATE relying_party SET revoked = 1 WHERE id = ?1";
-        self.write(now, move |db| Ok(execute(db, sql, [id.as_bytes()])? == 1)).await
+        self.write(now, move |db| {
+            requests::cancel_all_of(db, id, now)?;
+            Ok(execute(db, sql, [id.as_bytes()])? == 1)
+        })
+        .await
     }
 }
 

@@ -12,7 +12,8 @@ use super::{
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
 };
 use crate::store::{
-    AddResult, CloseResult, ClosedBy, NewRequest, RequestRow, RequestState, Requests, StoreResult,
+    AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Requests,
+    StoreResult,
 };
 
 /// Numbers of the states in `request.state`.
@@ -58,6 +59,11 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
             None => {}
         }
     }
+    let open = "SELECT count(*) FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3";
+    let params = (request.relying_party.as_bytes(), request.holder.as_str(), time(request.created));
+    if first(db, open, params, |row| Ok(row.get::<_, u32>(0)?))? >= Some(OPEN_REQUESTS_MAX) {
+        return Ok(AddResult::TooMany);
+    }
     execute_one(
         db,
         "INSERT INTO request (id, relying_party, holder, object, created, expires, idempotency_key, idempotency_body,
@@ -95,6 +101,13 @@ fn open_for(db: &Connection, device: DeviceId, now: UnixSeconds, limit: u32) -> 
         found.push(read(row, now)?);
     }
     Ok(found)
+}
+
+/// Cancels what a revoked relying party has open.
+pub(super) fn cancel_all_of(db: &Connection, party: RelyingPartyId, now: UnixSeconds) -> StoreResult<()> {
+    let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE relying_party = ?1 AND state = 0";
+    execute(db, sql, (party.as_bytes(), CANCELLED, time(now)))?;
+    Ok(())
 }
 
 fn close(db: &Connection, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult> {

@@ -1,0 +1,22 @@
+//! FROST: what each party computes for one signature, beside one key in one hand.
+#![expect(missing_docs, reason = "criterion's macros make public functions")]
+
+use criterion::{Criterion, criterion_group, criterion_main};
+use signer_benches::frost::Parties;
+
+fn frost(criterion: &mut Criterion) {
+    let mut parties = Parties::new();
+    let mut group = criterion.benchmark_group("frost");
+    group.bench_function("baseline: single key, sign", |b| b.iter(|| parties.single_sign()));
+    group.bench_function("baseline: single key, verify", |b| b.iter(|| parties.single_verify()));
+    group.bench_function("suite verify, from bytes", |b| b.iter(|| parties.suite_verify()));
+    group.bench_function("server: fetch", |b| b.iter(|| parties.server_fetch()));
+    group.bench_function("server: check", |b| b.iter(|| parties.server_check()));
+    group.bench_function("server: finish", |b| b.iter(|| parties.server_finish()));
+    group.bench_function("server: fetch, check and finish", |b| b.iter(|| parties.server()));
+    group.bench_function("device: commit and contribute", |b| b.iter(|| parties.device()));
+    group.finish();
+}
+
+criterion_group!(benches, frost);
+criterion_main!(benches);

@@ -1,0 +1,140 @@
+//! An issuer, a phone and a shop: one document code from issue to verification.
+
+use p256::ecdsa::{
+    Signature, SigningKey,
+    signature::{Signer as _, Verifier as _},
+};
+use signer_core::{
+    credential::{
+        DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, PortraitDigest,
+        Presentation, Short, Show, StatusIndex, Step, StepRule, Turn, Verified, VerifyOptions, digits,
+        verify,
+    },
+    secret::SecretBytes,
+    time::UnixSeconds,
+};
+
+const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
+const STATUS: StatusIndex = StatusIndex { list: 1, index: 777_777 };
+/// As many bytes as a step's signature covers.
+const MESSAGE: [u8; 80] = [0x5A; 80];
+
+/// Everybody's keys, a day credential, and a code made from it.
+#[derive(Debug)]
+pub struct Parties {
+    issuer: SigningKey,
+    day_key: SigningKey,
+    secret: SecretBytes<32>,
+    issuers: IssuerKeys,
+    credential: DayCredential,
+    code: Presentation,
+    baseline: (SigningKey, Signature),
+}
+
+impl Parties {
+    /// Issues a full driving licence and shows it.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn new() -> Self {
+        let key = |seed| SigningKey::from_slice(&[seed; 32]).unwrap();
+        let (issuer, day_key, secret) = (key(0x11), key(0x22), SecretBytes::new([0x33; 32]));
+        let issuers = IssuerKeys::new(vec![IssuerKey {
+            key: *issuer.verifying_key(),
+            document_types: vec![DocumentType::DrivingLicence],
+            not_before: NOW.minus(86_400),
+            not_after: NOW.plus(86_400),
+        }]);
+        let credential = claims(&day_key).sign(&issuer).unwrap();
+        let code = present(&credential, &day_key, &secret);
+        let baseline = (key(0x44), key(0x44).sign(&MESSAGE));
+        Self { issuer, day_key, secret, issuers, credential, code, baseline }
+    }
+
+    /// The phone's new code at the start of a step: digits, signature, text.
+    #[must_use]
+    pub fn present(&self) -> Presentation {
+        present(&self.credential, &self.day_key, &self.secret)
+    }
+
+    /// The same with a signature from a keystore, which is checked before it is shown.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn present_from_keystore(&self) -> Presentation {
+        let unsigned = self.credential.prepare(&show(&self.secret), NOW, StepRule::STANDARD).unwrap();
+        let signature: Signature = self.day_key.sign(unsigned.to_sign());
+        unsigned.complete(&signature.to_bytes().into()).unwrap()
+    }
+
+    /// The issuer's day credential; its signature is checked before it leaves.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn issue(&self) -> DayCredential {
+        claims(&self.day_key).sign(&self.issuer).unwrap()
+    }
+
+    /// The shop's check without a network: both signatures and every rule.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn verify(&self) -> Verified {
+        verify(self.code.as_str(), &self.issuers, &VerifyOptions::at(NOW)).unwrap()
+    }
+
+    /// Baseline: one P-256 signature of the same library over as many bytes.
+    #[must_use]
+    pub fn p256_sign(&self) -> Signature {
+        self.baseline.0.sign(&MESSAGE)
+    }
+
+    /// Baseline: two P-256 verifications of the same library, keys and signatures decoded beforehand.
+    ///
+    /// # Panics
+    /// If anything fails.
+    pub fn two_p256_verifies(&self) {
+        for _ in 0..2 {
+            self.baseline.0.verifying_key().verify(&MESSAGE, &self.baseline.1).unwrap();
+        }
+    }
+
+    /// The text to draw.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.code.as_str()
+    }
+}
+
+impl Default for Parties {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn claims(day_key: &SigningKey) -> DayClaims {
+    let record = DocumentRecord {
+        document_type: DocumentType::DrivingLicence,
+        family: Name::new("Шевченко").unwrap(),
+        given: Name::new("Тарас Григорович").unwrap(),
+        birth: "1994-03-09".parse().unwrap(),
+        number: Short::new("ВХА123456").unwrap(),
+        expires: "2034-05-31".parse().unwrap(),
+        rights: Short::new("A,B").unwrap(),
+        portrait: Some(PortraitDigest::of(&[0x44; 16], b"portrait")),
+    };
+    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, record.full(), false)
+}
+
+fn show(secret: &SecretBytes<32>) -> Show {
+    let step = Step::at(NOW);
+    Show { step, turn: Turn::FIRST, digits: digits(secret, STATUS, step, Turn::FIRST), challenge: None }
+}
+
+fn present(credential: &DayCredential, day_key: &SigningKey, secret: &SecretBytes<32>) -> Presentation {
+    credential.present(&show(secret), NOW, StepRule::STANDARD, day_key).unwrap()
+}

@@ -1,0 +1,10 @@
+//! What the benchmarks share: measuring in turns, and the parties of each scenario.
+//!
+//! Every figure is a ratio of a subject to a baseline measured in the same run; see `benches/README.md`.
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends here")]
+
+pub mod alternate;
+pub mod approvals;
+pub mod codes;
+pub mod frost;
+pub mod qr;

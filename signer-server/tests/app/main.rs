@@ -1,0 +1,17 @@
+//! Whole-application tests: the real server on a free port, real HTTP, real phones, and a clock that is set by hand.
+//!
+//! Requirement ids: `spec/notes-app.md`.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod clone;
+mod forge;
+mod harness;
+mod pin;
+mod race;
+mod relying_party;
+mod vault;
+mod verify;

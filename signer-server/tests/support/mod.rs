@@ -1,0 +1,7 @@
+//! What the whole-application tests share: a clock that is set by hand, a phone whose network fails on demand, HTTP without
+//! a client library in the way.
+
+pub(crate) mod clock;
+pub(crate) mod http;
+pub(crate) mod phone;
+pub(crate) mod process;

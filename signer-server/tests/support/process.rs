@@ -1,0 +1,98 @@
+//! The real server program as a child process.
+
+use std::{
+    fs,
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// A server process on a folder; killed when dropped.
+pub(crate) struct Process {
+    child: Child,
+    pub(crate) address: SocketAddr,
+    pub(crate) data: PathBuf,
+    config: PathBuf,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts a server in `folder` with `settings` (TOML) on top of address and folder.
+    pub(crate) fn start(folder: &Path, settings: &str) -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let (config, data, log) = (folder.join("config.toml"), folder.join("data"), folder.join("log"));
+        let text = format!("listen = {:?}\ndata_dir = {data:?}\n{settings}\n", address.to_string());
+        fs::write(&config, text).unwrap();
+        let mut process = Self { child: spawn(&config, &log), address, data, config, log };
+        process.wait_until_ready();
+        process
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    pub(crate) fn admin_token(&self) -> String {
+        fs::read_to_string(self.data.join("admin-token")).unwrap().trim().to_owned()
+    }
+
+    /// Everything it wrote to its log so far.
+    pub(crate) fn log(&self) -> String {
+        fs::read_to_string(&self.log).unwrap()
+    }
+
+    /// SIGKILL, at once.
+    pub(crate) fn kill(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
+    /// SIGTERM.
+    pub(crate) fn terminate(&self) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status().unwrap();
+        assert!(sent.success());
+    }
+
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        self.child.wait().unwrap()
+    }
+
+    /// Starts it again where it was.
+    pub(crate) fn restart(&mut self) {
+        self.child = spawn(&self.config, &self.log);
+        self.wait_until_ready();
+    }
+
+    fn wait_until_ready(&mut self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).is_err() {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server did not start: {status}\n{}", self.log());
+            }
+            assert!(Instant::now() < end, "the server did not start in time\n{}", self.log());
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+fn spawn(config: &Path, log: &Path) -> Child {
+    let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_signer-server"))
+        .arg("--config")
+        .arg(config)
+        .arg("serve")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn()
+        .unwrap()
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            self.kill();
+        }
+    }
+}
