@@ -97,7 +97,7 @@ fn cer_023_a_first_signature_that_does_not_verify_proves_nothing() {
     let other = enrol(2);
     let old = enrol(1);
     for signature in [
-        other.proof.clone(),
+        other.proof,
         old.proof.clone(),
         Signature::new(vec![0; 65]).unwrap(),
         Signature::new(Vec::new()).unwrap(),

@@ -4,7 +4,6 @@
 //! `UPDATE=1` rewrites the golden files and the vectors: a difference there is a change of the protocol.
 #![expect(
     clippy::arithmetic_side_effects,
-    clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,

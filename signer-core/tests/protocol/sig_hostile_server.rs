@@ -114,5 +114,5 @@ fn sig_035_a_final_signature_that_does_not_verify_is_not_accepted() {
     assert_eq!(sent.accept(&good[..1]), bad, "one too few");
     assert_eq!(sent.accept(&[]), bad);
     assert_eq!(sent.accept(&[&good[..], &good[..1]].concat()), bad, "one too many");
-    assert_eq!(sent.accept(&[good[0].clone(), pair.proof.clone()]), bad, "over something else");
+    assert_eq!(sent.accept(&[good[0].clone(), pair.proof]), bad, "over something else");
 }

@@ -1,4 +1,4 @@
-//! Writes the corpus seeds: `cargo run --bin seeds` in this directory.
+//! Writes the corpus seeds: `cargo run --release --example seeds` in this directory.
 
 use std::{fs, path::Path};
 
