@@ -1,5 +1,4 @@
 //! Approvals, 64 in flight, every one durable: over HTTP, beside the service called directly.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use std::time::Duration;
 

@@ -1,5 +1,4 @@
 //! Document codes: issue, show, verify, beside bare P-256 of the same library.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use signer_benches::codes::Parties;

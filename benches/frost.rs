@@ -1,5 +1,4 @@
 //! FROST: what each party computes for one signature, beside one key in one hand.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use signer_benches::frost::Parties;

@@ -1,5 +1,4 @@
 //! Drawing: our `draw` beside the crate `qrcode` out of the box, same text.
-#![expect(missing_docs, reason = "criterion's macros make public functions")]
 
 use criterion::{Criterion, criterion_group, criterion_main};
 use signer_benches::{codes::Parties, qr};
