@@ -45,6 +45,7 @@ const OTHER: &str = "582907";
 const SETTINGS: &str = r#"
 log = "warn"
 group_window_ms = 2
+insecure = true
 [lock_policy]
 tries = 10
 lock_seconds = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0]
