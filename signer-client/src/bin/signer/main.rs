@@ -57,22 +57,31 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a key with a server
+    #[command(after_help = "Example:\n  signer enrol --server https://signer.example")]
     Enrol(Enrol),
     /// Tell the state of this phone and its key
+    #[command(after_help = "Example:\n  signer status --json")]
     Status,
     /// List the requests that wait for you
+    #[command(after_help = "Example:\n  signer requests")]
     Requests,
     /// Show a request, ask for the PIN, sign
+    #[command(
+        after_help = "Example:\n  signer approve            asks for the PIN; it is never an argument\n  signer approve --pin-stdin < pin-file"
+    )]
     Approve(Approve),
     /// Say no to a request
+    #[command(after_help = "Example:\n  signer decline")]
     Decline {
         /// The request; the only one that waits if left out
         request: Option<RequestId>,
     },
     /// The PIN
+    #[command(after_help = "Example:\n  signer pin change")]
     #[command(subcommand)]
     Pin(PinCommand),
     /// Get fresh day credentials for showing a document
+    #[command(after_help = "Example:\n  signer credentials --document driving-licence")]
     Credentials {
         /// Kind of document
         #[arg(long, value_enum, default_value_t)]
@@ -81,6 +90,7 @@ enum Command {
     /// Show a document as a QR that changes every three minutes
     Show(Show),
     /// Remove the key from this phone; the server is not told
+    #[command(after_help = "Example:\n  signer forget")]
     Forget {
         /// Do not ask
         #[arg(long)]
@@ -91,6 +101,7 @@ enum Command {
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
+    #[command(after_help = "Example:\n  signer verify-signature signature.json contract.pdf")]
     VerifySignature(VerifySignature),
 }
 
@@ -130,6 +141,7 @@ struct Approve {
 #[derive(Debug, Subcommand)]
 enum PinCommand {
     /// Change the PIN. The shares on both sides are renewed; the public key stays
+    #[command(after_help = "Example:\n  signer pin change         asks for both; a PIN is never an argument")]
     Change {
         /// Read the old and the new PIN from standard input, one line each
         #[arg(long)]
