@@ -213,7 +213,7 @@ impl Phone {
             Err(error) => return (0, Err(error)),
         };
         let (times, issued) = self.exchange_counted(&body);
-        (times, issued.and_then(|issued| self.keep_batch(kind, profile, &body, &handles, issued)))
+        (times, issued.and_then(|issued| self.keep_batch(kind, profile, &body, &handles, &issued)))
     }
 
     fn batch_request(
@@ -242,7 +242,7 @@ impl Phone {
         profile: Profile,
         asked: &IssueCredentials,
         handles: &[DayKeyHandle],
-        issued: IssuedCredentials,
+        issued: &IssuedCredentials,
     ) -> Result<usize, ClientError> {
         let envelopes = accept(kind, asked.keys.as_slice(), issued.credentials.as_slice())?;
         let otp = self.wrap(&OTP, issued.otp_secret.0.expose())?;
