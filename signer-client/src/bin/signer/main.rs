@@ -2,6 +2,7 @@
 
 mod counter;
 mod holder;
+mod memory;
 mod output;
 mod setup;
 
@@ -198,6 +199,8 @@ struct Bank {
 #[command(after_help = "Examples:
   signer verify --issuer-keys issuer-keys.json 'DQ1:…'    offline: amber at best
   signer verify --server https://signer.example - < code  online: uses the code up
+
+Offline, the --state directory remembers for an hour what was accepted: the same code again is red.
 
 Exit code: 0 green, 1 red, 2 wrong use, 3 amber.")]
 struct Verify {
