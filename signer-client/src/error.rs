@@ -140,7 +140,7 @@ impl ClientError {
         match self {
             Self::Problem(problem) => match (problem.code, problem.code.retry()) {
                 (ProblemCode::Locked, _) => "Wait until the time named, then try again with the right PIN.",
-                (ProblemCode::Blocked | ProblemCode::Revoked, _) => {
+                (ProblemCode::Blocked | ProblemCode::Frozen | ProblemCode::Revoked, _) => {
                     "Remove this enrolment and ask for a new enrolment code."
                 }
                 (ProblemCode::NotTheDevice, _) => {
@@ -243,5 +243,19 @@ fn attempts_text(attempts: &Attempts) -> String {
             format!("; locked until {} (Unix seconds)", until.0)
         }
         Attempts { left, .. } => format!("; {left} left before a lock"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cli_020_an_ended_enrolment_is_answered_by_a_new_code() {
+        for code in [ProblemCode::Blocked, ProblemCode::Frozen, ProblemCode::Revoked] {
+            let error = ClientError::Problem(Problem::new(code, None, None));
+            assert_eq!(error.next_step(), "Remove this enrolment and ask for a new enrolment code.");
+            assert!(error.to_string().contains("enrol again"), "{error}");
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! The phone against a server in memory. Requirements CLI-nnn are listed in `spec/notes-client.md`.
+//! The phone against a server in memory. Requirements CLI-nnn are listed in `spec/protocol.md`.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod show;

@@ -89,8 +89,8 @@ problems! {
     Locked = "locked", 403, "Locked after wrong PINs; wait until the time named.", Never;
     /// Too many wrong PINs, for good.
     Blocked = "blocked", 403, "Blocked after too many wrong PINs; enrol again.", Never;
-    /// A retired device token was presented: keys are frozen.
-    Frozen = "frozen", 403, "This installation is frozen because a copy of it was seen; contact the operator.", Never;
+    /// A retired device token was presented: keys are frozen, for good.
+    Frozen = "frozen", 403, "This installation is frozen because a copy of it was seen; enrol again with a new code.", Never;
     /// The installation or its key has ended.
     Revoked = "revoked", 403, "This key has ended; enrol again.", Never;
     /// A device token that was never given out.

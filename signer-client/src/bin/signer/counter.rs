@@ -11,7 +11,7 @@ use signer_client::{
     signature_file, verify_offline, verify_result,
 };
 use signer_core::{
-    credential::{Colour, IssuerKeys, VerificationResult, VerifyOptions},
+    credential::{Colour, IssuerKeys, Refusal, VerificationResult, VerifyOptions},
     domain::sha256,
     ids::RequestId,
     wire::{CreateRequest, DocumentDigest, RequestStatus, RequestView, SignedResult},
@@ -19,6 +19,7 @@ use signer_core::{
 
 use crate::{
     Ask, Global, Verify, VerifySignature,
+    memory::Memory,
     output::{Failure, Output, hex, moment},
     setup::{relying_party, step_rule},
 };
@@ -65,8 +66,19 @@ fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> 
         let keys: IssuerKeys = serde_json::from_str(&text_of(path)?).map_err(|error| {
             Failure::usage(format!("{}: {error}", path.display()), "Get the list of issuers anew.")
         })?;
-        let options = VerifyOptions { rule: step_rule(global)?, ..VerifyOptions::at(SystemClock.wall()) };
-        return Ok(verify_offline(code, &keys, &options).0);
+        let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
+        let options = VerifyOptions {
+            rule: step_rule(global)?,
+            clock_floor: memory.clock_floor(),
+            ..VerifyOptions::at(now)
+        };
+        let (result, outcome) = verify_offline(code, &keys, &options);
+        return Ok(match outcome {
+            Ok(verified) if !memory.accept(&verified, now)? => {
+                VerificationResult::offline(&Err(Refusal::Used), now)
+            }
+            _ => result,
+        });
     }
     let shop = relying_party(global, &args.bank)?;
     Ok(shop.verify_code(code, &random_id())?)

@@ -101,6 +101,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
         stock.minimal,
         stock.full,
     );
+    if status.standing != Standing::Good {
+        text.push_str("\nThis key signs no more. Use `signer forget`, then enrol again with a new code.");
+    }
     if let Some(device) = device {
         text.push_str(&format!("\nThis phone  {device}"));
     }

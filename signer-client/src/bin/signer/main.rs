@@ -2,6 +2,7 @@
 
 mod counter;
 mod holder;
+mod memory;
 mod output;
 mod setup;
 
@@ -57,22 +58,31 @@ struct Global {
 #[derive(Debug, Subcommand)]
 enum Command {
     /// Make a key with a server
+    #[command(after_help = "Example:\n  signer enrol --server https://signer.example")]
     Enrol(Enrol),
     /// Tell the state of this phone and its key
+    #[command(after_help = "Example:\n  signer status --json")]
     Status,
     /// List the requests that wait for you
+    #[command(after_help = "Example:\n  signer requests")]
     Requests,
     /// Show a request, ask for the PIN, sign
+    #[command(
+        after_help = "Example:\n  signer approve            asks for the PIN; it is never an argument\n  signer approve --pin-stdin < pin-file"
+    )]
     Approve(Approve),
     /// Say no to a request
+    #[command(after_help = "Example:\n  signer decline")]
     Decline {
         /// The request; the only one that waits if left out
         request: Option<RequestId>,
     },
     /// The PIN
+    #[command(after_help = "Example:\n  signer pin change")]
     #[command(subcommand)]
     Pin(PinCommand),
     /// Get fresh day credentials for showing a document
+    #[command(after_help = "Example:\n  signer credentials --document driving-licence")]
     Credentials {
         /// Kind of document
         #[arg(long, value_enum, default_value_t)]
@@ -81,6 +91,7 @@ enum Command {
     /// Show a document as a QR that changes every three minutes
     Show(Show),
     /// Remove the key from this phone; the server is not told
+    #[command(after_help = "Example:\n  signer forget")]
     Forget {
         /// Do not ask
         #[arg(long)]
@@ -91,6 +102,7 @@ enum Command {
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
+    #[command(after_help = "Example:\n  signer verify-signature signature.json contract.pdf")]
     VerifySignature(VerifySignature),
 }
 
@@ -130,6 +142,7 @@ struct Approve {
 #[derive(Debug, Subcommand)]
 enum PinCommand {
     /// Change the PIN. The shares on both sides are renewed; the public key stays
+    #[command(after_help = "Example:\n  signer pin change         asks for both; a PIN is never an argument")]
     Change {
         /// Read the old and the new PIN from standard input, one line each
         #[arg(long)]
@@ -186,6 +199,8 @@ struct Bank {
 #[command(after_help = "Examples:
   signer verify --issuer-keys issuer-keys.json 'DQ1:…'    offline: amber at best
   signer verify --server https://signer.example - < code  online: uses the code up
+
+Offline, the --state directory remembers for an hour what was accepted: the same code again is red.
 
 Exit code: 0 green, 1 red, 2 wrong use, 3 amber.")]
 struct Verify {

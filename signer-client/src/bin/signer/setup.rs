@@ -24,14 +24,7 @@ pub(crate) struct Desk {
 
 /// Opens the phone of the state directory. `server` is given at enrolment only.
 pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failure> {
-    let directory = directory(global)?;
-    let lock = prepare(&directory).map_err(|error| {
-        Failure::new(
-            "storage",
-            format!("cannot use {}: {error}", directory.display()),
-            "Give another --state.",
-        )
-    })?;
+    let (directory, lock) = locked(global, "lock")?;
     lock.try_lock().map_err(|_| {
         Failure::new("busy", "another signer command uses this state", "Wait until it has ended.")
     })?;
@@ -112,7 +105,20 @@ fn directory(global: &Global) -> Result<PathBuf, Failure> {
         .ok_or_else(|| Failure::usage("there is no home directory", "Give --state DIR."))
 }
 
-fn prepare(directory: &PathBuf) -> std::io::Result<fs::File> {
+/// The state directory, made if need be, and a file in it to lock.
+pub(crate) fn locked(global: &Global, name: &str) -> Result<(PathBuf, fs::File), Failure> {
+    let directory = directory(global)?;
+    match prepare(&directory, name) {
+        Ok(lock) => Ok((directory, lock)),
+        Err(error) => Err(Failure::new(
+            "storage",
+            format!("cannot use {}: {error}", directory.display()),
+            "Give another --state.",
+        )),
+    }
+}
+
+fn prepare(directory: &PathBuf, name: &str) -> std::io::Result<fs::File> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
@@ -121,5 +127,5 @@ fn prepare(directory: &PathBuf) -> std::io::Result<fs::File> {
         builder.mode(0o700);
     }
     builder.create(directory)?;
-    fs::OpenOptions::new().create(true).write(true).truncate(false).open(directory.join("lock"))
+    fs::OpenOptions::new().create(true).write(true).truncate(false).open(directory.join(name))
 }
