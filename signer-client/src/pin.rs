@@ -1,9 +1,11 @@
 //! Changing the PIN. It is a refresh of the shares: an old share is never masked a second time.
 
+use std::time::Duration;
+
 use signer_core::{
     ceremony::DeviceRefresh,
     pin::Pin,
-    wire::{RefreshChallenge, RefreshConfirm, RefreshStarted, WireSecret},
+    wire::{ProblemCode, RefreshChallenge, RefreshConfirm, RefreshStarted, WireSecret},
 };
 
 use crate::{
@@ -11,6 +13,9 @@ use crate::{
     error::{ClientError, StateError},
     phone::{Enrolled, Phone},
 };
+
+/// Challenges are made from the server's time in seconds: after this long there is another one, and so another proof.
+const NEW_CHALLENGE: Duration = Duration::from_millis(1200);
 
 impl Phone {
     /// Replaces the shares on both sides and masks the new one with `new`. The public key stays.
@@ -21,9 +26,18 @@ impl Phone {
     /// # Errors
     /// [`ClientError::WrongPin`] if `old` is wrong: it is counted like a wrong PIN in an approval.
     pub fn change_pin(&mut self, old: &Pin, new: &Pin) -> Result<Enrolled, ClientError> {
-        let mut run = 1;
+        let (mut run, mut stale) = (1, false);
         loop {
             match self.run_change(old, new) {
+                // One proof opens one ceremony: the answer to an earlier sending was lost, and the proof is used up.
+                // Proven anew once, since each proof is a try of the PIN.
+                Err(error) if error.is_problem(ProblemCode::Stale) && !self.is_undecided() => {
+                    if stale {
+                        return Err(error);
+                    }
+                    stale = true;
+                    self.sleep(NEW_CHALLENGE);
+                }
                 // The server lost the exchange half-way, before a new key was stored here: from the beginning.
                 Err(error) if run < RUNS && error.wants_new_exchange() && !self.is_undecided() => run += 1,
                 result => return result,

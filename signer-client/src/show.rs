@@ -3,14 +3,19 @@
 use signer_core::{
     codec::{Blob, List},
     credential::{DayCredential, Digits, DocumentType, Presentation, Show, ShowError, Step, Turn, digits},
+    device_key::DeviceSignature,
     secret::SecretBytes,
     time::UnixSeconds,
-    wire::{CREDENTIAL_BYTES_MAX, CodeStateQuery, DayKeyRequest, IssueCredentials, Profile, day_key_proof},
+    wire::{
+        CREDENTIAL_BYTES_MAX, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials,
+        ProblemCode, Profile, day_key_proof,
+    },
     wrap::{Kek, Location, Wrapped, unwrap, wrap},
 };
 use zeroize::Zeroizing;
 
 use crate::{
+    enrol::RUNS,
     error::{ClientError, StateError},
     phone::Phone,
     ports::{DayKeyHandle, KeystoreError, Purpose},
@@ -52,7 +57,9 @@ pub struct Stock {
 }
 
 impl Stock {
-    const fn of(self, profile: Profile) -> usize {
+    /// Those of a profile.
+    #[must_use]
+    pub const fn of(self, profile: Profile) -> usize {
         match profile {
             Profile::Age => self.age,
             Profile::Minimal => self.minimal,
@@ -142,57 +149,118 @@ impl Phone {
     /// Fills the stock of every profile with fresh credentials of `kind`, each with a fresh day key, and throws away what
     /// has expired or been used. A show that is on the screen ends with this. Returns how many came.
     ///
+    /// A profile that does not fit the holder is left out: who is not of age has no age credential.
+    ///
     /// # Errors
-    /// [`ClientError`]; the problems `register_not_reached` and `no_document` among them. The stock is unchanged then.
+    /// [`ClientError`]; `register_not_reached` among the problems, and `no_document` if there is nothing for any profile.
+    /// What came before the error is kept.
     pub fn top_up(&mut self, kind: DocumentType) -> Result<usize, ClientError> {
-        let device = self.require_key()?.device;
+        self.require_key()?;
         if self.signed_now().is_err() {
             self.synchronise()?;
         }
-        let stock = self.stock();
-        let mut handles = Vec::new();
-        let mut requests = Vec::new();
-        for profile in Profile::ALL {
-            for _ in stock.of(profile)..full_stock(profile) {
-                let (handle, day_key) = self.ports.key.new_day_key()?;
-                let message = day_key_proof(device, profile, &day_key);
-                let proof = self.ports.key.sign_with_day_key(handle, &message.0)?;
-                requests.push(DayKeyRequest {
-                    profile,
-                    day_key,
-                    proof: signer_core::device_key::DeviceSignature(proof),
-                });
-                handles.push(handle);
-            }
-        }
-        let Some(keys) = List::new(requests.clone()) else { return Ok(0) };
-        let result = self.exchange(&IssueCredentials { document_type: kind.number().into(), keys }).and_then(
-            |issued| {
-                let issued_credentials = accept(kind, &requests, issued.credentials.as_slice())?;
-                let otp = self.wrap(&OTP, issued.otp_secret.0.expose())?;
-                let all = requests.iter().zip(&handles).zip(&issued_credentials);
-                let credentials = all
-                    .map(|((request, handle), credential)| {
-                        Ok(StoredCredential {
-                            profile: request.profile,
-                            wrapped: self.wrap(&credential_at(handle), credential.as_bytes())?,
-                            day_key: handle.0,
-                            expires: credential.claims().expires(),
-                            shown: None,
-                        })
-                    })
-                    .collect::<Result<Vec<_>, ClientError>>()?;
-                let count = credentials.len();
-                let state = self.state_mut()?;
-                state.retain(|stored| stored.shown.is_none());
-                state.batches.push(Batch { otp, credentials });
-                self.save()?;
-                Ok(count)
-            },
-        );
+        let result = self.fill(kind);
         // Day keys of a failed batch go; so do those of credentials thrown away.
         self.drop_day_keys()?;
         result
+    }
+
+    fn fill(&mut self, kind: DocumentType) -> Result<usize, ClientError> {
+        // A full stock fits, unasked.
+        let (mut came, mut fits, mut none) = (0, false, None);
+        for profile in Profile::ALL {
+            let missing = full_stock(profile).saturating_sub(self.stock().of(profile));
+            match self.fetch_batch(kind, profile, missing) {
+                Ok(count) => (came, fits) = (came + count, true),
+                Err(error) if error.is_problem(ProblemCode::NoDocument) => none = Some(error),
+                Err(error) => return Err(error),
+            }
+        }
+        none.filter(|_| !fits).map_or(Ok(came), Err)
+    }
+
+    /// Gets `count` credentials of one profile in the place of the used ones.
+    fn fetch_batch(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        count: usize,
+    ) -> Result<usize, ClientError> {
+        let mut run = 1;
+        loop {
+            match self.run_batch(kind, profile, count) {
+                // The answer to an earlier sending was lost. A day key gets one credential, so it takes fresh ones.
+                (times, Err(error))
+                    if run < RUNS && times > 1 && error.is_problem(ProblemCode::InvalidValue) =>
+                {
+                    run += 1;
+                }
+                (_, result) => return result,
+            }
+        }
+    }
+
+    /// One batch under fresh day keys, and how often it was asked for.
+    fn run_batch(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        count: usize,
+    ) -> (u32, Result<usize, ClientError>) {
+        let (body, handles) = match self.batch_request(kind, profile, count) {
+            Ok(Some(made)) => made,
+            Ok(None) => return (0, Ok(0)),
+            Err(error) => return (0, Err(error)),
+        };
+        let (times, issued) = self.exchange_counted(&body);
+        (times, issued.and_then(|issued| self.keep_batch(kind, profile, &body, &handles, issued)))
+    }
+
+    fn batch_request(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        count: usize,
+    ) -> Result<Option<(IssueCredentials, Vec<DayKeyHandle>)>, ClientError> {
+        let device = self.require_key()?.device;
+        let mut handles = Vec::new();
+        let mut requests = Vec::new();
+        for _ in 0..count {
+            let (handle, day_key) = self.ports.key.new_day_key()?;
+            let message = day_key_proof(device, profile, &day_key);
+            let proof = DeviceSignature(self.ports.key.sign_with_day_key(handle, &message.0)?);
+            requests.push(DayKeyRequest { profile, day_key, proof });
+            handles.push(handle);
+        }
+        let document_type = kind.number().into();
+        Ok(List::new(requests).map(|keys| (IssueCredentials { document_type, keys }, handles)))
+    }
+
+    fn keep_batch(
+        &mut self,
+        kind: DocumentType,
+        profile: Profile,
+        asked: &IssueCredentials,
+        handles: &[DayKeyHandle],
+        issued: IssuedCredentials,
+    ) -> Result<usize, ClientError> {
+        let envelopes = accept(kind, asked.keys.as_slice(), issued.credentials.as_slice())?;
+        let otp = self.wrap(&OTP, issued.otp_secret.0.expose())?;
+        let mut credentials = Vec::new();
+        for (handle, credential) in handles.iter().zip(&envelopes) {
+            credentials.push(StoredCredential {
+                profile,
+                wrapped: self.wrap(&credential_at(handle), credential.as_bytes())?,
+                day_key: handle.0,
+                expires: credential.claims().expires(),
+                shown: None,
+            });
+        }
+        let state = self.state_mut()?;
+        state.retain(|stored| stored.profile != profile || stored.shown.is_none());
+        state.batches.push(Batch { otp, credentials });
+        self.save()?;
+        Ok(envelopes.len())
     }
 
     /// Begins a show with the next unused credential. Works offline once the phone was online since it was switched on: the

@@ -286,10 +286,16 @@ impl<'a> Signer<'a> {
         let listed = self.world.until_ok("requests", || self.phone.phone.requests());
         assert_eq!(listed.len(), 1, "the idempotency key made one request");
         let listed = listed.into_iter().find(|listed| listed.request == id).unwrap();
-        let shown = self.world.until_ok("fetch", || self.phone.phone.fetch(listed.clone()));
-        self.phone.wire.fail("approve", Fault::LoseRequest);
-        let held = self.phone.phone.approve(shown, &Pin::entered(pin).unwrap());
-        assert!(matches!(held, Err(ClientError::OutcomeUnknown(_))), "{held:?}");
+        loop {
+            let shown = self.world.until_ok("fetch", || self.phone.phone.fetch(listed.clone()));
+            self.phone.wire.fail("approve", Fault::LoseRequest);
+            match self.phone.phone.approve(shown, &Pin::entered(pin).unwrap()) {
+                Err(ClientError::OutcomeUnknown(_)) => break,
+                // An undecided key makes the phone ask for its status first.
+                Err(ClientError::Transport(_)) => self.phone.wire.mend(),
+                held => panic!("{held:?}"),
+            }
+        }
         (id, self.phone.wire.last("approve").body)
     }
 

@@ -6,10 +6,10 @@ use signer_client::{ClientError, Consent, Phone, StateError, verify_offline};
 use signer_core::{
     credential::{Colour, DocumentType, IssuerKey, IssuerKeys, STEP_SECONDS, VerifyOptions, verify},
     time::UnixSeconds,
-    wire::Profile,
+    wire::{ProblemCode, Profile},
 };
 
-use crate::support::{Mishap::LoseRequest, World};
+use crate::support::{Mishap::*, World};
 
 fn stocked(seed: u64) -> (Arc<World>, Phone) {
     let world = World::new(seed);
@@ -167,6 +167,44 @@ fn cli_047_after_switching_on_no_code_before_signed_time() {
     let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
     let code = phone.code(&mut session).unwrap();
     assert_eq!(code.step.0, world.clock().truth.as_secs() / STEP_SECONDS);
+}
+
+#[test]
+fn cli_049_a_profile_that_does_not_fit_is_left_out() {
+    let world = World::new(49);
+    let mut phone = world.enrolled();
+    world.server().unfit = Profile::ALL.to_vec();
+    let none = phone.top_up(DocumentType::IdentityCard).unwrap_err();
+    assert!(matches!(none, ClientError::Problem(problem) if problem.code == ProblemCode::NoDocument));
+    // A minor.
+    world.server().unfit = vec![Profile::Age];
+    assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 8);
+    let stock = phone.stock();
+    assert_eq!((stock.age, stock.minimal, stock.full), (0, 4, 4));
+    assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 0);
+    let refused = phone.start_show(Profile::Age, Consent::Showing);
+    assert!(matches!(refused, Err(ClientError::State(StateError::NoCredential))));
+    assert!(phone.start_show(Profile::Minimal, Consent::Showing).is_ok());
+}
+
+#[test]
+fn cli_050_a_lost_answer_to_a_top_up_is_made_up_for_by_fresh_day_keys() {
+    for mishap in [LoseRequest, LoseAnswer, Gateway] {
+        for after in 0..3 {
+            let world = World::new(50);
+            let mut phone = world.enrolled();
+            world.plan("/device/v1/credentials", after, 1, mishap);
+            assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 16, "{mishap:?}");
+            let stock = phone.stock();
+            assert_eq!((stock.age, stock.minimal, stock.full), (8, 4, 4));
+            assert_eq!(world.server().issued.len() > 16, mishap == LoseAnswer);
+            for profile in Profile::ALL {
+                let mut session = phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+                let code = phone.code(&mut session).unwrap();
+                assert!(verify(code.presentation.as_str(), &issuers(&world), &options(&world)).is_ok());
+            }
+        }
+    }
 }
 
 /// Two processes of one start of the machine read the same clock.

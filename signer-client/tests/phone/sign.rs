@@ -374,3 +374,25 @@ fn cli_017_a_foreign_answer_to_an_approve_leaves_its_outcome_open() {
         }
     }
 }
+
+#[test]
+fn cli_018_a_used_up_pin_proof_is_made_anew_once() {
+    let world = World::new(18);
+    let mut phone = world.enrolled();
+    world.forget_sent();
+    world.plan("/device/v1/refresh-start", 0, 1, LoseAnswer);
+    let changed = phone.change_pin(&pin(PIN), &pin(OTHER_PIN)).unwrap();
+    assert_eq!(changed.context.epoch, Epoch(1));
+    assert_eq!(world.bodies("/device/v1/refresh-challenge").len(), 2);
+    signs_with(&world, &mut phone, OTHER_PIN);
+
+    // Both times lost: given up, and the PIN that held goes on.
+    world.forget_sent();
+    // Each is sent and sent again; the third sending is the second proof's first.
+    world.plan("/device/v1/refresh-start", 0, 1, LoseAnswer);
+    world.plan("/device/v1/refresh-start", 1, 1, LoseAnswer);
+    let given_up = phone.change_pin(&pin(OTHER_PIN), &pin(PIN)).unwrap_err();
+    assert!(matches!(given_up, ClientError::Problem(problem) if problem.code == ProblemCode::Stale));
+    assert_eq!(world.bodies("/device/v1/refresh-challenge").len(), 2);
+    signs_with(&world, &mut phone, OTHER_PIN);
+}

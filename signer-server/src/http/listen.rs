@@ -9,7 +9,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use tokio::{net::TcpListener, sync::Semaphore};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+};
 
 /// Time to send the head of a request; a slower client is cut off.
 const HEADER_TIME: Duration = Duration::from_secs(10);
@@ -42,6 +45,13 @@ impl Server {
         self.listener.local_addr()
     }
 
+    /// The next connection, once there is a place for it.
+    async fn accept(&self, places: &Arc<Semaphore>) -> io::Result<(TcpStream, OwnedSemaphorePermit)> {
+        let place = Arc::clone(places).acquire_owned().await.map_err(io::Error::other)?;
+        let (stream, _) = self.listener.accept().await?;
+        Ok((stream, place))
+    }
+
     /// Serves until `stop` is done, then lets requests under way finish for a while.
     pub(crate) async fn run(self, router: Router, stop: impl Future<Output = ()>) {
         let places = Arc::new(Semaphore::new(self.connections_max));
@@ -53,16 +63,14 @@ impl Server {
             .max_buf_size(HEAD_BYTES_MAX);
         tokio::pin!(stop);
         loop {
-            let next = async {
-                let place = Arc::clone(&places).acquire_owned().await;
-                (place, self.listener.accept().await)
-            };
-            let (place, accepted) = tokio::select! {
-                next = next => next,
+            // Also while every place is taken the server can be stopped.
+            let accepted = tokio::select! {
+                biased;
                 () = &mut stop => break,
+                accepted = self.accept(&places) => accepted,
             };
-            let stream = match accepted {
-                Ok((stream, _)) => stream,
+            let (stream, place) = match accepted {
+                Ok(accepted) => accepted,
                 Err(error) => {
                     // Out of file descriptors, or a connection that ended already: do not spin.
                     tracing::warn!(%error, "accept");

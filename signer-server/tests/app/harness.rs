@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
     sync::{
-        Arc,
+        Arc, Weak,
         atomic::{AtomicUsize, Ordering},
         mpsc,
     },
@@ -25,7 +25,7 @@ use signer_core::{
         ProblemCode,
     },
 };
-use signer_server::{app::App, config::Config, ports::SystemRandom, store::LockPolicy};
+use signer_server::{app::App, config::Config, ports::SystemRandom, service::Service, store::LockPolicy};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -59,6 +59,8 @@ pub(crate) struct TestApp {
     pub(crate) clock: TestClock,
     pub(crate) config: Config,
     running: Option<Running>,
+    /// Weak, so that a stopped server lets go of its store.
+    service: Weak<Service>,
     folder: Arc<TempDir>,
     made: AtomicUsize,
 }
@@ -84,6 +86,7 @@ impl TestApp {
             clock: TestClock::at(T0),
             config,
             running: None,
+            service: Weak::new(),
             folder,
             made: AtomicUsize::new(0),
         };
@@ -103,7 +106,7 @@ impl TestApp {
             runtime.block_on(async {
                 match App::start_with(config, Arc::new(clock), Arc::new(SystemRandom)).await {
                     Ok(app) => {
-                        tell.send(Ok(app.address().unwrap())).unwrap();
+                        tell.send(Ok((app.address().unwrap(), Arc::downgrade(&app.service())))).unwrap();
                         app.run(async {
                             let _stop_or_gone = stopped.await;
                         })
@@ -113,7 +116,8 @@ impl TestApp {
                 }
             });
         });
-        let address = told.recv().unwrap()?;
+        let (address, service) = told.recv().unwrap()?;
+        self.service = service;
         self.config.listen = address;
         self.http = Client::new(format!("http://{address}"));
         self.running = Some(Running { stop, thread });
@@ -131,6 +135,10 @@ impl TestApp {
     pub(crate) fn restart(&mut self) {
         self.stop();
         self.start().unwrap();
+    }
+
+    pub(crate) fn service(&self) -> Arc<Service> {
+        self.service.upgrade().unwrap()
     }
 
     pub(crate) fn url(&self) -> &str {

@@ -7,9 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod backup;
 mod clone;
 mod forge;
 mod harness;
+mod limits;
 mod pin;
 mod race;
 mod relying_party;

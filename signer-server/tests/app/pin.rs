@@ -121,7 +121,7 @@ fn app_011_messages_not_signed_by_the_device_key_change_nothing() {
 
 #[test]
 fn app_012_after_a_change_the_old_pin_is_wrong_and_the_new_one_right() {
-    let app = TestApp::spawn_with(|config| config.lock_policy = patient());
+    let app = TestApp::spawn_with(|config| (config.lock_policy, config.insecure) = (patient(), true));
     let (bank, mut phone) = (app.bank(), app.phone("olena"));
     let key = phone.phone.enrolled().unwrap();
     let (old, new) = (Pin::entered(PIN).unwrap(), Pin::new(NEW).unwrap());
@@ -165,7 +165,7 @@ fn one_pair_works(app: &TestApp, bank: &RelyingParty, phone: &mut TestPhone, cas
 
 #[test]
 fn app_013_a_crash_in_the_middle_of_a_pin_change_leaves_one_working_pair() {
-    let mut app = TestApp::spawn_with(|config| config.lock_policy = patient());
+    let mut app = TestApp::spawn_with(|config| (config.lock_policy, config.insecure) = (patient(), true));
     let bank = app.bank();
     let mut outcomes = Vec::new();
     for operation in ["refresh-challenge", "refresh-start", "refresh-keys", "refresh-confirm"] {

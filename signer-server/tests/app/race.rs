@@ -44,7 +44,7 @@ fn wait(bank: &RelyingParty, id: signer_core::ids::RequestId) -> RequestStatus {
 
 #[test]
 fn app_001_of_two_racing_approvals_one_is_evaluated_and_the_other_busy() {
-    let app = TestApp::spawn_with(|config| config.lock_policy = patient());
+    let app = TestApp::spawn_with(|config| (config.lock_policy, config.insecure) = (patient(), true));
     let bank = app.bank();
     let mut busy = 0;
     for round in 0..6 {
@@ -96,7 +96,7 @@ fn app_001_two_approvals_of_one_request_give_one_signature() {
 
 #[test]
 fn app_002_the_same_payload_gives_the_same_answer_and_one_evaluation() {
-    let app = TestApp::spawn_with(|config| config.lock_policy = patient());
+    let app = TestApp::spawn_with(|config| (config.lock_policy, config.insecure) = (patient(), true));
     let (bank, mut phone) = (app.bank(), app.phone("olena"));
     for (pin, evaluations) in [(WRONG, 1), (PIN, 1), (WRONG, 2)] {
         let id = app.ask(&bank, "olena");

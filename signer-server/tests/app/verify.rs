@@ -333,6 +333,8 @@ fn app_043_codes_wrong_in_any_layer_are_refused_as_results() {
     ];
     let before = app.dump()["burn"];
     for (name, flaw, reason) in cases {
+        // What is refused uses nothing up: one turn serves all of them.
+        let flaw = Flaw { turn: flaw.turn.or(Some(1)), ..flaw };
         assert_eq!(check(&text(flawed(flaw))), red(reason), "{name}");
     }
     // The high-s twins: other bytes for the same statement.
@@ -394,7 +396,7 @@ fn app_044_codes_of_a_revoked_frozen_or_replaced_phone_are_refused() {
             }
             "freeze" => {
                 let bank = app.bank();
-                let mut sign = |phone: &mut TestPhone| {
+                let sign = |phone: &mut TestPhone| {
                     app.clock.advance(1);
                     let id = app.ask(&bank, "olena");
                     phone.approve(id, PIN)
@@ -408,16 +410,8 @@ fn app_044_codes_of_a_revoked_frozen_or_replaced_phone_are_refused() {
             _ => drop(app.phone("olena")),
         }
         assert_eq!(check(&code), revoked, "{end}");
-        if end == "freeze" {
-            assert_eq!(app.admin("POST", &format!("/devices/{device}/unfreeze"), None).status, 204);
-            assert_eq!(check(&code), GREEN);
-        } else {
-            // Nothing new is issued to it either.
-            assert_eq!(problem_code(phone.phone.top_up(DocumentType::IdentityCard)), ProblemCode::Revoked);
-            assert_eq!(
-                app.admin("POST", &format!("/devices/{device}/unfreeze"), None).code(),
-                ProblemCode::Revoked
-            );
-        }
+        // Nothing new is issued to it either.
+        let standing = if end == "freeze" { ProblemCode::Frozen } else { ProblemCode::Revoked };
+        assert_eq!(problem_code(phone.phone.top_up(DocumentType::IdentityCard)), standing);
     }
 }

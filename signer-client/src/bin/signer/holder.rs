@@ -209,15 +209,16 @@ pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), 
         ));
     }
     let mut online = !args.offline && phone.synchronise().is_ok();
-    let stock = phone.stock();
-    let left = match profile {
-        Profile::Age => stock.age,
-        Profile::Minimal => stock.minimal,
-        Profile::Full => stock.full,
-    };
-    if left == 0 && online {
+    if phone.stock().of(profile) == 0 && online {
         output.progress("Getting credentials ...");
         phone.top_up(args.document.into())?;
+        if phone.stock().of(profile) == 0 {
+            return Err(Failure::new(
+                "no_document",
+                format!("the register has nothing to show as {} for this person", profile.name()),
+                "Show another --profile. Age is for who is of age.",
+            ));
+        }
     }
     let mut session = phone.start_show(profile, consent)?;
     if session.is_linkable() {

@@ -1,6 +1,6 @@
 //! The server's half, on the types of `signer-core` alone: enough of a server to test a phone against.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use p256::{
@@ -64,6 +64,10 @@ pub(crate) struct Server {
     pub(crate) busy: usize,
     pub(crate) burned: Option<u8>,
     pub(crate) issued: Vec<(u32, u32)>,
+    /// Profiles that do not fit the holder.
+    pub(crate) unfit: Vec<Profile>,
+    /// Day keys that have their credential.
+    day_keys: HashSet<[u8; 33]>,
     /// The credentials themselves.
     pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
@@ -94,6 +98,8 @@ impl Server {
             busy: 0,
             burned: None,
             issued: Vec::new(),
+            unfit: Vec::new(),
+            day_keys: HashSet::new(),
             envelopes: Vec::new(),
             lies_about_time: false,
         }
@@ -412,8 +418,11 @@ impl Server {
     fn refresh_start(&mut self, start: &RefreshStart, now: UnixSeconds) -> Outcome<Vec<u8>> {
         let device = self.device()?;
         let hash = CheckedRefresh::payload_hash(&device.context, start);
+        // One proof opens one ceremony.
         if let Some(stored) = self.outcomes.get(&hash) {
-            return Ok(stored.clone());
+            let started =
+                matches!(codec::decode(stored, REPLY_BYTES_MAX), Ok(RefreshStarted::Started { .. }));
+            return if started { Err(problem(ProblemCode::Stale)) } else { Ok(stored.clone()) };
         }
         let checked =
             CheckedRefresh::new(&device.context, start).map_err(|_| problem(ProblemCode::Malformed))?;
@@ -467,6 +476,13 @@ impl Server {
         let body: IssueCredentials = self.open(envelope, now)?;
         let device = self.device()?.context.device;
         let mut credentials = Vec::new();
+        if body.keys.as_slice().iter().any(|key| self.unfit.contains(&key.profile)) {
+            return Err(problem(ProblemCode::NoDocument));
+        }
+        // A day key gets one credential.
+        if body.keys.as_slice().iter().any(|key| !self.day_keys.insert(key.day_key.0)) {
+            return Err(problem(ProblemCode::InvalidValue));
+        }
         for request in body.keys.as_slice() {
             let proof = day_key_proof(device, request.profile, &request.day_key);
             if !request.day_key.parse().is_some_and(|key| key.verify(proof, &request.proof)) {

@@ -19,8 +19,6 @@ use signer_core::{
 
 /// 2026-11-20T10:15:00Z.
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
-/// The hedge of every nonce: a fixed one, so that vectors are reproducible.
-pub(crate) const HEDGE: SecretBytes<32> = SecretBytes::new([0x4e; 32]);
 pub(crate) const PIN: &str = "490271";
 pub(crate) const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
 
