@@ -20,6 +20,8 @@ use signer_core::{
 /// 2026-11-20T10:15:00Z.
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
 pub(crate) const PIN: &str = "490271";
+/// A secret of the phone that is mixed into its nonces.
+pub(crate) const HEDGE: SecretBytes<32> = SecretBytes::new([0x4e; 32]);
 pub(crate) const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
 
 /// One enrolled key, both sides. Cloning it is what a backup or an image of a phone does.
