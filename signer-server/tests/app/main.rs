@@ -15,5 +15,6 @@ mod limits;
 mod pin;
 mod race;
 mod relying_party;
+mod secrets;
 mod vault;
 mod verify;
