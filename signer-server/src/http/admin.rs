@@ -4,17 +4,20 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{delete, get, post},
 };
-use signer_core::wire::{
-    CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
-    RelyingPartyView, Standing,
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId},
+    wire::{
+        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, RelyingPartyView,
+        Standing,
+    },
 };
 
 use super::{
-    auth::{Admin, StrictJson},
+    auth::{Admin, PathId, StrictJson},
     problem::ApiProblem,
 };
 use crate::service::Service;
@@ -54,9 +57,8 @@ async fn relying_parties(
 async fn revoke_relying_party(
     State(service): State<Arc<Service>>,
     _: Admin,
-    Path(id): Path<String>,
+    PathId(id): PathId<RelyingPartyId>,
 ) -> Result<StatusCode, ApiProblem> {
-    let id = id.parse().map_err(|_| ApiProblem::from(ProblemCode::NotFound))?;
     service.revoke_relying_party(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -64,21 +66,20 @@ async fn revoke_relying_party(
 async fn revoke_device(
     State(service): State<Arc<Service>>,
     _: Admin,
-    Path(id): Path<String>,
+    PathId(id): PathId<DeviceId>,
 ) -> Result<StatusCode, ApiProblem> {
-    set_standing(&service, &id, Standing::Revoked).await
+    set_standing(&service, id, Standing::Revoked).await
 }
 
 async fn unfreeze_device(
     State(service): State<Arc<Service>>,
     _: Admin,
-    Path(id): Path<String>,
+    PathId(id): PathId<DeviceId>,
 ) -> Result<StatusCode, ApiProblem> {
-    set_standing(&service, &id, Standing::Good).await
+    set_standing(&service, id, Standing::Good).await
 }
 
-async fn set_standing(service: &Service, id: &str, standing: Standing) -> Result<StatusCode, ApiProblem> {
-    let id = id.parse().map_err(|_| ApiProblem::from(ProblemCode::NotFound))?;
+async fn set_standing(service: &Service, id: DeviceId, standing: Standing) -> Result<StatusCode, ApiProblem> {
     service.set_standing(id, standing).await?;
     Ok(StatusCode::NO_CONTENT)
 }
