@@ -14,6 +14,7 @@ mod harness;
 mod limits;
 mod pin;
 mod race;
+mod refusals;
 mod relying_party;
 mod secrets;
 mod vault;

@@ -394,7 +394,7 @@ fn app_044_codes_of_a_revoked_frozen_or_replaced_phone_are_refused() {
             }
             "freeze" => {
                 let bank = app.bank();
-                let mut sign = |phone: &mut TestPhone| {
+                let sign = |phone: &mut TestPhone| {
                     app.clock.advance(1);
                     let id = app.ask(&bank, "olena");
                     phone.approve(id, PIN)
