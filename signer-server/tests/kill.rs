@@ -217,9 +217,9 @@ impl<'a> Signer<'a> {
         let mut n = self.world.serial.load(Ordering::Relaxed);
         while !self.world.stopped() {
             n += 1;
-            self.attempt(if n % 3 == 0 { WRONG } else { PIN });
+            self.attempt(if n.is_multiple_of(3) { WRONG } else { PIN });
             assert_eq!(self.world.counted(&self.phone.phone), self.wrong, "wrong PINs answered and counted");
-            if n % 4 == 0 {
+            if n.is_multiple_of(4) {
                 self.look_again();
             }
             if self.wrong >= TRIES_MAX {

@@ -17,6 +17,7 @@ use signer_client::{Approved, ClientError, Consent, RelyingParty, ports::Clock a
 use signer_core::{
     codec,
     credential::{Colour, DocumentType},
+    ids::DeviceId,
     pin::Pin,
     suite::SuiteId,
     wire::{
@@ -49,6 +50,9 @@ struct Secret {
     stored: bool,
 }
 
+/// Name, form, bytes.
+type Needle<'a> = (&'a str, &'static str, Vec<u8>);
+
 #[derive(Default)]
 struct Secrets(Vec<Secret>);
 
@@ -68,7 +72,7 @@ impl Secrets {
     fn found_in(&self, haystack: &[u8], in_store: bool) -> Vec<String> {
         let sought = self.0.iter().filter(|secret| !(in_store && secret.stored));
         // By their first eight bytes, so that one pass finds all.
-        let mut needles: HashMap<[u8; 8], Vec<(&str, &str, Vec<u8>)>> = HashMap::new();
+        let mut needles: HashMap<[u8; 8], Vec<Needle<'_>>> = HashMap::new();
         for secret in sought {
             for (kind, form) in forms(&secret.bytes) {
                 let head = *form.first_chunk().unwrap();
@@ -299,7 +303,7 @@ fn collect(phone: &TestPhone, secrets: &mut Secrets) {
 }
 
 /// The secrets the server keeps.
-fn vaulted(data: &Path, phone: &TestPhoneId, secrets: &mut Secrets) {
+fn vaulted(data: &Path, device: DeviceId, secrets: &mut Secrets) {
     let kek = fs::read(data.join("kek")).unwrap();
     secrets.add("key-encryption key", &kek);
     let db = Connection::open_with_flags(data.join("store.db"), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap();
@@ -307,7 +311,7 @@ fn vaulted(data: &Path, phone: &TestPhoneId, secrets: &mut Secrets) {
     for purpose in ["issuer", "answer", "device-token"] {
         secrets.add(&format!("server key {purpose}"), vault.server_key(purpose));
     }
-    let key = vault.share(*phone);
+    let key = vault.share(device);
     // After its CBOR head: the scalar.
     secrets.add("server share", &key.share.0[3..35]);
     secrets.add("gate key", key.gate_key.expose().expose());
@@ -315,9 +319,7 @@ fn vaulted(data: &Path, phone: &TestPhoneId, secrets: &mut Secrets) {
     secrets.add("whole key", &key.encode()[4..]);
 }
 
-type TestPhoneId = signer_core::ids::DeviceId;
-
-fn device_of(keystore: &Path) -> TestPhoneId {
+fn device_of(keystore: &Path) -> DeviceId {
     use signer_client::{desk, ports::HardwareKey as _};
     let (key, made) = desk::SoftwareKey::open(keystore, desk::system_rng()).unwrap();
     assert!(!made);
@@ -366,7 +368,7 @@ fn app_060_no_secret_in_the_log_of_the_server_process_at_trace() {
         let keystore = folder.path().join("keystore");
         let mut secrets =
             story(&server.url(), &server.admin_token(), &keystore, signer_client::desk::SystemClock);
-        vaulted(&server.data, &device_of(&keystore), &mut secrets);
+        vaulted(&server.data, device_of(&keystore), &mut secrets);
         assert_eq!(secrets.found_in(&stored_bytes(&server.data), true), Vec::<String>::new());
         server.terminate();
         assert!(server.wait().success());
@@ -415,7 +417,7 @@ fn app_061_no_secret_in_what_any_library_of_server_and_phone_says() {
     tracing::trace!(target: "a-target-of-its-own", "recording");
     let mut secrets = story(app.url(), &app.admin_token(), &keystore, app.clock.clone());
     RECORDING.store(false, Ordering::Relaxed);
-    vaulted(&app.config.data_dir, &device_of(&keystore), &mut secrets);
+    vaulted(&app.config.data_dir, device_of(&keystore), &mut secrets);
     let said = recorded.lock().unwrap();
     let text = String::from_utf8_lossy(&said);
     for target in ["a-target-of-its-own", "signer_server::service", "ureq::run"] {
