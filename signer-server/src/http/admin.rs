@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::State,
     http::StatusCode,
     routing::{delete, get, post},
 };
-use signer_core::wire::{
-    CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
-    RelyingPartyView,
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId},
+    wire::{
+        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, RelyingPartyView,
+    },
 };
 
 use super::{
-    auth::{Admin, StrictJson},
+    auth::{Admin, PathId, StrictJson},
     problem::ApiProblem,
 };
 use crate::service::Service;
@@ -53,9 +55,8 @@ async fn relying_parties(
 async fn revoke_relying_party(
     State(service): State<Arc<Service>>,
     _: Admin,
-    Path(id): Path<String>,
+    PathId(id): PathId<RelyingPartyId>,
 ) -> Result<StatusCode, ApiProblem> {
-    let id = id.parse().map_err(|_| ApiProblem::from(ProblemCode::NotFound))?;
     service.revoke_relying_party(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
@@ -63,9 +64,8 @@ async fn revoke_relying_party(
 async fn revoke_device(
     State(service): State<Arc<Service>>,
     _: Admin,
-    Path(id): Path<String>,
+    PathId(id): PathId<DeviceId>,
 ) -> Result<StatusCode, ApiProblem> {
-    let id = id.parse().map_err(|_| ApiProblem::from(ProblemCode::NotFound))?;
     service.revoke_device(id).await?;
     Ok(StatusCode::NO_CONTENT)
 }

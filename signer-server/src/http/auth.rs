@@ -1,10 +1,10 @@
-//! Bearer tokens and bodies, as extractors that refuse with problems.
+//! Bearer tokens, ids and bodies, as extractors that refuse with problems.
 
-use std::{sync::Arc, time::Duration};
+use std::{str::FromStr, sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Request, rejection::BytesRejection},
+    extract::{FromRequest, FromRequestParts, Path, Request, rejection::BytesRejection},
     http::{HeaderMap, StatusCode, header, request::Parts},
 };
 use serde::de::DeserializeOwned;
@@ -51,6 +51,18 @@ impl FromRequestParts<Arc<Service>> for Admin {
 fn bearer(headers: &HeaderMap) -> Result<&str, ApiProblem> {
     let value = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
     value.and_then(|value| value.strip_prefix("Bearer ")).ok_or_else(|| ProblemCode::Unauthenticated.into())
+}
+
+/// An id in the path. What is not one is like an object that is not there.
+pub(super) struct PathId<T>(pub(super) T);
+
+impl<T: FromStr> FromRequestParts<Arc<Service>> for PathId<T> {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let text = Path::<String>::from_request_parts(parts, service).await;
+        let id = text.ok().and_then(|Path(text)| text.parse().ok());
+        id.map(Self).ok_or_else(|| ProblemCode::NotFound.into())
+    }
 }
 
 /// Time to send a body; a slower client is refused before it takes a turn from others.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Path, Query, State, rejection::QueryRejection},
+    extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
     routing::{get, post},
 };
@@ -16,7 +16,7 @@ use signer_core::{
 };
 
 use super::{
-    auth::{Asker, StrictJson, Verifier},
+    auth::{Asker, PathId, StrictJson, Verifier},
     problem::ApiProblem,
 };
 use crate::service::{Refusal, Service, WaitMs};
@@ -59,21 +59,21 @@ struct ViewQuery {
 async fn view(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
-    Path(id): Path<String>,
+    PathId(id): PathId<RequestId>,
     query: Result<Query<ViewQuery>, QueryRejection>,
 ) -> Result<Json<RequestView>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     let wait = WaitMs::new(query.timeout_ms)?;
     let _place = service.admit_poll()?;
-    Ok(Json(service.request_view(&asker, request_id(&id)?, wait).await?))
+    Ok(Json(service.request_view(&asker, id, wait).await?))
 }
 
 async fn cancel(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
-    Path(id): Path<String>,
+    PathId(id): PathId<RequestId>,
 ) -> Result<StatusCode, ApiProblem> {
-    service.cancel_request(&asker, request_id(&id)?).await?;
+    service.cancel_request(&asker, id).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -105,11 +105,6 @@ async fn time(
 ) -> Result<Json<SignedTime>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     Ok(Json(service.signed_time(&query.nonce)?))
-}
-
-/// An id that is not one is like an object that is not there.
-fn request_id(text: &str) -> Result<RequestId, ApiProblem> {
-    text.parse().map_err(|_| ProblemCode::NotFound.into())
 }
 
 fn query_refusal(_: QueryRejection) -> ApiProblem {

@@ -83,7 +83,7 @@ impl Service {
             OutcomeKind::PinProven => {}
             OutcomeKind::WrongPin => {
                 return Ok(RefreshStarted::WrongPin {
-                    attempts: stored.counter.shown(&self.policy, caller.now),
+                    attempts: stored.counter.shown(&self.policy, stored.at),
                 });
             }
             OutcomeKind::Signed(_) | OutcomeKind::Cheating => {

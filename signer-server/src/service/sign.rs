@@ -57,7 +57,7 @@ impl Service {
         let context = key_context(&caller.installation);
         let payload = PayloadHash(approve_payload_hash(&context, &approve));
         if let Some(stored) = self.store.stored_outcome(context.device, payload, caller.now).await? {
-            return self.evaluated(&caller.installation, stored, caller.now);
+            return self.evaluated(&caller.installation, stored);
         }
         let received = ReceivedApprove::decode(&approve)?;
         let request = self.request_of(&caller.installation, received.request()).await?;
@@ -78,7 +78,7 @@ impl Service {
         };
         let lease = match self.reserve(reserve).await? {
             Ok(lease) => lease,
-            Err(stored) => return self.evaluated(&caller.installation, stored, caller.now),
+            Err(stored) => return self.evaluated(&caller.installation, stored),
         };
         let (record, signature) = checked.record();
         let (record, record_signature) = (record.to_vec(), signature.0);
@@ -94,7 +94,7 @@ impl Service {
         };
         let stored = self.settle(lease, Some(request.id), verdict).await?;
         self.watch.ring(request.id);
-        self.evaluated(&caller.installation, stored, caller.now)
+        self.evaluated(&caller.installation, stored)
     }
 
     /// Checks the form of an approve off the async threads.
@@ -172,19 +172,15 @@ impl Service {
         token::make(&self.keys.device_token, installation.device, number)
     }
 
-    fn evaluated(
-        &self,
-        installation: &Installation,
-        stored: StoredOutcome,
-        now: signer_core::time::UnixSeconds,
-    ) -> ServiceResult<Evaluated> {
+    fn evaluated(&self, installation: &Installation, stored: StoredOutcome) -> ServiceResult<Evaluated> {
         Ok(match stored.kind {
             OutcomeKind::Signed(signatures) => Evaluated::Signed {
                 signatures: signature_list(signatures)?,
                 token: self.next_token(installation, stored.next_token),
             },
+            // As it was then: the same payload has the same answer, however late it is asked for.
             OutcomeKind::WrongPin => {
-                Evaluated::WrongPin { attempts: stored.counter.shown(&self.policy, now) }
+                Evaluated::WrongPin { attempts: stored.counter.shown(&self.policy, stored.at) }
             }
             OutcomeKind::Cheating => Evaluated::KeyEnded {},
             OutcomeKind::PinProven => return Err(ServiceError::Bug("a PIN proof stored for an approve")),

@@ -89,8 +89,9 @@ fn app_071_nonces_stay_safe_when_store_and_witness_are_put_back_together() {
 
     // Every other input another one.
     let of = |fetched: &Fetched| fetched.commitments.as_slice()[0].as_slice().to_vec();
-    let other_commitment = Fetch { commitments: second.commitments.clone(), ..first };
-    let other_request = Fetch { request: second.request, ..first };
+    let other_commitment =
+        Fetch { commitments: second.commitments.clone(), request: first.request, key: first.key };
+    let other_request = Fetch { request: second.request, ..first.clone() };
     let mut seen = vec![of(&now)];
     for other in [&other_commitment, &other_request, &second] {
         seen.push(of(&fetch(&app, other)));

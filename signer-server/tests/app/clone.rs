@@ -152,4 +152,16 @@ fn app_022_a_stored_wrong_pin_is_told_again_without_counting() {
         assert!(matches!(answer, Evaluated::WrongPin { attempts } if attempts.left == 2));
     }
     assert_eq!(phone.phone.status().unwrap().attempts.left, 2);
+    // The answer that told of a lock tells of it also when the lock is over.
+    let mut last = Vec::new();
+    for _ in 0..2 {
+        last = phone.prepare(id, crate::harness::WRONG);
+        assert_eq!(app.device("approve", &last).status, 200);
+    }
+    let locked = app.device("approve", &last);
+    app.clock.advance(4 * 3600);
+    let payload = Envelope::decode(&last).unwrap().body.as_slice().to_vec();
+    let later = app.device("approve", &phone.seal_bytes::<Approve>(app.clock.seconds(), payload));
+    assert_eq!(later.body, locked.body);
+    assert_eq!(phone.phone.status().unwrap().attempts.left, 3);
 }

@@ -14,6 +14,8 @@ mod harness;
 mod limits;
 mod pin;
 mod race;
+mod refusals;
 mod relying_party;
+mod secrets;
 mod vault;
 mod verify;

@@ -93,7 +93,15 @@ impl Client {
     }
 
     pub(crate) fn send(&self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> Answer {
-        self.try_send(method, path, headers, body).unwrap_or_else(|error| panic!("{method} {path}: {error}"))
+        // A refusal before the body was read may end the connection that the next call is already on.
+        let mut last = None;
+        for _ in 0..3 {
+            match self.try_send(method, path, headers, body) {
+                Ok(answer) => return answer,
+                Err(error) => last = Some(error),
+            }
+        }
+        panic!("{method} {path}: {}", last.unwrap())
     }
 
     /// A JSON call with a bearer token; an empty token sends none.

@@ -1,0 +1,1005 @@
+//! Every wrong input on every route: a problem with its stable code, and nothing changed.
+//!
+//! The routes are read from the sources, so that a new one without its refusals fails here.
+
+use std::{collections::BTreeSet, fs};
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use signer_client::{Approved, ports::HardwareKey as _};
+use signer_core::{
+    approval::ApprovalRecord,
+    codec::{self, Blob, Label, List, Text},
+    credential::DocumentType,
+    device_key::DeviceSignature,
+    ids::{CeremonyId, Epoch, KeyId, RequestId},
+    pin::Pin,
+    secret::SecretBytes,
+    suite::{Commitment, KeygenMessage, SuiteId},
+    time::UnixSeconds,
+    wire::{
+        Approve, ApprovePayload, CodeStateQuery, Decline, ENVELOPE_BYTES_MAX, EnrolConfirm, EnrolKeys,
+        EnrolStart, EnrolmentCode, Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials, Operation,
+        OutcomeQuery, ProblemCode, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
+        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
+    },
+};
+
+use crate::{
+    harness::{Dump, PIN, TestApp, WRONG},
+    support::phone::{Fault, TestPhone},
+};
+
+const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+/// Routes that need no token, because they tell nothing about anybody.
+const PUBLIC: [&str; 5] = ["/v1/issuer-keys", "/v1/answer-key", "/v1/time", "/health/live", "/health/ready"];
+
+/// A route with its methods, as it stands in the sources.
+#[derive(Debug)]
+struct Route {
+    path: String,
+    methods: Vec<&'static str>,
+}
+
+impl Route {
+    fn is_public(&self) -> bool {
+        PUBLIC.contains(&self.path.as_str())
+    }
+
+    /// The path with an id in it that is well-formed and nobody's.
+    fn example(&self) -> String {
+        self.path.replace("{id}", &"0a".repeat(16))
+    }
+}
+
+/// All routes but those of the device operations.
+fn routes() -> Vec<Route> {
+    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
+    let mut routes = Vec::new();
+    for entry in fs::read_dir(sources).unwrap() {
+        let file = entry.unwrap().path();
+        let prefix = match file.file_stem().unwrap().to_str().unwrap() {
+            "admin" => "/admin/v1",
+            // One route for each of `Operation::ALL`.
+            "device" => continue,
+            _ => "",
+        };
+        let text = fs::read_to_string(&file).unwrap();
+        for (_, rest) in text.match_indices(".route(\"").map(|(at, mark)| text.split_at(at + mark.len())) {
+            let (path, rest) = rest.split_once('"').unwrap();
+            let call = rest.split([';', '\n']).next().unwrap();
+            let methods = METHODS.into_iter().filter(|method| {
+                let method = method.to_lowercase();
+                call.contains(&format!(" {method}(")) || call.contains(&format!(".{method}("))
+            });
+            let route = Route { path: format!("{prefix}{path}"), methods: methods.collect() };
+            assert!(!route.methods.is_empty(), "{}: {route:?} has no method", file.display());
+            routes.push(route);
+        }
+    }
+    assert!(routes.len() >= 12, "{routes:?}");
+    routes
+}
+
+#[test]
+fn app_100_unknown_paths_and_wrong_methods_are_problems() {
+    let app = TestApp::spawn();
+    let before = app.dump();
+    for path in ["/", "/nothing", "/v1", "/v1/", "/v2/requests", "/device/v1", "/device/v1/", "/admin/v1/x"] {
+        for method in METHODS {
+            assert_eq!(
+                app.http.send(method, path, &[], b"").code(),
+                ProblemCode::NoSuchPath,
+                "{method} {path}"
+            );
+        }
+    }
+    for path in ["/device/v1/enrol_start", "/device/v1/Status", "/device/v1/status/", "/device/v2/status"] {
+        assert_eq!(app.http.cbor(path, b"").code(), ProblemCode::NoSuchPath, "{path}");
+    }
+    let operations = Operation::ALL
+        .iter()
+        .map(|operation| Route { path: format!("/device/v1/{}", operation.path()), methods: vec!["POST"] });
+    for route in routes().into_iter().chain(operations) {
+        for method in METHODS.into_iter().filter(|method| !route.methods.contains(method)) {
+            let answer = app.http.send(method, &route.example(), &[], b"");
+            assert_eq!(answer.code(), ProblemCode::MethodNotAllowed, "{method} {}", route.path);
+            let allowed = answer.header("allow").unwrap_or_default().to_owned();
+            assert!(
+                route.methods.iter().all(|method| allowed.contains(method)),
+                "{route:?} allows {allowed:?}"
+            );
+        }
+    }
+    assert_eq!(app.dump(), before);
+}
+
+#[test]
+fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
+    let app = TestApp::spawn();
+    let bank = app.relying_party("Bank", true, false);
+    let shop = app.relying_party("Shop", false, true);
+    let gone = app.relying_party("Gone", true, true);
+    assert_eq!(app.admin("DELETE", &format!("/relying-parties/{}", gone.id), None).status, 204);
+    let admin = app.admin_token();
+    let before = app.dump();
+    let mut walked = BTreeSet::new();
+    for route in routes().iter().filter(|route| !route.is_public()) {
+        let operator = route.path.starts_with("/admin/");
+        let verifier = route.path == "/v1/verifications";
+        for method in &route.methods {
+            let path = route.example();
+            let send = |authorization: &str| {
+                let json = ("content-type", "application/json");
+                let answer = if authorization.is_empty() {
+                    app.http.send(method, &path, &[json], b"{}")
+                } else {
+                    app.http.send(method, &path, &[("authorization", authorization), json], b"{}")
+                };
+                answer.code()
+            };
+            let changed = format!("{}x", &admin[..admin.len() - 1]);
+            for wrong in [
+                String::new(),
+                "Bearer".into(),
+                "Bearer ".into(),
+                "Bearer x".into(),
+                format!("Basic {}", bank.token),
+                bank.token.clone(),
+                format!("Bearer {}", gone.token),
+                format!("Bearer {}x", bank.token),
+                format!("Bearer {}", bank.token.to_uppercase()),
+                format!("Bearer {changed}"),
+                // A relying party is no operator, an operator no relying party.
+                format!("Bearer {}", if operator { &bank.token } else { &admin }),
+            ] {
+                assert_eq!(send(&wrong), ProblemCode::Unauthenticated, "{method} {path} with {wrong:?}");
+            }
+            if !operator {
+                let other = if verifier { &bank.token } else { &shop.token };
+                assert_eq!(send(&format!("Bearer {other}")), ProblemCode::Forbidden, "{method} {path}");
+            }
+            walked.insert(format!("{method} {}", route.path));
+        }
+    }
+    assert_eq!(app.dump(), before);
+    assert!(walked.len() >= 9, "{walked:?}");
+    // Everything else is open on purpose, and answers without a token.
+    for path in PUBLIC {
+        let query = if path == "/v1/time" { "?nonce=00112233445566778899aabbccddeeff" } else { "" };
+        assert_eq!(app.http.send("GET", &format!("{path}{query}"), &[], b"").status, 200, "{path}");
+    }
+}
+
+/// One wrong call: route, path, body, what must come.
+type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
+
+fn json_calls(app: &TestApp, others: RequestId, signed: RequestId) -> Vec<Call> {
+    use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
+    let digest = BASE64_STANDARD.encode([7; 32]);
+    let good = serde_json::json!({
+        "person": "olena", "text": "Text", "documents": [{ "name": "Name", "sha256": digest }], "expires_in": 300,
+    });
+    let mut calls: Vec<Call> = Vec::new();
+    let mut with = |route: &'static str,
+                    good: &serde_json::Value,
+                    changes: &[(&str, serde_json::Value, ProblemCode)]| {
+        let (_, path) = route.split_once(' ').unwrap();
+        for (pointer, value, code) in changes {
+            let mut body = good.clone();
+            match body.pointer_mut(pointer) {
+                Some(place) => *place = value.clone(),
+                None => {
+                    body.as_object_mut()
+                        .unwrap()
+                        .insert(pointer.trim_start_matches('/').into(), value.clone());
+                }
+            }
+            calls.push((route, path.into(), Some(body), *code));
+        }
+        for field in good.as_object().unwrap().keys().filter(|field| *field != "expires_in") {
+            let mut body = good.clone();
+            body.as_object_mut().unwrap().remove(field);
+            calls.push((route, path.into(), Some(body), Malformed));
+        }
+    };
+    let documents = |count: usize| -> serde_json::Value {
+        (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
+    };
+    with(
+        "POST /v1/requests",
+        &good,
+        &[
+            ("/person", "".into(), InvalidValue),
+            ("/person", "with space".into(), InvalidValue),
+            ("/person", "x".repeat(65).into(), InvalidValue),
+            ("/person", "Олена".into(), InvalidValue),
+            ("/person", 5.into(), Malformed),
+            ("/text", "".into(), InvalidValue),
+            ("/text", "a\u{202E}b".into(), InvalidValue),
+            ("/text", "e\u{301}".into(), InvalidValue),
+            ("/text", "x".repeat(2001).into(), InvalidValue),
+            ("/documents", documents(0), InvalidValue),
+            ("/documents", documents(33), InvalidValue),
+            ("/documents", serde_json::json!({}), Malformed),
+            ("/documents/0/name", "".into(), InvalidValue),
+            ("/documents/0/name", "a\u{0}b".into(), InvalidValue),
+            ("/documents/0/name", "x".repeat(201).into(), InvalidValue),
+            ("/documents/0/sha256", "".into(), InvalidValue),
+            ("/documents/0/sha256", BASE64_STANDARD.encode([7; 31]).into(), InvalidValue),
+            ("/documents/0/sha256", BASE64_STANDARD.encode([7; 33]).into(), InvalidValue),
+            ("/documents/0/sha256", digest.trim_end_matches('=').into(), InvalidValue),
+            ("/documents/0/sha256", "not base64".into(), InvalidValue),
+            ("/documents/0", serde_json::json!({ "name": "a", "sha256": digest, "more": 1 }), Malformed),
+            ("/expires_in", 29.into(), InvalidValue),
+            ("/expires_in", 86_401.into(), InvalidValue),
+            ("/expires_in", (-1).into(), Malformed),
+            ("/expires_in", 1.5.into(), Malformed),
+            ("/relying_party", "Another Bank".into(), Malformed),
+        ],
+    );
+    let good = serde_json::json!({ "code": "DQ1:", "request_id": "request-1" });
+    with(
+        "POST /v1/verifications",
+        &good,
+        &[
+            ("/request_id", "".into(), InvalidValue),
+            ("/request_id", "short-1".into(), InvalidValue),
+            ("/request_id", "x".repeat(65).into(), InvalidValue),
+            ("/request_id", "with a space".into(), InvalidValue),
+            ("/request_id", "кирилиця".into(), InvalidValue),
+            ("/code", 12.into(), Malformed),
+            ("/now", 12.into(), Malformed),
+        ],
+    );
+    let good = serde_json::json!({ "person": "olena", "expires_in": 3600 });
+    with(
+        "POST /admin/v1/enrolment-codes",
+        &good,
+        &[
+            ("/person", "".into(), InvalidValue),
+            ("/person", "a b".into(), InvalidValue),
+            ("/person", "x".repeat(65).into(), InvalidValue),
+            ("/expires_in", 59.into(), InvalidValue),
+            ("/expires_in", 2_592_001.into(), InvalidValue),
+            ("/code", "CHOSEN".into(), Malformed),
+        ],
+    );
+    let good = serde_json::json!({ "name": "Bank", "may_ask": true, "may_verify": false });
+    with(
+        "POST /admin/v1/relying-parties",
+        &good,
+        &[
+            ("/name", "".into(), InvalidValue),
+            ("/name", "two\nlines".into(), InvalidValue),
+            ("/name", "x".repeat(201).into(), InvalidValue),
+            ("/name", "\u{202E}knaB".into(), InvalidValue),
+            ("/may_ask", "yes".into(), Malformed),
+            ("/token", "chosen".into(), Malformed),
+        ],
+    );
+    let nobody = "0a".repeat(16);
+    for id in [nobody.as_str(), "x", "", &"0A".repeat(16), &"0".repeat(31), "..%2f..%2fhealth", "%00", "%ff"]
+    {
+        if id.is_empty() {
+            continue;
+        }
+        for (route, path) in [
+            ("GET /v1/requests/{id}", format!("/v1/requests/{id}")),
+            ("DELETE /v1/requests/{id}", format!("/v1/requests/{id}")),
+            ("DELETE /admin/v1/relying-parties/{id}", format!("/admin/v1/relying-parties/{id}")),
+            ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
+        ] {
+            calls.push((route, path, None, NotFound));
+        }
+    }
+    calls.extend([
+        ("GET /v1/requests/{id}", format!("/v1/requests/{others}"), None, NotFound),
+        ("DELETE /v1/requests/{id}", format!("/v1/requests/{others}"), None, NotFound),
+        ("DELETE /v1/requests/{id}", format!("/v1/requests/{signed}"), None, RequestClosed),
+        ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?timeout_ms=120001"), None, InvalidValue),
+        ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?timeout_ms=-1"), None, Malformed),
+        (
+            "GET /v1/requests/{id}",
+            format!("/v1/requests/{signed}?timeout_ms=1&timeout_ms=2"),
+            None,
+            Malformed,
+        ),
+        ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?wait=1"), None, Malformed),
+        ("GET /v1/time", "/v1/time".into(), None, Malformed),
+        ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
+        ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),
+        ("GET /v1/time", format!("/v1/time?nonce={}", "a".repeat(33)), None, InvalidValue),
+        ("GET /v1/time", format!("/v1/time?nonce={}&now=1", "a".repeat(32)), None, Malformed),
+    ]);
+    calls
+}
+
+#[test]
+fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
+    let app = TestApp::spawn();
+    let (bank, shop) = (app.relying_party("Bank", true, false), app.relying_party("Shop", false, true));
+    let ask = |token: &str, key: &str| {
+        let body = serde_json::to_vec(&crate::harness::request("olena", 1)).unwrap();
+        let bearer = format!("Bearer {token}");
+        let headers = [
+            ("authorization", bearer.as_str()),
+            ("content-type", "application/json; charset=utf-8"),
+            ("idempotency-key", key),
+        ];
+        app.http.send("POST", "/v1/requests", &headers, &body)
+    };
+    let other = app.relying_party("Other bank", true, false);
+    let made = |answer: crate::support::http::Answer| answer.json::<signer_core::wire::CreatedRequest>().id;
+    let (others, signed) = (made(ask(&other.token, "k")), made(ask(&bank.token, "k")));
+    let mut phone = app.phone("olena");
+    assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
+    let calls = json_calls(&app, others, signed);
+    let admin = app.admin_token();
+    let token_for = |path: &str| match path {
+        path if path.starts_with("/admin/") => admin.as_str(),
+        path if path.starts_with("/v1/verifications") => shop.token.as_str(),
+        _ => bank.token.as_str(),
+    };
+    let before = app.dump();
+    let mut covered = BTreeSet::new();
+    for (route, path, body, code) in calls {
+        let (method, _) = route.split_once(' ').unwrap();
+        let answer = app.http.json(method, &path, token_for(&path), body.as_ref());
+        assert_eq!(
+            answer.code(),
+            code,
+            "{method} {path} {body:?}: {}",
+            String::from_utf8_lossy(&answer.body)
+        );
+        if matches!(code, ProblemCode::InvalidValue | ProblemCode::Malformed) {
+            assert!(
+                answer.problem().detail.is_some_and(|detail| detail.len() > 10),
+                "{method} {path} says why"
+            );
+        }
+        covered.insert(route.to_owned());
+    }
+    for key in ["", &"x".repeat(129), "with space"] {
+        assert_eq!(ask(&bank.token, key).code(), ProblemCode::InvalidValue, "idempotency key {key:?}");
+    }
+    // The form of a body, on every route that takes one.
+    for route in routes() {
+        if !route.methods.contains(&"POST") || route.path.contains("{id}") {
+            continue;
+        }
+        let path = route.example();
+        let bearer = format!("Bearer {}", token_for(&path));
+        let send = |media_type: &[(&str, &str)], body: &[u8]| {
+            let headers = [&[("authorization", bearer.as_str())][..], media_type].concat();
+            app.http.send("POST", &path, &headers, body).code()
+        };
+        for media_type in
+            ["text/plain", "application/cbor", "application/jsonx", "application/x-www-form-urlencoded", ""]
+        {
+            let code = send(&[("content-type", media_type)], b"{}");
+            assert_eq!(code, ProblemCode::UnsupportedMediaType, "{path} {media_type}");
+        }
+        assert_eq!(send(&[], b"{}"), ProblemCode::UnsupportedMediaType, "{path}");
+        let json = [("content-type", "application/json")];
+        let deep = [vec![b'['; 30_000], vec![b']'; 30_000]].concat();
+        for body in [
+            &b""[..],
+            b"null",
+            b"[]",
+            b"{}",
+            b"{",
+            b"{}{}",
+            b"\xff\xfe",
+            b"{\"a\":1,\"a\":2}",
+            b"{\"person\":\"a\",\"person\":\"b\"}",
+            b"\"text\"",
+            &deep,
+        ] {
+            assert_eq!(
+                send(&json, body),
+                ProblemCode::Malformed,
+                "{path} {:?}",
+                String::from_utf8_lossy(&body[..body.len().min(40)])
+            );
+        }
+        assert_eq!(send(&json, &vec![b' '; 64 * 1024 + 1]), ProblemCode::TooLarge, "{path}");
+    }
+    assert_eq!(app.dump(), before);
+    for route in routes() {
+        for method in &route.methods {
+            let name = format!("{method} {}", route.path);
+            let nothing_to_refuse = route.is_public() && route.path != "/v1/time";
+            // Listing takes no argument: its token is all there is to it.
+            let no_argument = nothing_to_refuse || name == "GET /admin/v1/relying-parties";
+            assert!(no_argument || covered.contains(&name), "{name} has no refusal of its own");
+        }
+    }
+}
+
+/// Valid messages of every operation, ready and not sent.
+struct Messages {
+    app: TestApp,
+    phone: TestPhone,
+    other: TestPhone,
+    /// Phones in the middle of their enrolment.
+    newcomers: Vec<(Operation, Vec<u8>, TestPhone)>,
+    request: RequestId,
+    others_request: RequestId,
+    others_credential: (u32, u32),
+    approve: Vec<u8>,
+    lost: Vec<(Operation, Vec<u8>)>,
+}
+
+impl Messages {
+    fn new() -> Self {
+        let app = TestApp::spawn();
+        let bank = app.bank();
+        let (mut phone, mut other) = (app.phone("olena"), app.phone("taras"));
+        let (request, others_request) = (app.ask(&bank, "olena"), app.ask(&bank, "taras"));
+        let approve = phone.prepare(request, WRONG);
+        other.phone.top_up(DocumentType::IdentityCard).unwrap();
+        let reply = other.wire.last("credentials").reply.unwrap();
+        let issued: IssuedCredentials = codec::decode(&reply, 1 << 20).unwrap();
+        let credential = issued.credentials.as_slice()[0].as_slice();
+        let status =
+            signer_core::credential::DayCredential::from_bytes(credential).unwrap().claims().status();
+        let mut lost = Vec::new();
+        let mut lose = |phone: &mut TestPhone, operation: Operation, act: &dyn Fn(&mut TestPhone)| {
+            phone.wire.fail(operation.path(), Fault::LoseRequest);
+            act(phone);
+            lost.push((operation, phone.wire.last(operation.path()).body));
+        };
+        let listed = phone.listed(request);
+        lose(&mut phone, Operation::Fetch, &|phone| assert!(phone.phone.fetch(listed.clone()).is_err()));
+        lose(&mut phone, Operation::Credentials, &|phone| {
+            assert!(phone.phone.top_up(DocumentType::IdentityCard).is_err());
+        });
+        for operation in [
+            Operation::RefreshChallenge,
+            Operation::RefreshStart,
+            Operation::RefreshKeys,
+            Operation::RefreshConfirm,
+        ] {
+            lose(&mut phone, operation, &|phone| {
+                phone.wire.fail("status", Fault::LoseRequest);
+                let changed =
+                    phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap());
+                assert!(changed.is_err());
+                phone.wire.mend();
+            });
+        }
+        let mut newcomers = Vec::new();
+        for operation in [Operation::EnrolStart, Operation::EnrolKeys, Operation::EnrolConfirm] {
+            let (mut newcomer, code) = (app.blank_phone(), app.enrolment_code("newcomer"));
+            newcomer.wire.fail(operation.path(), Fault::LoseRequest);
+            newcomer.wire.fail("status", Fault::LoseRequest);
+            let pin = Pin::new(PIN).unwrap();
+            assert!(newcomer.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin).is_err());
+            let body = newcomer.wire.last(operation.path()).body;
+            newcomers.push((operation, body, newcomer));
+        }
+        Self {
+            app,
+            phone,
+            other,
+            newcomers,
+            request,
+            others_request,
+            others_credential: (status.list, status.index),
+            approve,
+            lost,
+        }
+    }
+
+    fn now(&self) -> u64 {
+        self.app.clock.seconds()
+    }
+
+    fn seal<E: Exchange>(&self, body: &E) -> Vec<u8> {
+        self.phone.seal(self.now(), body)
+    }
+
+    /// A valid message, and the phone that makes it.
+    fn valid(&self, operation: Operation) -> (Vec<u8>, &TestPhone) {
+        let lost = self.lost.iter().find(|(found, _)| *found == operation);
+        let newcomer = self.newcomers.iter().find(|(found, ..)| *found == operation);
+        let bytes = match operation {
+            Operation::Status => self.seal(&StatusQuery {}),
+            Operation::Requests => self.seal(&RequestsQuery {}),
+            Operation::Outcome => self.seal(&OutcomeQuery { request: self.request }),
+            Operation::Decline => self.seal(&Decline { request: self.request }),
+            Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
+            Operation::Approve => self.approve.clone(),
+            Operation::EnrolStart | Operation::EnrolKeys | Operation::EnrolConfirm => {
+                let (_, body, phone) = newcomer.unwrap();
+                return (body.clone(), phone);
+            }
+            Operation::Fetch
+            | Operation::Credentials
+            | Operation::RefreshChallenge
+            | Operation::RefreshStart
+            | Operation::RefreshKeys
+            | Operation::RefreshConfirm => lost.unwrap().1.clone(),
+        };
+        (bytes, &self.phone)
+    }
+
+    fn code(&self, operation: Operation, bytes: &[u8]) -> ProblemCode {
+        self.app.device(operation.path(), bytes).code()
+    }
+
+    /// Signs any body for an operation, whatever is in it.
+    fn reseal(&self, operation: Operation, phone: &TestPhone, time: u64, body: Vec<u8>) -> Vec<u8> {
+        macro_rules! seal {
+            ($($name:ident: $body:ty,)*) => {
+                match operation { $(Operation::$name => phone.seal_bytes::<$body>(time, body),)* }
+            };
+        }
+        seal! {
+            EnrolStart: EnrolStart, EnrolKeys: EnrolKeys, EnrolConfirm: EnrolConfirm, Status: StatusQuery,
+            Requests: RequestsQuery, Fetch: Fetch, Approve: Approve, Outcome: OutcomeQuery, Decline: Decline,
+            RefreshChallenge: RefreshChallenge, RefreshStart: RefreshStart, RefreshKeys: RefreshKeys,
+            RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
+        }
+    }
+}
+
+#[test]
+fn app_103_every_device_operation_refuses_every_damaged_envelope() {
+    let messages = Messages::new();
+    let app = &messages.app;
+    let before: Dump = app.dump();
+    for operation in Operation::ALL.iter().copied() {
+        let (good, phone) = messages.valid(operation);
+        let refused = |bytes: &[u8], codes: &[ProblemCode], case: &str| {
+            let code = messages.code(operation, bytes);
+            assert!(codes.contains(&code), "{operation:?}, {case}: {code:?}");
+        };
+        // The form of the HTTP request.
+        let path = format!("/device/v1/{}", operation.path());
+        for headers in [&[][..], &[("content-type", "application/json")], &[("content-type", "text/cbor")]] {
+            let answer = app.http.send("POST", &path, headers, &good);
+            assert_eq!(answer.code(), ProblemCode::UnsupportedMediaType, "{path} {headers:?}");
+        }
+        refused(&vec![0; ENVELOPE_BYTES_MAX + 1], &[ProblemCode::TooLarge], "one byte too long");
+        // The form of the envelope.
+        let malformed = [ProblemCode::Malformed];
+        for bytes in
+            [&b""[..], b"\x80", b"\xf6", b"\xff", b"{}", &[0x81; 10_000], &vec![0; ENVELOPE_BYTES_MAX]]
+        {
+            refused(bytes, &malformed, "not an envelope");
+        }
+        for length in (0..good.len()).step_by(good.len() / 24 + 1) {
+            refused(&good[..length], &malformed, "cut short");
+        }
+        refused(&[&good[..], &[0]].concat(), &malformed, "a byte more");
+        let envelope = Envelope::decode(&good).unwrap();
+        let changed = |change: &dyn Fn(&mut Envelope)| {
+            let mut changed = envelope.clone();
+            change(&mut changed);
+            codec::encode(&changed)
+        };
+        let version = changed(&|envelope| envelope.version = 2);
+        refused(&version, &[ProblemCode::UnsupportedVersion], "another version");
+        for other in Operation::ALL.iter().filter(|other| **other != operation) {
+            // A phone that is not enrolled is nobody to the operations of those that are.
+            let code = messages.code(*other, &good);
+            let unknown = operation.path().starts_with("enrol") && code == ProblemCode::NotTheDevice;
+            assert!(code == ProblemCode::Malformed || unknown, "{operation:?} sent to {other:?}: {code:?}");
+        }
+        // Not by the device: any change of what is signed, or of the signature.
+        let not_the_device = [ProblemCode::NotTheDevice];
+        refused(&changed(&|envelope| envelope.signature.0[7] ^= 1), &not_the_device, "signature");
+        refused(
+            &changed(&|envelope| envelope.signature = DeviceSignature([0; 64])),
+            &not_the_device,
+            "no signature",
+        );
+        refused(&changed(&|envelope| envelope.time.0 += 1), &not_the_device, "time");
+        let other = messages.other.device_key().device_id();
+        refused(&changed(&|envelope| envelope.device = other), &not_the_device, "another's id");
+        let foreign =
+            messages.reseal(operation, &messages.other, messages.now(), envelope.body.as_slice().to_vec());
+        let mut renamed = Envelope::decode(&foreign).unwrap();
+        renamed.device = envelope.device;
+        refused(&codec::encode(&renamed), &not_the_device, "another's signature");
+        for place in (0..good.len()).step_by(good.len() / 48 + 1) {
+            let mut flipped = good.clone();
+            flipped[place] ^= 1;
+            let codes = [
+                ProblemCode::Malformed,
+                ProblemCode::UnsupportedVersion,
+                ProblemCode::NotTheDevice,
+                ProblemCode::CeremonyUnknown,
+            ];
+            refused(&flipped, &codes, "a bit flipped");
+        }
+        // In time.
+        for (time, ahead) in [(messages.now() - 301, false), (messages.now() + 301, true)] {
+            let body = envelope.body.as_slice().to_vec();
+            let answer = app.device(operation.path(), &messages.reseal(operation, phone, time, body));
+            assert_eq!(answer.code(), ProblemCode::Clock, "{operation:?} ahead {ahead}");
+            assert_eq!(answer.problem().time, Some(messages.now()), "{operation:?}");
+        }
+        // Signed, but not the body of this operation.
+        let bodies = [vec![], vec![0x80, 0], vec![0xf6], vec![0x9f, 0xff], vec![0x81; 10_000], vec![0xff], {
+            let mut longer = envelope.body.as_slice().to_vec();
+            longer.push(0);
+            longer
+        }];
+        for body in bodies {
+            let bytes = messages.reseal(operation, phone, messages.now(), body);
+            refused(&bytes, &malformed, "another body");
+        }
+    }
+    assert_eq!(app.dump(), before);
+}
+
+fn text<const MAX: usize>(text: &str) -> Text<MAX> {
+    Text::new(text.into()).unwrap()
+}
+
+fn blob<const MAX: usize>(bytes: &[u8]) -> Blob<MAX> {
+    Blob::new(bytes.to_vec()).unwrap()
+}
+
+#[test]
+fn app_104_device_messages_about_what_is_not_theirs_or_not_there_change_nothing() {
+    use ProblemCode as Code;
+    let messages = Messages::new();
+    let nobody = RequestId::from_bytes([9; 16]);
+    let before = messages.app.dump();
+    let check = |operation: Operation, bytes: &[u8], code: Code, case: &str| {
+        let answer = messages.app.device(operation.path(), bytes);
+        assert_eq!(answer.code(), code, "{operation:?}: {case}");
+    };
+    for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
+        check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
+        check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
+    }
+    let (list, index) = messages.others_credential;
+    for (list, index, case) in [(list, index, "another's"), (1, 1, "nobody's")] {
+        let query = CodeStateQuery { list, index, step: 1 };
+        check(Operation::CodeState, &messages.seal(&query), Code::NotFound, case);
+    }
+
+    // Fetch.
+    let fetch: Fetch = Envelope::decode(&messages.valid(Operation::Fetch).0).unwrap().peek().unwrap();
+    let one = &fetch.commitments.as_slice()[0];
+    let list = |items: Vec<Commitment>| List::new(items).unwrap();
+    let mut identity = one.as_slice().to_vec();
+    identity[..33].fill(0);
+    let mut off_curve = one.as_slice().to_vec();
+    off_curve[1..33].fill(0xff);
+    let cases = [
+        (Fetch { request: messages.others_request, ..fetch.clone() }, Code::NotFound, "another's request"),
+        (Fetch { request: nobody, ..fetch.clone() }, Code::NotFound, "nobody's request"),
+        (Fetch { key: KeyId::from_bytes([9; 16]), ..fetch.clone() }, Code::Stale, "another key"),
+        (
+            Fetch { commitments: list(vec![one.clone(), one.clone()]), ..fetch.clone() },
+            Code::Malformed,
+            "two for one",
+        ),
+        (Fetch { commitments: list(vec![blob(&identity)]), ..fetch.clone() }, Code::Malformed, "identity"),
+        (
+            Fetch { commitments: list(vec![blob(&off_curve)]), ..fetch.clone() },
+            Code::Malformed,
+            "off the curve",
+        ),
+        (
+            Fetch { commitments: list(vec![blob(&one.as_slice()[..65])]), ..fetch.clone() },
+            Code::Malformed,
+            "short",
+        ),
+        (
+            Fetch { commitments: list(vec![blob(&[one.as_slice(), &[0]].concat())]), ..fetch.clone() },
+            Code::Malformed,
+            "long",
+        ),
+        (Fetch { commitments: list(vec![blob(b"")]), ..fetch.clone() }, Code::Malformed, "empty"),
+    ];
+    for (fetch, code, case) in cases {
+        check(Operation::Fetch, &messages.seal(&fetch), code, case);
+    }
+
+    approve_cases(&messages, &check);
+    refresh_cases(&messages, &check);
+    credential_cases(&messages, &check);
+    enrol_cases(&messages, &check);
+    assert_eq!(messages.app.dump(), before);
+
+    // More fetches than a holder needs. Counted in memory only.
+    let good = messages.seal(&fetch);
+    let mut answers = (0..60).map(|_| messages.app.device("fetch", &good));
+    let refused = answers.find(|answer| answer.status != 200).unwrap();
+    assert_eq!(refused.code(), Code::TooMany);
+    assert_eq!(messages.app.dump(), before);
+}
+
+type Check<'a> = &'a dyn Fn(Operation, &[u8], ProblemCode, &str);
+
+fn approve_cases(messages: &Messages, check: Check<'_>) {
+    use ProblemCode as Code;
+    let approve: Approve = Envelope::decode(&messages.approve).unwrap().peek().unwrap();
+    let key = messages.phone.key();
+    let payload = || -> ApprovePayload { codec::decode(approve.payload.as_slice(), 1 << 20).unwrap() };
+    let send = |payload: &ApprovePayload, code, case: &str| {
+        let record_signature = key.sign(ApprovalRecord::to_sign(payload.record.as_slice())).unwrap();
+        let message = Approve { payload: blob(&codec::encode(payload)), record_signature };
+        check(Operation::Approve, &messages.seal(&message), code, case);
+    };
+    let altered = |change: &dyn Fn(&mut ApprovePayload), code, case: &str| {
+        let mut payload = payload();
+        change(&mut payload);
+        send(&payload, code, case);
+    };
+    let record = |change: &dyn Fn(&mut ApprovalRecord)| {
+        let mut record = ApprovalRecord::decode(payload().record.as_slice()).unwrap();
+        change(&mut record);
+        move |payload: &mut ApprovePayload| payload.record = blob(&record.encode())
+    };
+    let fetched_at = payload().fetched_at;
+    altered(&|payload| payload.key = KeyId::from_bytes([9; 16]), Code::RecordMismatch, "another key");
+    altered(&|payload| payload.epoch = Epoch(1), Code::Stale, "another epoch");
+    altered(&|payload| payload.fetched_at = fetched_at.plus(1), Code::Stale, "a fetch of the future");
+    altered(&|payload| payload.fetched_at = fetched_at.minus(1), Code::Stale, "a fetch never answered");
+    altered(&|payload| payload.fetched_at = fetched_at.minus(601), Code::Stale, "an old fetch");
+    altered(
+        &|payload| payload.token = WireSecret(SecretBytes::new([9; 32])),
+        Code::UnknownToken,
+        "no token of ours",
+    );
+    let others = messages.other.wire.last("enrol-keys").reply.unwrap();
+    let others: signer_core::wire::EnrolKeyed = codec::decode(&others, 1 << 20).unwrap();
+    altered(
+        &|payload| payload.token = WireSecret(others.token.0.duplicate()),
+        Code::UnknownToken,
+        "another's token",
+    );
+    let item = |change: &dyn Fn(&mut signer_core::wire::ApproveItem), code, case: &str| {
+        altered(
+            &|payload| {
+                let mut items = payload.items.as_slice().to_vec();
+                change(&mut items[0]);
+                payload.items = List::new(items).unwrap();
+            },
+            code,
+            case,
+        );
+    };
+    let order = [
+        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
+        0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+    ];
+    for scalar in [&[0; 32][..], &order, &[0xff; 32], &[1; 31], &[1; 33], b"", &[7; 9000]] {
+        item(&|item| item.contribution = blob(scalar), Code::Malformed, "a scalar out of range");
+    }
+    for point in [&[0; 66][..], &[2; 65], &[2; 67], b"", &[0xff; 66]] {
+        item(&|item| item.device = blob(point), Code::Malformed, "a point that is none");
+    }
+    let fetch: Fetch = Envelope::decode(&messages.valid(Operation::Fetch).0).unwrap().peek().unwrap();
+    let other = fetch.commitments.as_slice()[0].clone();
+    item(&|item| item.device = other.clone(), Code::Stale, "a commitment of another fetch");
+    item(&|item| item.server = other.clone(), Code::Stale, "a commitment never given out");
+    item(&|item| item.server = item.device.clone(), Code::Stale, "one's own commitment back");
+    altered(
+        &|payload| {
+            let one = payload.items.as_slice()[0].clone();
+            payload.items = List::new(vec![one.clone(), one]).unwrap();
+        },
+        Code::Malformed,
+        "two items for one document",
+    );
+    // What was approved is not what was asked.
+    altered(&record(&|record| record.request.text = text("Other")), Code::RecordMismatch, "another text");
+    altered(
+        &record(&|record| record.request.relying_party.name = Label::new("Other".into()).unwrap()),
+        Code::RecordMismatch,
+        "another bank",
+    );
+    altered(&record(&|record| record.request.expires.0 += 1), Code::RecordMismatch, "another end");
+    altered(&record(&|record| record.key = KeyId::from_bytes([9; 16])), Code::RecordMismatch, "another key");
+    let device = messages.other.device_key().device_id();
+    altered(&record(&|record| record.device = device), Code::RecordMismatch, "another phone");
+    altered(&record(&|record| record.approved_at.0 += 301), Code::RecordMismatch, "approved in the future");
+    altered(
+        &record(&|record| record.approved_at.0 -= 301),
+        Code::RecordMismatch,
+        "approved before it was fetched",
+    );
+    let (theirs, nobody) = (messages.others_request, RequestId::from_bytes([9; 16]));
+    altered(&record(&|record| record.request.request = theirs), Code::NotFound, "another's request");
+    altered(&record(&|record| record.request.request = nobody), Code::NotFound, "nobody's request");
+    altered(&|payload| payload.record = blob(b"\x80"), Code::Malformed, "not a record");
+    // The record is signed on its own.
+    let mut unsigned = Approve { payload: approve.payload.clone(), ..approve };
+    unsigned.record_signature.0[3] ^= 1;
+    check(Operation::Approve, &messages.seal(&unsigned), Code::NotTheDevice, "record not signed");
+    for payload in [&b""[..], b"\x80", &approve.payload.as_slice()[..40]] {
+        let cut = Approve { payload: blob(payload), record_signature: approve.record_signature };
+        check(Operation::Approve, &messages.seal(&cut), Code::Malformed, "not a payload");
+    }
+    // Another suite's number where ours stands, in the record.
+    let bytes = payload().record.as_slice().to_vec();
+    let suite_at = bytes.len() - 1 - 5 - 17;
+    assert_eq!(bytes[suite_at], 1, "the suite stands before the key and the time");
+    for suite in [0, 2, 23] {
+        let mut other = bytes.clone();
+        other[suite_at] = suite;
+        altered(&|payload| payload.record = blob(&other), Code::Malformed, "another suite");
+    }
+}
+
+fn refresh_cases(messages: &Messages, check: Check<'_>) {
+    use ProblemCode as Code;
+    let other_key = RefreshChallenge { key: KeyId::from_bytes([9; 16]) };
+    check(Operation::RefreshChallenge, &messages.seal(&other_key), Code::Stale, "another key");
+    let start: RefreshStart =
+        Envelope::decode(&messages.valid(Operation::RefreshStart).0).unwrap().peek().unwrap();
+    let altered = |change: &dyn Fn(&mut RefreshPayload), code, case: &str| {
+        let mut payload: RefreshPayload = codec::decode(start.payload.as_slice(), 1 << 20).unwrap();
+        change(&mut payload);
+        let message = RefreshStart { payload: blob(&codec::encode(&payload)) };
+        check(Operation::RefreshStart, &messages.seal(&message), code, case);
+    };
+    altered(&|payload| payload.key = KeyId::from_bytes([9; 16]), Code::Malformed, "another key");
+    altered(&|payload| payload.epoch = Epoch(9), Code::Stale, "another epoch");
+    altered(&|payload| payload.issued_at.0 += 1, Code::Stale, "a challenge of another time");
+    altered(&|payload| payload.issued_at = UnixSeconds(0), Code::Stale, "an old challenge");
+    altered(&|payload| payload.challenge[0] ^= 1, Code::Stale, "a challenge never given out");
+    altered(
+        &|payload| payload.token = WireSecret(SecretBytes::new([9; 32])),
+        Code::UnknownToken,
+        "no token of ours",
+    );
+    let empty = RefreshStart { payload: blob(b"") };
+    check(Operation::RefreshStart, &messages.seal(&empty), Code::Malformed, "no payload");
+
+    let nobodys = CeremonyId::from_bytes([9; 16]);
+    let mut keys: RefreshKeys =
+        Envelope::decode(&messages.valid(Operation::RefreshKeys).0).unwrap().peek().unwrap();
+    let theirs = messages.other.seal(messages.now(), &keys);
+    check(Operation::RefreshKeys, &theirs, Code::CeremonyUnknown, "another's ceremony");
+    keys.ceremony = nobodys;
+    check(Operation::RefreshKeys, &messages.seal(&keys), Code::CeremonyUnknown, "nobody's ceremony");
+    let RefreshConfirm(mut confirm) =
+        Envelope::decode(&messages.valid(Operation::RefreshConfirm).0).unwrap().peek().unwrap();
+    confirm.ceremony = nobodys;
+    let confirm = RefreshConfirm(confirm);
+    check(Operation::RefreshConfirm, &messages.seal(&confirm), Code::CeremonyUnknown, "nobody's ceremony");
+    let RefreshConfirm(mut confirm) =
+        Envelope::decode(&messages.valid(Operation::RefreshConfirm).0).unwrap().peek().unwrap();
+    confirm.mac[0] ^= 1;
+    let confirm = RefreshConfirm(confirm);
+    check(Operation::RefreshConfirm, &messages.seal(&confirm), Code::CeremonyFailed, "a wrong MAC");
+    check(
+        Operation::RefreshConfirm,
+        &messages.valid(Operation::RefreshConfirm).0,
+        Code::CeremonyUnknown,
+        "the right one, after the ceremony has failed",
+    );
+}
+
+fn credential_cases(messages: &Messages, check: Check<'_>) {
+    use ProblemCode as Code;
+    let good = || -> IssueCredentials {
+        Envelope::decode(&messages.valid(Operation::Credentials).0).unwrap().peek().unwrap()
+    };
+    let altered = |change: &dyn Fn(&mut IssueCredentials), code, case: &str| {
+        let mut asked = good();
+        change(&mut asked);
+        check(Operation::Credentials, &messages.seal(&asked), code, case);
+    };
+    for kind in [0, 3, 256, u32::MAX] {
+        altered(&|asked| asked.document_type = kind, Code::InvalidValue, "unknown kind");
+    }
+    let keys = |change: &dyn Fn(&mut Vec<signer_core::wire::DayKeyRequest>), code, case: &str| {
+        altered(
+            &|asked| {
+                let mut keys = asked.keys.as_slice().to_vec();
+                change(&mut keys);
+                asked.keys = List::new(keys).unwrap();
+            },
+            code,
+            case,
+        );
+    };
+    keys(&|keys| keys[3].proof.0[5] ^= 1, Code::InvalidValue, "no proof");
+    keys(&|keys| keys[1] = keys[0], Code::InvalidValue, "one key twice");
+    keys(
+        &|keys| keys[0].profile = signer_core::wire::Profile::Full,
+        Code::InvalidValue,
+        "proof for another profile",
+    );
+    let device_key = messages.phone.device_key();
+    keys(&|keys| keys[0].day_key = device_key, Code::InvalidValue, "the device key as day key");
+    // Another's list of keys: the proofs name its phone.
+    let theirs = messages.other.seal(messages.now(), &good());
+    check(Operation::Credentials, &theirs, Code::InvalidValue, "another's keys");
+    // Taras has no driving licence.
+    let passed = messages.other.wire.last("credentials").body;
+    let mut asked: IssueCredentials = Envelope::decode(&passed).unwrap().peek().unwrap();
+    asked.document_type = 2;
+    check(
+        Operation::Credentials,
+        &messages.other.seal(messages.now(), &asked),
+        Code::NoDocument,
+        "no such document",
+    );
+}
+
+fn enrol_cases(messages: &Messages, check: Check<'_>) {
+    use ProblemCode as Code;
+    let newcomer = messages.valid(Operation::EnrolStart).1;
+    let good = || -> EnrolStart {
+        Envelope::decode(&messages.valid(Operation::EnrolStart).0).unwrap().peek().unwrap()
+    };
+    let altered = |phone: &TestPhone, change: &dyn Fn(&mut EnrolStart), code, case: &str| {
+        let mut start = good();
+        change(&mut start);
+        check(Operation::EnrolStart, &phone.seal(messages.now(), &start), code, case);
+    };
+    let typed = |code: &str| EnrolmentCode(text(code));
+    altered(
+        newcomer,
+        &|start| start.code = typed("00000-00000-00000-00000"),
+        Code::EnrolmentCode,
+        "no such code",
+    );
+    let used = messages.phone.wire.last("enrol-start").body;
+    let used: EnrolStart = Envelope::decode(&used).unwrap().peek().unwrap();
+    altered(newcomer, &|start| start.code = used.code.clone(), Code::EnrolmentCode, "a used code");
+    let hello = |bytes: &'static [u8]| {
+        move |start: &mut EnrolStart| start.hello = KeygenMessage::new(bytes.to_vec()).unwrap()
+    };
+    altered(newcomer, &hello(b""), Code::CeremonyFailed, "an empty hello");
+    altered(newcomer, &hello(&[0; 200]), Code::CeremonyFailed, "a hello that is none");
+    let device_key = messages.phone.device_key();
+    altered(
+        &messages.phone,
+        &|start| start.device_key = device_key,
+        Code::AlreadyEnrolled,
+        "an enrolled phone",
+    );
+    altered(&messages.phone, &|_| {}, Code::NotTheDevice, "another's device key");
+    // Suites that there are not. The suite stands after device key and key id.
+    let body = codec::encode(&good());
+    let suite_at = body.windows(2).rposition(|pair| pair == [0x01, 0x58] || pair == [0x01, 0x59]).unwrap();
+    for suite in [0, 2, 23] {
+        let mut other = body.clone();
+        other[suite_at] = suite;
+        let bytes = newcomer.seal_bytes::<EnrolStart>(messages.now(), other);
+        check(Operation::EnrolStart, &bytes, Code::Malformed, "another suite");
+    }
+    let (keys, phone) = messages.valid(Operation::EnrolKeys);
+    let altered = |phone: &TestPhone, change: &dyn Fn(&mut EnrolKeys), code, case: &str| {
+        let mut keys: EnrolKeys = Envelope::decode(&keys).unwrap().peek().unwrap();
+        change(&mut keys);
+        check(Operation::EnrolKeys, &phone.seal(messages.now(), &keys), code, case);
+    };
+    altered(&messages.phone, &|_| {}, Code::NotTheDevice, "another's ceremony");
+    let nobodys = CeremonyId::from_bytes([9; 16]);
+    altered(phone, &|keys| keys.ceremony = nobodys, Code::CeremonyUnknown, "nobody's ceremony");
+    let (confirm, confirming) = messages.valid(Operation::EnrolConfirm);
+    let EnrolConfirm(mut wrong) = Envelope::decode(&confirm).unwrap().peek().unwrap();
+    altered(phone, &|keys| keys.ceremony = wrong.ceremony, Code::NotTheDevice, "a third one's ceremony");
+    altered(phone, &|keys| keys.keys = blob(b"\x80"), Code::CeremonyFailed, "keys that are none");
+    altered(phone, &|_| {}, Code::CeremonyUnknown, "the right ones, after the ceremony has failed");
+    wrong.mac[0] ^= 1;
+    let wrong = confirming.seal(messages.now(), &EnrolConfirm(wrong));
+    check(Operation::EnrolConfirm, &wrong, Code::CeremonyFailed, "a wrong MAC");
+    check(
+        Operation::EnrolConfirm,
+        &confirm,
+        Code::CeremonyUnknown,
+        "the right one, after the ceremony has failed",
+    );
+}
+
+#[test]
+fn app_105_without_a_register_nothing_is_issued() {
+    let app = TestApp::spawn_with(|config| config.register_file = None);
+    let mut phone = app.phone("olena");
+    let refused = crate::harness::code(phone.phone.top_up(DocumentType::IdentityCard));
+    assert_eq!(refused, ProblemCode::RegisterNotReached);
+}
