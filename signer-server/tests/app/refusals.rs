@@ -173,7 +173,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
 /// One wrong call: route, path, body, what must come.
 type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
 
-fn json_calls(app: &TestApp, others: RequestId, signed: RequestId) -> Vec<Call> {
+fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
     let digest = BASE64_STANDARD.encode([7; 32]);
     let good = serde_json::json!({
@@ -333,7 +333,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let (others, signed) = (made(ask(&other.token, "k")), made(ask(&bank.token, "k")));
     let mut phone = app.phone("olena");
     assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
-    let calls = json_calls(&app, others, signed);
+    let calls = json_calls(others, signed);
     let admin = app.admin_token();
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),
@@ -821,8 +821,8 @@ fn approve_cases(messages: &Messages, check: Check<'_>) {
     }
     // Another suite's number where ours stands, in the record.
     let bytes = payload().record.as_slice().to_vec();
-    let suite_at = bytes.len() - 1 - 5 - 17;
-    assert_eq!(bytes[suite_at], 1, "the suite stands before the key and the time");
+    let suite_at = bytes.len() - 1 - 5 - 35 - 17;
+    assert_eq!(bytes[suite_at], 1, "the suite stands before both keys and the time");
     for suite in [0, 2, 23] {
         let mut other = bytes.clone();
         other[suite_at] = suite;

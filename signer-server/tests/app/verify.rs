@@ -229,7 +229,7 @@ impl Forger {
 fn app_043_codes_wrong_in_any_layer_are_refused_as_results() {
     let app = TestApp::spawn();
     let (shop, mut phone) = (app.shop(), stocked(&app, &app.clock));
-    let reply = phone.wire.last("credentials").reply.unwrap();
+    let reply = phone.wire.first("credentials").reply.unwrap();
     let issued: IssuedCredentials = codec::decode(&reply, 1 << 20).unwrap();
     let real = DayCredential::from_bytes(issued.credentials.as_slice()[0].as_slice()).unwrap();
     let kek = std::fs::read(app.config.data_dir.join("kek")).unwrap();

@@ -94,6 +94,13 @@ impl Wire {
         self.0.lock().unwrap().passed.clone()
     }
 
+    /// The first message of `operation`, sent or lost.
+    pub(crate) fn first(&self, operation: &str) -> Passed {
+        let path = format!("/device/v1/{operation}");
+        let state = self.0.lock().unwrap();
+        state.passed.iter().find(|passed| passed.path == path).cloned().unwrap()
+    }
+
     /// The newest message of `operation`, sent or lost.
     pub(crate) fn last(&self, operation: &str) -> Passed {
         let path = format!("/device/v1/{operation}");
