@@ -106,7 +106,6 @@ async fn time(
     Ok(Json(service.signed_time(&query.nonce)?))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the signature map_err wants")]
 fn query_refusal(_: QueryRejection) -> ApiProblem {
     Refusal::because(ProblemCode::Malformed, "the query has an unknown, missing or malformed parameter")
         .into()
