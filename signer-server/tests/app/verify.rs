@@ -334,8 +334,6 @@ fn app_043_codes_wrong_in_any_layer_are_refused_as_results() {
     ];
     let before = app.dump()["burn"];
     for (name, flaw, reason) in cases {
-        // What is refused uses nothing up: one turn serves all of them.
-        let flaw = Flaw { turn: flaw.turn.or(Some(1)), ..flaw };
         assert_eq!(check(&text(flawed(flaw))), red(reason), "{name}");
     }
     // The high-s twins: other bytes for the same statement.
