@@ -1,7 +1,7 @@
 //! Everything durable, behind small traits in the words of the domain. Two rules hold for every method that writes:
 //! it returns only after its transaction is committed (and witnessed), and it is one transaction.
 //!
-//! Rows hold secrets only wrapped, tokens and codes only hashed. The same contract suite (`tests/store_contract.rs`)
+//! Rows hold secrets only wrapped, tokens and codes only hashed. The same contract suite (`tests/store_contract`)
 //! runs against every engine.
 
 mod counter;
