@@ -90,7 +90,7 @@ impl Service {
         let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven = stage.confirm(confirmation)?;
+        let proven = stage.check(confirmation)?.evaluate()?;
         let key = KeyRow {
             id: proven.context.key,
             device: proven.context.device,
