@@ -5,7 +5,7 @@ use signer_benches::{enrolment::enrol, parties::Parties, single::Ecdsa};
 use signer_core::suite::SuiteId;
 
 fn es256(criterion: &mut Criterion) {
-    let mut parties = Parties::new(SuiteId::Es256);
+    let parties = Parties::new(SuiteId::Es256);
     let single = Ecdsa::new(&parties);
     let mut group = criterion.benchmark_group("es256");
     group.bench_function("baseline: aws-lc-rs, verify", |b| b.iter(|| single.verify_aws()));

@@ -5,7 +5,7 @@ use signer_benches::{parties::Parties, single::Schnorr};
 use signer_core::suite::SuiteId;
 
 fn frost(criterion: &mut Criterion) {
-    let mut parties = Parties::new(SuiteId::FrostSecp256k1Sha256);
+    let parties = Parties::new(SuiteId::FrostSecp256k1Sha256);
     let mut single = Schnorr::new(&parties);
     let mut group = criterion.benchmark_group("frost");
     group.bench_function("baseline: single key, sign", |b| b.iter(|| single.sign()));

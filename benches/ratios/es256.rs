@@ -23,10 +23,10 @@ use super::figures::{Goal, ROUNDS, Report, micros};
 const SLOW_ROUNDS: usize = 15;
 
 pub(crate) fn measure(report: &mut Report) {
-    let mut parties = Parties::new(SuiteId::Es256);
+    let parties = Parties::new(SuiteId::Es256);
     let single = Ecdsa::new(&parties);
     server(report, &parties, &single);
-    device(report, &mut parties, &single);
+    device(report, &parties, &single);
     keys(report, &single);
     state(report, &parties);
     dkls(report, &parties);
@@ -64,7 +64,7 @@ fn server(report: &mut Report, parties: &Parties, single: &Ecdsa) {
     ));
 }
 
-fn device(report: &mut Report, parties: &mut Parties, single: &Ecdsa) {
+fn device(report: &mut Report, parties: &Parties, single: &Ecdsa) {
     let compared = compare(ROUNDS, || single.verify_p256(), || parties.device());
     let commit = compare(ROUNDS / 5, || single.verify_p256(), || parties.device_commit()).subject;
     let accept = compare(ROUNDS / 5, || single.verify_p256(), || parties.device_accept());
@@ -80,7 +80,8 @@ fn keys(report: &mut Report, single: &Ecdsa) {
     let server = of(|run| run.server_cost.cpu.as_secs_f64() * 1e3);
     let device = of(|run| run.device_cost.cpu.as_secs_f64() * 1e3);
     let verify = compare(ROUNDS / 5, || single.verify_p256(), || single.verify_aws());
-    let measured = format!("{:.0} verifies by aws-lc-rs, {:.1} us each", server * 1e3 / verify.subject, verify.subject);
+    let measured =
+        format!("{:.0} verifies by aws-lc-rs, {:.1} us each", server * 1e3 / verify.subject, verify.subject);
     report.add("es256_server_keygen_ms", server, Goal::AtMost(80.0), measured);
     let by_verify = device * 1e3 / verify.baseline;
     report.inform(format!("es256_device_keygen_ms {device:.1} ({by_verify:.0} verifies by p256)"));

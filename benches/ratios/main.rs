@@ -22,14 +22,18 @@ fn main() {
     let asked: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|asked| *asked == name);
     let mut report = Report::default();
-    let groups: [(&str, fn(&mut Report)); 4] =
-        [("approvals", approvals::measure), ("frost", frost), ("es256", es256::measure), ("codes", codes_and_qr)];
+    let groups: [(&str, fn(&mut Report)); 4] = [
+        ("approvals", approvals::measure),
+        ("frost", frost),
+        ("es256", es256::measure),
+        ("codes", codes_and_qr),
+    ];
     groups.into_iter().filter(|(name, _)| wanted(name)).for_each(|(_, measure)| measure(&mut report));
     report.print();
 }
 
 fn frost(report: &mut Report) {
-    let mut parties = Parties::new(SuiteId::FrostSecp256k1Sha256);
+    let parties = Parties::new(SuiteId::FrostSecp256k1Sha256);
     let mut single = Schnorr::new(&parties);
     let compared = compare(ROUNDS, || single.verify(), || parties.server());
     let part = |subject: &mut dyn FnMut()| compare(ROUNDS / 5, || single.verify(), subject).subject;

@@ -55,8 +55,8 @@ impl Pair {
     #[must_use]
     pub fn generate() -> (Self, Cost) {
         let mut cost = Cost::default();
-        let [mut one, mut two] =
-            indexes().map(|index| DkgSession::<NistP256>::new(Parameters::new(2, 2).unwrap(), index, vec![7; 32]));
+        let [mut one, mut two] = indexes()
+            .map(|index| DkgSession::<NistP256>::new(Parameters::new(2, 2).unwrap(), index, vec![7; 32]));
         let fragments = [cost.take(|| one.phase1()), two.phase1()];
         // One scalar each way.
         cost.bytes += 2 * 32;
@@ -75,8 +75,8 @@ impl Pair {
         let bips: BTreeMap<_, _> = indexes().into_iter().zip([bip_1, bip_2]).collect();
         let bips_b: BTreeMap<_, _> = indexes().into_iter().zip([bip_1_b, bip_2_b]).collect();
         let name = |_: &p256::AffinePoint| String::new();
-        let (party_1, _) = cost
-            .take(|| one.phase4(&proofs, &zero_21, &zero_21_b, &mul_21, &bips, &bips_b, name).unwrap());
+        let (party_1, _) =
+            cost.take(|| one.phase4(&proofs, &zero_21, &zero_21_b, &mul_21, &bips, &bips_b, name).unwrap());
         let (party_2, _) = two.phase4(&proofs, &zero_12, &zero_12_b, &mul_12, &bips, &bips_b, name).unwrap();
         (Self([party_1, party_2]), cost)
     }
@@ -90,7 +90,8 @@ impl Pair {
         let mut cost = Cost::default();
         let [party_1, party_2] = &self.0;
         let [index_1, index_2] = indexes();
-        let data = |other| SignData { sign_id: vec![8; 32], counterparties: vec![other], message_hash: DIGEST };
+        let data =
+            |other| SignData { sign_id: vec![8; 32], counterparties: vec![other], message_hash: DIGEST };
         let (mut one, first_1) = cost.take(|| SignSession::new(party_1, data(index_2)).unwrap());
         let (mut two, first_2) = SignSession::new(party_2, data(index_1)).unwrap();
         let second_1 = cost.take(|| one.phase2(&first_2).unwrap());

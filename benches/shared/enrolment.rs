@@ -76,10 +76,14 @@ pub fn enrol(suite: SuiteId, number: u64) -> Enrolled {
     let (device, start) =
         on_device.take(|| DeviceEnrolment::start(suite, device_key, code, &mut rng).unwrap());
     on_device.sent += codec::encode(&start).len();
-    let context =
-        KeyContext { suite, key: start.key, epoch: signer_core::ids::Epoch(0), device: device_key.device_id() };
-    let (server, started) = on_server
-        .take(|| ServerEnrolment::start(context, device_key, &start.hello, &mut rng).unwrap());
+    let context = KeyContext {
+        suite,
+        key: start.key,
+        epoch: signer_core::ids::Epoch(0),
+        device: device_key.device_id(),
+    };
+    let (server, started) =
+        on_server.take(|| ServerEnrolment::start(context, device_key, &start.hello, &mut rng).unwrap());
     on_server.sent += codec::encode(&started).len();
     let (device, keys) = on_device.take(|| device.keys(&started, &hedge, &mut rng).unwrap());
     on_device.sent += codec::encode(&keys).len();

@@ -30,7 +30,6 @@ pub struct Parties {
     public_key: GroupPublicKey,
     server: ServerKey,
     device: UnlockedKey,
-    rng: StdRng,
     object: RequestObject,
     fetch: Fetch,
     fetched: Fetched,
@@ -51,8 +50,8 @@ impl Parties {
     pub fn new(suite: SuiteId) -> Self {
         let Enrolled { context, public_key, server, device, .. } = enrol(suite, 1);
         let device = device.unmask(mask(&context));
-        let (object, mut rng) = (request(), StdRng::seed_from_u64(2));
-        let (sent, fetch) = FetchSent::start(context, object.clone(), &hedge(), &mut rng).unwrap();
+        let object = request();
+        let (sent, fetch) = FetchSent::start(context, object.clone(), &hedge(), &mut generator()).unwrap();
         let fetched = answer_fetch(&server, context, public_key, object.clone(), &fetch, NOW).unwrap();
         let approval = sent.shown(fetched.clone()).unwrap().approve(&device, token(), NOW).unwrap();
         let (approve, sent) = approval.complete(DeviceSignature([0; 64]));
@@ -66,7 +65,19 @@ impl Parties {
             .unwrap();
         let suite = suite.get();
         Self {
-            suite, context, public_key, server, device, rng, object, fetch, fetched, approve, payload, mac, sent, signature,
+            suite,
+            context,
+            public_key,
+            server,
+            device,
+            object,
+            fetch,
+            fetched,
+            approve,
+            payload,
+            mac,
+            sent,
+            signature,
         }
     }
 
@@ -80,7 +91,8 @@ impl Parties {
     /// If it fails.
     #[must_use]
     pub fn server_fetch(&self) -> Fetched {
-        answer_fetch(&self.server, self.context, self.public_key, self.object.clone(), &self.fetch, NOW).unwrap()
+        answer_fetch(&self.server, self.context, self.public_key, self.object.clone(), &self.fetch, NOW)
+            .unwrap()
     }
 
     /// What the server does with an approve before it counts the attempt: the form, and the receipt.
@@ -146,9 +158,9 @@ impl Parties {
     /// # Panics
     /// If it fails.
     #[must_use]
-    pub fn device(&mut self) -> Approve {
+    pub fn device(&self) -> Approve {
         let object = self.object.clone();
-        let (sent, _) = FetchSent::start(self.context, object, &hedge(), &mut self.rng).unwrap();
+        let (sent, _) = FetchSent::start(self.context, object, &hedge(), &mut generator()).unwrap();
         let shown = sent.shown(self.fetched.clone()).unwrap();
         shown.approve(&self.device, token(), NOW).unwrap().complete(DeviceSignature([0; 64])).0
     }
@@ -158,8 +170,8 @@ impl Parties {
     /// # Panics
     /// If it fails.
     #[must_use]
-    pub fn device_commit(&mut self) -> Fetch {
-        FetchSent::start(self.context, self.object.clone(), &hedge(), &mut self.rng).unwrap().1
+    pub fn device_commit(&self) -> Fetch {
+        FetchSent::start(self.context, self.object.clone(), &hedge(), &mut generator()).unwrap().1
     }
 
     /// The device's check of the finished signature.
@@ -202,6 +214,11 @@ impl Parties {
     }
 }
 
+/// The same for every run, so that the device's commitment is the one that the server answered.
+fn generator() -> StdRng {
+    StdRng::seed_from_u64(2)
+}
+
 const fn hedge() -> SecretBytes<32> {
     SecretBytes::new([9; 32])
 }
@@ -218,8 +235,11 @@ fn request() -> RequestObject {
             id: RelyingPartyId::from_bytes([7; 16]),
             name: Label::new("Bank of Examples".into()).unwrap(),
         },
-        documents: List::new(vec![Document { name: Label::new("contract.pdf".into()).unwrap(), digest: DIGEST }])
-            .unwrap(),
+        documents: List::new(vec![Document {
+            name: Label::new("contract.pdf".into()).unwrap(),
+            digest: DIGEST,
+        }])
+        .unwrap(),
         text: Text::new("Please sign the contract for your new account.".into()).unwrap(),
         created: NOW,
         expires: NOW.plus(3600),
@@ -227,5 +247,12 @@ fn request() -> RequestObject {
 }
 
 fn signing(key: KeyContext, public_key: GroupPublicKey, object: &RequestObject) -> SigningContext<'static> {
-    SigningContext { key, public_key, request_hash: object.hash(), fetched_at: NOW, index: 0, digest: &DIGEST }
+    SigningContext {
+        key,
+        public_key,
+        request_hash: object.hash(),
+        fetched_at: NOW,
+        index: 0,
+        digest: &DIGEST,
+    }
 }
