@@ -117,8 +117,8 @@ impl ServerReceiver {
         let (point, encrypted) = answer.split_first_chunk::<33>()?;
         let (encrypted, _) = encrypted.as_chunks::<32>();
         let [zero, one] = encrypted else { return None };
-        points::from_compressed(point)?;
-        let x = Zeroizing::new(points::multiple_x(a, point)?);
+        let uncompressed = points::uncompressed(&points::from_compressed(point)?)?;
+        let x = Zeroizing::new(points::multiple_x(a, &uncompressed)?);
         let [first, second] = pair;
         let choice = Choice::from(bit(mask));
         let mut seed = *zero;
@@ -147,8 +147,9 @@ impl ServerSeeding for ServerReceiver {
 }
 
 /// All ones or all zeros, as 1 or 0.
-fn bit(mask: u64) -> u8 {
-    u8::from(Choice::from(u8::from_le_bytes([mask.to_le_bytes()[0] & 1])).unwrap_u8())
+const fn bit(mask: u64) -> u8 {
+    let [low, ..] = mask.to_le_bytes();
+    low & 1
 }
 
 fn random_point(rng: &mut dyn CryptoRng) -> Option<Compressed> {

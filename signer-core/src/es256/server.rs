@@ -82,7 +82,7 @@ pub(super) fn finish(
 
 /// One of two implementations of what the finish is made of.
 struct Means {
-    multiple_x: fn(&Scalar, &[u8]) -> Option<[u8; 32]>,
+    multiple_x: fn(&Scalar, &points::Uncompressed) -> Option<[u8; 32]>,
     beta: fn(&Attempt<'_>) -> Zeroizing<Scalar>,
     verify: fn(&[u8], &[u8; 32], &[u8; 64]) -> bool,
 }
