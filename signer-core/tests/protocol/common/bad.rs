@@ -41,9 +41,9 @@ fn bad_points() -> Vec<Vec<u8>> {
     let mut off = good.clone();
     // secp256k1: x = 5 is on no point. P-256: another y is not on the curve.
     if ES256 {
-        off[64] ^= 1
+        off[64] ^= 1;
     } else {
-        off[1..].copy_from_slice(&[&[0; 31][..], &[5]].concat())
+        off[1..].copy_from_slice(&[&[0; 31][..], &[5]].concat());
     }
     let first = |byte: u8| [&[byte], &good[1..]].concat();
     let high = [&good[..1], &[0xff; 32], &good[33..]].concat();
