@@ -100,7 +100,7 @@ impl Service {
             wrapped: self.wrap_key(&proven.context, &proven.key)?,
             proof: proven.proof.as_slice().to_vec(),
         };
-        let new = NewInstallation { code, device_key: proven.device_key.0, key };
+        let new = NewInstallation { code, device_key: proven.device_key.0, key, request: None, certificate: None };
         match self.store.enrol(new, now).await? {
             EnrolResult::Created => {
                 tracing::info!(device = %proven.context.device, suite = proven.context.suite.name(), "enrolled");

@@ -273,6 +273,7 @@ fn good_standing(installation: &Installation) -> ServiceResult<()> {
         Standing::Good => Ok(()),
         Standing::Frozen => Err(Refusal::new(ProblemCode::Frozen).into()),
         Standing::Revoked => Err(Refusal::new(ProblemCode::Revoked).into()),
+        Standing::Suspended => Err(Refusal::new(ProblemCode::Suspended).into()),
     }
 }
 
