@@ -7,10 +7,11 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    CeremonyError, FRESH_SECONDS, confirmation_mac, mac_with_context, offset, offset_commitment, proof_mac,
-    statement,
+    CeremonyError, FRESH_SECONDS, confirmation_mac, first_digest, mac_with_context, offset,
+    offset_commitment, proof_mac, statement,
 };
 use crate::{
+    certificate::assemble_request,
     codec::{self, CodecError},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer},
@@ -273,8 +274,10 @@ pub struct ProvenKey {
     pub public_key: GroupPublicKey,
     /// What the server keeps, to be wrapped.
     pub key: ServerKey,
-    /// The first signature, over [`statement`].
+    /// The first signature, over [`super::first_digest`].
     pub proof: Signature,
+    /// The certification request it signs, DER, if it signs one.
+    pub request: Option<Vec<u8>>,
 }
 
 impl ServerConfirming {
@@ -300,7 +303,7 @@ impl ServerConfirming {
         }
         let suite = self.context.suite.get();
         suite.check_syntax(&self.device, &confirmation.contribution)?;
-        let digest = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let digest = first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)?;
         let proof = suite
             .finish(
                 &self.share,
@@ -313,6 +316,7 @@ impl ServerConfirming {
                 FinishError::Cheating => CeremonyError::Peer,
                 FinishError::ServerFault => CeremonyError::Own,
             })?;
+        let request = self.request(&proof)?;
         let key = ServerKey { share: self.share, gate_key, nonce_key: self.nonce_key };
         Ok(ProvenKey {
             context: self.context,
@@ -320,11 +324,22 @@ impl ServerConfirming {
             public_key: self.public_key,
             key,
             proof,
+            request,
         })
     }
 
+    /// The certification request that `proof` signs, where it signs one.
+    fn request(&self, proof: &Signature) -> Result<Option<Vec<u8>>, CeremonyError> {
+        if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
+            return Ok(None);
+        }
+        let binding = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let request = assemble_request(&self.public_key, &binding, proof.as_slice());
+        request.map(Some).map_err(|_| CeremonyError::Own)
+    }
+
     fn commitment(&self) -> Result<Commitment, SuiteError> {
-        let digest = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let digest = first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)?;
         let suite = self.context.suite.get();
         suite.server_commit(&self.share, &self.nonce_key, &self.signing(&digest), &self.device)
     }

@@ -76,7 +76,8 @@ fn read(der: &[u8]) -> Result<Certificate, CertificateError> {
 
 fn check_signer(certificate: &Certificate) -> Result<(), CertificateError> {
     let is_authority = constraints(certificate)?.is_some_and(|constraints| constraints.ca);
-    let may_sign = usage(certificate)?.is_none_or(|usage| usage.digital_signature() || usage.non_repudiation());
+    let may_sign =
+        usage(certificate)?.is_none_or(|usage| usage.digital_signature() || usage.non_repudiation());
     if is_authority || !may_sign { Err(CertificateError::Usage) } else { Ok(()) }
 }
 
@@ -111,7 +112,8 @@ fn check_issued(subject: &Certificate, issuer: &Certificate, below: usize) -> Re
 }
 
 fn key_of(certificate: &Certificate) -> Result<VerifyingKey, CertificateError> {
-    verifying_key(certificate.tbs_certificate().subject_public_key_info()).map_err(|_| CertificateError::Signature)
+    verifying_key(certificate.tbs_certificate().subject_public_key_info())
+        .map_err(|_| CertificateError::Signature)
 }
 
 fn constraints(certificate: &Certificate) -> Result<Option<BasicConstraints>, CertificateError> {

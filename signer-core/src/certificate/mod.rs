@@ -79,9 +79,11 @@ pub fn certificates_from_pem(text: &str) -> Result<Vec<Vec<u8>>, CertificateErro
     let mut found = Vec::new();
     let mut rest = text.trim();
     while !rest.is_empty() {
-        let end = rest.find(END).and_then(|at| at.checked_add(END.len())).ok_or(CertificateError::Malformed)?;
+        let end =
+            rest.find(END).and_then(|at| at.checked_add(END.len())).ok_or(CertificateError::Malformed)?;
         let (one, after) = rest.split_at_checked(end).ok_or(CertificateError::Malformed)?;
-        let (label, der) = x509_cert::der::pem::decode_vec(one.as_bytes()).map_err(|_| CertificateError::Malformed)?;
+        let (label, der) =
+            x509_cert::der::pem::decode_vec(one.as_bytes()).map_err(|_| CertificateError::Malformed)?;
         if label != "CERTIFICATE" || found.len() >= CHAIN_MAX {
             return Err(CertificateError::Malformed);
         }

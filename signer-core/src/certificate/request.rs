@@ -45,7 +45,8 @@ pub fn assemble_request(
     binding: &[u8; 32],
     signature: &[u8],
 ) -> Result<Vec<u8>, CertificateError> {
-    let signature = BitString::from_bytes(&der_from_raw(signature)?).map_err(|_| CertificateError::Malformed)?;
+    let signature =
+        BitString::from_bytes(&der_from_raw(signature)?).map_err(|_| CertificateError::Malformed)?;
     let request = CertReq { info: info(public_key, binding)?, algorithm: algorithm(), signature };
     request.to_der().map_err(|_| CertificateError::Malformed)
 }

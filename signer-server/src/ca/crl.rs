@@ -23,8 +23,9 @@ impl Authority {
     /// [`CaError`].
     pub fn crl(&self, number: u64, entries: &[Revoked], now: UnixSeconds) -> Result<Vec<u8>, CaError> {
         let next = time(now.plus(self.terms.crl_seconds))?;
-        let list = CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, time(now)?)?
-            .with_next_update(Some(next));
+        let list =
+            CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, time(now)?)?
+                .with_next_update(Some(next));
         let entries = entries.iter().map(|entry| self.entry(entry)).collect::<Result<Vec<_>, _>>()?;
         // RFC 5280 §5.1.2.6: an empty list is absent.
         let list = if entries.is_empty() { list } else { list.with_certificates(entries.into_iter()) };

@@ -19,8 +19,8 @@ use x509_cert::{
     time::{Time, Validity},
 };
 
+pub use self::names::*;
 use self::profile::Profile;
-pub use self::{crl::*, names::*};
 
 const DAY: u64 = 86_400;
 /// Life of the authority's own certificate, seconds: ten years.
@@ -57,6 +57,17 @@ pub struct Terms {
     pub certificate_seconds: u64,
     /// Time from one revocation list to the next one promised, seconds.
     pub crl_seconds: u64,
+}
+
+/// What an operator decides about the authority.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Its name, taken when its certificate is made.
+    pub name: AuthorityName,
+    /// The country of holders.
+    pub country: Country,
+    /// What it writes into certificates.
+    pub terms: Terms,
 }
 
 /// A certification authority: a key with its certificate.
@@ -147,10 +158,14 @@ impl Authority {
         let info = signer_core::certificate::public_key_info(public_key)?;
         let profile = Profile::holder(self, subject.to_name()?, &info)?;
         let serial = serial(rng)?;
-        let certificate =
-            CertificateBuilder::new(profile, serial.clone(), validity(now, not_after)?, info)?
-                .build::<_, DerSignature>(&self.key)?;
-        Ok(Issued { der: certificate.to_der()?, serial: serial.as_bytes().to_vec(), not_before: now, not_after })
+        let certificate = CertificateBuilder::new(profile, serial.clone(), validity(now, not_after)?, info)?
+            .build::<_, DerSignature>(&self.key)?;
+        Ok(Issued {
+            der: certificate.to_der()?,
+            serial: serial.as_bytes().to_vec(),
+            not_before: now,
+            not_after,
+        })
     }
 }
 

@@ -79,9 +79,8 @@ impl Subject {
     /// The holder with this reference; by the name in `document`, if there is one.
     #[must_use]
     pub fn new(country: Country, reference: Holder, document: Option<&DocumentRecord>) -> Self {
-        let names = document.map(|document| {
-            (document.given.as_str().to_owned(), document.family.as_str().to_owned())
-        });
+        let names = document
+            .map(|document| (document.given.as_str().to_owned(), document.family.as_str().to_owned()));
         // A register may leave one empty; an attribute may not be.
         let names = names.filter(|(given, family)| !given.is_empty() && !family.is_empty());
         Self { country, reference, names }
@@ -109,7 +108,8 @@ impl Subject {
 /// The reference, where it can be a PrintableString; else `SHA256-` and 32 hexadecimal digits of its hash.
 fn serial_number(reference: &str) -> Result<Any, x509_cert::der::Error> {
     printable(reference).or_else(|_| {
-        let digits: String = sha256(reference.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect();
+        let digits: String =
+            sha256(reference.as_bytes())[..16].iter().map(|byte| format!("{byte:02x}")).collect();
         printable(&format!("SHA256-{digits}"))
     })
 }

@@ -51,7 +51,11 @@ impl Profile {
     }
 
     /// Of a holder, who signs documents.
-    pub(super) fn holder(authority: &Authority, subject: Name, info: &SubjectPublicKeyInfo) -> DerResult<Self> {
+    pub(super) fn holder(
+        authority: &Authority,
+        subject: Name,
+        info: &SubjectPublicKeyInfo,
+    ) -> DerResult<Self> {
         let mut extensions = Vec::new();
         let add = |extension: DerResult<Extension>| extension.map(|extension| extensions.push(extension));
         let own = authority.certificate.tbs_certificate();

@@ -66,7 +66,8 @@ pub trait Installations: Send + Sync {
 
     /// Revokes an installation with its certificates and ends its key, with its holder's open requests; the wrapped shares
     /// are erased. False if there is no such installation.
-    async fn revoke(&self, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<bool>;
+    async fn revoke(&self, device: DeviceId, reason: RevocationReason, now: UnixSeconds)
+    -> StoreResult<bool>;
 
     /// Suspends an installation with its certificates, or takes that back: then it stands as it did before, which may be
     /// frozen. False if there is no such installation, or it is revoked.

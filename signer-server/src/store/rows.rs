@@ -28,6 +28,13 @@ impl Holder {
     }
 }
 
+impl std::str::FromStr for Holder {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::new(text).ok_or(())
+    }
+}
+
 /// An enrolment code, hashed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EnrolmentCodeRow {

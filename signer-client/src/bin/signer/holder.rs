@@ -101,7 +101,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
         stock.minimal,
         stock.full,
     );
-    if status.standing != Standing::Good {
+    if status.standing == Standing::Suspended {
+        text.push_str("\nThis key is suspended; the operator can take that back.");
+    } else if status.standing != Standing::Good {
         text.push_str("\nThis key signs no more. Use `signer forget`, then enrol again with a new code.");
     }
     if let Some(device) = device {
@@ -431,5 +433,6 @@ const fn standing_name(status: &DeviceStatus) -> &'static str {
         Standing::Good => "good",
         Standing::Frozen => "frozen",
         Standing::Revoked => "revoked",
+        Standing::Suspended => "suspended",
     }
 }

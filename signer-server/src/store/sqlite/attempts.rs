@@ -13,12 +13,12 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, certificates,
     columns::{
         FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing,
         standing_column, time,
     },
-    certificates, installations,
+    installations,
     requests::{OPEN, SIGNED},
 };
 use crate::store::{

@@ -6,7 +6,9 @@ use signer_core::{domain::sha256, ids::DeviceId, time::UnixSeconds};
 
 use super::{
     SqliteStore,
-    columns::{GOOD, corrupt, execute, execute_one, first, get_time, get_u64, join, split, standing_column, time},
+    columns::{
+        GOOD, corrupt, execute, execute_one, first, get_time, get_u64, join, split, standing_column, time,
+    },
 };
 use crate::store::{CertificateRow, Certificates, CrlBasis, RevocationReason, Revoked, StoreResult};
 
@@ -71,7 +73,8 @@ fn changes(db: &Connection) -> StoreResult<u64> {
 }
 
 fn entries(db: &Connection) -> StoreResult<Vec<Revoked>> {
-    let sql = "SELECT serial, reason, changed FROM certificate WHERE state <> 0 AND imported = 0 ORDER BY serial";
+    let sql =
+        "SELECT serial, reason, changed FROM certificate WHERE state <> 0 AND imported = 0 ORDER BY serial";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query([])?;
     let mut found = Vec::new();
@@ -134,7 +137,8 @@ pub(super) fn follow(db: &Connection, device: DeviceId, now: UnixSeconds) -> Sto
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
     let good = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, i64>(0)? == GOOD))?;
     if good == Some(true) {
-        let sql = "UPDATE certificate SET state = 0, reason = NULL, changed = NULL WHERE device = ?1 AND state = 1";
+        let sql =
+            "UPDATE certificate SET state = 0, reason = NULL, changed = NULL WHERE device = ?1 AND state = 1";
         execute(db, sql, [device.as_bytes()])?;
     } else {
         let sql = "UPDATE certificate SET state = 1, reason = ?2, changed = ?3

@@ -12,11 +12,12 @@ use signer_core::{
 use super::{
     SqliteStore,
     attempts::lease_holds,
+    certificates,
     columns::{
         FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
         standing_column, suite, time,
     },
-    certificates, requests,
+    requests,
 };
 use crate::store::{
     EnrolResult, EnrolmentCodeRow, Holder, Installation, Installations, KeyRow, NewInstallation,
@@ -59,7 +60,12 @@ impl Installations for SqliteStore {
         self.write(now, move |db| set_standing(db, device, standing, now)).await
     }
 
-    async fn revoke(&self, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<bool> {
+    async fn revoke(
+        &self,
+        device: DeviceId,
+        reason: RevocationReason,
+        now: UnixSeconds,
+    ) -> StoreResult<bool> {
         self.write(now, move |db| match standing_of(db, device)? {
             None => Ok(false),
             Some(Standing::Revoked) => Ok(true),
