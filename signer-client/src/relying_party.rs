@@ -6,6 +6,7 @@ use std::{fmt, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
+    certificate::{CertificateError, check_chain},
     credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
@@ -140,10 +141,13 @@ pub enum ResultError {
     /// The approval record speaks of another device, suite, or other documents.
     #[error("the approval record does not belong to these signatures")]
     Record,
+    /// The certificate is for another key, or was not issued by its chain, or was not valid at the time of approval.
+    #[error("the certificate: {0}")]
+    Certificate(CertificateError),
 }
 
-/// A result whose signatures and approval record were checked against each other. Who holds the public key is for a
-/// certificate to say, not for this check.
+/// A result whose signatures, approval record and certificate, if there is one, were checked against each other. Whether the
+/// certificate's authority is to be trusted, and has revoked it since, is not for this check to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedResult {
     /// The suite.
@@ -178,6 +182,11 @@ pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultErro
         }
     }
     let record = verify_record(result, suite)?;
+    if let Some(chain) = &result.certificate_chain {
+        let chain = chain.iter().map(|der| BASE64_STANDARD.decode(der));
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| ResultError::Form("a certificate"))?;
+        check_chain(&chain, &public_key, record.approved_at).map_err(ResultError::Certificate)?;
+    }
     Ok(VerifiedResult { suite, public_key, record })
 }
 

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 11] = [
+const KINDS: [(&str, &str); 12] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
@@ -18,6 +18,7 @@ const KINDS: [(&str, &str); 11] = [
     ("CRD", "credential.md"),
     ("FRO", "protocol.md"),
     ("PIN", "protocol.md"),
+    ("PKI", "certificates.md"),
     ("SIG", "protocol.md"),
     ("STO", "protocol.md"),
     ("WIR", "wire.md"),

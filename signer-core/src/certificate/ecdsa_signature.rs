@@ -33,3 +33,48 @@ pub fn raw_from_der(der: &[u8]) -> Result<[u8; RAW_BYTES], CertificateError> {
     }
     Ok(signature.to_bytes().into())
 }
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+mod tests {
+    use alloc::vec;
+
+    use super::*;
+
+    fn raw(r: u8, s: u8) -> [u8; 64] {
+        let mut raw = [0; 64];
+        raw[31] = r;
+        raw[63] = s;
+        raw
+    }
+
+    #[test]
+    fn pki_004_both_encodings_of_a_signature_are_strict() {
+        assert_eq!(der_from_raw(&raw(1, 2)).unwrap(), [0x30, 6, 2, 1, 1, 2, 1, 2]);
+        let mut high = [0x7f; 64];
+        high[0] = 0x80;
+        for raw in [raw(1, 2), raw(0x80, 0xff), [0x7f; 64], high] {
+            assert_eq!(raw_from_der(&der_from_raw(&raw).unwrap()).unwrap(), raw);
+        }
+        // The group order and what is above it, zero, other lengths.
+        for wrong in [raw(0, 1), raw(1, 0), [0xff; 64]] {
+            assert_eq!(der_from_raw(&wrong), Err(CertificateError::Signature));
+        }
+        for length in [0, 63, 65, 72] {
+            assert_eq!(der_from_raw(&vec![1; length]), Err(CertificateError::Signature));
+        }
+        for wrong in [
+            &[0x30, 6, 2, 1, 0, 2, 1, 2][..],      // r = 0
+            &[0x30, 7, 2, 2, 0, 1, 2, 1, 2],       // an added zero
+            &[0x30, 0x81, 6, 2, 1, 1, 2, 1, 2],    // a longer length
+            &[0x30, 6, 2, 1, 0x81, 2, 1, 2],       // a negative r
+            &[0x30, 6, 2, 1, 1, 2, 1, 2, 0],       // something after it
+            &[0x30, 9, 2, 1, 1, 2, 1, 2, 2, 1, 3], // a third number
+            &[0x30, 3, 2, 1, 1],                   // one number
+            &[0x31, 6, 2, 1, 1, 2, 1, 2],          // a set
+            &[],
+        ] {
+            assert_eq!(raw_from_der(wrong), Err(CertificateError::Signature), "{wrong:02x?}");
+        }
+    }
+}

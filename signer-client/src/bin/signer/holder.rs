@@ -331,7 +331,7 @@ fn write_files(args: &Show, code: &Code) -> Result<(), Failure> {
 }
 
 /// A reader of the file sees the old code or the new one, never half of one.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|error| {

@@ -1,5 +1,6 @@
 //! `signer`: the command line that plays the phone, the bank and the shop.
 
+mod certificate;
 mod counter;
 mod holder;
 mod memory;
@@ -90,6 +91,11 @@ enum Command {
     },
     /// Show a document as a QR that changes every three minutes
     Show(Show),
+    /// Print the certificate of the key, and write it to files
+    #[command(
+        after_help = "Example:\n  signer certificate --pem certificate.pem --ca-out ca.pem --csr request.csr\n  openssl verify -CAfile ca.pem certificate.pem"
+    )]
+    Certificate(Certificate),
     /// Remove the key from this phone; the server is not told
     #[command(after_help = "Example:\n  signer forget")]
     Forget {
@@ -126,6 +132,19 @@ struct Enrol {
     suite: String,
     #[command(flatten)]
     pin: PinInput,
+}
+
+#[derive(Debug, Args)]
+struct Certificate {
+    /// Write the certificate to this file, PEM
+    #[arg(long, value_name = "FILE")]
+    pem: Option<PathBuf>,
+    /// Write the authority's certificates to this file, PEM
+    #[arg(long, value_name = "FILE")]
+    ca_out: Option<PathBuf>,
+    /// Write the certification request that was signed at enrolment to this file, PEM
+    #[arg(long, value_name = "FILE")]
+    csr: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -313,6 +332,7 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Pin(PinCommand::Change { pin_stdin }) => holder::change_pin(global, output, pin_stdin),
         Command::Credentials { document } => holder::credentials(global, output, document.into()),
         Command::Show(args) => holder::show(global, output, &args),
+        Command::Certificate(args) => certificate::print(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
         Command::Ask(args) => counter::ask(global, output, &args),
         Command::VerifySignature(args) => counter::verify_signature(output, &args),
