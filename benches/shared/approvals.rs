@@ -299,7 +299,7 @@ impl Phone {
         let (sent, fetch) = FetchSent::start(*self.key.context(), object, &hedge, &mut self.rng).unwrap();
         let fetched = service.fetch(&self.seal(now, &fetch)).await.unwrap();
         let token = WireSecret(self.token.0.duplicate());
-        let approval = sent.shown(fetched).unwrap().approve(&self.key, token, now, &mut self.rng).unwrap();
+        let approval = sent.shown(fetched).unwrap().approve(&self.key, token, now).unwrap();
         let signature = sign(&self.device_key, approval.to_sign());
         let (approve, _) = approval.complete(signature);
         self.seal(now, &approve)

@@ -6,8 +6,8 @@ use signer_core::{
     ids::{DeviceId, Epoch, KeyId},
     secret::SecretBytes,
     suite::{
-        Commitment, Contribution, DeviceShare, GroupPublicKey, KeyContext, ServerShare, Signature,
-        SigningContext, Suite, SuiteId,
+        Commitment, Commitments, Contribution, DevicePart, DeviceShare, GroupPublicKey, KeyContext,
+        ServerShare, Signature, SigningContext, Suite, SuiteId,
     },
     time::UnixSeconds,
 };
@@ -51,10 +51,15 @@ impl Parties {
         let server_commitment =
             suite.server_commit(&server, &nonce_key, &context, &device_commitment).unwrap();
         let contribution = suite
-            .contribute(&device, nonce, &context, &device_commitment, &server_commitment, &mut rng)
+            .contribute(
+                DevicePart { share: &device, seed: &hedge() },
+                nonce,
+                &context,
+                Commitments { device: &device_commitment, server: &server_commitment },
+            )
             .unwrap();
-        let signature =
-            suite.finish(&server, &nonce_key, &context, &device_commitment, &contribution).unwrap();
+        let commitments = Commitments { device: &device_commitment, server: &server_commitment };
+        let signature = suite.finish(&server, &nonce_key, &context, commitments, &contribution).unwrap();
         let parsed = (
             VerifyingKey::deserialize(&public_key.0).unwrap(),
             frost_secp256k1::Signature::deserialize(signature.as_slice()).unwrap(),
@@ -103,9 +108,8 @@ impl Parties {
     #[must_use]
     pub fn server_finish(&self) -> Signature {
         let context = signing_context(self.public_key);
-        self.suite
-            .finish(&self.server, &self.nonce_key, &context, &self.device_commitment, &self.contribution)
-            .unwrap()
+        let commitments = Commitments { device: &self.device_commitment, server: &self.server_commitment };
+        self.suite.finish(&self.server, &self.nonce_key, &context, commitments, &self.contribution).unwrap()
     }
 
     /// All the server computes in the suite for one signature: fetch, check, finish.
@@ -128,7 +132,12 @@ impl Parties {
         let context = signing_context(self.public_key);
         let (nonce, commitment) = self.suite.device_commit(&hedge(), &mut self.rng).unwrap();
         self.suite
-            .contribute(&self.device, nonce, &context, &commitment, &self.server_commitment, &mut self.rng)
+            .contribute(
+                DevicePart { share: &self.device, seed: &hedge() },
+                nonce,
+                &context,
+                Commitments { device: &commitment, server: &self.server_commitment },
+            )
             .unwrap()
     }
 

@@ -219,7 +219,8 @@ impl From<CeremonyError> for ClientError {
         match error {
             CeremonyError::Peer => Self::ServerMisbehaved("its part of the key exchange is wrong"),
             CeremonyError::OtherCeremony => Self::ServerMisbehaved("it answered for another key exchange"),
-            CeremonyError::Own => StateError::Damaged.into(),
+            // Cheating is for the server to find.
+            CeremonyError::Own | CeremonyError::Cheating => StateError::Damaged.into(),
         }
     }
 }

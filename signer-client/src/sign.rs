@@ -111,7 +111,7 @@ impl Phone {
         let request = shown.object().request;
         let digests =
             shown.object().documents.as_slice().iter().map(|document| Digest(document.digest)).collect();
-        let approval = shown.approve(&unlocked, token, now, &mut *self.ports.rng)?;
+        let approval = shown.approve(&unlocked, token, now)?;
         drop(unlocked);
         let record_signature = self.ports.key.sign(approval.to_sign())?;
         let (approve, sent) = approval.complete(record_signature);

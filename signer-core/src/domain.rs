@@ -46,6 +46,8 @@ domains! {
     RefreshStatement = "signer/v1/refresh-statement",
     /// Seed of the server's nonces, keyed by the nonce key.
     ServerNonce = "signer/v1/server-nonce",
+    /// Receipt of a fetch, keyed by the nonce key.
+    FetchReceipt = "signer/v1/fetch-receipt",
     /// Randomness of one party's nonces for one signature, keyed by their seed.
     NonceStream = "signer/v1/nonce-stream",
     /// The device's hedge for one digest of a request.
@@ -84,6 +86,34 @@ domains! {
     CredentialOtp = "signer/v1/credential-otp",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
+    /// `es256`: names one run of key generation.
+    Es256Keygen = "signer/v1/es256-keygen",
+    /// `es256`: the server's commitment to its public share.
+    Es256KeyCommitment = "signer/v1/es256-key-commitment",
+    /// `es256`: what a party's proof in key generation stands on.
+    Es256KeyProof = "signer/v1/es256-key-proof",
+    /// `es256`: challenge of a proof of knowledge.
+    Es256Challenge = "signer/v1/es256-challenge",
+    /// `es256`: hash to the curve in oblivious transfer (RFC 9380 §3.1).
+    Es256OtPoint = "signer/v1/es256-ot-point-P256_XMD:SHA-256_SSWU_RO_",
+    /// `es256`: pad of one message of oblivious transfer.
+    Es256OtPad = "signer/v1/es256-ot-pad",
+    /// `es256`: key of the stream of oblivious transfer's seeds, from the master seed.
+    Es256Seeds = "signer/v1/es256-seeds",
+    /// `es256`: the device's nonce, salt and pad nonce for one digest.
+    Es256DeviceNonce = "signer/v1/es256-device-nonce",
+    /// `es256`: the device's commitment to its nonce point.
+    Es256NonceCommitment = "signer/v1/es256-nonce-commitment",
+    /// `es256`: the server's nonce from its seed.
+    Es256ServerNonce = "signer/v1/es256-server-nonce",
+    /// `es256`: randomness of the proof of the server's nonce.
+    Es256ProofNonce = "signer/v1/es256-proof-nonce",
+    /// `es256`: transcript of one signature, up to the server's nonce point.
+    Es256Transcript = "signer/v1/es256-transcript",
+    /// `es256`: what re-randomises the nonce.
+    Es256Shift = "signer/v1/es256-shift",
+    /// `es256`: tweak of the pads of one signature.
+    Es256Tweak = "signer/v1/es256-tweak",
     /// Server time, signed by the answer key.
     ServerTime = "signer/v1/server-time",
 }

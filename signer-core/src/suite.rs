@@ -5,8 +5,9 @@
 //!
 //! ```text
 //! key generation   device_hello ─▶ server_hello ─▶ DeviceKeygen::keys ─▶ ServerKeygen::finish ─▶ DeviceOpening::open
-//! one signature    device_commit ─▶ server_commit ─▶ contribute ─▶ finish ─▶ verify
 //! share refresh    offset_device_share, offset_server_share with the same offset: same group public key
+//! seeding          server_seeding ─▶ device_seeding ─▶ ServerSeeding::finish: what new shares need beside themselves
+//! one signature    device_commit ─▶ server_commit ─▶ contribute ─▶ finish ─▶ verify
 //! ```
 
 use alloc::{boxed::Box, vec::Vec};
@@ -18,6 +19,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     codec::Blob,
+    domain::{Domain, Macer},
     ids::{DeviceId, Epoch, KeyId},
     secret::{Secret, SecretBytes},
     time::UnixSeconds,
@@ -41,21 +43,28 @@ pub enum SuiteId {
     /// RFC 9591 FROST(secp256k1, SHA-256), 2 of 2.
     #[n(1)]
     FrostSecp256k1Sha256,
+    /// Two-party ECDSA over P-256 with SHA-256: ordinary signatures (FIPS 186-5).
+    #[n(2)]
+    Es256,
 }
 
 impl SuiteId {
-    /// Name used in text formats: `frost-secp256k1-sha256`.
+    /// Every suite.
+    pub const ALL: [Self; 2] = [Self::FrostSecp256k1Sha256, Self::Es256];
+
+    /// Name used in text formats: `es256` or `frost-secp256k1-sha256`.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::FrostSecp256k1Sha256 => "frost-secp256k1-sha256",
+            Self::Es256 => "es256",
         }
     }
 
     /// The suite with this name.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
-        [Self::FrostSecp256k1Sha256].into_iter().find(|suite| suite.name() == name)
+        Self::ALL.into_iter().find(|suite| suite.name() == name)
     }
 
     /// Number used in hash inputs, equal to its CBOR form.
@@ -63,6 +72,7 @@ impl SuiteId {
     pub const fn number(self) -> u8 {
         match self {
             Self::FrostSecp256k1Sha256 => 1,
+            Self::Es256 => 2,
         }
     }
 
@@ -72,6 +82,7 @@ impl SuiteId {
     pub const fn has_certificates(self) -> bool {
         match self {
             Self::FrostSecp256k1Sha256 => false,
+            Self::Es256 => true,
         }
     }
 
@@ -80,6 +91,7 @@ impl SuiteId {
     pub fn get(self) -> &'static dyn Suite {
         match self {
             Self::FrostSecp256k1Sha256 => &crate::frost::Frost,
+            Self::Es256 => &crate::es256::Es256,
         }
     }
 }
@@ -97,7 +109,8 @@ impl fmt::Debug for GroupPublicKey {
     }
 }
 
-/// A finished signature in its suite's standard encoding: FROST `R || z`, 65 bytes (RFC 9591 §6.5).
+/// A finished signature in its suite's standard encoding: FROST `R || z`, 65 bytes (RFC 9591 §6.5); ES256 `r || s`,
+/// 64 bytes with low s (RFC 7518 §3.4).
 pub type Signature = Blob<SIGNATURE_BYTES_MAX>;
 /// One party's nonce commitment.
 pub type Commitment = Blob<COMMITMENT_BYTES_MAX>;
@@ -183,6 +196,35 @@ pub struct SigningContext<'a> {
     pub digest: &'a [u8; 32],
 }
 
+impl SigningContext<'_> {
+    /// What the server's nonces for this context and this device commitment are drawn from. Every field that enters the
+    /// transcript before the nonce enters the seed, so that no second input leads to the same nonce.
+    pub(crate) fn nonce_seed(&self, nonce_key: &SecretBytes<32>, device: &Commitment) -> SecretBytes<32> {
+        Macer::new(nonce_key, Domain::ServerNonce)
+            .number(PROTOCOL_VERSION.into())
+            .number(self.key.suite.number().into())
+            .field(self.key.key.as_bytes())
+            .number(self.key.epoch.0.into())
+            .field(self.key.device.as_bytes())
+            .field(&self.public_key.0)
+            .field(&self.request_hash)
+            .number(self.fetched_at.0)
+            .number(self.index.into())
+            .field(self.digest)
+            .field(device.as_slice())
+            .derive()
+    }
+}
+
+/// What the device holds of a key while it is unlocked: the share, and the master seed that is masked beside it.
+#[derive(Debug, Clone, Copy)]
+pub struct DevicePart<'a> {
+    /// The share.
+    pub share: &'a DeviceShare,
+    /// The master seed, 32 bytes.
+    pub seed: &'a SecretBytes<32>,
+}
+
 /// Why a suite refused. It never says more: details of secret computations stay inside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SuiteError {
@@ -261,12 +303,10 @@ pub trait Suite: Sync + fmt::Debug {
     /// [`SuiteError::Peer`] if the server's commitment is not valid.
     fn contribute(
         &self,
-        share: &DeviceShare,
+        key: DevicePart<'_>,
         nonce: DeviceNonce,
         context: &SigningContext<'_>,
-        device: &Commitment,
-        server: &Commitment,
-        rng: &mut dyn CryptoRng,
+        commitments: Commitments<'_>,
     ) -> Result<Contribution, SuiteError>;
 
     /// Checks the form of a commitment and a contribution (lengths, canonical scalars, points on the curve and not the
@@ -277,6 +317,7 @@ pub trait Suite: Sync + fmt::Debug {
     fn check_syntax(&self, device: &Commitment, contribution: &Contribution) -> Result<(), SuiteError>;
 
     /// Completes the signature and verifies it as an outsider would. The server's own part never leaves this function.
+    /// The caller has checked that the server's commitment is the one [`Suite::server_commit`] made of the same arguments.
     ///
     /// # Errors
     /// [`FinishError`]; called only after the gate MAC was found right.
@@ -285,9 +326,12 @@ pub trait Suite: Sync + fmt::Debug {
         share: &ServerShare,
         nonce_key: &SecretBytes<32>,
         context: &SigningContext<'_>,
-        device: &Commitment,
+        commitments: Commitments<'_>,
         contribution: &Contribution,
     ) -> Result<Signature, FinishError>;
+
+    /// Whether the suite signs this digest at all. ECDSA signs none that is 0 modulo the group order.
+    fn is_signable(&self, digest: &[u8; 32]) -> bool;
 
     /// Whether `signature` is a valid signature over `digest`: the outsider's check.
     fn verify(&self, public_key: &GroupPublicKey, digest: &[u8; 32], signature: &Signature) -> bool;
@@ -310,6 +354,49 @@ pub trait Suite: Sync + fmt::Debug {
         share: &ServerShare,
         offset: &SecretBytes<64>,
     ) -> Result<ServerShare, SuiteError>;
+
+    /// Begins the seeding of a new server share: the message asks for seeds without telling which. `session` names the
+    /// ceremony and everything it stands on.
+    ///
+    /// # Errors
+    /// [`SuiteError::OwnMaterial`] if `share` does not decode.
+    fn server_seeding(
+        &self,
+        share: ServerShare,
+        session: &[u8; 32],
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(Box<dyn ServerSeeding>, KeygenMessage), SuiteError>;
+
+    /// Answers [`Suite::server_seeding`] with seeds made of the master seed.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if `asked` is not valid.
+    fn device_seeding(
+        &self,
+        context: &KeyContext,
+        seed: &SecretBytes<32>,
+        session: &[u8; 32],
+        asked: &KeygenMessage,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<KeygenMessage, SuiteError>;
+}
+
+/// Both parties' nonce commitments for one digest.
+#[derive(Debug, Clone, Copy)]
+pub struct Commitments<'a> {
+    /// The device's.
+    pub device: &'a Commitment,
+    /// The server's.
+    pub server: &'a Commitment,
+}
+
+/// Server, waiting for the seeds of a new share.
+pub trait ServerSeeding: Send + fmt::Debug {
+    /// Takes the seeds: the share is complete. Whether they are the right ones, the first signature shows.
+    ///
+    /// # Errors
+    /// [`SuiteError::Peer`] if the message is not well formed.
+    fn finish(self: Box<Self>, seeds: &KeygenMessage) -> Result<ServerShare, SuiteError>;
 }
 
 /// Device, after its hello.

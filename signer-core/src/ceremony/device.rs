@@ -13,8 +13,8 @@ use crate::{
     pin::{FreshKey, MaskedKey, PinCost, PinMask, Salt, UnlockedKey},
     secret::SecretBytes,
     suite::{
-        Commitment, DeviceKeygen, DeviceNonce, DeviceOpening, GroupPublicKey, KeyContext, SigningContext,
-        SuiteId,
+        Commitment, Commitments, DeviceKeygen, DeviceNonce, DeviceOpening, GroupPublicKey, KeyContext,
+        KeygenMessage, SigningContext, SuiteId,
     },
     time::UnixSeconds,
     wire::{
@@ -104,6 +104,7 @@ impl EnrolmentKeyed {
             nonce: self.nonce,
             device: self.commitment,
             server: keyed.commitment,
+            seeding: keyed.seeding,
             fetched_at: keyed.fetched_at,
         };
         Ok((ready, keyed.token))
@@ -208,6 +209,7 @@ impl RefreshOffset {
             nonce: self.nonce,
             device: self.commitment,
             server: keyed.commitment,
+            seeding: keyed.seeding,
             fetched_at: keyed.fetched_at,
         })
     }
@@ -222,6 +224,7 @@ pub struct SharesReady {
     nonce: DeviceNonce,
     device: Commitment,
     server: Commitment,
+    seeding: KeygenMessage,
     fetched_at: UnixSeconds,
 }
 
@@ -232,7 +235,8 @@ impl SharesReady {
         self.fresh.context()
     }
 
-    /// Masks the share (this once) and makes the device's part of the first signature. The caller stores the
+    /// Masks the share (this once), answers the server's question for seeds and makes the device's part of the first
+    /// signature. The caller stores the
     /// [`Unproven`] key durably, beside an older one, before it sends the confirmation.
     ///
     /// # Errors
@@ -255,24 +259,21 @@ impl SharesReady {
             index: 0,
             digest: &digest,
         };
-        let contribution = context.suite.get().contribute(
-            self.fresh.share(),
-            self.nonce,
-            &signing,
-            &self.device,
-            &self.server,
-            rng,
-        )?;
+        let suite = context.suite.get();
+        let part = self.fresh.part();
+        let seeds = suite.device_seeding(&context, part.seed, &digest, &self.seeding, rng)?;
+        let commitments = Commitments { device: &self.device, server: &self.server };
+        let contribution = suite.contribute(part, self.nonce, &signing, commitments)?;
         let (masked, gate_key) = MaskedKey::new(self.fresh, mask, salt, cost);
-        let mac =
-            confirmation_mac(&gate_key, &context, &public_key, self.ceremony, self.fetched_at, &contribution)
-                .tag();
-        let confirmation = Confirmation {
+        let mut confirmation = Confirmation {
             ceremony: self.ceremony,
             gate_key: WireSecret(gate_key.expose().duplicate()),
+            seeds,
             contribution,
-            mac,
+            mac: [0; 32],
         };
+        confirmation.mac =
+            confirmation_mac(&gate_key, &context, &public_key, self.fetched_at, &confirmation).tag();
         Ok((Unproven { masked, device_key: self.device_key, ceremony: self.ceremony }, confirmation))
     }
 }

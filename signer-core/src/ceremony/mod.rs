@@ -7,7 +7,7 @@
 //! DeviceEnrolment::keys  ◀─── EnrolStarted ─────────
 //!                        ──── EnrolKeys ───────────▶ ServerEnrolment::keys
 //! EnrolmentKeyed::ready  ◀─── EnrolKeyed ───────────
-//! SharesReady::confirm   ──── EnrolConfirm ────────▶ ServerConfirming::confirm   (durable here)
+//! SharesReady::confirm   ──── EnrolConfirm ────────▶ ServerConfirming::check, CheckedConfirmation::evaluate   (durable here)
 //! Unproven::prove        ◀─── Confirmed ────────────
 //! ```
 //!
@@ -24,8 +24,9 @@ use crate::{
     ids::{CeremonyId, Epoch},
     pin::GateKey,
     secret::SecretBytes,
-    suite::{Contribution, GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
+    suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
     time::UnixSeconds,
+    wire::Confirmation,
 };
 
 /// How long a challenge or a fetch answer is good for, seconds.
@@ -37,6 +38,10 @@ pub enum CeremonyError {
     /// The other party's message is wrong.
     #[error("the other party's message failed its checks")]
     Peer,
+    /// The device's confirming contribution is wrong though it comes from whoever knows the PIN: what is left of the key
+    /// must end, for under `es256` a wrong contribution tests a guess at the server's share.
+    #[error("the device's contribution is wrong")]
+    Cheating,
     /// Own material or computation failed.
     #[error("own computation failed")]
     Own,
@@ -115,15 +120,15 @@ fn confirmation_mac(
     gate_key: &GateKey,
     context: &KeyContext,
     public_key: &GroupPublicKey,
-    ceremony: CeremonyId,
     fetched_at: UnixSeconds,
-    contribution: &Contribution,
+    confirmation: &Confirmation,
 ) -> Macer {
     mac_with_context(Macer::new(gate_key.expose(), Domain::GateConfirm), context)
         .field(&public_key.0)
-        .field(ceremony.as_bytes())
+        .field(confirmation.ceremony.as_bytes())
         .number(fetched_at.0)
-        .field(contribution.as_slice())
+        .field(confirmation.seeds.as_slice())
+        .field(confirmation.contribution.as_slice())
 }
 
 /// PIN proof outside signing: a MAC under the gate key over a labelled server challenge.

@@ -1,4 +1,4 @@
-//! The server's side of enrolment and refresh. Everything here lives in memory until [`ServerConfirming::confirm`].
+//! The server's side of enrolment and refresh. Everything here lives in memory until [`CheckedConfirmation::evaluate`].
 
 use alloc::{boxed::Box, vec::Vec};
 
@@ -19,8 +19,8 @@ use crate::{
     pin::GateKey,
     secret::SecretBytes,
     suite::{
-        Commitment, FinishError, GroupPublicKey, KeyContext, KeygenMessage, ServerKeygen, ServerShare,
-        Signature, SigningContext, SuiteError,
+        Commitment, Commitments, Contribution, FinishError, GroupPublicKey, KeyContext, KeygenMessage,
+        ServerKeygen, ServerSeeding, ServerShare, Signature, SigningContext, SuiteError,
     },
     time::UnixSeconds,
     wire::{
@@ -121,18 +121,17 @@ impl ServerEnrolment {
             return Err(CeremonyError::OtherCeremony);
         }
         let (share, public_key, opening) = self.keygen.finish(&keys.keys)?;
-        let confirming = ServerConfirming {
+        let new = NewKey {
             context: self.context,
             device_key: self.device_key,
             ceremony: self.ceremony,
             public_key,
-            share,
             nonce_key: SecretBytes::random(rng),
             device: keys.commitment.clone(),
             fetched_at: now,
         };
-        let commitment = confirming.commitment()?;
-        Ok((confirming, EnrolKeyed { opening, fetched_at: now, commitment, token }))
+        let (confirming, commitment, seeding) = new.confirming(share, rng)?;
+        Ok((confirming, EnrolKeyed { opening, fetched_at: now, commitment, token, seeding }))
     }
 }
 
@@ -235,32 +234,111 @@ impl ServerRefresh {
             return Err(CeremonyError::OtherCeremony);
         }
         let offset = offset(&self.context, self.ceremony, &self.part, &keys.part.0);
-        let confirming = ServerConfirming {
+        let share = self.context.suite.get().offset_server_share(&old.share, &offset)?;
+        let new = NewKey {
             context: self.context,
             device_key: self.device_key,
             ceremony: self.ceremony,
             public_key: self.public_key,
-            share: self.context.suite.get().offset_server_share(&old.share, &offset)?,
             nonce_key: SecretBytes::random(rng),
             device: keys.commitment.clone(),
             fetched_at: now,
         };
-        let commitment = confirming.commitment()?;
-        Ok((confirming, RefreshKeyed { part: WireSecret(self.part), fetched_at: now, commitment }))
+        let (confirming, commitment, seeding) = new.confirming(share, rng)?;
+        Ok((confirming, RefreshKeyed { part: WireSecret(self.part), fetched_at: now, commitment, seeding }))
     }
 }
 
 /// New shares exist on both sides, in memory; the first signature is awaited.
 #[derive(Debug)]
 pub struct ServerConfirming {
+    new: NewKey,
+    seeding: Box<dyn ServerSeeding>,
+    server: Commitment,
+}
+
+/// What is known of a new key before its first signature.
+#[derive(Debug)]
+struct NewKey {
     context: KeyContext,
     device_key: DevicePublicKeyBytes,
     ceremony: CeremonyId,
     public_key: GroupPublicKey,
-    share: ServerShare,
     nonce_key: SecretBytes<32>,
     device: Commitment,
     fetched_at: UnixSeconds,
+}
+
+impl NewKey {
+    /// Commits to the nonce of the first signature and asks for the seeds of `share`.
+    fn confirming(
+        self,
+        share: ServerShare,
+        rng: &mut dyn CryptoRng,
+    ) -> Result<(ServerConfirming, Commitment, KeygenMessage), SuiteError> {
+        let digest = self.digest()?;
+        let suite = self.context.suite.get();
+        let server = suite.server_commit(&share, &self.nonce_key, &self.signing(&digest), &self.device)?;
+        let (seeding, asked) = suite.server_seeding(share, &digest, rng)?;
+        Ok((ServerConfirming { new: self, seeding, server: server.clone() }, server, asked))
+    }
+
+    fn digest(&self) -> Result<[u8; 32], SuiteError> {
+        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)
+    }
+
+    /// The certification request that `proof` signs, where it signs one.
+    fn request(&self, proof: &Signature) -> Result<Option<Vec<u8>>, CeremonyError> {
+        if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
+            return Ok(None);
+        }
+        let binding = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let request = assemble_request(&self.public_key, &binding, proof.as_slice());
+        request.map(Some).map_err(|_| CeremonyError::Own)
+    }
+
+    const fn signing<'a>(&self, digest: &'a [u8; 32]) -> SigningContext<'a> {
+        SigningContext {
+            key: self.context,
+            public_key: self.public_key,
+            request_hash: *digest,
+            fetched_at: self.fetched_at,
+            index: 0,
+            digest,
+        }
+    }
+}
+
+impl ServerConfirming {
+    /// Checks the form of a confirmation and its gate MAC, and takes the seeds. Failure destroys the new shares; nothing
+    /// about the old ones was tested.
+    ///
+    /// # Errors
+    /// [`CeremonyError::OtherCeremony`], [`CeremonyError::Peer`].
+    pub fn check(self, confirmation: Confirmation) -> Result<CheckedConfirmation, CeremonyError> {
+        let Self { new, seeding, server } = self;
+        if confirmation.ceremony != new.ceremony {
+            return Err(CeremonyError::OtherCeremony);
+        }
+        let gate_key = GateKey::new(confirmation.gate_key.0.duplicate());
+        let mac = confirmation_mac(&gate_key, &new.context, &new.public_key, new.fetched_at, &confirmation);
+        if !mac.verify(&confirmation.mac) {
+            return Err(CeremonyError::Peer);
+        }
+        new.context.suite.get().check_syntax(&new.device, &confirmation.contribution)?;
+        let share = seeding.finish(&confirmation.seeds)?;
+        Ok(CheckedConfirmation { new, share, server, gate_key, contribution: confirmation.contribution })
+    }
+}
+
+/// A confirmation whose form is right. It may be evaluated once the key is taken exclusively.
+#[derive(Debug)]
+pub struct CheckedConfirmation {
+    new: NewKey,
+    share: ServerShare,
+    server: Commitment,
+    gate_key: GateKey,
+    contribution: Contribution,
 }
 
 /// Shares that made their first signature: to be stored before the signature is sent.
@@ -280,78 +358,26 @@ pub struct ProvenKey {
     pub request: Option<Vec<u8>>,
 }
 
-impl ServerConfirming {
-    /// Checks the gate MAC and completes the first signature. Failure destroys the new shares.
+impl CheckedConfirmation {
+    /// Completes the first signature. Failure destroys the new shares.
     ///
     /// # Errors
-    /// [`CeremonyError::Peer`] if the device is wrong, [`CeremonyError::Own`] if the server is.
-    pub fn confirm(self, confirmation: Confirmation) -> Result<ProvenKey, CeremonyError> {
-        if confirmation.ceremony != self.ceremony {
-            return Err(CeremonyError::OtherCeremony);
-        }
-        let gate_key = GateKey::new(confirmation.gate_key.0);
-        let mac = confirmation_mac(
-            &gate_key,
-            &self.context,
-            &self.public_key,
-            self.ceremony,
-            self.fetched_at,
-            &confirmation.contribution,
-        );
-        if !mac.verify(&confirmation.mac) {
-            return Err(CeremonyError::Peer);
-        }
-        let suite = self.context.suite.get();
-        suite.check_syntax(&self.device, &confirmation.contribution)?;
-        let digest = first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)?;
+    /// [`CeremonyError::Cheating`] if the contribution is wrong: in a refresh the key must end, for the new share is the
+    /// old one moved by what the device knows. [`CeremonyError::Own`] if the server failed.
+    pub fn evaluate(self) -> Result<ProvenKey, CeremonyError> {
+        let Self { new, share, server, gate_key, contribution } = self;
+        let digest = new.digest()?;
+        let commitments = Commitments { device: &new.device, server: &server };
+        let suite = new.context.suite.get();
         let proof = suite
-            .finish(
-                &self.share,
-                &self.nonce_key,
-                &self.signing(&digest),
-                &self.device,
-                &confirmation.contribution,
-            )
+            .finish(&share, &new.nonce_key, &new.signing(&digest), commitments, &contribution)
             .map_err(|error| match error {
-                FinishError::Cheating => CeremonyError::Peer,
-                FinishError::ServerFault => CeremonyError::Own,
-            })?;
-        let request = self.request(&proof)?;
-        let key = ServerKey { share: self.share, gate_key, nonce_key: self.nonce_key };
-        Ok(ProvenKey {
-            context: self.context,
-            device_key: self.device_key,
-            public_key: self.public_key,
-            key,
-            proof,
-            request,
-        })
-    }
-
-    /// The certification request that `proof` signs, where it signs one.
-    fn request(&self, proof: &Signature) -> Result<Option<Vec<u8>>, CeremonyError> {
-        if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
-            return Ok(None);
-        }
-        let binding = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
-        let request = assemble_request(&self.public_key, &binding, proof.as_slice());
-        request.map(Some).map_err(|_| CeremonyError::Own)
-    }
-
-    fn commitment(&self) -> Result<Commitment, SuiteError> {
-        let digest = first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)?;
-        let suite = self.context.suite.get();
-        suite.server_commit(&self.share, &self.nonce_key, &self.signing(&digest), &self.device)
-    }
-
-    const fn signing<'a>(&self, digest: &'a [u8; 32]) -> SigningContext<'a> {
-        SigningContext {
-            key: self.context,
-            public_key: self.public_key,
-            request_hash: *digest,
-            fetched_at: self.fetched_at,
-            index: 0,
-            digest,
-        }
+            FinishError::Cheating => CeremonyError::Cheating,
+            FinishError::ServerFault => CeremonyError::Own,
+        })?;
+        let request = new.request(&proof)?;
+        let NewKey { context, device_key, public_key, nonce_key, .. } = new;
+        let key = ServerKey { share, gate_key, nonce_key };
+        Ok(ProvenKey { context, device_key, public_key, key, proof, request })
     }
 }

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     secret::SecretBytes,
-    suite::{Commitment, Contribution, DeviceNonce, DeviceShare, SigningContext, SuiteError},
+    suite::{Commitment, Commitments, Contribution, DeviceNonce, DeviceShare, SigningContext, SuiteError},
 };
 
 /// Draws both nonces. The PIN is not known yet and with it not the share, so the secret that RFC 9591 §4.1 mixes into a
@@ -43,8 +43,7 @@ pub(super) fn contribute(
     share: &DeviceShare,
     nonce: DeviceNonce,
     context: &SigningContext<'_>,
-    device: &Commitment,
-    server: &Commitment,
+    Commitments { device, server }: Commitments<'_>,
 ) -> Result<Contribution, SuiteError> {
     let server = commitments(server)?;
     let (nonces, own) = nonces(&nonce).ok_or(SuiteError::OwnMaterial)?;

@@ -12,7 +12,7 @@
 //! | device hello | CBOR `[C0 (33), C1 (33), proof (65)]`: DKG round 1 |
 //! | server hello | CBOR `[[C0, C1, proof], share (32)]`: DKG round 1, and round 2 for the device |
 //! | device keys | CBOR `[share (32)]`: DKG round 2 for the server |
-//! | opening | empty |
+//! | opening, both seeding messages | empty |
 //! | server's share at rest | CBOR `[s_S (32), X_D (33), X_S (33), Q (33)]` |
 //!
 //! The crate's proof of knowledge binds the participant number only, not the session. A package replayed from another
@@ -31,7 +31,7 @@ mod shares;
 #[cfg(test)]
 pub(crate) mod tests;
 
-use alloc::{boxed::Box, collections::BTreeMap};
+use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
 
 use frost_secp256k1::{
     Identifier, SigningPackage, VerifyingKey,
@@ -42,9 +42,9 @@ use rand_core::CryptoRng;
 use crate::{
     secret::SecretBytes,
     suite::{
-        Commitment, Contribution, DeviceKeygen, DeviceNonce, DeviceShare, FinishError, GroupPublicKey,
-        KeyContext, KeygenMessage, MaskedShare, ServerKeygen, ServerShare, Signature, SigningContext, Suite,
-        SuiteError, SuiteId,
+        Commitment, Commitments, Contribution, DeviceKeygen, DeviceNonce, DevicePart, DeviceShare,
+        FinishError, GroupPublicKey, KeyContext, KeygenMessage, MaskedShare, ServerKeygen, ServerSeeding,
+        ServerShare, Signature, SigningContext, Suite, SuiteError, SuiteId,
     },
 };
 
@@ -103,14 +103,12 @@ impl Suite for Frost {
 
     fn contribute(
         &self,
-        share: &DeviceShare,
+        key: DevicePart<'_>,
         nonce: DeviceNonce,
         context: &SigningContext<'_>,
-        device: &Commitment,
-        server: &Commitment,
-        _: &mut dyn CryptoRng,
+        commitments: Commitments<'_>,
     ) -> Result<Contribution, SuiteError> {
-        device::contribute(share, nonce, context, device, server)
+        device::contribute(key.share, nonce, context, commitments)
     }
 
     fn check_syntax(&self, device: &Commitment, contribution: &Contribution) -> Result<(), SuiteError> {
@@ -123,10 +121,14 @@ impl Suite for Frost {
         share: &ServerShare,
         nonce_key: &SecretBytes<32>,
         context: &SigningContext<'_>,
-        device: &Commitment,
+        commitments: Commitments<'_>,
         contribution: &Contribution,
     ) -> Result<Signature, FinishError> {
-        server::finish(share, nonce_key, context, device, contribution)
+        server::finish(share, nonce_key, context, commitments, contribution)
+    }
+
+    fn is_signable(&self, _: &[u8; 32]) -> bool {
+        true
     }
 
     fn verify(&self, public_key: &GroupPublicKey, digest: &[u8; 32], signature: &Signature) -> bool {
@@ -152,6 +154,40 @@ impl Suite for Frost {
     ) -> Result<ServerShare, SuiteError> {
         shares::offset_server(share, offset)
     }
+
+    fn server_seeding(
+        &self,
+        share: ServerShare,
+        _: &[u8; 32],
+        _: &mut dyn CryptoRng,
+    ) -> Result<(Box<dyn ServerSeeding>, KeygenMessage), SuiteError> {
+        Ok((Box::new(Unseeded(share)), empty()?))
+    }
+
+    fn device_seeding(
+        &self,
+        _: &KeyContext,
+        _: &SecretBytes<32>,
+        _: &[u8; 32],
+        asked: &KeygenMessage,
+        _: &mut dyn CryptoRng,
+    ) -> Result<KeygenMessage, SuiteError> {
+        if asked.as_slice().is_empty() { empty() } else { Err(SuiteError::Peer) }
+    }
+}
+
+/// FROST needs no seeds: both messages are empty.
+#[derive(Debug)]
+struct Unseeded(ServerShare);
+
+impl ServerSeeding for Unseeded {
+    fn finish(self: Box<Self>, seeds: &KeygenMessage) -> Result<ServerShare, SuiteError> {
+        if seeds.as_slice().is_empty() { Ok(self.0) } else { Err(SuiteError::Peer) }
+    }
+}
+
+fn empty() -> Result<KeygenMessage, SuiteError> {
+    KeygenMessage::new(Vec::new()).ok_or(SuiteError::OwnMaterial)
 }
 
 /// A participant's number in the form the crate wants. Fails for 0 only.

@@ -17,10 +17,9 @@ use super::{
     shares::ServerMaterial, verify,
 };
 use crate::{
-    domain::{Domain, Macer},
     secret::SecretBytes,
     suite::{
-        Commitment, Contribution, FinishError, PROTOCOL_VERSION, ServerShare, Signature, SigningContext,
+        Commitment, Commitments, Contribution, FinishError, ServerShare, Signature, SigningContext,
         SuiteError,
     },
 };
@@ -34,7 +33,7 @@ pub(super) fn commit(
 ) -> Result<Commitment, SuiteError> {
     check::Signer::new(DEVICE, device.as_slice()).ok_or(SuiteError::Peer)?;
     let material = material(share, context)?;
-    let nonces = Nonces::draw(&material, seed(nonce_key, context, device));
+    let nonces = Nonces::draw(&material, context.nonce_seed(nonce_key, device));
     Commitment::new(nonces.public.commitment.to_vec()).ok_or(SuiteError::OwnMaterial)
 }
 
@@ -43,15 +42,15 @@ pub(super) fn finish(
     share: &ServerShare,
     nonce_key: &SecretBytes<32>,
     context: &SigningContext<'_>,
-    device: &Commitment,
+    Commitments { device, .. }: Commitments<'_>,
     contribution: &Contribution,
 ) -> Result<Signature, FinishError> {
     let material = material(share, context).map_err(|_| FinishError::ServerFault)?;
-    let nonces = Nonces::draw(&material, seed(nonce_key, context, device));
+    let nonces = Nonces::draw(&material, context.nonce_seed(nonce_key, device));
     if let Some(signature) = complete(&material, &nonces, context, device, contribution) {
         return Ok(signature);
     }
-    let seed = seed(nonce_key, context, device);
+    let seed = context.nonce_seed(nonce_key, device);
     if !material.is_consistent() || crate_completes(&material, seed, context, device, contribution).is_some()
     {
         return Err(FinishError::ServerFault);
@@ -70,24 +69,6 @@ pub(super) fn finish(
 fn material(share: &ServerShare, context: &SigningContext<'_>) -> Result<ServerMaterial, SuiteError> {
     let material = ServerMaterial::decode(share)?;
     if material.is_for(&context.public_key) { Ok(material) } else { Err(SuiteError::OwnMaterial) }
-}
-
-/// What both nonces are drawn from. Every field that enters the transcript before the nonce enters the seed, so that no
-/// second input leads to the same nonce.
-fn seed(nonce_key: &SecretBytes<32>, context: &SigningContext<'_>, device: &Commitment) -> SecretBytes<32> {
-    Macer::new(nonce_key, Domain::ServerNonce)
-        .number(PROTOCOL_VERSION.into())
-        .number(context.key.suite.number().into())
-        .field(context.key.key.as_bytes())
-        .number(context.key.epoch.0.into())
-        .field(context.key.device.as_bytes())
-        .field(&context.public_key.0)
-        .field(&context.request_hash)
-        .number(context.fetched_at.0)
-        .number(context.index.into())
-        .field(context.digest)
-        .field(device.as_slice())
-        .derive()
 }
 
 /// Both nonces and the commitment to them. The share is mixed in as RFC 9591 §4.1 does.
@@ -169,7 +150,7 @@ mod tests {
             let (device, contribution) = world.contribute();
             let context = world.context();
             let material = material(&world.server, &context).unwrap();
-            let seed = || seed(&world.nonce_key, &context, &device);
+            let seed = || context.nonce_seed(&world.nonce_key, &device);
             let ours =
                 complete(&material, &Nonces::draw(&material, seed()), &context, &device, &contribution);
             assert!(ours.is_some());

@@ -13,7 +13,7 @@ use super::{PinCost, PinMask, Salt};
 use crate::{
     domain::{Domain, Hasher, Macer},
     secret::{Secret, SecretBytes},
-    suite::{DeviceShare, GroupPublicKey, KeyContext, MaskedShare},
+    suite::{DevicePart, DeviceShare, GroupPublicKey, KeyContext, MaskedShare},
 };
 
 /// The key through which the server tells a right PIN from a wrong one: a hash of what only the right PIN unmasks.
@@ -97,9 +97,9 @@ impl FreshKey {
         GateKey::derive(&self.context, &self.public_key, &self.share, &self.seed)
     }
 
-    /// Its share, for the signature that completes the ceremony.
-    pub(crate) const fn share(&self) -> &DeviceShare {
-        &self.share
+    /// Its share and seed, for the signature that completes the ceremony.
+    pub(crate) const fn part(&self) -> DevicePart<'_> {
+        DevicePart { share: &self.share, seed: &self.seed }
     }
 }
 
@@ -267,14 +267,9 @@ impl UnlockedKey {
         FreshKey { context, public_key: self.public_key, share, seed }
     }
 
-    /// The share, for one contribution.
-    pub(crate) const fn share(&self) -> &DeviceShare {
-        &self.share
-    }
-
-    #[cfg(test)]
-    pub(super) const fn seed(&self) -> &SecretBytes<32> {
-        &self.seed
+    /// Share and seed, for one contribution.
+    pub(crate) const fn part(&self) -> DevicePart<'_> {
+        DevicePart { share: &self.share, seed: &self.seed }
     }
 }
 

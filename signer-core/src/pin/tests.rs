@@ -67,7 +67,7 @@ fn run(
         return None;
     }
     world.key = *stored.context();
-    world.device = copy(unlocked.share());
+    world.device = copy(unlocked.part().share);
     world.server = ServerShare(server.0.clone());
     world.sign().ok()
 }
@@ -103,8 +103,8 @@ fn exchange_worlds(world: &mut World, moments: &[Moment], pins: &[&str]) {
         let stored: MaskedKey = codec::decode(&moment.image, IMAGE_BYTES_MAX).unwrap();
         let (context, salt) = (*stored.context(), *stored.salt());
         let unlocked = stored.unmask(mask_of(pin, salt, &context));
-        let share = copy(unlocked.share());
-        let seed = unlocked.seed().duplicate();
+        let share = copy(unlocked.part().share);
+        let seed = unlocked.part().seed.duplicate();
         let (fresh, server) = match before.take() {
             // At enrolment: key generation that gave this share, and to the server the one that goes with it.
             None => {
@@ -115,7 +115,7 @@ fn exchange_worlds(world: &mut World, moments: &[Moment], pins: &[&str]) {
             }
             // At a refresh: an offset tossed differently.
             Some((old, server)) => {
-                let offset = difference(&share, old.share());
+                let offset = difference(&share, old.part().share);
                 let server = suite.offset_server_share(&server, &offset).unwrap();
                 (old.offset(&offset, seed), server)
             }

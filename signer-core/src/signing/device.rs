@@ -12,7 +12,10 @@ use crate::{
     domain::{Domain, expand},
     pin::UnlockedKey,
     secret::SecretBytes,
-    suite::{Commitment, DeviceNonce, GroupPublicKey, KeyContext, PROTOCOL_VERSION, Signature, SuiteError},
+    suite::{
+        Commitment, Commitments, DeviceNonce, GroupPublicKey, KeyContext, PROTOCOL_VERSION, Signature,
+        SuiteError,
+    },
     time::UnixSeconds,
     wire::{Approve, ApproveItem, ApprovePayload, Fetch, Fetched, Token},
 };
@@ -105,6 +108,7 @@ impl FetchSent {
             device: self.commitments,
             server: fetched.commitments,
             fetched_at: fetched.fetched_at,
+            receipt: fetched.receipt,
         })
     }
 }
@@ -118,6 +122,7 @@ pub struct Shown {
     device: List<Commitment, { crate::approval::DIGESTS_MAX }>,
     server: List<Commitment, { crate::approval::DIGESTS_MAX }>,
     fetched_at: UnixSeconds,
+    receipt: [u8; 32],
 }
 
 impl Shown {
@@ -136,7 +141,6 @@ impl Shown {
         unlocked: &UnlockedKey,
         token: Token,
         approved_at: UnixSeconds,
-        rng: &mut dyn CryptoRng,
     ) -> Result<Approval, SigningError> {
         if *unlocked.context() != self.context {
             return Err(SigningError::Own);
@@ -149,7 +153,8 @@ impl Shown {
         let commitments = self.device.as_slice().iter().zip(self.server.as_slice());
         let mut items = Vec::new();
         for ((context, nonce), (device, server)) in signing.zip(self.nonces).zip(commitments) {
-            let contribution = suite.contribute(unlocked.share(), nonce, &context, device, server, rng)?;
+            let contribution =
+                suite.contribute(unlocked.part(), nonce, &context, Commitments { device, server })?;
             items.push(ApproveItem { device: device.clone(), server: server.clone(), contribution });
         }
         let record = ApprovalRecord {
@@ -164,6 +169,7 @@ impl Shown {
             key: self.context.key,
             epoch: self.context.epoch,
             fetched_at: self.fetched_at,
+            receipt: self.receipt,
             token,
             record: Blob::new(record.encode()).ok_or(SigningError::Own)?,
             items: List::new(items).ok_or(SigningError::Own)?,

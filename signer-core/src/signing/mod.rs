@@ -20,7 +20,8 @@ use crate::{
     codec,
     domain::{Domain, Macer},
     pin::GateKey,
-    suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SigningContext},
+    secret::SecretBytes,
+    suite::{Commitments, GroupPublicKey, KeyContext, PROTOCOL_VERSION, SigningContext},
     time::UnixSeconds,
     wire::ApprovePayload,
 };
@@ -43,6 +44,28 @@ fn approve_mac(
         .field(&public_key.0)
         .field(request_hash)
         .field(&body)
+}
+
+/// MAC under the nonce key over a fetch and its answer. With it comes back what the server gave out and did not store, so
+/// that an approve need not make the commitments again to know them.
+fn fetch_receipt(
+    nonce_key: &SecretBytes<32>,
+    context: &KeyContext,
+    public_key: &GroupPublicKey,
+    request_hash: &[u8; 32],
+    fetched_at: UnixSeconds,
+    commitments: &[Commitments<'_>],
+) -> Macer {
+    let mac = Macer::new(nonce_key, Domain::FetchReceipt)
+        .number(PROTOCOL_VERSION.into())
+        .number(context.suite.number().into())
+        .field(context.key.as_bytes())
+        .number(context.epoch.0.into())
+        .field(context.device.as_bytes())
+        .field(&public_key.0)
+        .field(request_hash)
+        .number(fetched_at.0);
+    commitments.iter().fold(mac, |mac, pair| mac.field(pair.device.as_slice()).field(pair.server.as_slice()))
 }
 
 /// The signing contexts of a request's digests, in order.

@@ -2,17 +2,18 @@
 
 use alloc::vec::Vec;
 
-use super::{approve_mac, contexts};
+use super::{approve_mac, contexts, fetch_receipt};
 use crate::{
     approval::{ApprovalRecord, DIGESTS_MAX, RequestObject},
     ceremony::{FRESH_SECONDS, ServerKey},
     codec::{self, CodecError, List},
     device_key::{DevicePublicKey, DeviceSignature},
     domain::{Domain, Hasher},
-    suite::{Commitment, FinishError, GroupPublicKey, KeyContext, Signature, SuiteError},
+    suite::{Commitments, FinishError, GroupPublicKey, KeyContext, Signature, SuiteError},
     time::UnixSeconds,
     wire::{
-        APPROVE_PAYLOAD_BYTES_MAX, Approve, ApprovePayload, CLOCK_TOLERANCE_SECONDS, Fetch, Fetched, Token,
+        APPROVE_PAYLOAD_BYTES_MAX, Approve, ApproveItem, ApprovePayload, CLOCK_TOLERANCE_SECONDS, Fetch,
+        Fetched, Token,
     },
 };
 
@@ -34,24 +35,16 @@ pub fn answer_fetch(
     if !asked_for_this || devices.len() != object.documents.as_slice().len() {
         return Err(SuiteError::Peer);
     }
-    let commitments = server_commitments(key, context, public_key, &object, now, devices.iter())?;
-    let commitments = List::new(commitments).ok_or(SuiteError::Peer)?;
-    Ok(Fetched { object, epoch: context.epoch, fetched_at: now, commitments })
-}
-
-fn server_commitments<'a>(
-    key: &ServerKey,
-    context: KeyContext,
-    public_key: GroupPublicKey,
-    object: &RequestObject,
-    fetched_at: UnixSeconds,
-    devices: impl Iterator<Item = &'a Commitment>,
-) -> Result<Vec<Commitment>, SuiteError> {
-    let suite = context.suite.get();
-    contexts(context, public_key, object.hash(), fetched_at, object.documents.as_slice())
+    let (suite, request_hash) = (context.suite.get(), object.hash());
+    let commitments = contexts(context, public_key, request_hash, now, object.documents.as_slice())
         .zip(devices)
         .map(|(signing, device)| suite.server_commit(&key.share, &key.nonce_key, &signing, device))
-        .collect()
+        .collect::<Result<Vec<_>, _>>()?;
+    let pairs = devices.iter().zip(&commitments).map(|(device, server)| Commitments { device, server });
+    let pairs: Vec<_> = pairs.collect();
+    let receipt = fetch_receipt(&key.nonce_key, &context, &public_key, &request_hash, now, &pairs).tag();
+    let commitments = List::new(commitments).ok_or(SuiteError::Peer)?;
+    Ok(Fetched { object, epoch: context.epoch, fetched_at: now, commitments, receipt })
 }
 
 /// Why an approve is refused before anything is counted.
@@ -127,8 +120,8 @@ impl ReceivedApprove {
         self.record.request.request
     }
 
-    /// Checks form, record, freshness and that the server's commitments are those it gave out. Counts nothing, and of
-    /// secrets only derives the commitments the device already has.
+    /// Checks form, record, freshness and, by their receipt, that the server's commitments are those it gave out. Counts
+    /// nothing.
     ///
     /// # Errors
     /// [`ApproveRefusal`].
@@ -170,9 +163,11 @@ impl ReceivedApprove {
         for item in items {
             suite.check_syntax(&item.device, &item.contribution)?;
         }
-        let devices = items.iter().map(|item| &item.device);
-        let given = server_commitments(key, context, public_key, object, payload.fetched_at, devices)?;
-        if !given.iter().eq(items.iter().map(|item| &item.server)) {
+        let request_hash = object.hash();
+        let pairs: Vec<_> = items.iter().map(ApproveItem::commitments).collect();
+        let receipt =
+            fetch_receipt(&key.nonce_key, &context, &public_key, &request_hash, payload.fetched_at, &pairs);
+        if !receipt.verify(&payload.receipt) {
             return Err(ApproveRefusal::Stale);
         }
         Ok(CheckedApprove {
@@ -180,7 +175,7 @@ impl ReceivedApprove {
             record_signature,
             context,
             public_key,
-            request_hash: object.hash(),
+            request_hash,
             object: object.clone(),
         })
     }
@@ -246,7 +241,7 @@ impl CheckedApprove {
         let results: Vec<_> = signing
             .zip(self.payload.items.as_slice())
             .map(|(context, item)| {
-                suite.finish(&key.share, &key.nonce_key, &context, &item.device, &item.contribution)
+                suite.finish(&key.share, &key.nonce_key, &context, item.commitments(), &item.contribution)
             })
             .collect();
         if results.contains(&Err(FinishError::ServerFault)) {

@@ -86,6 +86,9 @@ pub struct EnrolKeyed {
     /// The first device token; worth nothing unless the enrolment is confirmed.
     #[n(3)]
     pub token: Token,
+    /// The server's question for the seeds of its share.
+    #[n(4)]
+    pub seeding: KeygenMessage,
 }
 
 /// The device's part of the first signature under new shares, over their statement.
@@ -97,11 +100,14 @@ pub struct Confirmation {
     /// The gate key, given to the server this once.
     #[n(1)]
     pub gate_key: WireSecret,
-    /// The device's contribution.
+    /// The seeds the server asked for.
     #[n(2)]
+    pub seeds: KeygenMessage,
+    /// The device's contribution.
+    #[n(3)]
     pub contribution: Contribution,
     /// Gate MAC over the confirmation.
-    #[cbor(n(3), with = "minicbor::bytes")]
+    #[cbor(n(4), with = "minicbor::bytes")]
     pub mac: [u8; 32],
 }
 

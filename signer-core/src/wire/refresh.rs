@@ -6,7 +6,7 @@ use super::{Attempts, Confirmation, Token, WireSecret};
 use crate::{
     codec::Blob,
     ids::{CeremonyId, Epoch, KeyId},
-    suite::Commitment,
+    suite::{Commitment, KeygenMessage},
     time::UnixSeconds,
 };
 
@@ -117,6 +117,9 @@ pub struct RefreshKeyed {
     /// The server's commitment for the confirming signature.
     #[n(2)]
     pub commitment: Commitment,
+    /// The server's question for the seeds of its new share.
+    #[n(3)]
+    pub seeding: KeygenMessage,
 }
 
 /// The first signature under the new shares: promotes them and ends the old ones.

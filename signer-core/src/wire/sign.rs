@@ -10,7 +10,7 @@ use crate::{
     codec::{Blob, List},
     device_key::DeviceSignature,
     ids::{Epoch, KeyId, RequestId},
-    suite::{Commitment, Contribution, Signature},
+    suite::{Commitment, Commitments, Contribution, Signature},
     time::UnixSeconds,
 };
 
@@ -74,6 +74,10 @@ pub struct Fetched {
     /// The server's commitments, one per digest, in order.
     #[n(3)]
     pub commitments: List<Commitment, DIGESTS_MAX>,
+    /// The server's MAC over this answer and what it answers: by it the server knows its own commitments again, which it
+    /// does not store.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub receipt: [u8; 32],
 }
 
 /// One digest's part of an approve.
@@ -90,6 +94,14 @@ pub struct ApproveItem {
     pub contribution: Contribution,
 }
 
+impl ApproveItem {
+    /// Both commitments.
+    #[must_use]
+    pub const fn commitments(&self) -> Commitments<'_> {
+        Commitments { device: &self.device, server: &self.server }
+    }
+}
+
 /// The payload of an approve. Its hash is the idempotency key.
 #[derive(Debug, Encode, Decode)]
 pub struct ApprovePayload {
@@ -102,17 +114,20 @@ pub struct ApprovePayload {
     /// From [`Fetched`].
     #[n(2)]
     pub fetched_at: UnixSeconds,
+    /// From [`Fetched`].
+    #[cbor(n(3), with = "minicbor::bytes")]
+    pub receipt: [u8; 32],
     /// The device token.
-    #[n(3)]
+    #[n(4)]
     pub token: Token,
     /// Canonical bytes of the [`crate::approval::ApprovalRecord`].
-    #[n(4)]
+    #[n(5)]
     pub record: Blob<OBJECT_BYTES_MAX>,
     /// One item per digest, in order.
-    #[n(5)]
+    #[n(6)]
     pub items: List<ApproveItem, DIGESTS_MAX>,
     /// Gate MAC over everything above and what it stands on.
-    #[cbor(n(6), with = "minicbor::bytes")]
+    #[cbor(n(7), with = "minicbor::bytes")]
     pub mac: [u8; 32],
 }
 

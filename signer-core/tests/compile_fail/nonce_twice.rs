@@ -1,17 +1,15 @@
 //! A device's nonce is gone after one contribution.
-use rand_core::CryptoRng;
-use signer_core::suite::{Commitment, DeviceNonce, DeviceShare, SigningContext, Suite};
+use signer_core::suite::{Commitments, DeviceNonce, DevicePart, SigningContext, Suite};
 
 fn sign(
     suite: &dyn Suite,
-    share: &DeviceShare,
+    part: DevicePart<'_>,
     nonce: DeviceNonce,
     context: &SigningContext<'_>,
-    (device, server): (&Commitment, &Commitment),
-    rng: &mut dyn CryptoRng,
+    commitments: Commitments<'_>,
 ) {
-    let _ = suite.contribute(share, nonce, context, device, server, rng);
-    let _ = suite.contribute(share, nonce, context, device, server, rng);
+    let _ = suite.contribute(part, nonce, context, commitments);
+    let _ = suite.contribute(part, nonce, context, commitments);
 }
 
 fn main() {}

@@ -90,7 +90,7 @@ impl Service {
         let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven = stage.confirm(confirmation)?;
+        let proven = stage.check(confirmation)?.evaluate()?;
         let holder = self.store.holder_of_code(code, now).await?;
         let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
         let certificate = self.first_certificate(holder, &proven, now).await?;

@@ -92,7 +92,7 @@ impl From<CodecError> for ServiceError {
 impl From<CeremonyError> for ServiceError {
     fn from(error: CeremonyError) -> Self {
         match error {
-            CeremonyError::Peer => Refusal::new(ProblemCode::CeremonyFailed).into(),
+            CeremonyError::Peer | CeremonyError::Cheating => Refusal::new(ProblemCode::CeremonyFailed).into(),
             CeremonyError::OtherCeremony => Refusal::new(ProblemCode::CeremonyUnknown).into(),
             CeremonyError::Own => Self::Bug("own computation in a ceremony"),
         }

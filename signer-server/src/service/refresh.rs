@@ -134,7 +134,7 @@ impl Service {
         let Stage::Confirming(stage) = ceremony.stage else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven = stage.confirm(confirmation)?;
+        let proven = stage.check(confirmation)?.evaluate()?;
         let from = caller.installation.key.epoch;
         if proven.context.epoch != from.next() || proven.context.key != caller.installation.key.id {
             return Err(Refusal::new(ProblemCode::Stale).into());

@@ -311,7 +311,10 @@ impl Server {
         let Some(Ceremony::EnrolConfirming(confirming, token)) = self.ceremony.take() else {
             return Err(problem(ProblemCode::CeremonyUnknown));
         };
-        let proven = confirming.confirm(confirmation).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let proven = confirming
+            .check(confirmation)
+            .and_then(CheckedConfirmation::evaluate)
+            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.code_good = false;
         self.remember(&proven.key);
         let signature = proven.proof.clone();
@@ -466,7 +469,10 @@ impl Server {
         let Some(Ceremony::RefreshConfirming(confirming)) = self.ceremony.take() else {
             return Err(problem(ProblemCode::CeremonyUnknown));
         };
-        let proven = confirming.confirm(confirmation).map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let proven = confirming
+            .check(confirmation)
+            .and_then(CheckedConfirmation::evaluate)
+            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.remember(&proven.key);
         let device = self.device.as_mut().unwrap();
         (device.context, device.server_key, device.proof) =

@@ -173,14 +173,19 @@ fn fro_007_every_altered_byte_of_signing_is_refused_or_cheating() {
 
 #[test]
 fn fro_007_altered_server_commitment_or_context_makes_no_signature() {
-    let mut world = World::new(8);
+    let world = World::new(8);
     let context = world.context();
     let (_, device) = Frost.device_commit(&Secret::new([9; 32]), &mut StdRng::seed_from_u64(1)).unwrap();
     let server = Frost.server_commit(&world.server, &world.nonce_key, &context, &device).unwrap();
     let nonce = || Frost.device_commit(&Secret::new([9; 32]), &mut StdRng::seed_from_u64(1)).unwrap().0;
     for bytes in flipped(server.as_slice()) {
         let altered = Commitment::new(bytes).unwrap();
-        match Frost.contribute(&world.device, nonce(), &context, &device, &altered, &mut world.rng) {
+        match Frost.contribute(
+            part(&world.device),
+            nonce(),
+            &context,
+            Commitments { device: &device, server: &altered },
+        ) {
             Err(error) => assert_eq!(error, SuiteError::Peer),
             Ok(contribution) => {
                 assert_eq!(world.finish(&device, &contribution), Err(FinishError::Cheating));
@@ -188,12 +193,18 @@ fn fro_007_altered_server_commitment_or_context_makes_no_signature() {
         }
     }
     let other = SigningContext { digest: &[1; 32], ..context };
-    let contribution =
-        Frost.contribute(&world.device, nonce(), &other, &device, &server, &mut world.rng).unwrap();
+    let contribution = Frost
+        .contribute(part(&world.device), nonce(), &other, Commitments { device: &device, server: &server })
+        .unwrap();
     assert_eq!(world.finish(&device, &contribution), Err(FinishError::Cheating));
     // Our own commitment reflected as the server's.
     assert_eq!(
-        Frost.contribute(&world.device, nonce(), &context, &device, &device, &mut world.rng),
+        Frost.contribute(
+            part(&world.device),
+            nonce(),
+            &context,
+            Commitments { device: &device, server: &device }
+        ),
         Err(SuiteError::Peer)
     );
 }
@@ -206,7 +217,12 @@ fn fro_008_a_nonce_serves_its_own_commitment_only() {
     let (_, other) = Frost.device_commit(&Secret::new([9; 32]), &mut world.rng).unwrap();
     let server = Frost.server_commit(&world.server, &world.nonce_key, &context, &other).unwrap();
     assert_eq!(
-        Frost.contribute(&world.device, nonce, &context, &other, &server, &mut world.rng),
+        Frost.contribute(
+            part(&world.device),
+            nonce,
+            &context,
+            Commitments { device: &other, server: &server }
+        ),
         Err(SuiteError::OwnMaterial)
     );
     assert_ne!(device, other);
@@ -233,7 +249,13 @@ fn fro_009_damaged_server_material_is_a_fault_and_blames_nobody() {
     let stranger = World::new(11).public_key;
     let context = SigningContext { public_key: stranger, ..world.context() };
     assert_eq!(
-        Frost.finish(&world.server, &world.nonce_key, &context, &device, &contribution),
+        Frost.finish(
+            &world.server,
+            &world.nonce_key,
+            &context,
+            Commitments { device: &device, server: &device },
+            &contribution
+        ),
         Err(FinishError::ServerFault)
     );
     assert!(world.finish(&device, &contribution).is_ok());

@@ -56,6 +56,12 @@ fn generate(
     Ok((device, server, public_key))
 }
 
+/// FROST takes no seed.
+fn part(share: &DeviceShare) -> DevicePart<'_> {
+    static SEED: SecretBytes<32> = Secret::new([0; 32]);
+    DevicePart { share, seed: &SEED }
+}
+
 impl World {
     pub(crate) fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
@@ -78,14 +84,15 @@ impl World {
         let context = self.context();
         let (nonce, device) = Frost.device_commit(&Secret::new([9; 32]), &mut self.rng).unwrap();
         let server = Frost.server_commit(&self.server, &self.nonce_key, &context, &device).unwrap();
-        let contribution =
-            Frost.contribute(&self.device, nonce, &context, &device, &server, &mut self.rng).unwrap();
+        let commitments = Commitments { device: &device, server: &server };
+        let contribution = Frost.contribute(part(&self.device), nonce, &context, commitments).unwrap();
         Frost.check_syntax(&device, &contribution).unwrap();
         (device, contribution)
     }
 
     fn finish(&self, device: &Commitment, contribution: &Contribution) -> Result<Signature, FinishError> {
-        Frost.finish(&self.server, &self.nonce_key, &self.context(), device, contribution)
+        let commitments = Commitments { device, server: device };
+        Frost.finish(&self.server, &self.nonce_key, &self.context(), commitments, contribution)
     }
 
     pub(crate) fn sign(&mut self) -> Result<Signature, FinishError> {

@@ -1,0 +1,82 @@
+//! Points of P-256: strict decoding, encoding, and the three multiplications that the suite is made of.
+//!
+//! With the feature `aws-lc` multiplications by a secret go through aws-lc-rs, about four times faster; `p256` always stands
+//! beside it, is tested against it, and answers for it when a contribution fails.
+#![expect(clippy::arithmetic_side_effects, reason = "arithmetic of the curve, which has no overflow")]
+
+use p256::{
+    AffinePoint, ProjectivePoint, Scalar,
+    elliptic_curve::{
+        Group,
+        point::AffineCoordinates,
+        sec1::{FromSec1Point, ToSec1Point},
+    },
+};
+
+/// SEC1 uncompressed form: 4 ‖ x ‖ y. Never the identity, which has another form.
+pub(super) type Uncompressed = [u8; 65];
+/// SEC1 compressed form: 2 or 3 ‖ x. Never the identity.
+pub(super) type Compressed = [u8; 33];
+
+/// A point in uncompressed form, on the curve, coordinates canonical.
+pub(super) fn from_uncompressed(bytes: &[u8]) -> Option<ProjectivePoint> {
+    let bytes = <&Uncompressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [4, ..]))?;
+    AffinePoint::from_sec1_bytes(bytes).ok().map(ProjectivePoint::from)
+}
+
+/// A point in compressed form. `p256` also takes the compact form, which opens with 5: a second encoding, refused here.
+pub(super) fn from_compressed(bytes: &[u8]) -> Option<ProjectivePoint> {
+    let bytes = <&Compressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [2 | 3, ..]))?;
+    AffinePoint::from_sec1_bytes(bytes).ok().map(ProjectivePoint::from)
+}
+
+/// `None` for the identity.
+pub(super) fn uncompressed(point: &ProjectivePoint) -> Option<Uncompressed> {
+    point.to_affine().to_sec1_point(false).as_bytes().try_into().ok()
+}
+
+/// `None` for the identity.
+pub(super) fn compressed(point: &AffinePoint) -> Option<Compressed> {
+    point.to_sec1_point(true).as_bytes().try_into().ok()
+}
+
+/// k·G by `p256`, in constant time. `None` if k is 0.
+pub(super) fn base_multiple_plain(k: &Scalar) -> Option<Uncompressed> {
+    uncompressed(&ProjectivePoint::mul_by_generator(k))
+}
+
+/// The x coordinate of k·P by `p256`, in constant time. `None` if P is not a point or the product is the identity.
+pub(super) fn multiple_x_plain(k: &Scalar, point: &[u8]) -> Option<[u8; 32]> {
+    let point = (from_uncompressed(point).or_else(|| from_compressed(point))? * k).to_affine();
+    compressed(&point).map(|_| point.x().into())
+}
+
+#[cfg(not(feature = "aws-lc"))]
+pub(super) use self::{base_multiple_plain as base_multiple, multiple_x_plain as multiple_x};
+
+#[cfg(feature = "aws-lc")]
+pub(super) use self::fast::{base_multiple, multiple_x};
+
+#[cfg(feature = "aws-lc")]
+mod fast {
+    //! The same through aws-lc-rs. What it cannot do is left to `p256`.
+
+    use aws_lc_rs::agreement::{self, ECDH_P256, PrivateKey, UnparsedPublicKey};
+    use p256::Scalar;
+    use zeroize::Zeroizing;
+
+    use super::{super::scalars, Uncompressed};
+
+    fn private_key(k: &Scalar) -> Option<PrivateKey> {
+        PrivateKey::from_private_key(&ECDH_P256, &*Zeroizing::new(scalars::bytes(k))).ok()
+    }
+
+    pub(in crate::es256) fn base_multiple(k: &Scalar) -> Option<Uncompressed> {
+        private_key(k)?.compute_public_key().ok()?.as_ref().try_into().ok()
+    }
+
+    pub(in crate::es256) fn multiple_x(k: &Scalar, point: &[u8]) -> Option<[u8; 32]> {
+        let peer = UnparsedPublicKey::new(&ECDH_P256, point);
+        agreement::agree(&private_key(k)?, peer, (), |x| <[u8; 32]>::try_from(x).map_err(drop)).ok()
+    }
+}

@@ -1,0 +1,153 @@
+//! The server's two steps of a signature: a derived nonce, and the finish.
+#![expect(
+    clippy::arithmetic_side_effects,
+    reason = "arithmetic of the field and the curve, which has no overflow"
+)]
+
+use p256::{Scalar, elliptic_curve::ops::Invert};
+use zeroize::Zeroizing;
+
+use super::{
+    material::Material,
+    pads::{self, Sum},
+    points, proof, scalars,
+    transcript::{self, ContributionParts, ServerCommitmentParts},
+    verify::{verify, verify_plain},
+};
+use crate::{
+    domain::Domain,
+    secret::SecretBytes,
+    suite::{
+        Commitment, Commitments, Contribution, FinishError, ServerShare, Signature, SigningContext,
+        SuiteError,
+    },
+};
+
+/// k₂: every field that enters the transcript before the nonce is in the seed.
+fn nonce(seed: &SecretBytes<32>) -> Zeroizing<Scalar> {
+    scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[])
+}
+
+/// R₂ = k₂·G and the proof that k₂ is known. Nothing in it depends on the server's share.
+pub(super) fn commit(
+    nonce_key: &SecretBytes<32>,
+    context: &SigningContext<'_>,
+    device: &Commitment,
+) -> Result<Commitment, SuiteError> {
+    if device.as_slice().len() != 32 || scalars::of_digest(context.digest).is_none() {
+        return Err(SuiteError::Peer);
+    }
+    let seed = context.nonce_seed(nonce_key, device);
+    let k2 = nonce(&seed);
+    let r2 = points::base_multiple(&k2).ok_or(SuiteError::OwnMaterial)?;
+    let session = transcript::session(context, device, &r2);
+    let t = scalars::derived(seed.expose(), Domain::Es256ProofNonce, &[&session]);
+    let proof = proof::prove(&k2, &r2, &session, &t).ok_or(SuiteError::OwnMaterial)?;
+    Commitment::new([&r2[..], &proof].concat()).ok_or(SuiteError::OwnMaterial)
+}
+
+/// Completes and verifies. Before anybody is blamed, everything is computed again by the plainest means there are.
+pub(super) fn finish(
+    share: &ServerShare,
+    nonce_key: &SecretBytes<32>,
+    context: &SigningContext<'_>,
+    commitments: Commitments<'_>,
+    contribution: &Contribution,
+) -> Result<Signature, FinishError> {
+    let material = Material::read(share).map_err(|_| FinishError::ServerFault)?;
+    let seeds = material.seeds_for(&context.public_key).ok_or(FinishError::ServerFault)?;
+    let seed = context.nonce_seed(nonce_key, commitments.device);
+    let k2 = nonce(&seed);
+    let server = ServerCommitmentParts::read(commitments.server).ok_or(FinishError::ServerFault)?;
+    let Some(device) = ContributionParts::read(contribution.as_slice()) else {
+        return Err(FinishError::Cheating);
+    };
+    let opened = transcript::commitment(device.r1, device.salt) == commitments.device.as_slice();
+    let session = transcript::session(context, commitments.device, server.r2);
+    let attempt = Attempt { material: &material, seeds, context, session, k2, device };
+    let signature = attempt.complete(&FAST)?;
+    if let Some(signature) = signature.filter(|_| opened) {
+        return Signature::new(signature.to_vec()).ok_or(FinishError::ServerFault);
+    }
+    let given = points::base_multiple_plain(&attempt.k2).is_some_and(|point| point == server.r2);
+    let again = attempt.complete(&PLAIN)?;
+    if !given || (opened && again.is_some()) {
+        Err(FinishError::ServerFault)
+    } else {
+        Err(FinishError::Cheating)
+    }
+}
+
+/// One of two implementations of what the finish is made of.
+struct Means {
+    multiple_x: fn(&Scalar, &[u8]) -> Option<[u8; 32]>,
+    beta: fn(&Attempt<'_>) -> Zeroizing<Scalar>,
+    verify: fn(&[u8], &[u8; 32], &[u8; 64]) -> bool,
+}
+
+/// What every signature goes through.
+const FAST: Means = Means { multiple_x: points::multiple_x, beta: |attempt| attempt.beta(), verify };
+/// The same by `p256` alone, and without lazy reduction.
+const PLAIN: Means = Means {
+    multiple_x: points::multiple_x_plain,
+    beta: |attempt| attempt.beta_plain(),
+    verify: verify_plain,
+};
+
+struct Attempt<'a> {
+    material: &'a Material,
+    seeds: &'a [pads::Seed],
+    context: &'a SigningContext<'a>,
+    session: [u8; 32],
+    k2: Zeroizing<Scalar>,
+    device: ContributionParts<'a>,
+}
+
+impl Attempt<'_> {
+    /// The signature if it verifies, low s. A fault, and nobody's, is what comes out with a probability of about 2⁻²⁵⁶:
+    /// k, r or s is 0.
+    fn complete(&self, means: &Means) -> Result<Option<[u8; 64]>, FinishError> {
+        let k = Zeroizing::new(*self.k2 + transcript::shift(&self.session, self.device.r1));
+        let inverse =
+            Invert::invert(&*k).into_option().map(Zeroizing::new).ok_or(FinishError::ServerFault)?;
+        let x = (means.multiple_x)(&k, self.device.r1).ok_or(FinishError::ServerFault)?;
+        let r = scalars::reduced(&x);
+        let s = *inverse * (self.device.v + r * *(means.beta)(self));
+        if scalars::is_zero(&r) || scalars::is_zero(&s) {
+            return Err(FinishError::ServerFault);
+        }
+        let mut signature = [0; 64];
+        let parts = [scalars::bytes(&r), scalars::bytes(&scalars::low_s(&s))];
+        signature.iter_mut().zip(parts.as_flattened()).for_each(|(to, from)| *to = *from);
+        let valid = (means.verify)(&self.material.public_key, self.context.digest, &signature);
+        Ok(valid.then_some(signature))
+    }
+
+    /// β = −Σ 2ʲ·(P + cⱼ·uⱼ), P the pad of the seed that cⱼ chose: with the device's α it makes a·x_S.
+    fn beta(&self) -> Zeroizing<Scalar> {
+        let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
+        let mut sum = Sum::new();
+        let choices = self.material.choices();
+        for ((seed, choice), correction) in
+            self.seeds.iter().zip(choices.iter()).zip(self.device.corrections).rev()
+        {
+            sum.term(&pads::pad(seed, &tweak), *choice, correction);
+        }
+        Zeroizing::new(-*sum.finish())
+    }
+
+    /// The same term by term, each reduced.
+    fn beta_plain(&self) -> Zeroizing<Scalar> {
+        let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
+        let mut sum = Zeroizing::new(Scalar::ZERO);
+        let mut power = Scalar::ONE;
+        let choices = self.material.choices();
+        for ((seed, choice), correction) in self.seeds.iter().zip(choices.iter()).zip(self.device.corrections)
+        {
+            let chosen = Zeroizing::new(Scalar::from(choice & 1) * scalars::reduced(correction));
+            *sum += power * (*pads::pad(seed, &tweak).scalar + *chosen);
+            power = power.double();
+        }
+        Zeroizing::new(-*sum)
+    }
+}
