@@ -19,6 +19,7 @@ pub mod desk;
 pub mod draw;
 mod enrol;
 pub mod error;
+pub mod formats;
 pub mod http;
 mod phone;
 mod pin;
