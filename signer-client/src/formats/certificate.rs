@@ -1,5 +1,6 @@
 //! The signer's certificate: what is known of it before the holder agrees, and the whole of it afterwards.
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use der::{Decode as _, Encode as _};
 use p256::{
     ecdsa::{Signature, VerifyingKey, signature::hazmat::PrehashVerifier as _},
@@ -8,6 +9,7 @@ use p256::{
 use signer_core::{
     certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX},
     domain::sha256,
+    wire::{SignedResult, SigningCertificate},
 };
 use x509_cert::{Certificate, name::Name, serial_number::SerialNumber};
 
@@ -35,6 +37,20 @@ impl CertificateRef {
             name.filter(|name| !name.is_empty()).ok_or(FormatError::Malformed("the issuer's name"))?;
         let serial = SerialNumber::new(serial).map_err(|_| FormatError::Malformed("the serial number"))?;
         Ok(Self { sha256, issuer, serial })
+    }
+
+    /// The certificate that a server names.
+    ///
+    /// # Errors
+    /// [`FormatError::Malformed`]
+    pub fn from_wire(certificate: &SigningCertificate) -> Result<Self, FormatError> {
+        let bytes = |text: &str| {
+            BASE64_STANDARD.decode(text).map_err(|_| FormatError::Malformed("the certificate's reference"))
+        };
+        let sha256 = bytes(&certificate.certificate_sha256)?
+            .try_into()
+            .map_err(|_| FormatError::Malformed("the certificate's SHA-256"))?;
+        Self::new(sha256, &bytes(&certificate.issuer)?, &bytes(&certificate.serial)?)
     }
 
     /// SHA-256 of the certificate's DER.
@@ -82,6 +98,24 @@ impl SignerCertificates {
             },
             key: key.ok_or(FormatError::Malformed("the certificate's key is not of P-256"))?,
         })
+    }
+
+    /// The certificates of a result.
+    ///
+    /// # Errors
+    /// [`FormatError::NoCertificate`] if there are none, [`FormatError::Malformed`].
+    pub fn of_result(result: &SignedResult) -> Result<Self, FormatError> {
+        let chain = result.certificate_chain.as_deref().ok_or(FormatError::NoCertificate)?;
+        let ders: Result<Vec<_>, _> = chain.iter().map(|text| BASE64_STANDARD.decode(text)).collect();
+        Self::new(&ders.map_err(|_| FormatError::Malformed("a certificate"))?)
+    }
+
+    /// The certificates of a file in PEM, the signer's first, or the one in DER.
+    ///
+    /// # Errors
+    /// [`FormatError::Malformed`]
+    pub fn of_file(file: &[u8]) -> Result<Self, FormatError> {
+        Self::new(&super::certificates_in(file).ok_or(FormatError::Malformed("not a file of certificates"))?)
     }
 
     /// DER of the signer's certificate.
