@@ -108,6 +108,6 @@ fn fmt_042_certificates_in_between_travel_along_and_the_authority_does_not() {
         let file = unsigned.complete(&signature, &certificates).unwrap();
         let verified = verify(&file, DOCUMENT, None).unwrap();
         assert_eq!(verified.certificates.signer(), holder);
-        assert_eq!(verified.certificates.others(), [middle.clone()]);
+        assert_eq!(verified.certificates.others(), std::slice::from_ref(&middle));
     }
 }

@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod all;
+mod ask;
+mod cli;
 mod cms;
 mod cose;
 mod jws;

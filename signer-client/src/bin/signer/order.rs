@@ -8,12 +8,12 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{
-    ClientError, file_digest,
+    ClientError,
     formats::{CertificateRef, Format, SignerCertificates, Unsigned},
 };
 use signer_core::{
     certificate::to_pem,
-    suite::SuiteId,
+    domain::sha256,
     time::UnixSeconds,
     wire::{DocumentDigest, SignedResult, SigningCertificate},
 };
@@ -22,6 +22,8 @@ use crate::{Ask, FormatArg, ask::write, input::bytes_of, output::Failure};
 
 /// The suite whose signatures these formats hold.
 const ES256: &str = "es256";
+/// What the file of certificates gets after the document's name.
+const CERTIFICATES: &str = "pem";
 
 pub(crate) struct Order {
     /// What the request says is to be signed.
@@ -59,32 +61,26 @@ impl Order {
             Self { documents: Vec::new(), result, parts: Vec::new(), certificate_files: BTreeSet::new() };
         if formats.is_empty() {
             for file in &args.files {
-                order.add_document(name_of(file), &bytes_of(file)?);
+                order.add(name_of(file), &sha256(&bytes_of(file)?));
             }
             return Ok(order);
         }
         check_repeatable(args, &formats)?;
-        prepare_targets(args, &formats)?;
+        prepare_targets(args, &formats, order.result.iter().flatten().next())?;
         let certificate = reference(&certificate()?)?;
         let signing_time = args.signing_time.map_or(now, UnixSeconds);
         for file in &args.files {
-            let document = bytes_of(file)?;
-            // A DER signature is over the document itself, as the result's is: one digest serves both.
-            if has_result || formats.contains(&Format::Der) {
-                order.add_document(name_of(file), &document);
-            }
-            let plain = order.documents.len().saturating_sub(1);
+            let (name, document) = (name_of(file), bytes_of(file)?);
+            let result_at = has_result.then(|| order.add(name.clone(), &sha256(&document)));
             for &format in &formats {
                 let unsigned = Unsigned::prepare(format, &document, &certificate, signing_time)?;
-                let index = if format == Format::Der { plain } else { order.documents.len() };
-                if format != Format::Der {
-                    let sha256 = BASE64_STANDARD.encode(unsigned.digest());
-                    order.documents.push(DocumentDigest { name: format.shown_name(&name_of(file)), sha256 });
-                } else {
-                    order.certificate_files.insert(target(args, file, "pem"));
-                }
-                if format == Format::Jws {
-                    order.certificate_files.insert(target(args, file, "pem"));
+                // A DER signature is over the document itself, as the result's is: one digest serves both.
+                let index = match result_at {
+                    Some(index) if format == Format::Der => index,
+                    _ => order.add(format.shown_name(&name), unsigned.digest()),
+                };
+                if needs_certificates(format) {
+                    order.certificate_files.insert(target(args, file, CERTIFICATES));
                 }
                 order.parts.push(Part { index, unsigned, target: target(args, file, format.extension()) });
             }
@@ -92,8 +88,10 @@ impl Order {
         Ok(order)
     }
 
-    fn add_document(&mut self, name: String, document: &[u8]) {
-        self.documents.push(DocumentDigest { name, sha256: file_digest(document) });
+    /// Puts a digest into the request; its place.
+    fn add(&mut self, name: String, digest: &[u8; 32]) -> usize {
+        self.documents.push(DocumentDigest { name, sha256: BASE64_STANDARD.encode(digest) });
+        self.documents.len().saturating_sub(1)
     }
 
     /// Makes the files, and writes them only when all are made.
@@ -124,7 +122,7 @@ impl Order {
 }
 
 fn reference(certificate: &SigningCertificate) -> Result<CertificateRef, Failure> {
-    if certificate.suite != ES256 || SuiteId::from_name(ES256).is_none() {
+    if certificate.suite != ES256 {
         return Err(Failure::new(
             "suite",
             format!(
@@ -156,7 +154,7 @@ fn check_repeatable(args: &Ask, formats: &[Format]) -> Result<(), Failure> {
 }
 
 /// No file is written twice, and all have a directory, before anybody is asked.
-fn prepare_targets(args: &Ask, formats: &[Format]) -> Result<(), Failure> {
+fn prepare_targets(args: &Ask, formats: &[Format], result: Option<&PathBuf>) -> Result<(), Failure> {
     if let Some(directory) = &args.out {
         fs::create_dir_all(directory).map_err(|error| {
             Failure::usage(
@@ -165,18 +163,29 @@ fn prepare_targets(args: &Ask, formats: &[Format]) -> Result<(), Failure> {
             )
         })?;
     }
-    let mut targets = BTreeSet::new();
-    let all = args.files.iter().flat_map(|file| formats.iter().map(|format| (file, format.extension())));
-    for (file, extension) in all {
-        let target = target(args, file, extension);
-        if !targets.insert(target.clone()) || args.files.contains(&target) {
-            return Err(Failure::usage(
-                format!("{} would be written twice, or over a document", target.display()),
-                "Give files with names of their own.",
-            ));
+    let beside = formats.iter().any(|&format| needs_certificates(format)).then_some(CERTIFICATES);
+    let mut targets: BTreeSet<_> = result.cloned().into_iter().collect();
+    for file in &args.files {
+        for extension in formats.iter().map(|format| format.extension()).chain(beside) {
+            let target = target(args, file, extension);
+            if !targets.insert(target.clone()) {
+                return Err(clash(&target));
+            }
         }
     }
-    Ok(())
+    args.files.iter().find(|file| targets.contains(*file)).map_or(Ok(()), |file| Err(clash(file)))
+}
+
+fn clash(path: &Path) -> Failure {
+    Failure::usage(
+        format!("{} would be written twice, or over a document", path.display()),
+        "Give files with names of their own.",
+    )
+}
+
+/// Whether the format has no place for them.
+const fn needs_certificates(format: Format) -> bool {
+    matches!(format, Format::Der | Format::Jws)
 }
 
 fn target(args: &Ask, file: &Path, extension: &str) -> PathBuf {

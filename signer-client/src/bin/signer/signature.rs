@@ -7,7 +7,7 @@ use signer_client::{
     ports::Clock as _,
     verify_result,
 };
-use signer_core::{domain::sha256, time::UnixSeconds, wire::SignedResult};
+use signer_core::{domain::sha256, wire::SignedResult};
 
 use crate::{
     VerifySignature,
