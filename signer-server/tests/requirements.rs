@@ -16,6 +16,7 @@ const KINDS: [(&str, &str); 12] = [
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),
+    ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),

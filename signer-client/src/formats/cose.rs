@@ -10,7 +10,7 @@ use super::{CertificateRef, FILE_BYTES_MAX, Format, FormatError, SignerCertifica
 
 const X5CHAIN: i64 = iana::HeaderParameter::X5Chain as i64;
 const X5T: i64 = iana::HeaderParameter::X5T as i64;
-/// RFC 9054 §2.1
+/// RFC 9054 §3.2
 const SHA_256: i64 = iana::Algorithm::SHA_256 as i64;
 
 /// A COSE_Sign1 without its signature.

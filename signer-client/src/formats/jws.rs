@@ -14,7 +14,7 @@ struct Header {
     /// RFC 7515 §4.1.8
     #[serde(rename = "x5t#S256")]
     certificate_sha256: String,
-    /// When it was signed, Unix seconds, as ETSI TS 119 182-1 §5.1.11 takes it from RFC 7519 §4.1.6.
+    /// When it was signed, Unix seconds: the claim of RFC 7519 §4.1.6 as a header. Who does not know it ignores it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     iat: Option<u64>,
 }

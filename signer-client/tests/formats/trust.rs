@@ -137,9 +137,9 @@ fn fmt_053_a_revocation_list_must_be_the_issuers_and_of_now_and_must_not_name_th
     // Another certificate is revoked, then ours.
     pki.write("revoked.key", pki.read("ca.key"));
     issue(pki.folder(), "ca", "revoked", SIGNER, &[]);
-    let revoke = "ca -config ca.cnf -cert ca.pem -keyfile ca.key -crl_reason keyCompromise -revoke";
-    assert!(pki.openssl(&format!("{revoke} revoked.pem")).status.success());
+    let revoke = "ca -config ca.cnf -cert ca.pem -keyfile ca.key -crl_reason";
+    assert!(pki.openssl(&format!("{revoke} keyCompromise -revoke revoked.pem")).status.success());
     assert_eq!(check(&crl(&pki, "ca", "one.crl", ""), now), Ok(true));
-    assert!(pki.openssl(&format!("{revoke} holder.pem")).status.success());
+    assert!(pki.openssl(&format!("{revoke} certificateHold -revoke holder.pem")).status.success());
     assert_eq!(check(&crl(&pki, "ca", "two.crl", ""), now), Err(TrustError::Revoked));
 }
