@@ -52,18 +52,26 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         ));
     };
     check(&request, created.id, &result)?;
+    let value = signature_file(&result);
+    let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
+    // First: whatever becomes of the other files, the holder's approval is kept.
+    if let Some(Some(path)) = &order.result {
+        write(path, pretty.as_bytes())?;
+    }
     let written = order.complete(&result)?;
     for path in &written {
         output.progress(&format!("Written: {}", path.display()));
     }
-    if let Some(target) = order.result {
-        return deliver(output, &result, target.as_deref());
+    match &order.result {
+        Some(Some(path)) => {
+            output.print(&value, &format!("Signed and verified. Result in {}.", path.display()));
+        }
+        Some(None) => output.print(&value, &pretty),
+        None => output.print(
+            &json!({ "request": created.id, "files": written }),
+            &format!("Signed and verified. {} files written.", written.len()),
+        ),
     }
-    let count = written.len();
-    output.print(
-        &json!({ "request": created.id, "files": written }),
-        &format!("Signed and verified. {count} files written."),
-    );
     Ok(())
 }
 
@@ -76,21 +84,6 @@ fn check(request: &CreateRequest, id: RequestId, result: &SignedResult) -> Resul
     if !asked_documents.eq(signed_documents) || record.text.as_str() != request.text || record.request != id {
         return Err(ClientError::ServerMisbehaved("the result is not for what was asked").into());
     }
-    Ok(())
-}
-
-/// The result itself, with its approval record: to a file, or printed.
-fn deliver(output: &Output, result: &SignedResult, target: Option<&Path>) -> Result<(), Failure> {
-    let value = signature_file(result);
-    let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
-    let text = match target {
-        Some(path) => {
-            write(path, pretty.as_bytes())?;
-            format!("Signed and verified. Result in {}.", path.display())
-        }
-        None => pretty,
-    };
-    output.print(&value, &text);
     Ok(())
 }
 

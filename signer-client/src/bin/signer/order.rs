@@ -14,14 +14,13 @@ use signer_client::{
 use signer_core::{
     certificate::to_pem,
     domain::sha256,
+    suite::SuiteId,
     time::UnixSeconds,
     wire::{DocumentDigest, SignedResult, SigningCertificate},
 };
 
 use crate::{Ask, FormatArg, ask::write, input::bytes_of, output::Failure};
 
-/// The suite whose signatures these formats hold.
-const ES256: &str = "es256";
 /// What the file of certificates gets after the document's name.
 const CERTIFICATES: &str = "pem";
 
@@ -122,7 +121,7 @@ impl Order {
 }
 
 fn reference(certificate: &SigningCertificate) -> Result<CertificateRef, Failure> {
-    if certificate.suite != ES256 {
+    if certificate.suite != SuiteId::Es256.name() {
         return Err(Failure::new(
             "suite",
             format!(
