@@ -237,6 +237,15 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("CodeStateQuery", &CodeStateQuery { list: 1, index: 777_777, step: 9_973_165 }),
         sample("CodeState", &CodeState { time: NOW, burned: Some(2) }),
         sample("CodeState.none", &CodeState { time: NOW, burned: None }),
+        sample("CertificateQuery", &CertificateQuery {}),
+        sample(
+            "CertificateReply",
+            &CertificateReply {
+                time: NOW,
+                request: Blob::new(vec![1; 30]).unwrap(),
+                chain: list([Blob::new(vec![2; 40]).unwrap(), Blob::new(vec![3; 50]).unwrap()]),
+            },
+        ),
         sample("RequestObject", &object()),
         sample("ApprovalRecord", &approval_record()),
     ]

@@ -91,6 +91,9 @@ impl Service {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
         let proven = stage.check(confirmation)?.evaluate()?;
+        let holder = self.store.holder_of_code(code, now).await?;
+        let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
+        let certificate = self.first_certificate(holder, &proven, now).await?;
         let key = KeyRow {
             id: proven.context.key,
             device: proven.context.device,
@@ -100,7 +103,13 @@ impl Service {
             wrapped: self.wrap_key(&proven.context, &proven.key)?,
             proof: proven.proof.as_slice().to_vec(),
         };
-        let new = NewInstallation { code, device_key: proven.device_key.0, key };
+        let new = NewInstallation {
+            code,
+            device_key: proven.device_key.0,
+            key,
+            request: proven.request,
+            certificate,
+        };
         match self.store.enrol(new, now).await? {
             EnrolResult::Created => {
                 tracing::info!(device = %proven.context.device, suite = proven.context.suite.name(), "enrolled");

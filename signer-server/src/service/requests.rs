@@ -234,7 +234,9 @@ impl Service {
                 };
                 let record =
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
-                Some(signed_result(&record, installation.key.public_key.0, signatures, evidence))
+                let chain = self.chain_for_result(device, record.request.created).await?;
+                let public_key = installation.key.public_key.0;
+                Some(signed_result(&record, public_key, signatures, evidence, chain))
             }
             _ => None,
         };
@@ -247,6 +249,7 @@ fn signed_result(
     public_key: [u8; 33],
     signatures: &[Vec<u8>],
     approval: ApprovalEvidence,
+    certificate_chain: Option<Vec<String>>,
 ) -> SignedResult {
     let suite: SuiteId = record.suite;
     let documents = record.request.documents.as_slice().iter().zip(signatures);
@@ -261,6 +264,7 @@ fn signed_result(
             })
             .collect(),
         approval,
+        certificate_chain,
     }
 }
 

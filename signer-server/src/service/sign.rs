@@ -135,6 +135,7 @@ impl Service {
                 Refusal::new(ProblemCode::Frozen)
             }
             Reserved::Revoked => Refusal::new(ProblemCode::Revoked),
+            Reserved::Suspended => Refusal::new(ProblemCode::Suspended),
         };
         Err(refusal.into())
     }

@@ -7,7 +7,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{Counter, LockPolicy};
+use super::{CertificateRow, Counter, LockPolicy};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,13 @@ impl Holder {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::str::FromStr for Holder {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::new(text).ok_or(())
     }
 }
 
@@ -67,6 +74,10 @@ pub struct NewInstallation {
     pub device_key: [u8; 33],
     /// Its key; `key.device` is the installation's id.
     pub key: KeyRow,
+    /// The certification request the key signed, DER; none for suites without certificates.
+    pub request: Option<Vec<u8>>,
+    /// Its first certificate.
+    pub certificate: Option<CertificateRow>,
 }
 
 /// How an enrolment ended.
@@ -171,6 +182,8 @@ pub enum Reserved {
     Blocked,
     /// Frozen; perhaps just now.
     Frozen,
+    /// Suspended by the operator.
+    Suspended,
     /// Revoked.
     Revoked,
 }

@@ -8,6 +8,7 @@
 mod support;
 
 mod backup;
+mod certificates;
 mod clone;
 mod forge;
 mod harness;

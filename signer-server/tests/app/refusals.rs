@@ -17,9 +17,9 @@ use signer_core::{
     suite::{Commitment, KeygenMessage, SuiteId},
     time::UnixSeconds,
     wire::{
-        Approve, ApprovePayload, CodeStateQuery, Decline, ENVELOPE_BYTES_MAX, EnrolConfirm, EnrolKeys,
-        EnrolStart, EnrolmentCode, Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials, Operation,
-        OutcomeQuery, ProblemCode, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
+        Approve, ApprovePayload, CertificateQuery, CodeStateQuery, Decline, ENVELOPE_BYTES_MAX, EnrolConfirm,
+        EnrolKeys, EnrolStart, EnrolmentCode, Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials,
+        Operation, OutcomeQuery, ProblemCode, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
         RefreshStart, RequestsQuery, StatusQuery, WireSecret,
     },
 };
@@ -31,7 +31,16 @@ use crate::{
 
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 5] = ["/v1/issuer-keys", "/v1/answer-key", "/v1/time", "/health/live", "/health/ready"];
+const PUBLIC: [&str; 8] = [
+    "/v1/issuer-keys",
+    "/v1/answer-key",
+    "/v1/time",
+    "/ca/v1/ca.pem",
+    "/ca/v1/ca.der",
+    "/ca/v1/crl.der",
+    "/health/live",
+    "/health/ready",
+];
 
 /// A route with its methods, as it stands in the sources.
 #[derive(Debug)]
@@ -288,6 +297,13 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("DELETE /v1/requests/{id}", format!("/v1/requests/{id}")),
             ("DELETE /admin/v1/relying-parties/{id}", format!("/admin/v1/relying-parties/{id}")),
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
+            ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
+            ("POST /admin/v1/devices/{id}/resume", format!("/admin/v1/devices/{id}/resume")),
+            (
+                "GET /admin/v1/devices/{id}/certificate-request",
+                format!("/admin/v1/devices/{id}/certificate-request"),
+            ),
+            ("GET /v1/persons/{id}/signing-certificate", format!("/v1/persons/{id}/signing-certificate")),
         ] {
             calls.push((route, path, None, NotFound));
         }
@@ -305,6 +321,30 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             Malformed,
         ),
         ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?wait=1"), None, Malformed),
+        (
+            "POST /admin/v1/devices/{id}/revoke",
+            format!("/admin/v1/devices/{nobody}/revoke?reason=hold"),
+            None,
+            InvalidValue,
+        ),
+        (
+            "POST /admin/v1/devices/{id}/revoke",
+            format!("/admin/v1/devices/{nobody}/revoke?why=x"),
+            None,
+            Malformed,
+        ),
+        (
+            "PUT /admin/v1/devices/{id}/certificate",
+            format!("/admin/v1/devices/{nobody}/certificate"),
+            Some(serde_json::json!({ "chain": [] })),
+            NotFound,
+        ),
+        (
+            "PUT /admin/v1/devices/{id}/certificate",
+            format!("/admin/v1/devices/{nobody}/certificate"),
+            Some(serde_json::json!({ "chain": "x" })),
+            Malformed,
+        ),
         ("GET /v1/time", "/v1/time".into(), None, Malformed),
         ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
         ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),
@@ -509,6 +549,7 @@ impl Messages {
             Operation::Outcome => self.seal(&OutcomeQuery { request: self.request }),
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
+            Operation::Certificate => self.seal(&CertificateQuery {}),
             Operation::Approve => self.approve.clone(),
             Operation::EnrolStart | Operation::EnrolKeys | Operation::EnrolConfirm => {
                 let (_, body, phone) = newcomer.unwrap();
@@ -540,6 +581,7 @@ impl Messages {
             Requests: RequestsQuery, Fetch: Fetch, Approve: Approve, Outcome: OutcomeQuery, Decline: Decline,
             RefreshChallenge: RefreshChallenge, RefreshStart: RefreshStart, RefreshKeys: RefreshKeys,
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
+            Certificate: CertificateQuery,
         }
     }
 }

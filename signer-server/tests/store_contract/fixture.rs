@@ -112,7 +112,7 @@ pub(crate) fn key(n: u8) -> KeyRow {
 
 /// What enrols installation `n` with code `code`.
 pub(crate) fn new_installation(n: u8, code: u8) -> NewInstallation {
-    NewInstallation { code: [code; 32], device_key: [n; 33], key: key(n) }
+    NewInstallation { code: [code; 32], device_key: [n; 33], key: key(n), request: None, certificate: None }
 }
 
 /// Adds the code number `code` for holder `who`.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod attempts;
+mod certificates;
 mod credentials;
 mod fixture;
 mod installations;
@@ -51,6 +52,11 @@ macro_rules! store_contract {
                 installations: sto_012_promotion_replaces_the_share,
                 installations: sto_012_promotion_refuses_what_does_not_fit,
                 installations: sto_024_revocation_is_final_and_erases,
+                certificates: sto_030_a_certificate_comes_with_its_installation,
+                certificates: sto_031_the_last_certificate_added_is_in_use,
+                certificates: sto_032_a_suspension_is_listed_and_taken_back,
+                certificates: sto_033_a_key_that_ends_takes_its_certificates_with_it,
+                certificates: sto_034_lists_are_numbered_upwards,
                 requests: sto_013_idempotency_is_per_relying_party,
                 requests: sto_014_a_request_is_closed_once_by_whom_it_concerns,
                 requests: sto_014_a_request_expires_by_time_alone,

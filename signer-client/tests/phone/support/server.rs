@@ -144,6 +144,7 @@ impl Server {
             public_key: BASE64_STANDARD.encode(device.public_key.0),
             signatures: entries.collect(),
             approval: approval.clone(),
+            certificate_chain: None,
         })
     }
 
@@ -240,6 +241,7 @@ impl Server {
                 self.open::<CodeStateQuery>(&envelope, now)?;
                 reply(CodeState { time: now, burned: self.burned })
             }
+            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
         }
     }
 

@@ -13,16 +13,17 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, certificates,
     columns::{
-        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing, time,
+        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing,
+        standing_column, time,
     },
     installations,
     requests::{OPEN, SIGNED},
 };
 use crate::store::{
-    Attempts, Counter, CounterRefusal, Lease, OutcomeKind, PayloadHash, Reserve, Reserved, Settle, Settled,
-    StoreError, StoreResult, StoredOutcome, Verdict,
+    Attempts, Counter, CounterRefusal, Lease, OutcomeKind, PayloadHash, Reserve, Reserved, RevocationReason,
+    Settle, Settled, StoreError, StoreResult, StoredOutcome, Verdict,
 };
 
 /// How long an outcome is kept, seconds.
@@ -76,11 +77,14 @@ pub(super) fn lease_holds(
 }
 
 fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreResult<Option<State>> {
-    let sql =
-        "SELECT holder, standing, epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
+    let sql = concat!(
+        "SELECT holder, ",
+        standing_column!(),
+        ", epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
         token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
         before_level, before_wrong, before_locked_until, before_stepped_down_at
-        FROM installation JOIN signing_key USING (device) WHERE device = ?1";
+        FROM installation JOIN signing_key USING (device) WHERE device = ?1"
+    );
     first(db, sql, [device.as_bytes()], |row| {
         Ok(State {
             holder: row.get(0)?,
@@ -114,6 +118,7 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
         Standing::Good => {}
         Standing::Frozen => return Ok(Reserved::Frozen),
         Standing::Revoked => return Ok(Reserved::Revoked),
+        Standing::Suspended => return Ok(Reserved::Suspended),
     }
     if state.epoch != reserve.epoch {
         return Ok(Reserved::Stale);
@@ -155,6 +160,7 @@ fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Opt
         return Ok(Some(Reserved::Stale));
     }
     execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
+    certificates::follow(db, reserve.device, reserve.now)?;
     Ok(Some(Reserved::Frozen))
 }
 
@@ -207,7 +213,7 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
     if state.payload != Some(payload) || state.serial != serial {
         // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
         if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
-            installations::end(db, device, settle.now)?;
+            installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
         }
         return Ok(Settled::LeaseLost);
     }
@@ -222,7 +228,7 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
         }
         Verdict::Cheating => {
             free(db, device, state.counter)?;
-            installations::end(db, device, settle.now)?;
+            installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
             record(db, settle, &state, OutcomeKind::Cheating, state.counter)
         }
         Verdict::PinProven | Verdict::Signed { .. } => succeed(db, settle, &state),
