@@ -10,7 +10,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
-    ids::{DeviceId, Epoch, RelyingPartyId, RequestId},
+    ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::Standing,
 };
@@ -53,17 +53,13 @@ pub trait Installations: Send + Sync {
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
 
-    /// Replaces the shares of a key by those of the next epoch and forgets the old ones, if the key is still at
-    /// `from`, its installation is in good standing and no attempt is being evaluated.
-    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
-
     /// Sets the standing of an installation; `Revoked` also ends its key, with its holder's open requests, and erases its
     /// wrapped shares. False if there is no such installation, or it is revoked and would not stay so.
     async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
     -> StoreResult<bool>;
 }
 
-/// Reserve and settle: the two durable steps around every evaluation of a PIN.
+/// Reserve and settle: the two durable steps around every evaluation of a PIN, and of what new shares sign first.
 #[async_trait]
 pub trait Attempts: Send + Sync {
     /// Takes the installation exclusively and counts an attempt, or says why not. In this order: stored outcome of
@@ -83,7 +79,8 @@ pub trait Attempts: Send + Sync {
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
-    /// installation. Refuses if the lease was lost meanwhile.
+    /// installation. After a refresh it also replaces the shares of the key by those of the next epoch and forgets the old
+    /// ones. Refuses if the lease was lost meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
 }
 

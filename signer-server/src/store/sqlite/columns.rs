@@ -83,7 +83,7 @@ pub(super) fn standing(number: i64) -> StoreResult<Standing> {
 
 /// A suite from a column.
 pub(super) fn suite(number: u8) -> StoreResult<SuiteId> {
-    [SuiteId::FrostSecp256k1Sha256]
+    SuiteId::ALL
         .into_iter()
         .find(|suite| suite.number() == number)
         .ok_or_else(|| corrupt("the suite of a key"))
