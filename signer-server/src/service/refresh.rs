@@ -138,7 +138,6 @@ impl Service {
     /// A refusal; the new shares are then gone. The old ones live on, unless it is `revoked`. If the answer is lost, `status`
     /// tells which live.
     pub async fn refresh_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
-        let _announced = self.store.announce();
         let (RefreshConfirm(confirmation), caller) = self.open::<RefreshConfirm>(bytes).await?;
         good_standing(&caller.installation)?;
         let ceremony = self.ceremonies.take(confirmation.ceremony, caller.installation.device, caller.now)?;
