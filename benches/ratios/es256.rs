@@ -34,9 +34,9 @@ pub(crate) fn measure(report: &mut Report) {
 
 fn server(report: &mut Report, parties: &Parties, single: &Ecdsa) {
     let compared = compare(ROUNDS, || single.verify_aws(), || parties.server());
-    let part = |subject: &mut dyn FnMut()| compare(ROUNDS / 5, || single.verify_aws(), subject).subject;
+    let part = |subject: &mut dyn FnMut()| compare(ROUNDS / 5, || single.verify_aws(), subject).ratio;
     let measured = format!(
-        "{} (fetch with R2 and proof {:.1}, check {:.1}, gate {:.1}, finish {:.1})",
+        "{} (in verifies: fetch with R2 and proof {:.2}, check {:.2}, gate {:.2}, finish {:.2})",
         micros(compared, "verify", "server"),
         part(&mut || drop(parties.server_fetch())),
         part(&mut || assert!(parties.server_check())),
@@ -58,9 +58,8 @@ fn server(report: &mut Report, parties: &Parties, single: &Ecdsa) {
         let _ = std::hint::black_box(Invert::invert(std::hint::black_box(&scalar)));
     });
     report.inform(format!(
-        "es256_parts_us verify_parsed {:.1} key_import {import:.1} import_and_multiply {multiply:.1} verify_from_bytes \
-         {verify:.1} inverse {inverse:.1}",
-        compared.baseline
+        "es256_parts_in_verifies key_import {import:.2} import_and_multiply {multiply:.2} verify_from_bytes {verify:.2} \
+         inverse {inverse:.2}"
     ));
 }
 

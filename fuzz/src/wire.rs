@@ -26,5 +26,5 @@ messages! {
     PendingRequests Fetch Fetched ApprovePayload Approve Evaluated OutcomeQuery RequestOutcome Decline Declined
     RefreshChallenge RefreshChallenged RefreshPayload RefreshStart RefreshStarted RefreshKeys RefreshKeyed
     RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState RequestObject ApprovalRecord
-    MaskedKey Unproven
+    MaskedKey Unproven CertificateQuery CertificateReply
 }

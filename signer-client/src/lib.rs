@@ -7,16 +7,19 @@
 //! 2. [`Phone::enrol`] makes a key with the server; [`Phone::change_pin`] renews its shares.
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
 //! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::code`], [`Phone::poll`]: show a document; [`draw`] makes it a picture.
-//! 5. [`RelyingParty`] and [`verify_result`]: the other side of the counter.
+//! 5. [`Phone::certificate`]: who holds the key, as others are told.
+//! 6. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
 //! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
 
+mod certificate;
 pub mod desk;
 pub mod draw;
 mod enrol;
 pub mod error;
+pub mod formats;
 pub mod http;
 mod phone;
 mod pin;
@@ -27,6 +30,7 @@ mod sign;
 pub mod state;
 
 pub use self::{
+    certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,

@@ -6,12 +6,15 @@ use std::{fmt, time::Duration};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
+    certificate::{CertificateError, check_chain},
     credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
     suite::{GroupPublicKey, Signature, SuiteId},
-    wire::{CreateRequest, CreatedRequest, RequestView, SignedResult, VerifyCode, WAIT_MS_MAX},
+    wire::{
+        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, VerifyCode, WAIT_MS_MAX,
+    },
 };
 
 use crate::{
@@ -58,6 +61,14 @@ impl RelyingParty {
         let mut get = HttpRequest::get(format!("/v1/requests/{request}?timeout_ms={}", wait.as_millis()));
         get.timeout = wait + EXCHANGE_TIMEOUT;
         self.send(get)
+    }
+
+    /// What signed attributes and headers need of a person's certificate, before anything is signed. It names nobody.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn signing_certificate(&self, person: &str) -> Result<SigningCertificate, ClientError> {
+        self.send(HttpRequest::get(format!("/v1/persons/{}/signing-certificate", path_segment(person))))
     }
 
     /// Checks a code online and uses it up. The same `request_id` within 60 s gets the same answer.
@@ -140,10 +151,13 @@ pub enum ResultError {
     /// The approval record speaks of another device, suite, or other documents.
     #[error("the approval record does not belong to these signatures")]
     Record,
+    /// The certificate is for another key, or was not issued by its chain, or was not valid at the time of approval.
+    #[error("the certificate: {0}")]
+    Certificate(CertificateError),
 }
 
-/// A result whose signatures and approval record were checked against each other. Who holds the public key is for a
-/// certificate to say, not for this check.
+/// A result whose signatures, approval record and certificate, if there is one, were checked against each other. Whether the
+/// certificate's authority is to be trusted, and has revoked it since, is not for this check to say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct VerifiedResult {
     /// The suite.
@@ -178,6 +192,11 @@ pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultErro
         }
     }
     let record = verify_record(result, suite)?;
+    if let Some(chain) = &result.certificate_chain {
+        let chain = chain.iter().map(|der| BASE64_STANDARD.decode(der));
+        let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| ResultError::Form("a certificate"))?;
+        check_chain(&chain, &public_key, record.approved_at).map_err(ResultError::Certificate)?;
+    }
     Ok(VerifiedResult { suite, public_key, record })
 }
 
@@ -206,6 +225,16 @@ fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord
     } else {
         Err(ResultError::Record)
     }
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986 §2.3).
+fn path_segment(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        // A dot too, so that no segment is `.` or `..`.
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {

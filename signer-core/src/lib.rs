@@ -8,7 +8,8 @@
 //! 4. [`pin`]: how a PIN masks the device's share so that only the server can tell a right PIN from a wrong one.
 //! 5. [`wire`]: every message between device and server; [`device_key`] signs them; [`approval`] is what the holder agreed to.
 //! 6. [`credential`]: the document code that lives three minutes.
-//! 7. [`wrap`]: how secrets rest in a store.
+//! 7. [`certificate`]: the request a new key signs first, and what its certificate must be.
+//! 8. [`wrap`]: how secrets rest in a store.
 //!
 //! Under them: [`codec`] (strict CBOR), [`domain`] (every hash), [`secret`], [`ids`], [`time`].
 #![no_std]
@@ -19,10 +20,12 @@ extern crate std;
 
 pub mod approval;
 pub mod ceremony;
+pub mod certificate;
 pub mod codec;
 pub mod credential;
 pub mod device_key;
 pub mod domain;
+mod ecdsa;
 pub mod es256;
 pub mod frost;
 pub mod ids;

@@ -76,6 +76,16 @@ impl SuiteId {
         }
     }
 
+    /// Whether its keys have X.509 certificates: its signatures are then ordinary ECDSA P-256 ones, and what is signed
+    /// first is a certification request.
+    #[must_use]
+    pub const fn has_certificates(self) -> bool {
+        match self {
+            Self::FrostSecp256k1Sha256 => false,
+            Self::Es256 => true,
+        }
+    }
+
     /// The implementation.
     #[must_use]
     pub fn get(self) -> &'static dyn Suite {

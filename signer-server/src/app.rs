@@ -88,12 +88,17 @@ impl App {
         let kek = load_kek(&config.data_dir, existed, &*random)?;
         let store = open_store(&config, &*random)?;
         let admin_token = admin_token(&config.data_dir, &*random)?;
+        let server = http::bind(config.listen, config.connections_max)
+            .await
+            .map_err(|error| StartError::Listen(config.listen, error))?;
+        let ca = config.ca.settings(server.address()?)?;
         let service = Service::new(Parts {
             store: Arc::clone(&store) as Arc<dyn Store>,
             kek,
             clock,
             random,
             register,
+            ca,
             policy: config.lock_policy.clone(),
             rule: step_rule(&config),
             admin_token,
@@ -101,9 +106,6 @@ impl App {
             long_polls_max: config.long_polls_max,
         })
         .await?;
-        let server = http::bind(config.listen, config.connections_max)
-            .await
-            .map_err(|error| StartError::Listen(config.listen, error))?;
         Ok(Self { config, store, service: Arc::new(service), server })
     }
 

@@ -8,12 +8,16 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use clap::{Args, Parser, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
-use signer_core::wire::{
-    CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, Problem,
-    RelyingPartyView,
+use signer_core::{
+    certificate::{certificates_from_pem, to_pem},
+    wire::{
+        CertificateRequestView, CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode,
+        CreatedRelyingParty, ImportCertificate, Problem, RelyingPartyView,
+    },
 };
 
 use crate::{
@@ -56,9 +60,15 @@ enum Command {
     /// Register, list or revoke relying parties.
     #[command(subcommand)]
     RelyingParty(RelyingPartyCommand),
-    /// Revoke an installation: a phone that was lost, or frozen because a copy of it was seen.
+    /// Suspend, resume or revoke an installation with its certificates.
     #[command(subcommand)]
     Device(DeviceCommand),
+    /// The built-in certification authority.
+    #[command(subcommand)]
+    Ca(CaCommand),
+    /// Certificates from an authority elsewhere: export the request, import the certificate.
+    #[command(subcommand)]
+    Certificate(CertificateCommand),
 }
 
 #[derive(Debug, Args)]
@@ -95,10 +105,49 @@ enum RelyingPartyCommand {
 
 #[derive(Debug, Subcommand)]
 enum DeviceCommand {
-    /// End an installation and its key, for good.
+    /// End an installation and its key, for good: a phone that was lost, or of which a copy was seen.
     Revoke {
         /// Its id, as in the logs and in `signer status`.
         id: String,
+        /// What the revocation list says: unspecified, key_compromise, affiliation_changed, superseded,
+        /// cessation_of_operation or privilege_withdrawn.
+        #[arg(long, default_value = "unspecified")]
+        reason: String,
+    },
+    /// Refuse its signatures and put its certificates on hold, until resumed.
+    Suspend {
+        /// Its id.
+        id: String,
+    },
+    /// Take a suspension back.
+    Resume {
+        /// Its id.
+        id: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum CaCommand {
+    /// Print the authority's certificate, PEM.
+    Show,
+}
+
+#[derive(Debug, Subcommand)]
+enum CertificateCommand {
+    /// Print the certification request an installation signed at enrolment, PEM.
+    Csr {
+        /// Id of the installation.
+        id: String,
+    },
+    /// Take a certificate of an authority elsewhere into use. It must be for exactly this key; ECDSA P-256 chains only.
+    Import {
+        /// Id of the installation.
+        id: String,
+        /// The certificate, PEM.
+        certificate: PathBuf,
+        /// The certificates of its authorities, PEM, the one that issued it first.
+        #[arg(long, value_name = "FILE")]
+        chain: PathBuf,
     },
 }
 
@@ -140,18 +189,53 @@ fn try_run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::RelyingParty(command) => relying_party(&AdminClient::new(&config)?, cli.json, command),
-        Command::Device(command) => {
-            let DeviceCommand::Revoke { id } = command;
-            let admin = AdminClient::new(&config)?;
-            admin.send::<Value>("POST", &format!("/admin/v1/devices/{id}/revoke"), None)?;
-            print(
-                cli.json,
-                &json!({ "revoked": id }),
-                &format!("Revoked {id}. Its holder needs a new enrolment code."),
-            );
+        Command::Device(command) => device(&AdminClient::new(&config)?, cli.json, command),
+        Command::Ca(CaCommand::Show) => {
+            print!("{}", AdminClient::new(&config)?.text("GET", "/ca/v1/ca.pem", None)?);
             Ok(())
         }
+        Command::Certificate(command) => certificate(&AdminClient::new(&config)?, cli.json, command),
     }
+}
+
+fn device(admin: &AdminClient, json: bool, command: DeviceCommand) -> Result<(), String> {
+    let (id, act, done, text) = match command {
+        DeviceCommand::Revoke { id, reason } => {
+            let act = format!("revoke?reason={reason}");
+            (id, act, "revoked", "Revoked. Its holder needs a new enrolment code.")
+        }
+        DeviceCommand::Suspend { id } => (id, "suspend".into(), "suspended", "Suspended, until resumed."),
+        DeviceCommand::Resume { id } => (id, "resume".into(), "resumed", "Resumed."),
+    };
+    admin.send::<Value>("POST", &format!("/admin/v1/devices/{id}/{act}"), None)?;
+    print(json, &json!({ done: id }), text);
+    Ok(())
+}
+
+fn certificate(admin: &AdminClient, json: bool, command: CertificateCommand) -> Result<(), String> {
+    match command {
+        CertificateCommand::Csr { id } => {
+            let path = format!("/admin/v1/devices/{id}/certificate-request");
+            let view: CertificateRequestView = admin.send("GET", &path, None)?;
+            let der = STANDARD.decode(&view.request).map_err(|error| error.to_string())?;
+            let pem = to_pem("CERTIFICATE REQUEST", &der).map_err(|error| error.to_string())?;
+            print(json, &view, pem.trim_end());
+        }
+        CertificateCommand::Import { id, certificate, chain } => {
+            let mut ders = certificates(&certificate)?;
+            ders.extend(certificates(&chain)?);
+            let asked = ImportCertificate { chain: ders.iter().map(|der| STANDARD.encode(der)).collect() };
+            let body = serde_json::to_vec(&asked).map_err(|error| error.to_string())?;
+            admin.send::<Value>("PUT", &format!("/admin/v1/devices/{id}/certificate"), Some(body))?;
+            print(json, &json!({ "imported": id }), "Imported; it is the one in use from now on.");
+        }
+    }
+    Ok(())
+}
+
+fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
+    let text = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    certificates_from_pem(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn serve(config: Config) -> Result<(), String> {
@@ -236,6 +320,12 @@ impl AdminClient {
         path: &str,
         body: Option<Vec<u8>>,
     ) -> Result<T, String> {
+        let text = self.text(method, path, body)?;
+        let text = if text.is_empty() { "null" } else { &text };
+        serde_json::from_str(text).map_err(|error| format!("the server's answer is not understood: {error}"))
+    }
+
+    fn text(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<String, String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -260,8 +350,7 @@ impl AdminClient {
                 |problem| format!("{} {}", problem.title, problem.detail.unwrap_or_default()),
             ));
         }
-        let text = if text.is_empty() { "null" } else { &text };
-        serde_json::from_str(text).map_err(|error| format!("the server's answer is not understood: {error}"))
+        Ok(text)
     }
 }
 

@@ -9,7 +9,10 @@ use std::{
 
 use serde::Deserialize;
 
-use crate::store::LockPolicy;
+use crate::{
+    ca::{AuthorityName, Country, Settings, Terms},
+    store::LockPolicy,
+};
 
 /// Every setting of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -44,6 +47,64 @@ pub struct Config {
     pub register_file: Option<PathBuf>,
     /// Length of a code's step, seconds. Anything but 180 is for demonstrations.
     pub step_seconds: u64,
+    /// The built-in certification authority.
+    pub ca: CaConfig,
+}
+
+/// Settings of the built-in certification authority.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct CaConfig {
+    /// Its name, 1 to 64 characters. Taken at the first start, when its certificate is made.
+    pub name: String,
+    /// ISO 3166 code of the country in its own name and in those of holders.
+    pub country: String,
+    /// Where relying parties fetch its certificate and its revocation list, without a slash at the end. Written into every
+    /// certificate. Default: `http://` and the address listened on.
+    pub public_url: Option<String>,
+    /// Life of a holder's certificate, days.
+    pub certificate_days: u64,
+    /// Time from one revocation list to the next one promised, hours.
+    pub crl_hours: u64,
+}
+
+impl Default for CaConfig {
+    fn default() -> Self {
+        Self {
+            name: "Signer CA".into(),
+            country: "UA".into(),
+            public_url: None,
+            certificate_days: 365,
+            crl_hours: 24,
+        }
+    }
+}
+
+impl CaConfig {
+    /// The settings, checked; `address` stands in for a public URL.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigError> {
+        let refuse = |text: &str| ConfigError::Value(text.into());
+        let country =
+            Country::new(&self.country).ok_or_else(|| refuse("ca.country is two capital letters"))?;
+        let name = AuthorityName::new(country, &self.name)
+            .ok_or_else(|| refuse("ca.name is one line of 1 to 64 characters of NFC text"))?;
+        let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let is_url = ["http://", "https://"].iter().any(|scheme| public_url.starts_with(scheme));
+        let plain = public_url.bytes().all(|byte| byte.is_ascii_graphic()) && !public_url.ends_with('/');
+        if !is_url || !plain || public_url.len() > 200 {
+            return Err(refuse(
+                "ca.public_url is an http or https URL of at most 200 characters without a slash at the end",
+            ));
+        }
+        if !(1..=1_095).contains(&self.certificate_days) || !(1..=168).contains(&self.crl_hours) {
+            return Err(refuse("ca.certificate_days is from 1 to 1095, ca.crl_hours from 1 to 168"));
+        }
+        let (certificate_seconds, crl_seconds) = (self.certificate_days * 86_400, self.crl_hours * 3_600);
+        Ok(Settings { name, country, terms: Terms { public_url, certificate_seconds, crl_seconds } })
+    }
 }
 
 /// How to log.
@@ -73,6 +134,7 @@ impl Default for Config {
             lock_policy: LockPolicy::default(),
             register_file: None,
             step_seconds: 180,
+            ca: CaConfig::default(),
         }
     }
 }
@@ -123,6 +185,7 @@ impl Config {
                 "lock_policy allows too many guesses: at most 15 tries in all, each lock at least 1800 s, step_down_seconds at least 3600 (insecure = true lifts this, for tests)",
             );
         }
+        self.ca.settings(self.listen)?;
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
         }

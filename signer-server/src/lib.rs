@@ -3,6 +3,7 @@
 //! In reading order: [`app`] builds everything from a [`config`]; `http` parses and maps; [`service`] decides; [`store`] keeps.
 
 pub mod app;
+pub mod ca;
 pub mod cli;
 pub mod config;
 mod http;

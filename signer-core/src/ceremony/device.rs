@@ -5,7 +5,7 @@ use alloc::boxed::Box;
 use minicbor::{Decode, Encode};
 use rand_core::CryptoRng;
 
-use super::{CeremonyError, confirmation_mac, offset, offset_commitment, proof_mac, statement};
+use super::{CeremonyError, confirmation_mac, first_digest, offset, offset_commitment, proof_mac};
 use crate::{
     codec::{self, Blob},
     device_key::DevicePublicKeyBytes,
@@ -250,7 +250,7 @@ impl SharesReady {
     ) -> Result<(Unproven, Confirmation), CeremonyError> {
         let context = *self.fresh.context();
         let public_key = *self.fresh.public_key();
-        let digest = statement(&context, &public_key, &self.device_key, self.ceremony);
+        let digest = first_digest(&context, &public_key, &self.device_key, self.ceremony)?;
         let signing = SigningContext {
             key: context,
             public_key,
@@ -305,8 +305,9 @@ impl Unproven {
     /// Whether `confirmed` brings a valid first signature of this ceremony: then the key is good.
     #[must_use]
     pub fn is_proven_by(&self, confirmed: &Confirmed) -> bool {
-        let digest = statement(self.context(), &self.public_key(), &self.device_key, self.ceremony);
-        self.context().suite.get().verify(&self.public_key(), &digest, &confirmed.signature)
+        let digest = first_digest(self.context(), &self.public_key(), &self.device_key, self.ceremony);
+        let suite = self.context().suite.get();
+        digest.is_ok_and(|digest| suite.verify(&self.public_key(), &digest, &confirmed.signature))
     }
 
     /// The key, once its first signature is seen.

@@ -18,6 +18,7 @@ mod server;
 
 pub use self::{device::*, server::*};
 use crate::{
+    certificate::request_digest,
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer, expand},
     ids::{CeremonyId, Epoch},
@@ -58,8 +59,8 @@ impl From<SuiteError> for CeremonyError {
     }
 }
 
-/// What new shares sign first: which key, which generation, from which ceremony, for which device. The digest is also its
-/// request hash.
+/// Which key, which generation, from which ceremony, for which device. What is signed first is this, or bound to it: see
+/// [`first_digest`], which is also its own request hash.
 ///
 /// The ceremony tells two attempts at the same epoch apart: without it, the proof of one attempt's shares would pass for a
 /// proof of the other's, and a phone whose late confirmation won would erase the shares that live.
@@ -77,6 +78,25 @@ pub fn statement(
         .field(&device_key.0)
         .field(ceremony.as_bytes())
         .finish()
+}
+
+/// What new shares sign first: the hash of a certification request that is bound to the [`statement`], for a new key of a
+/// suite that has certificates; else the statement itself.
+///
+/// # Errors
+/// [`SuiteError::OwnMaterial`] if the public key is not one of the suite.
+pub fn first_digest(
+    context: &KeyContext,
+    public_key: &GroupPublicKey,
+    device_key: &DevicePublicKeyBytes,
+    ceremony: CeremonyId,
+) -> Result<[u8; 32], SuiteError> {
+    let statement = statement(context, public_key, device_key, ceremony);
+    if context.suite.has_certificates() && context.epoch == Epoch(0) {
+        request_digest(public_key, &statement).map_err(|_| SuiteError::OwnMaterial)
+    } else {
+        Ok(statement)
+    }
 }
 
 fn with_context(hash: Hasher, context: &KeyContext) -> Hasher {

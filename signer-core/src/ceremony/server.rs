@@ -7,10 +7,11 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    CeremonyError, FRESH_SECONDS, confirmation_mac, mac_with_context, offset, offset_commitment, proof_mac,
-    statement,
+    CeremonyError, FRESH_SECONDS, confirmation_mac, first_digest, mac_with_context, offset,
+    offset_commitment, proof_mac, statement,
 };
 use crate::{
+    certificate::assemble_request,
     codec::{self, CodecError},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer},
@@ -275,15 +276,25 @@ impl NewKey {
         share: ServerShare,
         rng: &mut dyn CryptoRng,
     ) -> Result<(ServerConfirming, Commitment, KeygenMessage), SuiteError> {
-        let digest = self.statement();
+        let digest = self.digest()?;
         let suite = self.context.suite.get();
         let server = suite.server_commit(&share, &self.nonce_key, &self.signing(&digest), &self.device)?;
         let (seeding, asked) = suite.server_seeding(share, &digest, rng)?;
         Ok((ServerConfirming { new: self, seeding, server: server.clone() }, server, asked))
     }
 
-    fn statement(&self) -> [u8; 32] {
-        statement(&self.context, &self.public_key, &self.device_key, self.ceremony)
+    fn digest(&self) -> Result<[u8; 32], SuiteError> {
+        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)
+    }
+
+    /// The certification request that `proof` signs, where it signs one.
+    fn request(&self, proof: &Signature) -> Result<Option<Vec<u8>>, CeremonyError> {
+        if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
+            return Ok(None);
+        }
+        let binding = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let request = assemble_request(&self.public_key, &binding, proof.as_slice());
+        request.map(Some).map_err(|_| CeremonyError::Own)
     }
 
     const fn signing<'a>(&self, digest: &'a [u8; 32]) -> SigningContext<'a> {
@@ -341,11 +352,29 @@ pub struct ProvenKey {
     pub public_key: GroupPublicKey,
     /// What the server keeps, to be wrapped.
     pub key: ServerKey,
-    /// The first signature, over [`statement`].
+    /// The first signature, over [`super::first_digest`].
     pub proof: Signature,
+    /// The certification request it signs, DER, if it signs one.
+    pub request: Option<Vec<u8>>,
 }
 
 impl CheckedConfirmation {
+    /// Idempotency key of a refresh's confirmation. `context` is that of the new shares.
+    #[must_use]
+    pub fn payload_hash(context: &KeyContext, confirmation: &Confirmation) -> [u8; 32] {
+        Hasher::new(Domain::Payload)
+            .field(b"refresh-confirm")
+            .field(context.device.as_bytes())
+            .field(&Zeroizing::new(codec::encode(confirmation)))
+            .finish()
+    }
+
+    /// The new shares' key, epoch and device.
+    #[must_use]
+    pub const fn context(&self) -> &KeyContext {
+        &self.new.context
+    }
+
     /// Completes the first signature. Failure destroys the new shares.
     ///
     /// # Errors
@@ -353,7 +382,7 @@ impl CheckedConfirmation {
     /// old one moved by what the device knows. [`CeremonyError::Own`] if the server failed.
     pub fn evaluate(self) -> Result<ProvenKey, CeremonyError> {
         let Self { new, share, server, gate_key, contribution } = self;
-        let digest = new.statement();
+        let digest = new.digest()?;
         let commitments = Commitments { device: &new.device, server: &server };
         let suite = new.context.suite.get();
         let proof = suite
@@ -362,8 +391,9 @@ impl CheckedConfirmation {
             FinishError::Cheating => CeremonyError::Cheating,
             FinishError::ServerFault => CeremonyError::Own,
         })?;
+        let request = new.request(&proof)?;
         let NewKey { context, device_key, public_key, nonce_key, .. } = new;
         let key = ServerKey { share, gate_key, nonce_key };
-        Ok(ProvenKey { context, device_key, public_key, key, proof })
+        Ok(ProvenKey { context, device_key, public_key, key, proof, request })
     }
 }

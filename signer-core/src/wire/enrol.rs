@@ -170,6 +170,9 @@ pub enum Standing {
     /// Ended: cheating was found, or an operator revoked it. Enrol again.
     #[n(2)]
     Revoked,
+    /// The operator suspended it, and may take that back.
+    #[n(3)]
+    Suspended,
 }
 
 /// The attempt counter of an installation.

@@ -3,6 +3,7 @@
 //! A device posts an [`Envelope`] to `/device/v1/<operation>` and gets the canonical CBOR of the operation's reply, or a
 //! problem (RFC 9457) with one of [`ProblemCode`]'s codes.
 
+mod certificate;
 mod credentials;
 mod enrol;
 mod problem;
@@ -14,7 +15,7 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-pub use self::{credentials::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*};
+pub use self::{certificate::*, credentials::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*};
 use crate::{
     codec::{self, Blob, CodecError},
     device_key::{DevicePublicKey, DeviceSignature, ToSign},
@@ -93,6 +94,8 @@ operations! {
     Credentials = 14 "credentials": IssueCredentials => IssuedCredentials,
     /// Whether the code on display was used: the phone then shows the next `n`.
     CodeState = 15 "code-state": CodeStateQuery => CodeState,
+    /// The certificate of the key; renewed when little of its life is left.
+    Certificate = 16 "certificate": CertificateQuery => CertificateReply,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

@@ -91,6 +91,8 @@ problems! {
     Blocked = "blocked", 403, "Blocked after too many wrong PINs; enrol again.", Never;
     /// A retired device token was presented: keys are frozen, for good.
     Frozen = "frozen", 403, "This installation is frozen because a copy of it was seen; enrol again with a new code.", Never;
+    /// The operator suspended the installation.
+    Suspended = "suspended", 403, "This key is suspended; ask the operator.", Never;
     /// The installation or its key has ended.
     Revoked = "revoked", 403, "This key has ended; enrol again.", Never;
     /// A device token that was never given out.

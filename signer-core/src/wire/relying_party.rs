@@ -88,6 +88,40 @@ pub struct SignedResult {
     pub signatures: Vec<DocumentSignature>,
     /// Evidence of what the holder saw.
     pub approval: ApprovalEvidence,
+    /// DER certificates, the holder's own first, where the key has one: the one in use when the request was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub certificate_chain: Option<Vec<String>>,
+}
+
+/// `GET /v1/persons/{person}/signing-certificate`: what signed attributes and headers need to know of the certificate
+/// before anything is signed. It names nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningCertificate {
+    /// Suite by name.
+    pub suite: String,
+    /// SHA-256 of the certificate.
+    pub certificate_sha256: String,
+    /// DER of the issuer's distinguished name.
+    pub issuer: String,
+    /// Serial number, big endian.
+    pub serial: String,
+    /// Last second of its validity, Unix seconds.
+    pub not_after: u64,
+}
+
+/// `GET /admin/v1/devices/{id}/certificate-request`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CertificateRequestView {
+    /// The certification request, DER.
+    pub request: String,
+}
+
+/// `PUT /admin/v1/devices/{id}/certificate`: a certificate of an authority elsewhere.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ImportCertificate {
+    /// DER certificates, the holder's own first, an authority's last; 2 to 5.
+    pub chain: Vec<String>,
 }
 
 /// One signature.

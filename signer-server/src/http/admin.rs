@@ -4,22 +4,28 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::State,
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
-    routing::{delete, get, post},
+    routing::{delete, get, post, put},
 };
+use serde::Deserialize;
 use signer_core::{
     ids::{DeviceId, RelyingPartyId},
     wire::{
-        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, RelyingPartyView,
+        CertificateRequestView, CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode,
+        CreatedRelyingParty, ImportCertificate, ProblemCode, RelyingPartyView,
     },
 };
 
 use super::{
     auth::{Admin, PathId, StrictJson},
     problem::ApiProblem,
+    relying_party::query_refusal,
 };
-use crate::service::Service;
+use crate::{
+    service::{Refusal, Service},
+    store::RevocationReason,
+};
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
@@ -27,6 +33,10 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/relying-parties", get(relying_parties).post(create_relying_party))
         .route("/relying-parties/{id}", delete(revoke_relying_party))
         .route("/devices/{id}/revoke", post(revoke_device))
+        .route("/devices/{id}/suspend", post(suspend_device))
+        .route("/devices/{id}/resume", post(resume_device))
+        .route("/devices/{id}/certificate-request", get(certificate_request))
+        .route("/devices/{id}/certificate", put(import_certificate))
 }
 
 async fn create_enrolment_code(
@@ -61,11 +71,60 @@ async fn revoke_relying_party(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RevokeQuery {
+    reason: Option<String>,
+}
+
 async fn revoke_device(
     State(service): State<Arc<Service>>,
     _: Admin,
     PathId(id): PathId<DeviceId>,
+    query: Result<Query<RevokeQuery>, QueryRejection>,
 ) -> Result<StatusCode, ApiProblem> {
-    service.revoke_device(id).await?;
+    let Query(RevokeQuery { reason }) = query.map_err(query_refusal)?;
+    let reason = reason.as_deref().map_or(Some(RevocationReason::Unspecified), RevocationReason::from_name);
+    let reason = reason.ok_or_else(|| {
+        let names: Vec<_> = RevocationReason::ALL.iter().filter_map(|reason| reason.name()).collect();
+        Refusal::because(ProblemCode::InvalidValue, format!("reason is one of {}", names.join(", ")))
+    })?;
+    service.revoke_device(id, reason).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn suspend_device(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<DeviceId>,
+) -> Result<StatusCode, ApiProblem> {
+    service.suspend_device(id, true).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn resume_device(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<DeviceId>,
+) -> Result<StatusCode, ApiProblem> {
+    service.suspend_device(id, false).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn certificate_request(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<DeviceId>,
+) -> Result<Json<CertificateRequestView>, ApiProblem> {
+    Ok(Json(service.certificate_request(id).await?))
+}
+
+async fn import_certificate(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<DeviceId>,
+    StrictJson(asked, _turn): StrictJson<ImportCertificate>,
+) -> Result<StatusCode, ApiProblem> {
+    service.import_certificate(id, asked).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -53,6 +53,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::RefreshConfirm => reply(service.refresh_confirm(body)).await,
         Operation::Credentials => reply(service.issue(body)).await,
         Operation::CodeState => reply(service.code_state(body)).await,
+        Operation::Certificate => reply(service.certificate(body)).await,
     }
 }
 

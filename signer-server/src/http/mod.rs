@@ -2,6 +2,7 @@
 
 mod admin;
 mod auth;
+mod ca;
 mod device;
 mod health;
 mod listen;
@@ -40,6 +41,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
     let quick = Router::new()
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
+        .merge(ca::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));

@@ -34,7 +34,9 @@ impl From<ServiceError> for ApiProblem {
         let code = match &error {
             ServiceError::Refused(refusal) => return refusal.clone().into(),
             ServiceError::Store(StoreError::Overloaded) => ProblemCode::Overloaded,
-            ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Bug(_) => ProblemCode::Internal,
+            ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Ca(_) | ServiceError::Bug(_) => {
+                ProblemCode::Internal
+            }
         };
         if code == ProblemCode::Internal {
             tracing::error!(%error, "request failed");

@@ -12,19 +12,26 @@ use serde::Deserialize;
 use signer_core::{
     credential::{IssuerKeys, VerificationResult},
     ids::RequestId,
-    wire::{AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, VerifyCode},
+    wire::{
+        AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, SigningCertificate,
+        VerifyCode,
+    },
 };
 
 use super::{
     auth::{Asker, PathId, StrictJson, Verifier},
     problem::ApiProblem,
 };
-use crate::service::{Refusal, Service, WaitMs};
+use crate::{
+    service::{Refusal, Service, WaitMs},
+    store::Holder,
+};
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/v1/requests", post(create))
         .route("/v1/verifications", post(verify))
+        .route("/v1/persons/{id}/signing-certificate", get(signing_certificate))
         .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
         .route("/v1/time", get(time))
@@ -85,6 +92,14 @@ async fn verify(
     Ok(Json(service.verify_code(&verifier, &asked).await?))
 }
 
+async fn signing_certificate(
+    State(service): State<Arc<Service>>,
+    _: Asker,
+    PathId(person): PathId<Holder>,
+) -> Result<Json<SigningCertificate>, ApiProblem> {
+    Ok(Json(service.signing_certificate(person).await?))
+}
+
 async fn issuer_keys(State(service): State<Arc<Service>>) -> Json<IssuerKeys> {
     Json(service.keys().issuer_keys().clone())
 }
@@ -107,7 +122,7 @@ async fn time(
     Ok(Json(service.signed_time(&query.nonce)?))
 }
 
-fn query_refusal(_: QueryRejection) -> ApiProblem {
+pub(super) fn query_refusal(_: QueryRejection) -> ApiProblem {
     Refusal::because(ProblemCode::Malformed, "the query has an unknown, missing or malformed parameter")
         .into()
 }

@@ -8,13 +8,13 @@ use signer_core::{
     ids::{DeviceId, RelyingPartyId},
     wire::{
         CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
-        RelyingPartyView, Standing,
+        RelyingPartyView,
     },
 };
 use subtle::ConstantTimeEq as _;
 
 use super::{Refusal, Service, ServiceResult, enrol::code_hash};
-use crate::store::{EnrolmentCodeRow, Holder, RelyingPartyRow};
+use crate::store::{EnrolmentCodeRow, Holder, RelyingPartyRow, RevocationReason};
 
 /// Life of an enrolment code that does not say, and the longest, seconds.
 const CODE_SECONDS: (u64, u64) = (86_400, 30 * 86_400);
@@ -126,13 +126,22 @@ impl Service {
         found(self.store.revoke_relying_party(id, self.now()).await?)
     }
 
-    /// Revokes an installation and ends its key. A frozen one is not made good again: nobody can tell the phone from its copy.
+    /// Suspends an installation and its certificates, or takes that back. One that is frozen stays so.
+    ///
+    /// # Errors
+    /// `not_found`, also for one that is revoked.
+    pub async fn suspend_device(&self, device: DeviceId, suspended: bool) -> ServiceResult<()> {
+        tracing::info!(%device, suspended, "suspension set by the operator");
+        found(self.store.suspend(device, suspended, self.now()).await?)
+    }
+
+    /// Revokes an installation and its certificates, and ends its key. A frozen one is not made good again: nobody can tell the phone from its copy.
     ///
     /// # Errors
     /// `not_found`.
-    pub async fn revoke_device(&self, device: DeviceId) -> ServiceResult<()> {
+    pub async fn revoke_device(&self, device: DeviceId, reason: RevocationReason) -> ServiceResult<()> {
         tracing::info!(%device, "revoked by the operator");
-        found(self.store.set_standing(device, Standing::Revoked, self.now()).await?)
+        found(self.store.revoke(device, reason, self.now()).await?)
     }
 }
 

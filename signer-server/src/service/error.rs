@@ -44,6 +44,9 @@ pub enum ServiceError {
     /// Wrapping or unwrapping failed: a wrong key-encryption key or a damaged store.
     #[error("wrapped secret: {0}")]
     Wrap(#[from] WrapError),
+    /// The certification authority failed.
+    #[error(transparent)]
+    Ca(#[from] crate::ca::CaError),
     /// A state that the code rules out.
     #[error("bug: {0}")]
     Bug(&'static str),

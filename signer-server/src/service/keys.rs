@@ -1,4 +1,5 @@
-//! The server's own keys: issuer of credentials, signer of answers, secret of device tokens. Each is made once and wrapped.
+//! The server's own keys: issuer of credentials, signer of answers, certification authority,
+//! secret of device tokens. Each is made once and wrapped.
 
 use p256::ecdsa::SigningKey;
 use rand::Rng as _;
@@ -22,6 +23,7 @@ const ISSUER_KEY_SECONDS: u64 = 2 * 366 * 86_400;
 pub struct ServerKeys {
     pub(super) issuer: SigningKey,
     pub(super) answer: SigningKey,
+    pub(super) authority: SigningKey,
     pub(super) device_token: SecretBytes<32>,
     issuer_keys: IssuerKeys,
 }
@@ -45,6 +47,7 @@ impl ServerKeys {
     ) -> ServiceResult<Self> {
         let (issuer, made) = signing_key(store, kek, random, "issuer", now).await?;
         let (answer, _) = signing_key(store, kek, random, "answer", now).await?;
+        let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let issuer_keys = IssuerKeys::new(vec![IssuerKey {
             key: *issuer.verifying_key(),
@@ -52,7 +55,7 @@ impl ServerKeys {
             not_before: made.hour(),
             not_after: made.plus(ISSUER_KEY_SECONDS),
         }]);
-        Ok(Self { issuer, answer, device_token, issuer_keys })
+        Ok(Self { issuer, answer, authority, device_token, issuer_keys })
     }
 
     /// Public keys of the issuer: all a shop needs offline.

@@ -2,6 +2,7 @@
 
 mod admin;
 mod ceremonies;
+mod certificate;
 mod credentials;
 mod enrol;
 mod error;
@@ -40,6 +41,7 @@ use zeroize::Zeroizing;
 pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
 use crate::{
+    ca::{Authority, Settings},
     ports::{Clock, Random},
     registers::Register,
     store::{Installation, LockPolicy, Store},
@@ -61,6 +63,9 @@ pub struct Service {
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     register: Option<Arc<dyn Register>>,
+    ca: Settings,
+    authority: Authority,
+    crl: tokio::sync::Mutex<Option<certificate::Crl>>,
     policy: LockPolicy,
     rule: StepRule,
     newest: AtomicU64,
@@ -92,6 +97,8 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// Where claims come from.
     pub register: Option<Arc<dyn Register>>,
+    /// The built-in certification authority.
+    pub ca: Settings,
     /// Locks after wrong PINs.
     pub policy: LockPolicy,
     /// Length of a code's step.
@@ -129,6 +136,7 @@ impl Service {
     pub async fn new(parts: Parts) -> ServiceResult<Self> {
         let now = parts.clock.now().max(parts.store.latest_time());
         let keys = ServerKeys::load_or_make(&*parts.store, &parts.kek, &*parts.random, now).await?;
+        let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
         Ok(Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
@@ -137,6 +145,9 @@ impl Service {
             clock: parts.clock,
             random: parts.random,
             register: parts.register,
+            ca: parts.ca,
+            authority,
+            crl: tokio::sync::Mutex::default(),
             policy: parts.policy,
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
@@ -244,6 +255,19 @@ impl Service {
     }
 }
 
+/// The authority, with the certificate it had before, or a new one.
+async fn open_authority(
+    store: &dyn Store,
+    settings: &Settings,
+    keys: &ServerKeys,
+    random: &dyn Random,
+    now: UnixSeconds,
+) -> ServiceResult<Authority> {
+    let offer = Authority::self_signed(&keys.authority, &settings.name, now, &mut *random.rng())?;
+    let certificate = store.authority(offer, now).await?;
+    Ok(Authority::new(keys.authority.clone(), certificate, settings.terms.clone())?)
+}
+
 /// Wraps a secret for its place in the store.
 fn wrap_secret(
     kek: &Kek,
@@ -273,6 +297,7 @@ fn good_standing(installation: &Installation) -> ServiceResult<()> {
         Standing::Good => Ok(()),
         Standing::Frozen => Err(Refusal::new(ProblemCode::Frozen).into()),
         Standing::Revoked => Err(Refusal::new(ProblemCode::Revoked).into()),
+        Standing::Suspended => Err(Refusal::new(ProblemCode::Suspended).into()),
     }
 }
 

@@ -234,7 +234,9 @@ impl Service {
                 };
                 let record =
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
-                Some(signed_result(&record, installation.key.public_key.0, signatures, evidence))
+                let chain = self.chain_for_result(device, record.request.created).await?;
+                let public_key = installation.key.public_key.0;
+                Some(signed_result(&record, public_key, signatures, evidence, chain))
             }
             _ => None,
         };
@@ -247,6 +249,7 @@ fn signed_result(
     public_key: [u8; 33],
     signatures: &[Vec<u8>],
     approval: ApprovalEvidence,
+    certificate_chain: Option<Vec<String>>,
 ) -> SignedResult {
     let suite: SuiteId = record.suite;
     let documents = record.request.documents.as_slice().iter().zip(signatures);
@@ -261,6 +264,7 @@ fn signed_result(
             })
             .collect(),
         approval,
+        certificate_chain,
     }
 }
 
@@ -268,13 +272,21 @@ fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List
     let documents = asked.into_iter().map(|document| {
         let digest =
             STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+        let digest = digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?;
+        // Whichever suite the person's key has: a request must not end at an approval that cannot be made.
+        if let Some(suite) = SuiteId::ALL.into_iter().find(|suite| !suite.get().is_signable(&digest)) {
+            return Err(invalid(format!(
+                "documents[].sha256 is a number that {} cannot sign: 0 modulo the order of its group",
+                suite.name()
+            )));
+        }
         Ok(Document {
             name: Label::new(document.name).ok_or_else(|| {
                 invalid(
                     "documents[].name is one line of 1 to 200 bytes of NFC text without hidden characters",
                 )
             })?,
-            digest: digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?,
+            digest,
         })
     });
     let documents = documents.collect::<Result<Vec<_>, Refusal>>()?;

@@ -4,18 +4,19 @@
 //! Rows hold secrets only wrapped, tokens and codes only hashed. The same contract suite (`tests/store_contract`)
 //! runs against every engine.
 
+mod certificates;
 mod counter;
 mod rows;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
-    ids::{DeviceId, Epoch, RelyingPartyId, RequestId},
+    ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::Standing,
 };
 
-pub use self::{counter::*, rows::*};
+pub use self::{certificates::*, counter::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -53,17 +54,26 @@ pub trait Installations: Send + Sync {
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
 
-    /// Replaces the shares of a key by those of the next epoch and forgets the old ones, if the key is still at
-    /// `from`, its installation is in good standing and no attempt is being evaluated.
-    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
-
-    /// Sets the standing of an installation; `Revoked` also ends its key, with its holder's open requests, and erases its
-    /// wrapped shares. False if there is no such installation, or it is revoked and would not stay so.
+    /// Sets the standing of an installation; `Revoked` is [`Installations::revoke`] without a reason, `Suspended`
+    /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow. False if there is no such
+    /// installation, or it is revoked and would not stay so.
     async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
     -> StoreResult<bool>;
+
+    /// Revokes an installation with its certificates and ends its key, with its holder's open requests; the wrapped shares
+    /// are erased. False if there is no such installation.
+    async fn revoke(&self, device: DeviceId, reason: RevocationReason, now: UnixSeconds)
+    -> StoreResult<bool>;
+
+    /// Suspends an installation with its certificates, or takes that back: then it stands as it did before, which may be
+    /// frozen. False if there is no such installation, or it is revoked.
+    async fn suspend(&self, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool>;
+
+    /// The one installation of a holder that is not revoked.
+    async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>>;
 }
 
-/// Reserve and settle: the two durable steps around every evaluation of a PIN.
+/// Reserve and settle: the two durable steps around every evaluation of a PIN, and of what new shares sign first.
 #[async_trait]
 pub trait Attempts: Send + Sync {
     /// Takes the installation exclusively and counts an attempt, or says why not. In this order: stored outcome of
@@ -83,7 +93,8 @@ pub trait Attempts: Send + Sync {
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
-    /// installation. Refuses if the lease was lost meanwhile.
+    /// installation. After a refresh it also replaces the shares of the key by those of the next epoch and forgets the old
+    /// ones. Refuses if the lease was lost meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
 }
 
@@ -148,7 +159,9 @@ pub trait ServerKeys: Send + Sync {
 
 /// The whole store.
 #[async_trait]
-pub trait Store: Installations + Attempts + Requests + RelyingParties + Credentials + ServerKeys {
+pub trait Store:
+    Installations + Attempts + Requests + RelyingParties + Credentials + Certificates + ServerKeys
+{
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
     /// past steps, credentials 24 h after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;

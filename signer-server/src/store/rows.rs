@@ -7,7 +7,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{Counter, LockPolicy};
+use super::{CertificateRow, Counter, LockPolicy};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +25,13 @@ impl Holder {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+}
+
+impl std::str::FromStr for Holder {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::new(text).ok_or(())
     }
 }
 
@@ -67,6 +74,10 @@ pub struct NewInstallation {
     pub device_key: [u8; 33],
     /// Its key; `key.device` is the installation's id.
     pub key: KeyRow,
+    /// The certification request the key signed, DER; none for suites without certificates.
+    pub request: Option<Vec<u8>>,
+    /// Its first certificate.
+    pub certificate: Option<CertificateRow>,
 }
 
 /// How an enrolment ended.
@@ -99,17 +110,6 @@ pub struct Installation {
     pub key: KeyRow,
 }
 
-/// How a promotion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromoteResult {
-    /// The new shares are the living ones.
-    Promoted,
-    /// The key is not at the expected epoch, or its installation is not in good standing.
-    Stale,
-    /// An attempt is being evaluated.
-    Busy,
-}
-
 /// Hash of a payload: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PayloadHash(pub [u8; 32]);
@@ -123,10 +123,10 @@ pub struct Reserve {
     pub epoch: Epoch,
     /// The payload.
     pub payload: PayloadHash,
-    /// The request it approves; none for a PIN proof.
+    /// The request it approves; none for a PIN proof or the end of a refresh.
     pub request: Option<RequestId>,
-    /// Number of the device token presented; its authenticity is already checked.
-    pub token: u64,
+    /// Number of the device token presented; its authenticity is already checked. The end of a refresh presents none.
+    pub token: Option<u64>,
     /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is not
     /// before the moment it was retired (its successor presented, or it overtaken while pending); before that it is a late
     /// message: `Stale`.
@@ -171,6 +171,8 @@ pub enum Reserved {
     Blocked,
     /// Frozen; perhaps just now.
     Frozen,
+    /// Suspended by the operator.
+    Suspended,
     /// Revoked.
     Revoked,
 }
@@ -189,6 +191,11 @@ pub enum Verdict {
     },
     /// A PIN proof outside signing was right.
     PinProven,
+    /// New shares made their first signature: the attempt is given back as it was, and no outcome is stored.
+    Refreshed {
+        /// The same key with the shares of the next epoch.
+        key: KeyRow,
+    },
     /// The gate failed.
     WrongPin,
     /// The gate was right and the rest wrong: revokes the installation and ends its key.
@@ -204,6 +211,7 @@ impl Verdict {
         match self {
             Self::Signed { .. } => "signed",
             Self::PinProven => "pin_proven",
+            Self::Refreshed { .. } => "refreshed",
             Self::WrongPin => "wrong_pin",
             Self::Cheating => "cheating",
             Self::ServerFault => "server_fault",
@@ -231,6 +239,8 @@ pub struct Settle {
 pub enum Settled {
     /// Recorded.
     Recorded(StoredOutcome),
+    /// The new shares are the living ones.
+    Refreshed,
     /// The request was closed meanwhile: nothing is released, the attempt is given back.
     RequestClosed,
     /// Another reservation took the installation after the lease ran out, or it was frozen, revoked or refreshed

@@ -8,14 +8,17 @@
 mod support;
 
 mod backup;
+mod certificates;
 mod clone;
 mod forge;
 mod harness;
+mod hostile;
 mod limits;
 mod pin;
 mod race;
 mod refusals;
 mod relying_party;
 mod secrets;
+mod suites;
 mod vault;
 mod verify;

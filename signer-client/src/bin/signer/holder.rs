@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<(), Failure> {
     let suite = SuiteId::from_name(&args.suite).ok_or_else(|| {
-        Failure::usage(format!("there is no suite {}", args.suite), "Use frost-secp256k1-sha256.")
+        Failure::usage(format!("there is no suite {}", args.suite), "Use es256 or frost-secp256k1-sha256.")
     })?;
     let Desk { mut phone, .. } = open(global, Some(&args.server))?;
     if phone.enrolled().is_some() {
@@ -101,7 +101,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
         stock.minimal,
         stock.full,
     );
-    if status.standing != Standing::Good {
+    if status.standing == Standing::Suspended {
+        text.push_str("\nThis key is suspended; the operator can take that back.");
+    } else if status.standing != Standing::Good {
         text.push_str("\nThis key signs no more. Use `signer forget`, then enrol again with a new code.");
     }
     if let Some(device) = device {
@@ -329,7 +331,7 @@ fn write_files(args: &Show, code: &Code) -> Result<(), Failure> {
 }
 
 /// A reader of the file sees the old code or the new one, never half of one.
-fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
     beside.push(".new");
     fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
@@ -431,5 +433,6 @@ const fn standing_name(status: &DeviceStatus) -> &'static str {
         Standing::Good => "good",
         Standing::Frozen => "frozen",
         Standing::Revoked => "revoked",
+        Standing::Suspended => "suspended",
     }
 }

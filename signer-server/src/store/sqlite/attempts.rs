@@ -13,16 +13,17 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, certificates,
     columns::{
-        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing, time,
+        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing,
+        standing_column, time,
     },
     installations,
     requests::{OPEN, SIGNED},
 };
 use crate::store::{
-    Attempts, Counter, CounterRefusal, Lease, OutcomeKind, PayloadHash, Reserve, Reserved, Settle, Settled,
-    StoreError, StoreResult, StoredOutcome, Verdict,
+    Attempts, Counter, CounterRefusal, KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, Reserved,
+    RevocationReason, Settle, Settled, StoreError, StoreResult, StoredOutcome, Verdict,
 };
 
 /// How long an outcome is kept, seconds.
@@ -66,21 +67,19 @@ struct State {
 }
 
 /// Whether a reservation holds, by its columns `lease_run` and `lease_until`.
-pub(super) fn lease_holds(
-    row: &Row<'_>,
-    column: usize,
-    run: i64,
-    now: UnixSeconds,
-) -> rusqlite::Result<bool> {
+fn lease_holds(row: &Row<'_>, column: usize, run: i64, now: UnixSeconds) -> rusqlite::Result<bool> {
     Ok(row.get::<_, i64>(column)? == run && now < get_time(row, column + 1)?)
 }
 
 fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreResult<Option<State>> {
-    let sql =
-        "SELECT holder, standing, epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
+    let sql = concat!(
+        "SELECT holder, ",
+        standing_column!(),
+        ", epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
         token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
         before_level, before_wrong, before_locked_until, before_stepped_down_at
-        FROM installation JOIN signing_key USING (device) WHERE device = ?1";
+        FROM installation JOIN signing_key USING (device) WHERE device = ?1"
+    );
     first(db, sql, [device.as_bytes()], |row| {
         Ok(State {
             holder: row.get(0)?,
@@ -114,6 +113,7 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
         Standing::Good => {}
         Standing::Frozen => return Ok(Reserved::Frozen),
         Standing::Revoked => return Ok(Reserved::Revoked),
+        Standing::Suspended => return Ok(Reserved::Suspended),
     }
     if state.epoch != reserve.epoch {
         return Ok(Reserved::Stale);
@@ -140,21 +140,23 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
 /// therefore never hold the same number: the one whose number was overtaken gives itself away.
 fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
     let device = reserve.device.as_bytes();
-    if reserve.token == state.token {
+    let Some(token) = reserve.token else { return Ok(None) };
+    if token == state.token {
         return Ok(None);
     }
-    if Some(reserve.token) == state.token_pending {
+    if Some(token) == state.token_pending {
         let sql = "UPDATE installation SET token = ?2, token_pending = NULL, token_changed_at = ?3 WHERE device = ?1";
-        execute_one(db, sql, (device, int(reserve.token)?, time(reserve.now)))?;
+        execute_one(db, sql, (device, int(token)?, time(reserve.now)))?;
         return Ok(None);
     }
-    if reserve.token > state.token_issued {
+    if token > state.token_issued {
         return Ok(Some(Reserved::UnknownToken));
     }
     if reserve.based_on < state.token_changed_at {
         return Ok(Some(Reserved::Stale));
     }
     execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
+    certificates::follow(db, reserve.device, reserve.now)?;
     Ok(Some(Reserved::Frozen))
 }
 
@@ -207,7 +209,7 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
     if state.payload != Some(payload) || state.serial != serial {
         // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
         if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
-            installations::end(db, device, settle.now)?;
+            installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
         }
         return Ok(Settled::LeaseLost);
     }
@@ -222,11 +224,27 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
         }
         Verdict::Cheating => {
             free(db, device, state.counter)?;
-            installations::end(db, device, settle.now)?;
+            installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
             record(db, settle, &state, OutcomeKind::Cheating, state.counter)
         }
+        Verdict::Refreshed { key } => refresh(db, device, &state, key),
         Verdict::PinProven | Verdict::Signed { .. } => succeed(db, settle, &state),
     }
+}
+
+/// The new shares signed. They become the living ones unless the installation was frozen meanwhile. The PIN proof before was
+/// the success that steps the counter down and gives out a token; this one leaves both as they were.
+fn refresh(db: &Connection, device: DeviceId, state: &State, key: &KeyRow) -> StoreResult<Settled> {
+    if state.standing != Standing::Good {
+        free(db, device, state.counter)?;
+        return Ok(Settled::LeaseLost);
+    }
+    if key.device != device {
+        return Err(StoreError::Engine("shares were settled under another device's reservation".to_owned()));
+    }
+    installations::promote(db, key)?;
+    free(db, device, state.before)?;
+    Ok(Settled::Refreshed)
 }
 
 /// The PIN was right. Nothing is released if the installation was frozen or the request closed meanwhile.

@@ -8,6 +8,15 @@ use crate::store::{Counter, Holder, StoreError, StoreResult};
 pub(super) const GOOD: i64 = 0;
 pub(super) const FROZEN: i64 = 1;
 pub(super) const REVOKED: i64 = 2;
+const SUSPENDED: i64 = 3;
+
+/// The standing of a row of `installation`, for [`standing`]: a suspension shows where nothing graver does.
+macro_rules! standing_column {
+    () => {
+        "CASE WHEN standing = 0 AND suspended = 1 THEN 3 ELSE standing END"
+    };
+}
+pub(super) use standing_column;
 
 /// What a row of the wrong form is reported as.
 pub(super) fn corrupt(what: &str) -> StoreError {
@@ -62,28 +71,20 @@ pub(super) fn holder(text: &str) -> StoreResult<Holder> {
     Holder::new(text).ok_or_else(|| corrupt("a holder's reference"))
 }
 
-/// A standing as a column.
-pub(super) const fn standing_number(standing: Standing) -> i64 {
-    match standing {
-        Standing::Good => GOOD,
-        Standing::Frozen => FROZEN,
-        Standing::Revoked => REVOKED,
-    }
-}
-
-/// A standing from a column.
+/// A standing from [`standing_column`].
 pub(super) fn standing(number: i64) -> StoreResult<Standing> {
     match number {
         GOOD => Ok(Standing::Good),
         FROZEN => Ok(Standing::Frozen),
         REVOKED => Ok(Standing::Revoked),
+        SUSPENDED => Ok(Standing::Suspended),
         _ => Err(corrupt("the standing of an installation")),
     }
 }
 
 /// A suite from a column.
 pub(super) fn suite(number: u8) -> StoreResult<SuiteId> {
-    [SuiteId::FrostSecp256k1Sha256]
+    SuiteId::ALL
         .into_iter()
         .find(|suite| suite.number() == number)
         .ok_or_else(|| corrupt("the suite of a key"))

@@ -11,7 +11,7 @@ use signer_core::{
 
 use super::{
     SqliteStore,
-    columns::{GOOD, execute_one, first, get_time, get_u64, int, time},
+    columns::{GOOD, execute_one, first, get_time, get_u64, int, standing_column, time},
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -107,8 +107,11 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
 
 fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let place = (burn.list, burn.index);
-    let standing =
-        "SELECT standing FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2";
+    let standing = concat!(
+        "SELECT ",
+        standing_column!(),
+        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2"
+    );
     if first(db, standing, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
         return Ok(Burned::Withdrawn);
     }

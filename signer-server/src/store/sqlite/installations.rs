@@ -11,16 +11,16 @@ use signer_core::{
 
 use super::{
     SqliteStore,
-    attempts::lease_holds,
+    certificates,
     columns::{
-        GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing, standing_number,
-        suite, time,
+        FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
+        standing_column, suite, time,
     },
     requests,
 };
 use crate::store::{
     EnrolResult, EnrolmentCodeRow, Holder, Installation, Installations, KeyRow, NewInstallation,
-    PromoteResult, StoreResult,
+    RevocationReason, StoreResult,
 };
 
 #[async_trait]
@@ -45,11 +45,6 @@ impl Installations for SqliteStore {
         self.readers.read(move |db| load(db, device)).await
     }
 
-    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult> {
-        let run = self.run;
-        self.write(now, move |db| promote(db, run, from, &key, now)).await
-    }
-
     async fn set_standing(
         &self,
         device: DeviceId,
@@ -57,6 +52,28 @@ impl Installations for SqliteStore {
         now: UnixSeconds,
     ) -> StoreResult<bool> {
         self.write(now, move |db| set_standing(db, device, standing, now)).await
+    }
+
+    async fn revoke(
+        &self,
+        device: DeviceId,
+        reason: RevocationReason,
+        now: UnixSeconds,
+    ) -> StoreResult<bool> {
+        self.write(now, move |db| match standing_of(db, device)? {
+            None => Ok(false),
+            Some(Standing::Revoked) => Ok(true),
+            Some(_) => end(db, device, reason, now).map(|()| true),
+        })
+        .await
+    }
+
+    async fn suspend(&self, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
+        self.write(now, move |db| suspend(db, device, suspended, now)).await
+    }
+
+    async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>> {
+        self.readers.read(move |db| living(db, &holder)).await
     }
 }
 
@@ -75,11 +92,8 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
         return Ok(EnrolResult::Exists);
     }
     execute_one(db, "UPDATE enrolment_code SET used = 1 WHERE hash = ?1 AND used = 0", [new.code])?;
-    let earlier = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
-    let earlier =
-        first(db, earlier, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))?;
-    if let Some(earlier) = earlier {
-        revoke(db, earlier)?;
+    if let Some(earlier) = living(db, &holder)? {
+        revoke(db, earlier, RevocationReason::Superseded, now)?;
     }
     execute_one(
         db,
@@ -89,8 +103,8 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
     )?;
     execute_one(
         db,
-        "INSERT INTO signing_key (device, id, suite, epoch, public_key, wrapped, proof)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        "INSERT INTO signing_key (device, id, suite, epoch, public_key, wrapped, proof, request)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
             device,
             key.id.as_bytes(),
@@ -98,17 +112,30 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
             key.epoch.0,
             key.public_key.0,
             key.wrapped,
-            key.proof
+            key.proof,
+            new.request
         ],
     )?;
+    if let Some(certificate) = &new.certificate {
+        certificates::insert(db, certificate, now)?;
+    }
     Ok(EnrolResult::Created)
 }
 
+/// The one installation of a holder that is not revoked.
+fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
+    let sql = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
+    first(db, sql, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))
+}
+
 fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> {
-    let sql =
-        "SELECT holder, standing, suite, device_key, level, wrong, locked_until, stepped_down_at, token,
+    let sql = concat!(
+        "SELECT holder, ",
+        standing_column!(),
+        ", suite, device_key, level, wrong, locked_until, stepped_down_at, token,
         id, epoch, public_key, wrapped, proof
-        FROM installation JOIN signing_key USING (device) WHERE device = ?1";
+        FROM installation JOIN signing_key USING (device) WHERE device = ?1"
+    );
     first(db, sql, [device.as_bytes()], |row| {
         let key = KeyRow {
             id: KeyId::from_bytes(row.get(9)?),
@@ -131,46 +158,15 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
     })
 }
 
-fn promote(
-    db: &Connection,
-    run: i64,
-    from: Epoch,
-    key: &KeyRow,
-    now: UnixSeconds,
-) -> StoreResult<PromoteResult> {
-    let device = key.device.as_bytes();
-    let sql = "SELECT standing, lease_payload IS NOT NULL, lease_run, lease_until FROM installation WHERE device = ?1";
-    let found = first(db, sql, [device], |row| {
-        Ok((row.get::<_, i64>(0)? == GOOD, row.get(1)? && lease_holds(row, 2, run, now)?))
-    })?;
-    match found {
-        None | Some((false, _)) => return Ok(PromoteResult::Stale),
-        Some((true, true)) => return Ok(PromoteResult::Busy),
-        Some((true, false)) => {}
-    }
-    // Key, suite and group public key stay; the old wrapped share is overwritten, and zeroed where it stood.
+/// Replaces the shares of a key by those of the next epoch. Key, suite and group public key stay; the old wrapped share is
+/// overwritten, and zeroed where it stood.
+pub(super) fn promote(db: &Connection, key: &KeyRow) -> StoreResult<()> {
     let sql = "UPDATE signing_key SET epoch = ?1, wrapped = ?2, proof = ?3
-        WHERE device = ?4 AND id = ?5 AND epoch = ?6 AND suite = ?7 AND public_key = ?8 AND ?1 = ?6 + 1";
-    let rows = execute(
-        db,
-        sql,
-        params![
-            key.epoch.0,
-            key.wrapped,
-            key.proof,
-            device,
-            key.id.as_bytes(),
-            from.0,
-            key.suite.number(),
-            key.public_key.0
-        ],
-    )?;
-    if rows == 0 {
-        return Ok(PromoteResult::Stale);
-    }
-    // An evaluation under the old shares that comes back late must not be settled.
-    execute_one(db, "UPDATE installation SET lease_payload = NULL WHERE device = ?1", [device])?;
-    Ok(PromoteResult::Promoted)
+        WHERE device = ?4 AND id = ?5 AND suite = ?6 AND public_key = ?7 AND epoch + 1 = ?1";
+    let (device, id) = (key.device.as_bytes(), key.id.as_bytes());
+    let params =
+        params![key.epoch.0, key.wrapped, key.proof, device, id, key.suite.number(), key.public_key.0];
+    execute_one(db, sql, params)
 }
 
 fn set_standing(
@@ -179,33 +175,53 @@ fn set_standing(
     standing: Standing,
     now: UnixSeconds,
 ) -> StoreResult<bool> {
-    let before =
-        first(db, "SELECT standing FROM installation WHERE device = ?1", [device.as_bytes()], |row| {
-            Ok(row.get::<_, i64>(0)?)
-        })?;
-    match (before, standing) {
-        (None, _) => Ok(false),
-        (Some(REVOKED), _) => Ok(standing == Standing::Revoked),
-        (Some(_), Standing::Revoked) => end(db, device, now).map(|()| true),
-        (Some(_), _) => {
-            let sql = "UPDATE installation SET standing = ?2 WHERE device = ?1";
-            execute_one(db, sql, (device.as_bytes(), standing_number(standing)))?;
-            Ok(true)
+    let sql = match (standing_of(db, device)?, standing) {
+        (None, _) => return Ok(false),
+        (Some(Standing::Revoked), _) => return Ok(standing == Standing::Revoked),
+        (Some(_), Standing::Revoked) => {
+            return end(db, device, RevocationReason::Unspecified, now).map(|()| true);
         }
+        (Some(_), Standing::Suspended) => return suspend(db, device, true, now),
+        (Some(_), Standing::Frozen) => "UPDATE installation SET standing = ?2 WHERE device = ?1",
+        (Some(_), Standing::Good) => "UPDATE installation SET standing = ?2, suspended = 0 WHERE device = ?1",
+    };
+    let number = if standing == Standing::Frozen { FROZEN } else { GOOD };
+    execute_one(db, sql, (device.as_bytes(), number))?;
+    certificates::follow(db, device, now)?;
+    Ok(true)
+}
+
+fn standing_of(db: &Connection, device: DeviceId) -> StoreResult<Option<Standing>> {
+    let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
+    first(db, sql, [device.as_bytes()], |row| standing(row.get(0)?))
+}
+
+fn suspend(db: &Connection, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
+    let sql = "UPDATE installation SET suspended = ?2 WHERE device = ?1 AND standing <> ?3";
+    if execute(db, sql, (device.as_bytes(), suspended, REVOKED))? == 0 {
+        return Ok(false);
     }
+    certificates::follow(db, device, now)?;
+    Ok(true)
 }
 
 /// Revokes a living installation; its holder's open requests end with the key.
-pub(super) fn end(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn end(
+    db: &Connection,
+    device: DeviceId,
+    reason: RevocationReason,
+    now: UnixSeconds,
+) -> StoreResult<()> {
     let sql = "SELECT holder FROM installation WHERE device = ?1";
     if let Some(holder) = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, String>(0)?))? {
         requests::end_all_of(db, &holder, now)?;
     }
-    revoke(db, device)
+    revoke(db, device, reason, now)
 }
 
-/// Revokes an installation, erases its wrapped share and takes away its reservation.
-fn revoke(db: &Connection, device: DeviceId) -> StoreResult<()> {
+/// Revokes an installation and its certificates, erases its wrapped share and takes away its reservation.
+fn revoke(db: &Connection, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<()> {
+    certificates::revoke_all(db, device, reason, now)?;
     let sql = "UPDATE installation SET standing = ?2, lease_payload = NULL WHERE device = ?1";
     execute_one(db, sql, (device.as_bytes(), REVOKED))?;
     execute_one(db, "UPDATE signing_key SET wrapped = x'' WHERE device = ?1", [device.as_bytes()])

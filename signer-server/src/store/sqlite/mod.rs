@@ -11,6 +11,7 @@
 //! Numbers of enums in columns are final, like the schema.
 
 mod attempts;
+mod certificates;
 mod columns;
 mod credentials;
 mod expire;

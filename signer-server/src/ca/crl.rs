@@ -1,0 +1,57 @@
+//! The revocation list (RFC 5280 §5): version 2, complete, numbered.
+
+use p256::ecdsa::DerSignature;
+use signer_core::time::UnixSeconds;
+use x509_cert::{
+    builder::{Builder as _, CrlBuilder},
+    crl::RevokedCert,
+    der::Encode as _,
+    ext::{
+        ToExtension as _,
+        pkix::{CrlNumber, CrlReason},
+    },
+    serial_number::SerialNumber,
+};
+
+use super::{Authority, CaError, time};
+use crate::store::{RevocationReason, Revoked};
+
+impl Authority {
+    /// The list with this number, as of `now`; the next one is promised for `crl_seconds` later.
+    ///
+    /// # Errors
+    /// [`CaError`].
+    pub fn crl(&self, number: u64, entries: &[Revoked], now: UnixSeconds) -> Result<Vec<u8>, CaError> {
+        let next = time(now.plus(self.terms.crl_seconds))?;
+        let list =
+            CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, time(now)?)?
+                .with_next_update(Some(next));
+        let entries = entries.iter().map(|entry| self.entry(entry)).collect::<Result<Vec<_>, _>>()?;
+        // RFC 5280 §5.1.2.6: an empty list is absent.
+        let list = if entries.is_empty() { list } else { list.with_certificates(entries.into_iter()) };
+        Ok(list.build::<_, DerSignature>(&self.key)?.to_der()?)
+    }
+
+    fn entry(&self, entry: &Revoked) -> Result<RevokedCert, CaError> {
+        let issuer = self.certificate.tbs_certificate().subject();
+        // RFC 5280 §5.3.1: an unspecified reason is absent.
+        let reason = reason(entry.reason).map(|reason| reason.to_extension(issuer, &[])).transpose()?;
+        Ok(RevokedCert {
+            serial_number: SerialNumber::new(&entry.serial)?,
+            revocation_date: time(entry.at)?,
+            crl_entry_extensions: reason.map(|reason| vec![reason]),
+        })
+    }
+}
+
+const fn reason(reason: RevocationReason) -> Option<CrlReason> {
+    Some(match reason {
+        RevocationReason::Unspecified => return None,
+        RevocationReason::KeyCompromise => CrlReason::KeyCompromise,
+        RevocationReason::AffiliationChanged => CrlReason::AffiliationChanged,
+        RevocationReason::Superseded => CrlReason::Superseded,
+        RevocationReason::CessationOfOperation => CrlReason::CessationOfOperation,
+        RevocationReason::Hold => CrlReason::CertificateHold,
+        RevocationReason::PrivilegeWithdrawn => CrlReason::PrivilegeWithdrawn,
+    })
+}

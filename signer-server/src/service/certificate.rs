@@ -1,0 +1,234 @@
+//! Certificates of holders' keys: issued with the enrolment, renewed when little of their life is left, imported from an
+//! authority elsewhere; and the revocation list. No approval waits for any of this.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use signer_core::{
+    ceremony::ProvenKey,
+    certificate::{CHAIN_MAX, check_chain},
+    codec::{Blob, List},
+    credential::{DocumentRecord, DocumentType},
+    domain::sha256,
+    ids::DeviceId,
+    suite::GroupPublicKey,
+    time::UnixSeconds,
+    wire::{
+        CertificateQuery, CertificateReply, CertificateRequestView, Der, ImportCertificate, ProblemCode,
+        SigningCertificate, Standing,
+    },
+};
+
+use super::{Refusal, Service, ServiceError, ServiceResult, good_standing};
+use crate::{
+    ca::Subject,
+    store::{CertificateRow, Holder, Installation},
+};
+
+/// The list in use.
+#[derive(Debug)]
+pub(super) struct Crl {
+    der: Vec<u8>,
+    changes: u64,
+    made: UnixSeconds,
+}
+
+impl Service {
+    /// The first certificate of a key that has just made its first signature; none for a suite without certificates.
+    ///
+    /// # Errors
+    /// `register_not_reached`, if there is a register and it does not answer.
+    pub(super) async fn first_certificate(
+        &self,
+        holder: Holder,
+        proven: &ProvenKey,
+        now: UnixSeconds,
+    ) -> ServiceResult<Option<CertificateRow>> {
+        if proven.request.is_none() {
+            return Ok(None);
+        }
+        self.issue_certificate(holder, proven.context.device, &proven.public_key, now).await.map(Some)
+    }
+
+    async fn issue_certificate(
+        &self,
+        holder: Holder,
+        device: DeviceId,
+        public_key: &GroupPublicKey,
+        now: UnixSeconds,
+    ) -> ServiceResult<CertificateRow> {
+        let document = self.document_with_name(&holder).await?;
+        let subject = Subject::new(self.ca.country, holder, document.as_ref());
+        let issued = self.authority.issue(public_key, &subject, now, &mut *self.rng())?;
+        let chain = vec![issued.der, self.authority.certificate().to_vec()];
+        // As the phone will: a certificate that does not hold must not become durable.
+        check_chain(&chain, public_key, now)
+            .map_err(|_| ServiceError::Bug("an own certificate does not hold"))?;
+        tracing::info!(%device, "certificate issued");
+        Ok(CertificateRow {
+            device,
+            chain,
+            serial: issued.serial,
+            imported: false,
+            not_before: issued.not_before,
+            not_after: issued.not_after,
+        })
+    }
+
+    /// A document that names the holder, if there is a register and it has one.
+    async fn document_with_name(&self, holder: &Holder) -> ServiceResult<Option<DocumentRecord>> {
+        if self.register.is_none() {
+            return Ok(None);
+        }
+        for kind in DocumentType::ALL {
+            if let Some(found) = self.record(holder, u32::from(kind.number())).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The certificate in use of the calling device's key, renewed if less than a third of its life is left. The earlier one
+    /// stays valid until its own end.
+    ///
+    /// # Errors
+    /// `not_found` for a suite without certificates; a refusal if the installation cannot sign.
+    pub async fn certificate(&self, bytes: &[u8]) -> ServiceResult<CertificateReply> {
+        let (CertificateQuery {}, caller) = self.open(bytes).await?;
+        let (installation, now) = (caller.installation, caller.now);
+        good_standing(&installation)?;
+        let request = self.store.certificate_request(installation.device).await?;
+        let current = self.store.certificate(installation.device).await?;
+        let (Some(request), Some(mut certificate)) = (request, current) else {
+            return Err(
+                Refusal::because(ProblemCode::NotFound, "keys of this suite have no certificate").into()
+            );
+        };
+        if is_due(&certificate, now) {
+            certificate = self.renew(installation, now).await?;
+        }
+        let chain: Option<Vec<Der>> = certificate.chain.into_iter().map(Blob::new).collect();
+        let parts = Blob::new(request).zip(chain.and_then(List::new));
+        let (request, chain) = parts.ok_or(ServiceError::Bug("stored certificate"))?;
+        Ok(CertificateReply { time: now, request, chain })
+    }
+
+    async fn renew(&self, installation: Installation, now: UnixSeconds) -> ServiceResult<CertificateRow> {
+        let Installation { holder, device, key, .. } = installation;
+        let new = self.issue_certificate(holder, device, &key.public_key, now).await?;
+        if self.store.add_certificate(new.clone(), now).await? {
+            Ok(new)
+        } else {
+            // Suspended or ended meanwhile.
+            Err(Refusal::new(ProblemCode::Stale).into())
+        }
+    }
+
+    /// What a relying party may know of a person's certificate before the person has approved anything.
+    ///
+    /// # Errors
+    /// `not_found`, also if the person's key cannot sign now or has no certificate.
+    pub async fn signing_certificate(&self, holder: Holder) -> ServiceResult<SigningCertificate> {
+        let not_found = || ServiceError::from(Refusal::new(ProblemCode::NotFound));
+        let device = self.store.living(holder).await?.ok_or_else(not_found)?;
+        let installation = self.store.installation(device).await?.ok_or_else(not_found)?;
+        let certificate = self.store.certificate(device).await?.ok_or_else(not_found)?;
+        if installation.standing != Standing::Good || certificate.not_after < self.now() {
+            return Err(not_found());
+        }
+        let checked = check_chain(&certificate.chain, &installation.key.public_key, certificate.not_before);
+        let checked = checked.map_err(|_| ServiceError::Bug("stored certificate"))?;
+        let der = certificate.chain.first().ok_or(ServiceError::Bug("stored certificate"))?;
+        Ok(SigningCertificate {
+            suite: installation.key.suite.name().into(),
+            certificate_sha256: STANDARD.encode(sha256(der)),
+            issuer: STANDARD.encode(checked.issuer),
+            serial: STANDARD.encode(certificate.serial),
+            not_after: certificate.not_after.0,
+        })
+    }
+
+    /// The chain for a result: of the certificate that was in use when the request was made, so that it is the one a relying
+    /// party asked about before.
+    pub(super) async fn chain_for_result(
+        &self,
+        device: DeviceId,
+        requested: UnixSeconds,
+    ) -> ServiceResult<Option<Vec<String>>> {
+        let certificate = self.store.certificate_at(device, requested).await?;
+        Ok(certificate.map(|certificate| certificate.chain.iter().map(|der| STANDARD.encode(der)).collect()))
+    }
+
+    /// The request an authority elsewhere can issue a certificate for.
+    ///
+    /// # Errors
+    /// `not_found`.
+    pub async fn certificate_request(&self, device: DeviceId) -> ServiceResult<CertificateRequestView> {
+        let request = self.store.certificate_request(device).await?;
+        let request = request.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
+        Ok(CertificateRequestView { request: STANDARD.encode(request) })
+    }
+
+    /// Takes a certificate of an authority elsewhere into use.
+    ///
+    /// # Errors
+    /// `not_found`; `invalid_value`, saying what is wrong with the chain.
+    pub async fn import_certificate(&self, device: DeviceId, asked: ImportCertificate) -> ServiceResult<()> {
+        let now = self.now();
+        let installation = self.store.installation(device).await?;
+        let installation = installation.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
+        good_standing(&installation)?;
+        let invalid = |text: String| Refusal::because(ProblemCode::InvalidValue, text);
+        let chain = asked.chain.iter().take(CHAIN_MAX + 1).map(|der| STANDARD.decode(der));
+        let chain =
+            chain.collect::<Result<Vec<_>, _>>().map_err(|_| invalid("chain[] is standard base64".into()))?;
+        if !installation.key.suite.has_certificates() {
+            return Err(invalid("keys of this suite have no certificates".into()).into());
+        }
+        let checked = check_chain(&chain, &installation.key.public_key, now)
+            .map_err(|error| invalid(format!("chain: {error}")))?;
+        let row = CertificateRow {
+            device,
+            chain,
+            serial: checked.serial,
+            imported: true,
+            not_before: checked.not_before,
+            not_after: checked.not_after,
+        };
+        if !self.store.add_certificate(row, now).await? {
+            return Err(invalid("this certificate is here already".into()).into());
+        }
+        tracing::info!(%device, "certificate imported");
+        Ok(())
+    }
+
+    /// The authority's certificate, DER.
+    #[must_use]
+    pub fn authority_certificate(&self) -> &[u8] {
+        self.authority.certificate()
+    }
+
+    /// The revocation list, DER. It is made anew after every change, and when half of its time is over.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub async fn crl(&self) -> ServiceResult<Vec<u8>> {
+        let mut list = self.crl.lock().await;
+        let now = self.now();
+        let changes = self.store.revocation_changes().await?;
+        let half = self.ca.terms.crl_seconds / 2;
+        if let Some(list) = list.as_ref().filter(|list| list.changes == changes && now < list.made.plus(half))
+        {
+            return Ok(list.der.clone());
+        }
+        let basis = self.store.next_crl(now).await?;
+        let der = self.authority.crl(basis.number, &basis.entries, now)?;
+        *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
+        Ok(der)
+    }
+}
+
+/// Whether less than a third of the life is left. What another authority issued, it must renew itself.
+fn is_due(certificate: &CertificateRow, now: UnixSeconds) -> bool {
+    let life = certificate.not_after.0.saturating_sub(certificate.not_before.0);
+    let left = certificate.not_after.0.saturating_sub(now.0);
+    !certificate.imported && left < life / 3
+}
