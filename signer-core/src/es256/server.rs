@@ -9,7 +9,7 @@ use zeroize::Zeroizing;
 
 use super::{
     material::Material,
-    pads::{self, Sum},
+    pads::{self, Pads, Sum},
     points, proof, scalars,
     transcript::{self, ContributionParts, ServerCommitmentParts},
 };
@@ -127,18 +127,18 @@ impl Attempt<'_> {
 
     /// β = −Σ 2ʲ·(P + cⱼ·uⱼ), P the pad of the seed that cⱼ chose: with the device's α it makes a·x_S.
     fn beta(&self) -> Zeroizing<Scalar> {
-        let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
+        let mut pads = Pads::new(&transcript::tweak(&self.session, self.device.pad_nonce));
         let mut sum = Sum::new();
         let choices = self.material.choices();
         for ((seed, choice), correction) in
             self.seeds.iter().zip(choices.iter()).zip(self.device.corrections).rev()
         {
-            sum.term(&pads::pad(seed, &tweak), *choice, correction);
+            sum.term(&pads.pad(seed), *choice, correction);
         }
         Zeroizing::new(-*sum.finish())
     }
 
-    /// The same term by term, each reduced.
+    /// The same term by term, each reduced, with pads from the hash function's ordinary interface.
     fn beta_plain(&self) -> Zeroizing<Scalar> {
         let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
         let mut sum = Zeroizing::new(Scalar::ZERO);
@@ -147,7 +147,7 @@ impl Attempt<'_> {
         for ((seed, choice), correction) in self.seeds.iter().zip(choices.iter()).zip(self.device.corrections)
         {
             let chosen = Zeroizing::new(Scalar::from(choice & 1) * scalars::reduced(correction));
-            *sum += power * (*pads::pad(seed, &tweak).scalar + *chosen);
+            *sum += power * (*pads::pad_plain(seed, &tweak) + *chosen);
             power = power.double();
         }
         Zeroizing::new(-*sum)
