@@ -40,6 +40,16 @@ pub(super) fn compressed(point: &AffinePoint) -> Option<Compressed> {
     point.to_sec1_point(true).as_bytes().try_into().ok()
 }
 
+/// The compressed form of a point that is known to be one: no field arithmetic, while through [`compressed`] it takes an
+/// inversion.
+pub(super) fn shortened([_, coordinates @ ..]: &Uncompressed) -> Compressed {
+    let (x, y) = coordinates.split_at(32);
+    let parity = y.last().map_or(0, |byte| byte & 1);
+    let mut compressed = [2 | parity; 33];
+    compressed.iter_mut().skip(1).zip(x).for_each(|(to, from)| *to = *from);
+    compressed
+}
+
 /// k·G by `p256`, in constant time. `None` if k is 0.
 pub(super) fn base_multiple_plain(k: &Scalar) -> Option<Uncompressed> {
     uncompressed(&ProjectivePoint::mul_by_generator(k))
