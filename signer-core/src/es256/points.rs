@@ -26,8 +26,17 @@ pub(super) fn from_uncompressed(bytes: &[u8]) -> Option<ProjectivePoint> {
 
 /// A point in compressed form. `p256` also takes the compact form, which opens with 5: a second encoding, refused here.
 pub(super) fn from_compressed(bytes: &[u8]) -> Option<ProjectivePoint> {
+    affine(bytes).map(ProjectivePoint::from)
+}
+
+fn affine(bytes: &[u8]) -> Option<AffinePoint> {
     let bytes = <&Compressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [2 | 3, ..]))?;
-    AffinePoint::from_sec1_bytes(bytes).ok().map(ProjectivePoint::from)
+    AffinePoint::from_sec1_bytes(bytes).ok()
+}
+
+/// The uncompressed form of a point in compressed form.
+pub(super) fn lengthened(bytes: &Compressed) -> Option<Uncompressed> {
+    affine(bytes)?.to_sec1_point(false).as_bytes().try_into().ok()
 }
 
 /// `None` for the identity.
