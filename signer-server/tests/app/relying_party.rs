@@ -188,7 +188,7 @@ fn app_093_a_batch_is_signed_whole_and_an_altered_result_is_found() {
         ResultError::Record,
         "the approval of other documents"
     );
-    assert!(matches!(alter(&|result| result.suite = "es256".into()), ResultError::UnknownSuite(_)));
+    assert!(matches!(alter(&|result| result.suite = "es257".into()), ResultError::UnknownSuite(_)));
 }
 
 #[test]
