@@ -8,7 +8,7 @@
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
 //! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::code`], [`Phone::poll`]: show a document; [`draw`] makes it a picture.
 //! 5. [`Phone::certificate`]: who holds the key, as others are told.
-//! 6. [`RelyingParty`] and [`verify_result`]: the other side of the counter.
+//! 6. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -19,6 +19,7 @@ pub mod desk;
 pub mod draw;
 mod enrol;
 pub mod error;
+pub mod formats;
 pub mod http;
 mod phone;
 mod pin;

@@ -12,7 +12,9 @@ use signer_core::{
     domain::sha256,
     ids::RequestId,
     suite::{GroupPublicKey, Signature, SuiteId},
-    wire::{CreateRequest, CreatedRequest, RequestView, SignedResult, VerifyCode, WAIT_MS_MAX},
+    wire::{
+        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, VerifyCode, WAIT_MS_MAX,
+    },
 };
 
 use crate::{
@@ -59,6 +61,14 @@ impl RelyingParty {
         let mut get = HttpRequest::get(format!("/v1/requests/{request}?timeout_ms={}", wait.as_millis()));
         get.timeout = wait + EXCHANGE_TIMEOUT;
         self.send(get)
+    }
+
+    /// What signed attributes and headers need of a person's certificate, before anything is signed. It names nobody.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn signing_certificate(&self, person: &str) -> Result<SigningCertificate, ClientError> {
+        self.send(HttpRequest::get(format!("/v1/persons/{}/signing-certificate", path_segment(person))))
     }
 
     /// Checks a code online and uses it up. The same `request_id` within 60 s gets the same answer.
@@ -215,6 +225,16 @@ fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord
     } else {
         Err(ResultError::Record)
     }
+}
+
+/// Percent-encodes all but the unreserved characters (RFC 3986 §2.3).
+fn path_segment(text: &str) -> String {
+    let encode = |byte: u8| match byte {
+        b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'~' => char::from(byte).to_string(),
+        // A dot too, so that no segment is `.` or `..`.
+        other => format!("%{other:02X}"),
+    };
+    text.bytes().map(encode).collect()
 }
 
 fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {

@@ -29,6 +29,7 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "pin change",
         "credentials",
         "show",
+        "certificate",
         "forget",
         "verify",
         "ask",

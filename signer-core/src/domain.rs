@@ -94,6 +94,10 @@ domains! {
     Es256KeyProof = "signer/v1/es256-key-proof",
     /// `es256`: challenge of a proof of knowledge.
     Es256Challenge = "signer/v1/es256-challenge",
+    /// `es256`: a new share.
+    Es256Share = "signer/v1/es256-share",
+    /// `es256`: a party's secret in one oblivious transfer.
+    Es256OtExponent = "signer/v1/es256-ot-exponent",
     /// `es256`: hash to the curve in oblivious transfer (RFC 9380 §3.1).
     Es256OtPoint = "signer/v1/es256-ot-point-P256_XMD:SHA-256_SSWU_RO_",
     /// `es256`: pad of one message of oblivious transfer.

@@ -10,12 +10,13 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 12] = [
+const KINDS: [(&str, &str); 13] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),
+    ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Checks frost-signing.json against spec/protocol.md, with nothing but Python's library.
+"""Checks frost-secp256k1-sha256-signing.json against spec/protocol.md, with nothing but Python's library.
 
 Written from the text of the specification, not from the code: a second implementation of every hash, MAC, mask, offset,
 server nonce and signature check of suite 1. Not for use with secrets: it takes no care of time.
@@ -10,7 +10,7 @@ import hmac
 import json
 import pathlib
 
-VECTORS = json.loads((pathlib.Path(__file__).parent / "frost-signing.json").read_text())
+VECTORS = json.loads((pathlib.Path(__file__).parent / "frost-secp256k1-sha256-signing.json").read_text())
 P = 2**256 - 2**32 - 977
 N = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 G = (
@@ -175,8 +175,8 @@ class Epoch:
         assert compressed(mul(self.server_share, G)) == server_image
         assert compressed(mul((2 * self.share - self.server_share) % N, G)) == self.public_key
 
-        _, _, contribution, mac = messages[confirm]
-        confirmed = (self.public_key, ceremony, number(fetched_at), contribution)
+        _, _, seeds, contribution, mac = messages[confirm]
+        confirmed = (self.public_key, ceremony, number(fetched_at), seeds, contribution)
         assert m(self.gate_key, "gate-confirm", *self.context, *confirmed) == mac
         if before:
             self.check_refresh(before, messages, ceremony, epoch)
@@ -204,7 +204,10 @@ class Epoch:
         assert h("payload", b"approve", self.device, payload).hex() == vector["payload_hash"]
         fields = (*self.context, self.public_key, request_hash, payload[:-32] + bytes(32))
         assert m(self.gate_key, "gate-approve", *fields) == payload[-32:]
-        fetched_at = cbor(payload)[0][2]
+        fetched_at, receipt = cbor(payload)[0][2:4]
+        pairs = [bytes.fromhex(item[side]) for item in vector["items"] for side in ("device_commitment", "server_commitment")]
+        fields = (*self.context, self.public_key, request_hash, number(fetched_at), *pairs)
+        assert m(self.nonce_key, "fetch-receipt", *fields) == receipt
         for index, item in enumerate(vector["items"]):
             digest = bytes.fromhex(item["digest"])
             assert is_signed(self.public_key, digest, bytes.fromhex(item["signature"]))
@@ -222,4 +225,4 @@ class Epoch:
 first = Epoch("enrolment", 0, None)
 first.check_signature(VECTORS["signature"])
 Epoch("refresh", 1, first).check_signature(VECTORS["signature_after_refresh"])
-print("frost-signing.json agrees with the specification")
+print("frost-secp256k1-sha256-signing.json agrees with the specification")

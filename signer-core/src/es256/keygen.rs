@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     domain::{Domain, Hasher},
-    secret::{Secret, SecretBytes},
+    secret::Secret,
     suite::{
         DeviceKeygen, DeviceOpening, DeviceShare, GroupPublicKey, KeyContext, KeygenMessage,
         PROTOCOL_VERSION, ServerKeygen, ServerShare, SuiteError,
@@ -62,19 +62,17 @@ struct Pair {
 
 impl Pair {
     fn draw(rng: &mut dyn CryptoRng) -> Result<Self, SuiteError> {
-        let share = random_scalar(rng);
+        let share = scalars::hedged(rng, Domain::Es256Share, &[]);
         let public = points::base_multiple(&share).and_then(|point| points::from_uncompressed(&point));
         let public = public.and_then(|point| points::compressed(&point.to_affine()));
         Ok(Self { share, public: public.ok_or(SuiteError::OwnMaterial)? })
     }
 
     fn prove(&self, statement: &[u8; 32], rng: &mut dyn CryptoRng) -> Result<Proof, SuiteError> {
-        proof::prove(&self.share, &self.public, statement, &random_scalar(rng)).ok_or(SuiteError::OwnMaterial)
+        let share = Zeroizing::new(scalars::bytes(&self.share));
+        let t = scalars::hedged(rng, Domain::Es256ProofNonce, &[&*share, statement]);
+        proof::prove(&self.share, &self.public, statement, &t).ok_or(SuiteError::OwnMaterial)
     }
-}
-
-pub(super) fn random_scalar(rng: &mut dyn CryptoRng) -> Zeroizing<Scalar> {
-    Zeroizing::new(scalars::wide(SecretBytes::<64>::random(rng).expose()))
 }
 
 /// Q = X_D + X_S, unless it is the identity.

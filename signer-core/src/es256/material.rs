@@ -33,6 +33,11 @@ impl Material {
         Some(Self { share: Secret::new(share), public_key, seeds: Zeroizing::default() })
     }
 
+    /// The share x_S alone.
+    pub(super) fn share_of(share: &ServerShare) -> Result<SecretBytes<32>, SuiteError> {
+        share.0.first_chunk().map(|x| Secret::new(*x)).ok_or(SuiteError::OwnMaterial)
+    }
+
     pub(super) fn read(share: &ServerShare) -> Result<Self, SuiteError> {
         let read = || {
             let (head, seeds) = share.0.split_at_checked(HEAD_BYTES)?;

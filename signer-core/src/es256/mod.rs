@@ -92,12 +92,12 @@ impl Suite for Es256 {
 
     fn server_commit(
         &self,
-        _: &ServerShare,
+        share: &ServerShare,
         nonce_key: &SecretBytes<32>,
         context: &SigningContext<'_>,
         device: &Commitment,
     ) -> Result<Commitment, SuiteError> {
-        server::commit(nonce_key, context, device)
+        server::commit(share, nonce_key, context, device)
     }
 
     fn contribute(

@@ -20,10 +20,10 @@ use zeroize::Zeroizing;
 
 use super::{
     BITS,
-    keygen::random_scalar,
     material::Material,
     pads::{Seed, SeedPairs},
     points::{self, Compressed},
+    scalars,
 };
 use crate::{
     domain::{Domain, Hasher},
@@ -82,10 +82,11 @@ impl ServerReceiver {
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, KeygenMessage), SuiteError> {
         let choices = material.choices();
-        let exponents: Zeroizing<Vec<Scalar>> =
-            Zeroizing::new((0..BITS).map(|_| *random_scalar(rng)).collect());
-        let ask = |rng: &mut dyn CryptoRng| -> Option<Vec<[Compressed; 2]>> {
-            let random: Option<Vec<_>> = (0..BITS).map(|_| random_point(rng)).collect();
+        // Bound to the share: two shares asked for with one state of the generator would show where their bits differ.
+        let mut draw = || scalars::hedged(rng, Domain::Es256OtExponent, &[material.share.expose(), session]);
+        let exponents: Zeroizing<Vec<Scalar>> = Zeroizing::new((0..BITS).map(|_| *draw()).collect());
+        let mut ask = || -> Option<Vec<[Compressed; 2]>> {
+            let random: Option<Vec<_>> = (0..BITS).map(|_| public_point(&draw())).collect();
             let random = random?;
             let mut other = Vec::with_capacity(BITS);
             for (((transfer, a), mask), random) in (0..=u8::MAX).zip(&*exponents).zip(&*choices).zip(&random)
@@ -99,7 +100,7 @@ impl ServerReceiver {
                 .map(|((other, random), mask)| Some(ordered(&points::compressed(other)?, random, *mask)))
                 .collect()
         };
-        let question = ask(rng).ok_or(SuiteError::OwnMaterial)?;
+        let question = ask().ok_or(SuiteError::OwnMaterial)?;
         let message = question.as_flattened().as_flattened().to_vec();
         let message = KeygenMessage::new(message).ok_or(SuiteError::OwnMaterial)?;
         Ok((Self { material, session: *session, exponents, question }, message))
@@ -117,8 +118,8 @@ impl ServerReceiver {
         let (point, encrypted) = answer.split_first_chunk::<33>()?;
         let (encrypted, _) = encrypted.as_chunks::<32>();
         let [zero, one] = encrypted else { return None };
-        points::from_compressed(point)?;
-        let x = Zeroizing::new(points::multiple_x(a, point)?);
+        let uncompressed = points::uncompressed(&points::from_compressed(point)?)?;
+        let x = Zeroizing::new(points::multiple_x(a, &uncompressed)?);
         let [first, second] = pair;
         let choice = Choice::from(bit(mask));
         let mut seed = *zero;
@@ -147,12 +148,13 @@ impl ServerSeeding for ServerReceiver {
 }
 
 /// All ones or all zeros, as 1 or 0.
-fn bit(mask: u64) -> u8 {
-    u8::from(Choice::from(u8::from_le_bytes([mask.to_le_bytes()[0] & 1])).unwrap_u8())
+const fn bit(mask: u64) -> u8 {
+    let [low, ..] = mask.to_le_bytes();
+    low & 1
 }
 
-fn random_point(rng: &mut dyn CryptoRng) -> Option<Compressed> {
-    let point = points::from_uncompressed(&points::base_multiple(&random_scalar(rng))?)?;
+fn public_point(exponent: &Scalar) -> Option<Compressed> {
+    let point = points::from_uncompressed(&points::base_multiple(exponent)?)?;
     points::compressed(&point.to_affine())
 }
 
@@ -178,9 +180,9 @@ pub(super) fn answer(
     let (pairs, _) = points.as_chunks::<2>();
     let mut message = Vec::with_capacity(ANSWER_BYTES);
     for ((transfer, [first, second]), seeds) in (0..=u8::MAX).zip(pairs).zip(&**seeds) {
-        let exponent = random_scalar(rng);
-        let own = points::base_multiple(&exponent).and_then(|point| points::from_uncompressed(&point));
-        let own = own.and_then(|own| points::compressed(&own.to_affine())).ok_or(SuiteError::OwnMaterial)?;
+        let [zero, one] = seeds;
+        let exponent = scalars::hedged(rng, Domain::Es256OtExponent, &[zero, one, session]);
+        let own = public_point(&exponent).ok_or(SuiteError::OwnMaterial)?;
         message.extend_from_slice(&own);
         for ((number, (of, with)), seed) in (0..).zip([(first, second), (second, first)]).zip(seeds) {
             let place = (transfer, number);

@@ -46,8 +46,8 @@ pub(super) fn base_multiple_plain(k: &Scalar) -> Option<Uncompressed> {
 }
 
 /// The x coordinate of k·P by `p256`, in constant time. `None` if P is not a point or the product is the identity.
-pub(super) fn multiple_x_plain(k: &Scalar, point: &[u8]) -> Option<[u8; 32]> {
-    let point = (from_uncompressed(point).or_else(|| from_compressed(point))? * k).to_affine();
+pub(super) fn multiple_x_plain(k: &Scalar, point: &Uncompressed) -> Option<[u8; 32]> {
+    let point = (from_uncompressed(point)? * k).to_affine();
     compressed(&point).map(|_| point.x().into())
 }
 
@@ -75,7 +75,7 @@ mod fast {
         private_key(k)?.compute_public_key().ok()?.as_ref().try_into().ok()
     }
 
-    pub(in crate::es256) fn multiple_x(k: &Scalar, point: &[u8]) -> Option<[u8; 32]> {
+    pub(in crate::es256) fn multiple_x(k: &Scalar, point: &Uncompressed) -> Option<[u8; 32]> {
         let peer = UnparsedPublicKey::new(&ECDH_P256, point);
         agreement::agree(&private_key(k)?, peer, (), |x| <[u8; 32]>::try_from(x).map_err(drop)).ok()
     }

@@ -5,6 +5,7 @@ use p256::{
     FieldBytes, Scalar,
     elliptic_curve::{PrimeField, ops::Reduce, scalar::IsHigh},
 };
+use rand_core::CryptoRng;
 use subtle::{ConditionallySelectable, ConstantTimeEq};
 use zeroize::Zeroizing;
 
@@ -53,6 +54,11 @@ pub(super) fn joined(high: &[u8; 32], low: &[u8; 32]) -> Scalar {
 /// A scalar drawn from a secret or a hash under a domain: 64 bytes, reduced.
 pub(super) fn derived(key: &[u8; 32], domain: Domain, fields: &[&[u8]]) -> Zeroizing<Scalar> {
     Zeroizing::new(wide(expand::<64>(key, domain, fields).expose()))
+}
+
+/// A random scalar, bound to `fields`: a generator that repeats itself gives another scalar for other fields.
+pub(super) fn hedged(rng: &mut dyn CryptoRng, domain: Domain, fields: &[&[u8]]) -> Zeroizing<Scalar> {
+    derived(SecretBytes::<32>::random(rng).expose(), domain, fields)
 }
 
 /// A digest as ECDSA takes it (FIPS 186-5 §6.4: all 256 bits, modulo q), or `None` if it is 0 modulo q.

@@ -23,13 +23,15 @@ use crate::{
     },
 };
 
-/// k₂: every field that enters the transcript before the nonce is in the seed.
-fn nonce(seed: &SecretBytes<32>) -> Zeroizing<Scalar> {
-    scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[])
+/// k₂: every field that enters the transcript before the nonce is in the seed. The share is mixed in too, so that two
+/// shares never have one nonce, not even when a server restored from a snapshot draws its nonce key a second time.
+fn nonce(seed: &SecretBytes<32>, share: &SecretBytes<32>) -> Zeroizing<Scalar> {
+    scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[share.expose()])
 }
 
-/// R₂ = k₂·G and the proof that k₂ is known. Nothing in it depends on the server's share.
+/// R₂ = k₂·G and the proof that k₂ is known. To whoever has not the nonce key, they do not depend on the share.
 pub(super) fn commit(
+    share: &ServerShare,
     nonce_key: &SecretBytes<32>,
     context: &SigningContext<'_>,
     device: &Commitment,
@@ -38,7 +40,7 @@ pub(super) fn commit(
         return Err(SuiteError::Peer);
     }
     let seed = context.nonce_seed(nonce_key, device);
-    let k2 = nonce(&seed);
+    let k2 = nonce(&seed, &Material::share_of(share)?);
     let r2 = points::base_multiple(&k2).ok_or(SuiteError::OwnMaterial)?;
     let session = transcript::session(context, device, &r2);
     let t = scalars::derived(seed.expose(), Domain::Es256ProofNonce, &[&session]);
@@ -57,7 +59,7 @@ pub(super) fn finish(
     let material = Material::read(share).map_err(|_| FinishError::ServerFault)?;
     let seeds = material.seeds_for(&context.public_key).ok_or(FinishError::ServerFault)?;
     let seed = context.nonce_seed(nonce_key, commitments.device);
-    let k2 = nonce(&seed);
+    let k2 = nonce(&seed, &material.share);
     let server = ServerCommitmentParts::read(commitments.server).ok_or(FinishError::ServerFault)?;
     let Some(device) = ContributionParts::read(contribution.as_slice()) else {
         return Err(FinishError::Cheating);
@@ -80,7 +82,7 @@ pub(super) fn finish(
 
 /// One of two implementations of what the finish is made of.
 struct Means {
-    multiple_x: fn(&Scalar, &[u8]) -> Option<[u8; 32]>,
+    multiple_x: fn(&Scalar, &points::Uncompressed) -> Option<[u8; 32]>,
     beta: fn(&Attempt<'_>) -> Zeroizing<Scalar>,
     verify: fn(&[u8], &[u8; 32], &[u8; 64]) -> bool,
 }

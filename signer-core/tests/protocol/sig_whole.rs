@@ -79,7 +79,7 @@ fn sig_004_a_fetch_is_answered_for_its_own_request_and_key() {
     assert_eq!(answer(&other, object.clone()), Err(SuiteError::Peer));
     let other = Fetch { request: signer_core::ids::RequestId::from_bytes([1; 16]), ..good.clone() };
     assert_eq!(answer(&other, object.clone()), Err(SuiteError::Peer));
-    for bad in bad_commitments() {
+    for bad in bad_device_commitments() {
         let commitments = [good.commitments.as_slice()[0].clone(), bad];
         let commitments = signer_core::codec::List::new(commitments.to_vec()).unwrap();
         assert_eq!(answer(&Fetch { commitments, ..good.clone() }, object.clone()), Err(SuiteError::Peer));
@@ -94,7 +94,7 @@ fn sig_005_own_damage_is_not_blamed_on_the_device() {
     let (approve, _) = approve(&pair, &phone, &object, PIN, &mut Stream::new(3));
     let received = signer_core::signing::ReceivedApprove::decode(&approve).unwrap();
     let mixed = received.check(&phone.parsed(), &other.server(), pair.context, pair.public_key, &object, NOW);
-    assert_eq!(mixed.err(), Some(ApproveRefusal::Own));
+    assert_eq!(mixed.err(), Some(ApproveRefusal::Stale));
     // The share of another key under the right gate key: found when the signature fails, and called a fault.
     let checked = check(&pair, &phone, &object, &approve, NOW).unwrap();
     let mut wrong = pair.server();
@@ -107,10 +107,10 @@ fn sig_006_a_device_approves_with_the_key_it_fetched_for() {
     let (pair, other) = (enrol(1), enrol(2));
     let mut rng = Stream::new(2);
     let state = shown(&pair, &request(1, 0), &mut rng);
-    let result = state.approve(&unlock(&other.masked, PIN), token(1), NOW, &mut rng);
+    let result = state.approve(&unlock(&other.masked, PIN), token(1), NOW);
     assert_eq!(result.err(), Some(SigningError::Own));
     let newer = refresh(&pair, &mut rng);
     assert_eq!(newer.context.epoch, Epoch(1));
     let state = shown(&pair, &request(1, 0), &mut rng);
-    assert!(state.approve(&unlock(&newer.masked, PIN), token(1), NOW, &mut rng).is_err());
+    assert!(state.approve(&unlock(&newer.masked, PIN), token(1), NOW).is_err());
 }

@@ -178,6 +178,7 @@ fn wir_006_the_largest_messages_of_a_device_fit() {
         key: KeyId::from_bytes([0xff; 16]),
         epoch: Epoch(u32::MAX),
         fetched_at: UnixSeconds(u64::MAX),
+        receipt: [0xff; 32],
         token: token(0xff),
         record: Blob::new(vec![0xff; OBJECT_BYTES_MAX]).unwrap(),
         items: List::new(vec![widest_item(); 32]).unwrap(),
@@ -227,7 +228,13 @@ fn wir_007_the_largest_record_and_replies_fit() {
     let pending =
         PendingRequests { time: UnixSeconds(u64::MAX), requests: vec![object.clone(); PENDING_MAX] };
     let commitments = List::new(vec![widest_item().device; 32]).unwrap();
-    let fetched = Fetched { object, epoch: Epoch(u32::MAX), fetched_at: UnixSeconds(u64::MAX), commitments };
+    let fetched = Fetched {
+        object,
+        epoch: Epoch(u32::MAX),
+        fetched_at: UnixSeconds(u64::MAX),
+        commitments,
+        receipt: [0xff; 32],
+    };
     let signature = signer_core::suite::Signature::new(vec![0xff; SIGNATURE_BYTES_MAX]).unwrap();
     let signed = Evaluated::Signed { signatures: List::new(vec![signature; 32]).unwrap(), token: token(1) };
     let credential = Blob::new(vec![0xff; CREDENTIAL_BYTES_MAX]).unwrap();
@@ -291,7 +298,7 @@ proptest! {
         let items: Vec<_> = items.collect();
         let commitments = List::new(items.iter().map(|item| item.device.clone()).collect()).unwrap();
         let payload = ApprovePayload {
-            key: KeyId::from_bytes(ids.0), epoch: Epoch(epoch), fetched_at: UnixSeconds(time), token: token(3),
+            key: KeyId::from_bytes(ids.0), epoch: Epoch(epoch), fetched_at: UnixSeconds(time), receipt: mac, token: token(3),
             record: Blob::new(record).unwrap(), items: List::new(items.clone()).unwrap(), mac,
         };
         let back: ApprovePayload = codec::decode(&codec::encode(&payload), APPROVE_PAYLOAD_BYTES_MAX).unwrap();

@@ -78,6 +78,7 @@ pub(crate) fn approve_payload() -> ApprovePayload {
         key: KEY,
         epoch: Epoch(1),
         fetched_at: NOW,
+        receipt: [9; 32],
         token: secret(5),
         record: Blob::new(approval_record().encode()).unwrap(),
         items: list([item(0x10), item(0x20)]),
@@ -110,6 +111,7 @@ pub(crate) fn samples() -> Vec<Sample> {
     let confirmation = || Confirmation {
         ceremony: CEREMONY,
         gate_key: secret(1),
+        seeds: keygen(7, 97),
         contribution: Contribution::new(vec![2; 32]).unwrap(),
         mac: [3; 32],
     };
@@ -138,6 +140,7 @@ pub(crate) fn samples() -> Vec<Sample> {
                 fetched_at: NOW,
                 commitment: commitment(5),
                 token: secret(6),
+                seeding: keygen(8, 66),
             },
         ),
         sample("EnrolConfirm", &EnrolConfirm(confirmation())),
@@ -170,6 +173,7 @@ pub(crate) fn samples() -> Vec<Sample> {
                 epoch: Epoch(1),
                 fetched_at: NOW,
                 commitments: list([commitment(1), commitment(2)]),
+                receipt: [9; 32],
             },
         ),
         sample("ApprovePayload", &approve_payload()),
@@ -211,7 +215,15 @@ pub(crate) fn samples() -> Vec<Sample> {
             "RefreshKeys",
             &RefreshKeys { ceremony: CEREMONY, part: secret(1), commitment: commitment(2) },
         ),
-        sample("RefreshKeyed", &RefreshKeyed { part: secret(1), fetched_at: NOW, commitment: commitment(2) }),
+        sample(
+            "RefreshKeyed",
+            &RefreshKeyed {
+                part: secret(1),
+                fetched_at: NOW,
+                commitment: commitment(2),
+                seeding: keygen(3, 66),
+            },
+        ),
         sample("RefreshConfirm", &RefreshConfirm(confirmation())),
         sample("IssueCredentials", &IssueCredentials { document_type: 1, keys: list([day_key, day_key]) }),
         sample(

@@ -1,15 +1,20 @@
 //! `signer`: the command line that plays the phone, the bank and the shop.
 
+mod ask;
 mod certificate;
 mod counter;
 mod holder;
+mod input;
 mod memory;
+mod order;
 mod output;
 mod setup;
+mod signature;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use signer_client::formats::Format;
 use signer_core::{credential::DocumentType, ids::RequestId, wire::Profile};
 
 use crate::output::{Failure, Output};
@@ -108,7 +113,6 @@ enum Command {
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
-    #[command(after_help = "Example:\n  signer verify-signature signature.json contract.pdf")]
     VerifySignature(VerifySignature),
 }
 
@@ -237,8 +241,14 @@ struct Verify {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Example:
-  SIGNER_TOKEN=… signer ask --server https://bank.example --person p-17 --text 'Loan 17' --out signature.json loan.pdf")]
+#[command(after_help = "Examples:
+  SIGNER_TOKEN=… signer ask --server https://bank.example --person p-17 --text 'Loan 17' --out signature.json loan.pdf
+  signer ask --person p-17 --text 'Loan 17' --format cms,json --out signed loan.pdf
+                                              signed/loan.pdf.p7s, and signed/signature.json with the approval record
+
+Formats: json is the result with the evidence of the approval; cms (.p7s), jws and cose are signatures in containers,
+der is the signature alone. Several are one request, and one PIN signs them all. jws and der do not hold the
+certificates: they are written beside them (.pem).")]
 struct Ask {
     /// Files to be signed; only their digests are sent
     #[arg(required = true, value_name = "FILE")]
@@ -255,8 +265,14 @@ struct Ask {
     /// The same key and files give the same request for 24 hours; random if left out
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
-    /// Write the result to this file
-    #[arg(long, value_name = "FILE")]
+    /// What is made of the signature: a list, or given several times
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "json")]
+    format: Vec<FormatArg>,
+    /// Time of signing that cms and jws claim, Unix seconds; now if left out
+    #[arg(long, value_name = "SECONDS")]
+    signing_time: Option<u64>,
+    /// For json alone, the file for the result; for other formats, the directory instead of the document's own
+    #[arg(long, value_name = "PATH")]
     out: Option<PathBuf>,
     /// Print the request's id and do not wait
     #[arg(long)]
@@ -266,12 +282,51 @@ struct Ask {
 }
 
 #[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  signer verify-signature signature.json contract.pdf
+  signer verify-signature --signing-ca ca.pem --crl ca.crl contract.pdf.p7s contract.pdf
+  signer verify-signature --certificate contract.pdf.pem contract.pdf.jws contract.pdf")]
 struct VerifySignature {
-    /// The result, as `ask` writes it
+    /// Certificates of the authorities trusted to say who signed, in PEM or DER
+    #[arg(long, value_name = "FILE")]
+    signing_ca: Option<PathBuf>,
+    /// The authority's revocation list, in PEM or DER
+    #[arg(long, value_name = "FILE", requires = "signing_ca")]
+    crl: Option<PathBuf>,
+    /// The signer's certificate, for formats that do not hold it (jws, der)
+    #[arg(long, value_name = "FILE")]
+    certificate: Option<PathBuf>,
+    /// What `ask` wrote: a result, or a CMS, JWS, COSE or DER signature
     signature: PathBuf,
     /// The files that were to be signed
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+enum FormatArg {
+    /// The result, with the evidence of the approval
+    Json,
+    /// The signature alone, in DER
+    Der,
+    /// CMS SignedData, detached (CAdES baseline B)
+    Cms,
+    /// JWS, compact, detached content
+    Jws,
+    /// COSE_Sign1, detached payload
+    Cose,
+}
+
+impl FormatArg {
+    const fn container(self) -> Option<Format> {
+        match self {
+            Self::Json => None,
+            Self::Der => Some(Format::Der),
+            Self::Cms => Some(Format::Cms),
+            Self::Jws => Some(Format::Jws),
+            Self::Cose => Some(Format::Cose),
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -334,8 +389,8 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Show(args) => holder::show(global, output, &args),
         Command::Certificate(args) => certificate::print(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
-        Command::Ask(args) => counter::ask(global, output, &args),
-        Command::VerifySignature(args) => counter::verify_signature(output, &args),
+        Command::Ask(args) => ask::ask(global, output, &args),
+        Command::VerifySignature(args) => signature::verify_signature(output, &args),
     }?;
     Ok(ExitCode::SUCCESS)
 }

@@ -6,7 +6,11 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use signer_client::{ClientError, ResultError, ports::TransportError};
+use signer_client::{
+    ClientError, ResultError,
+    formats::{FormatError, TrustError},
+    ports::TransportError,
+};
 use signer_core::{pin::Pin, time::UnixSeconds, wire::Attempts};
 use zeroize::Zeroizing;
 
@@ -55,6 +59,27 @@ impl From<TransportError> for Failure {
 impl From<ResultError> for Failure {
     fn from(error: ResultError) -> Self {
         Self::new("not_valid", error.to_string(), "Do not rely on this signature; ask for a new one.")
+    }
+}
+
+impl From<FormatError> for Failure {
+    fn from(error: FormatError) -> Self {
+        Self::new("not_valid", error.to_string(), "Do not rely on this signature; ask for a new one.")
+    }
+}
+
+impl From<TrustError> for Failure {
+    fn from(error: TrustError) -> Self {
+        let (code, next_step) = match error {
+            TrustError::Anchors => ("usage", "Give certificates in PEM, or one in DER."),
+            TrustError::Unknown => {
+                ("not_trusted", "Give the certificate of the right authority, or do not rely on it.")
+            }
+            TrustError::Chain(_) => ("not_trusted", "Do not rely on this signature."),
+            TrustError::Crl => ("crl", "Get the issuer's revocation list anew."),
+            TrustError::Revoked => ("revoked", "Do not rely on this signature."),
+        };
+        Self::new(code, error.to_string(), next_step)
     }
 }
 
@@ -181,4 +206,13 @@ pub(crate) fn moment(time: UnixSeconds) -> String {
     let day = signer_core::credential::Date::of(time).map(|date| format!("{date} ")).unwrap_or_default();
     let seconds = time.0 % 86_400;
     format!("{day}{:02}:{:02}:{:02} UTC", seconds / 3600, seconds / 60 % 60, seconds % 60)
+}
+
+/// Text from a certificate, with what a terminal would act on written out.
+pub(crate) fn printable(text: &str) -> String {
+    let escape = |c: char| {
+        let escaped = c.escape_debug().to_string();
+        if escaped.starts_with("\\u") || c.is_control() { escaped } else { c.to_string() }
+    };
+    text.chars().map(escape).collect()
 }

@@ -1,10 +1,12 @@
 //! Enrolment and refresh from end to end, each message in bytes and open to meddling.
 
+use std::{collections::BTreeMap, sync::Mutex};
+
 use minicbor::{Decode, Encode};
 use signer_core::{
     ceremony::{
-        CheckedRefresh, DeviceEnrolment, DeviceRefresh, ProvenKey, ServerEnrolment, ServerRefresh, Unproven,
-        refresh_challenge,
+        CheckedConfirmation, CheckedRefresh, DeviceEnrolment, DeviceRefresh, ProvenKey, ServerEnrolment,
+        ServerRefresh, Unproven, refresh_challenge,
     },
     codec::{self, Text},
     ids::Epoch,
@@ -63,8 +65,11 @@ pub(crate) fn code() -> EnrolmentCode {
     EnrolmentCode(Text::new("K7QF-2M9D".into()).unwrap())
 }
 
+/// An enrolment of phone 1. Made once for each seed: key generation of `es256` takes a while.
 pub(crate) fn enrol(seed: u64) -> Pair {
-    enrol_with(&Phone::new(1), &mut Stream::new(seed), &mut honest).unwrap()
+    static MADE: Mutex<BTreeMap<u64, Pair>> = Mutex::new(BTreeMap::new());
+    let make = || enrol_with(&Phone::new(1), &mut Stream::new(seed), &mut honest).unwrap();
+    MADE.lock().unwrap().entry(seed).or_insert_with(make).clone()
 }
 
 pub(crate) fn enrol_with(phone: &Phone, rng: &mut Stream, meddle: &mut Meddle<'_>) -> Result<Pair, Broken> {
@@ -88,7 +93,8 @@ pub(crate) fn enrol_with(phone: &Phone, rng: &mut Stream, meddle: &mut Meddle<'_
     let mask = mask(PIN, device.context());
     let (unproven, confirmation) = at_device("EnrolKeyed", device.confirm(mask, SALT, COST, rng))?;
     let EnrolConfirm(confirmation) = pass(meddle, "EnrolConfirm", &EnrolConfirm(confirmation))?;
-    let proven = at_server("EnrolConfirm", server.confirm(confirmation))?;
+    let proven =
+        at_server("EnrolConfirm", server.check(confirmation).and_then(CheckedConfirmation::evaluate))?;
     finish(unproven, proven, meddle)
 }
 
@@ -147,6 +153,7 @@ pub(crate) fn refresh_with(
     let mask = mask(how.new_pin, device.context());
     let (unproven, confirmation) = at_device("RefreshKeyed", device.confirm(mask, SALT, COST, device_rng))?;
     let RefreshConfirm(confirmation) = pass(meddle, "RefreshConfirm", &RefreshConfirm(confirmation))?;
-    let proven = at_server("RefreshConfirm", server.confirm(confirmation))?;
+    let proven =
+        at_server("RefreshConfirm", server.check(confirmation).and_then(CheckedConfirmation::evaluate))?;
     finish(unproven, proven, meddle)
 }

@@ -2,27 +2,30 @@
 
 mod bad;
 mod enrol;
+mod golden;
 mod phone;
 mod rng;
 mod sign;
 
-pub(crate) use self::{bad::*, enrol::*, phone::*, rng::Stream, sign::*};
+pub(crate) use self::{bad::*, enrol::*, golden::golden, phone::*, rng::Stream, sign::*};
+pub(crate) use crate::SUITE;
 use signer_core::{
     ceremony::{ProvenKey, ServerKey},
     codec,
     device_key::DevicePublicKeyBytes,
     pin::MaskedKey,
     secret::SecretBytes,
-    suite::{GroupPublicKey, KeyContext, Signature, SuiteId},
+    suite::{GroupPublicKey, KeyContext, Signature},
     time::UnixSeconds,
 };
 
+/// Longest message of any test, bytes.
+pub(crate) const MESSAGE_BYTES_MAX: usize = 1 << 20;
 /// 2026-11-20T10:15:00Z.
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
 pub(crate) const PIN: &str = "490271";
 /// A secret of the phone that is mixed into its nonces.
 pub(crate) const HEDGE: SecretBytes<32> = SecretBytes::new([0x4e; 32]);
-pub(crate) const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
 
 /// One enrolled key, both sides. Cloning it is what a backup or an image of a phone does.
 #[derive(Clone)]

@@ -54,14 +54,8 @@ pub(crate) fn shown(pair: &Pair, object: &RequestObject, rng: &mut Stream) -> Sh
     state.shown(answer(pair, object, &fetch)).unwrap()
 }
 
-pub(crate) fn approve_with(
-    pair: &Pair,
-    phone: &Phone,
-    shown: Shown,
-    pin: &str,
-    rng: &mut Stream,
-) -> (Approve, Sent) {
-    let approval = shown.approve(&unlock(&pair.masked, pin), token(1), NOW, rng).unwrap();
+pub(crate) fn approve_with(pair: &Pair, phone: &Phone, shown: Shown, pin: &str) -> (Approve, Sent) {
+    let approval = shown.approve(&unlock(&pair.masked, pin), token(1), NOW).unwrap();
     let signature = phone.sign(approval.to_sign());
     let (approve, state) = approval.complete(signature);
     (sent(&approve), state)
@@ -75,7 +69,7 @@ pub(crate) fn approve(
     pin: &str,
     rng: &mut Stream,
 ) -> (Approve, Sent) {
-    approve_with(pair, phone, shown(pair, object, rng), pin, rng)
+    approve_with(pair, phone, shown(pair, object, rng), pin)
 }
 
 pub(crate) fn check(
