@@ -25,6 +25,7 @@ pub mod codec;
 pub mod credential;
 pub mod device_key;
 pub mod domain;
+mod ecdsa;
 pub mod es256;
 pub mod frost;
 pub mod ids;

@@ -9,6 +9,7 @@
 mod support;
 
 use std::{
+    collections::BTreeMap,
     path::{Path, PathBuf},
     sync::{
         Mutex,
@@ -62,6 +63,7 @@ struct World {
     database: PathBuf,
     stop: AtomicBool,
     serial: AtomicU64,
+    enrolments: AtomicU64,
     counts: Mutex<Counts>,
 }
 
@@ -70,7 +72,7 @@ struct Counts {
     signed: u64,
     wrong: u64,
     verified: u64,
-    enrolled: u64,
+    enrolled: BTreeMap<&'static str, u64>,
     changed: u64,
     resent: u64,
     looked_again: u64,
@@ -131,7 +133,7 @@ impl World {
             .token
     }
 
-    /// A phone, enrolled whatever happens meanwhile.
+    /// A phone, enrolled whatever happens meanwhile; with the suites by turns.
     fn enrol(&self, client: &Client, person: &str) -> TestPhone {
         let keystore = self.folder.join(self.unique("keystore"));
         let mut phone = TestPhone::open(&self.url, &keystore, MemoryStorage::default(), SystemClock);
@@ -140,8 +142,10 @@ impl World {
         let code =
             self.json(client, "POST", path, &self.admin, Some(body)).json::<CreatedEnrolmentCode>().code;
         let pin = Pin::new(PIN).unwrap();
-        self.until_ok("enrol", || phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin));
-        self.count(|counts| counts.enrolled += 1);
+        let suite =
+            SuiteId::ALL[usize::try_from(self.enrolments.fetch_add(1, Ordering::Relaxed) % 2).unwrap()];
+        self.until_ok("enrol", || phone.phone.enrol(suite, &code, &pin));
+        self.count(|counts| *counts.enrolled.entry(suite.name()).or_default() += 1);
         phone
     }
 
@@ -429,6 +433,7 @@ fn app_050_what_was_answered_survives_kill_nine() {
         database: server.data.join("store.db"),
         stop: AtomicBool::new(false),
         serial: AtomicU64::new(0),
+        enrolments: AtomicU64::new(0),
         counts: Mutex::default(),
     };
     let (began, kills) = (Instant::now(), kills());
@@ -465,6 +470,7 @@ fn app_050_what_was_answered_survives_kill_nine() {
         counts.signed > kills / 4 && counts.wrong > kills / 8 && counts.verified > kills / 4,
         "{counts:?}"
     );
+    assert!(SuiteId::ALL.iter().all(|suite| counts.enrolled.contains_key(suite.name())), "{counts:?}");
     server.terminate();
     assert!(server.wait().success());
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{Mishap::*, *};
 use signer_client::{Approved, ClientError, Outcome, Phone, StateError, verify_result};
-use signer_core::{ids::Epoch, wire::ProblemCode};
+use signer_core::{ids::Epoch, suite::SuiteId, wire::ProblemCode};
 
 const DIGESTS: [[u8; 32]; 2] = [[0x41; 32], [0x42; 32]];
 
@@ -33,9 +33,14 @@ fn signs_with(world: &std::sync::Arc<World>, phone: &mut Phone, digits: &str) {
 
 #[test]
 fn cli_001_enrol_sign_change_pin_sign() {
-    let world = World::new(1);
+    SuiteId::ALL.map(enrol_sign_change_pin_sign);
+}
+
+fn enrol_sign_change_pin_sign(suite: SuiteId) {
+    let world = World::of(suite, 1);
     let mut phone = world.enrolled();
     let key = phone.enrolled().unwrap();
+    assert_eq!(key.context.suite, suite);
     signs_with(&world, &mut phone, PIN);
 
     ask(&world);
@@ -80,6 +85,10 @@ fn cli_003_an_enrolment_code_that_is_not_good_leaves_nothing() {
 
 #[test]
 fn cli_004_every_single_loss_in_enrolment_and_signing_is_survived() {
+    SuiteId::ALL.map(every_single_loss_in_enrolment_and_signing);
+}
+
+fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
     for path in [
         "/v1/answer-key",
         "/v1/time",
@@ -91,7 +100,7 @@ fn cli_004_every_single_loss_in_enrolment_and_signing_is_survived() {
         "/device/v1/approve",
     ] {
         for mishap in [LoseRequest, LoseAnswer, Gateway] {
-            let world = World::new(4);
+            let world = World::of(suite, 4);
             world.plan(path, 0, 1, mishap);
             let mut phone = world.enrolled();
             signs_with(&world, &mut phone, PIN);
@@ -102,6 +111,10 @@ fn cli_004_every_single_loss_in_enrolment_and_signing_is_survived() {
 
 #[test]
 fn cli_005_every_single_loss_in_a_pin_change_is_survived() {
+    SuiteId::ALL.map(every_single_loss_in_a_pin_change);
+}
+
+fn every_single_loss_in_a_pin_change(suite: SuiteId) {
     for path in [
         "/device/v1/refresh-challenge",
         "/device/v1/refresh-start",
@@ -109,7 +122,7 @@ fn cli_005_every_single_loss_in_a_pin_change_is_survived() {
         "/device/v1/refresh-confirm",
     ] {
         for mishap in [LoseRequest, LoseAnswer, Gateway] {
-            let world = World::new(5);
+            let world = World::of(suite, 5);
             let mut phone = world.enrolled();
             world.plan(path, 0, 1, mishap);
             let changed = phone.change_pin(&pin(PIN), &pin(OTHER_PIN)).unwrap();
@@ -123,9 +136,13 @@ fn cli_005_every_single_loss_in_a_pin_change_is_survived() {
 /// from the stored image. Then the PIN that holds is the one the server says, and signing goes on.
 #[test]
 fn cli_006_a_crash_at_any_step_of_a_pin_change_leaves_one_pin_that_holds() {
+    SuiteId::ALL.map(a_crash_at_any_step_of_a_pin_change);
+}
+
+fn a_crash_at_any_step_of_a_pin_change(suite: SuiteId) {
     for after in 0..5 {
         for mishap in [LoseRequest, LoseAnswer] {
-            let world = World::new(6);
+            let world = World::of(suite, 6);
             let mut phone = world.enrolled();
             let key = phone.enrolled().unwrap().public_key;
             // The request after `after` others meets the mishap, all later ones are lost.
@@ -155,18 +172,22 @@ fn cli_006_a_crash_at_any_step_of_a_pin_change_leaves_one_pin_that_holds() {
 
 #[test]
 fn cli_007_a_crash_at_any_step_of_an_enrolment_can_be_taken_up() {
+    SuiteId::ALL.map(a_crash_at_any_step_of_an_enrolment);
+}
+
+fn a_crash_at_any_step_of_an_enrolment(suite: SuiteId) {
     for after in 0..6 {
         for mishap in [LoseRequest, LoseAnswer] {
-            let world = World::new(7);
+            let world = World::of(suite, 7);
             let mut phone = world.phone();
             world.plan("", after, 1, mishap);
             world.plan("", after, usize::MAX, LoseRequest);
-            let first = phone.enrol(SUITE, CODE, &pin(PIN));
+            let first = phone.enrol(suite, CODE, &pin(PIN));
             drop(phone);
             world.heal();
             let mut phone = world.phone();
             if first.is_err() {
-                phone.enrol(SUITE, CODE, &pin(PIN)).unwrap();
+                phone.enrol(suite, CODE, &pin(PIN)).unwrap();
             }
             assert!(!phone.is_undecided(), "{after} {mishap:?}");
             signs_with(&world, &mut phone, PIN);

@@ -359,6 +359,22 @@ pub struct ProvenKey {
 }
 
 impl CheckedConfirmation {
+    /// Idempotency key of a refresh's confirmation. `context` is that of the new shares.
+    #[must_use]
+    pub fn payload_hash(context: &KeyContext, confirmation: &Confirmation) -> [u8; 32] {
+        Hasher::new(Domain::Payload)
+            .field(b"refresh-confirm")
+            .field(context.device.as_bytes())
+            .field(&Zeroizing::new(codec::encode(confirmation)))
+            .finish()
+    }
+
+    /// The new shares' key, epoch and device.
+    #[must_use]
+    pub const fn context(&self) -> &KeyContext {
+        &self.new.context
+    }
+
     /// Completes the first signature. Failure destroys the new shares.
     ///
     /// # Errors

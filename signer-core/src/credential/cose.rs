@@ -13,7 +13,7 @@ use p256::ecdsa::{
 };
 
 use super::{TOKEN_BYTES_MAX, hex::Kid};
-use crate::{codec, domain::sha256};
+use crate::{codec, domain::sha256, ecdsa};
 
 /// `{1: -7}`: ES256.
 const PROTECTED: [u8; 3] = [0xA1, 0x01, 0x26];
@@ -52,9 +52,8 @@ pub(super) fn show_aad(issuer_element: &[u8]) -> Vec<u8> {
 
 /// Whether `signature` is by `key` over `message`, in its low-s form (of the two that verify).
 pub(super) fn verifies(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
-    Signature::from_slice(signature).is_ok_and(|signature| {
-        signature.normalize_s() == signature && key.verify(message, &signature).is_ok()
-    })
+    let low = Signature::from_slice(signature).is_ok_and(|signature| signature.normalize_s() == signature);
+    low && ecdsa::verify(key.to_sec1_point(false).as_bytes(), &sha256(message), signature)
 }
 
 /// The low-s form of a signature made elsewhere, after checking it.

@@ -32,7 +32,6 @@ mod proof;
 mod scalars;
 mod server;
 mod transcript;
-mod verify;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,6 +42,7 @@ use rand_core::CryptoRng;
 
 use self::{material::Material, ot::ServerReceiver};
 use crate::{
+    ecdsa,
     secret::{Secret, SecretBytes},
     suite::{
         Commitment, Commitments, Contribution, DeviceKeygen, DeviceNonce, DevicePart, DeviceShare,
@@ -133,7 +133,7 @@ impl Suite for Es256 {
 
     fn verify(&self, public_key: &GroupPublicKey, digest: &[u8; 32], signature: &Signature) -> bool {
         let low = <&[u8; 64]>::try_from(signature.as_slice()).ok().filter(|bytes| scalars::is_low_s(bytes));
-        low.is_some_and(|bytes| verify::verify(&public_key.0, digest, bytes))
+        low.is_some_and(|bytes| ecdsa::verify(&public_key.0, digest, bytes))
     }
 
     fn mask(&self, share: &DeviceShare, mask: &SecretBytes<64>) -> MaskedShare {

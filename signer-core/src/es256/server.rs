@@ -12,10 +12,10 @@ use super::{
     pads::{self, Sum},
     points, proof, scalars,
     transcript::{self, ContributionParts, ServerCommitmentParts},
-    verify::{verify, verify_plain},
 };
 use crate::{
     domain::Domain,
+    ecdsa::{verify, verify_plain},
     secret::SecretBytes,
     suite::{
         Commitment, Commitments, Contribution, FinishError, ServerShare, Signature, SigningContext,

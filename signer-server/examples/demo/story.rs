@@ -45,7 +45,7 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     let code: CreatedEnrolmentCode = server.operator(&["enrolment-code", PERSON])?;
     println!("Operator: code {} for {PERSON}.", code.code);
     let mut phone = phone::open(&folder.path().join("phone"), &server.url(), options.step_rule())?;
-    let enrolled = phone.enrol(SuiteId::FrostSecp256k1Sha256, &code.code, &Pin::new(PIN)?)?;
+    let enrolled = phone.enrol(SuiteId::Es256, &code.code, &Pin::new(PIN)?)?;
     println!("Phone: installation {}, key {}.", enrolled.device, enrolled.context.key);
     println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
 

@@ -53,15 +53,16 @@ impl Ceremonies {
     pub(super) fn put(&self, id: CeremonyId, ceremony: Ceremony) -> ServiceResult<()> {
         let mut all = self.lock();
         all.retain(|_, other| other.device != ceremony.device);
-        let same_code = |other: &&Ceremony| ceremony.code.is_some() && other.code == ceremony.code;
-        if all.values().filter(same_code).count() >= PER_CODE_MAX {
-            return Err(Refusal::new(ProblemCode::TooMany).into());
+        insert(&mut all, id, ceremony)
+    }
+
+    /// Puts a ceremony back that was taken out, at its next stage; unless the device has begun another one meanwhile.
+    pub(super) fn go_on(&self, id: CeremonyId, ceremony: Ceremony) -> ServiceResult<()> {
+        let mut all = self.lock();
+        if all.values().any(|other| other.device == ceremony.device) {
+            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         }
-        if all.len() >= MAX {
-            return Err(Refusal::new(ProblemCode::Overloaded).into());
-        }
-        all.insert(id, ceremony);
-        Ok(())
+        insert(&mut all, id, ceremony)
     }
 
     /// The device key a ceremony is bound to, without touching it.
@@ -86,6 +87,18 @@ impl Ceremonies {
     fn lock(&self) -> MutexGuard<'_, HashMap<CeremonyId, Ceremony>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn insert(all: &mut HashMap<CeremonyId, Ceremony>, id: CeremonyId, ceremony: Ceremony) -> ServiceResult<()> {
+    let same_code = |other: &&Ceremony| ceremony.code.is_some() && other.code == ceremony.code;
+    if all.values().filter(same_code).count() >= PER_CODE_MAX {
+        return Err(Refusal::new(ProblemCode::TooMany).into());
+    }
+    if all.len() >= MAX {
+        return Err(Refusal::new(ProblemCode::Overloaded).into());
+    }
+    all.insert(id, ceremony);
+    Ok(())
 }
 
 fn alive(ceremony: &Ceremony, now: UnixSeconds) -> bool {

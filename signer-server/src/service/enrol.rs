@@ -1,7 +1,7 @@
 //! Enrolment: a code becomes an installation with a split key.
 
 use signer_core::{
-    ceremony::ServerEnrolment,
+    ceremony::{CheckedConfirmation, ServerEnrolment},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher},
     ids::{CeremonyId, Epoch},
@@ -16,7 +16,9 @@ use signer_core::{
 use super::{
     Refusal, Service, ServiceError, ServiceResult,
     ceremonies::{Ceremony, Stage},
-    clock_refusal, token,
+    clock_refusal,
+    sign::blocking,
+    token,
 };
 use crate::store::{EnrolResult, KeyRow, NewInstallation};
 
@@ -51,7 +53,9 @@ impl Service {
             epoch: Epoch(0),
             device: device_key.device_id(),
         };
-        let (stage, started) = ServerEnrolment::start(context, device_key, &start.hello, &mut *self.rng())?;
+        let mut rng = self.rng();
+        let (stage, started) =
+            blocking(move || ServerEnrolment::start(context, device_key, &start.hello, &mut *rng)).await??;
         let ceremony = Ceremony {
             device: envelope.device,
             device_key,
@@ -74,8 +78,9 @@ impl Service {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
         let first = token::make(&self.keys.device_token, ceremony.device_key.device_id(), 0);
-        let (stage, keyed) = stage.keys(&keys, first, now, &mut *self.rng())?;
-        self.ceremonies.put(keys.ceremony, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
+        let (id, mut rng) = (keys.ceremony, self.rng());
+        let (stage, keyed) = blocking(move || stage.keys(&keys, first, now, &mut *rng)).await??;
+        self.ceremonies.go_on(id, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
         Ok(keyed)
     }
 
@@ -90,7 +95,8 @@ impl Service {
         let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven = stage.check(confirmation)?.evaluate()?;
+        let proven =
+            blocking(move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate)).await??;
         let holder = self.store.holder_of_code(code, now).await?;
         let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
         let certificate = self.first_certificate(holder, &proven, now).await?;

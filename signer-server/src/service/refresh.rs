@@ -1,10 +1,13 @@
 //! Share refresh and PIN change: a PIN proof, counted like an approve; a tossed offset; the first signature under the new
-//! shares promotes them.
+//! shares, reserved like an approve, promotes them.
 
 use signer_core::{
-    ceremony::{CheckedRefresh, ServerRefresh, refresh_challenge},
+    ceremony::{
+        CeremonyError, CheckedConfirmation, CheckedRefresh, ProvenKey, ServerRefresh, refresh_challenge,
+    },
     device_key::DevicePublicKeyBytes,
-    suite::KeyContext,
+    suite::{KeyContext, Signature},
+    time::UnixSeconds,
     wire::{
         Confirmed, ProblemCode, RefreshChallenge, RefreshChallenged, RefreshConfirm, RefreshKeyed,
         RefreshKeys, RefreshStart, RefreshStarted,
@@ -15,8 +18,9 @@ use super::{
     Caller, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult,
     ceremonies::{Ceremony, Stage},
     good_standing, key_context,
+    sign::blocking,
 };
-use crate::store::{KeyRow, OutcomeKind, PayloadHash, PromoteResult, Reserve, StoredOutcome, Verdict};
+use crate::store::{KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, StoredOutcome, Verdict};
 
 impl Service {
     /// A challenge for a PIN proof. Stores nothing.
@@ -52,7 +56,7 @@ impl Service {
             epoch: context.epoch,
             payload,
             request: None,
-            token: self.token_number(&caller.installation, checked.token())?,
+            token: Some(self.token_number(&caller.installation, checked.token())?),
             based_on,
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
@@ -62,7 +66,8 @@ impl Service {
             Ok(lease) => {
                 let right = checked.pin_is_right(&key, &context);
                 let verdict = if right { Verdict::PinProven } else { Verdict::WrongPin };
-                self.settle(lease, None, verdict).await?
+                let stored = self.settle(lease, None, verdict).await?;
+                stored.ok_or(ServiceError::Bug("a PIN proof settled as a refresh"))?
             }
             // One proof opens one ceremony; a repeated message must not open another. The phone proves anew.
             Err(StoredOutcome { kind: OutcomeKind::PinProven, .. }) => {
@@ -118,15 +123,20 @@ impl Service {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
         let old = self.unwrap_key(&caller.installation)?;
-        let (stage, keyed) = stage.keys(&old, &keys, caller.now, &mut *self.rng())?;
-        self.ceremonies.put(keys.ceremony, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
+        let (id, mut rng) = (keys.ceremony, self.rng());
+        let (stage, keyed) = blocking(move || stage.keys(&old, &keys, caller.now, &mut *rng)).await??;
+        self.ceremonies.go_on(id, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
         Ok(keyed)
     }
 
     /// The first signature under the new shares: promotes them and erases the old ones in one transaction.
     ///
+    /// The new share is the old one moved by an offset that the device knows, so a wrong contribution tests a guess at the
+    /// old share too. It is therefore evaluated like an approve: behind a reservation, counted, and it ends the key.
+    ///
     /// # Errors
-    /// A refusal; the new shares are then gone and the old ones live on. If the answer is lost, `status` tells which live.
+    /// A refusal; the new shares are then gone. The old ones live on, unless it is `revoked`. If the answer is lost, `status`
+    /// tells which live.
     pub async fn refresh_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let (RefreshConfirm(confirmation), caller) = self.open::<RefreshConfirm>(bytes).await?;
         good_standing(&caller.installation)?;
@@ -134,24 +144,77 @@ impl Service {
         let Stage::Confirming(stage) = ceremony.stage else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven = stage.check(confirmation)?.evaluate()?;
-        let from = caller.installation.key.epoch;
-        if proven.context.epoch != from.next() || proven.context.key != caller.installation.key.id {
+        let old = key_context(&caller.installation);
+        let check = move || {
+            let payload = CheckedConfirmation::payload_hash(&old, &confirmation);
+            stage.check(confirmation).map(|checked| (checked, PayloadHash(payload)))
+        };
+        let (checked, payload) = blocking(check).await??;
+        if *checked.context() != (KeyContext { epoch: old.epoch.next(), ..old }) {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
-        let key = KeyRow {
-            wrapped: self.wrap_key(&proven.context, &proven.key)?,
-            epoch: proven.context.epoch,
-            proof: proven.proof.as_slice().to_vec(),
-            ..caller.installation.key
-        };
-        match self.store.promote_shares(from, key, caller.now).await? {
-            PromoteResult::Promoted => {
-                tracing::info!(device = %caller.installation.device, epoch = proven.context.epoch.0, "shares refreshed");
-                Ok(Confirmed { signature: proven.proof })
+        let lease = self.reserve_confirmation(&old, payload, caller.now).await?;
+        let proven = blocking(move || checked.evaluate()).await?;
+        let (verdict, proof) = self.confirmation_verdict(caller.installation.key, proven);
+        match (self.settle(lease, None, verdict).await?, proof) {
+            (None, Some(signature)) => Ok(Confirmed { signature }),
+            (Some(StoredOutcome { kind: OutcomeKind::Cheating, .. }), _) => {
+                Err(Refusal::new(ProblemCode::Revoked).into())
             }
-            PromoteResult::Stale => Err(Refusal::new(ProblemCode::Stale).into()),
-            PromoteResult::Busy => Err(Refusal::new(ProblemCode::CeremonyFailed).into()),
+            _ => Err(ServiceError::Bug("a confirmation settled as something else")),
+        }
+    }
+
+    /// Takes the key exclusively for a confirmation. Its ceremony is used up, so whoever finds the key busy starts again.
+    async fn reserve_confirmation(
+        &self,
+        old: &KeyContext,
+        payload: PayloadHash,
+        based_on: UnixSeconds,
+    ) -> ServiceResult<Lease> {
+        let reserve = Reserve {
+            device: old.device,
+            epoch: old.epoch,
+            payload,
+            request: None,
+            token: None,
+            based_on,
+            lease_seconds: LEASE_SECONDS,
+            policy: self.policy.clone(),
+            now: self.now(),
+        };
+        match self.reserve(reserve).await {
+            Ok(Ok(lease)) => Ok(lease),
+            Ok(Err(_)) => Err(Refusal::new(ProblemCode::CeremonyUnknown).into()),
+            Err(ServiceError::Refused(refusal)) if refusal.code == ProblemCode::Busy => {
+                let text = "another attempt is being evaluated; start the change again";
+                Err(Refusal::because(ProblemCode::CeremonyFailed, text).into())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// What an evaluated confirmation means for the key `old`, and the first signature if there is one.
+    fn confirmation_verdict(
+        &self,
+        old: KeyRow,
+        proven: Result<ProvenKey, CeremonyError>,
+    ) -> (Verdict, Option<Signature>) {
+        let proven = match proven {
+            Ok(proven) => proven,
+            Err(CeremonyError::Cheating) => return (Verdict::Cheating, None),
+            Err(_) => return (Verdict::ServerFault, None),
+        };
+        match self.wrap_key(&proven.context, &proven.key) {
+            Ok(wrapped) => {
+                let proof = proven.proof.as_slice().to_vec();
+                let key = KeyRow { wrapped, epoch: proven.context.epoch, proof, ..old };
+                (Verdict::Refreshed { key }, Some(proven.proof))
+            }
+            Err(error) => {
+                tracing::error!(%error, "wrapping new shares");
+                (Verdict::ServerFault, None)
+            }
         }
     }
 }

@@ -272,13 +272,21 @@ fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List
     let documents = asked.into_iter().map(|document| {
         let digest =
             STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+        let digest = digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?;
+        // Whichever suite the person's key has: a request must not end at an approval that cannot be made.
+        if let Some(suite) = SuiteId::ALL.into_iter().find(|suite| !suite.get().is_signable(&digest)) {
+            return Err(invalid(format!(
+                "documents[].sha256 is a number that {} cannot sign: 0 modulo the order of its group",
+                suite.name()
+            )));
+        }
         Ok(Document {
             name: Label::new(document.name).ok_or_else(|| {
                 invalid(
                     "documents[].name is one line of 1 to 200 bytes of NFC text without hidden characters",
                 )
             })?,
-            digest: digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?,
+            digest,
         })
     });
     let documents = documents.collect::<Result<Vec<_>, Refusal>>()?;

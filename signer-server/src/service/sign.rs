@@ -70,7 +70,7 @@ impl Service {
             epoch: context.epoch,
             payload,
             request: Some(request.id),
-            token: self.token_number(&caller.installation, checked.token())?,
+            token: Some(self.token_number(&caller.installation, checked.token())?),
             based_on: checked.fetched_at(),
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
@@ -93,6 +93,7 @@ impl Service {
             Evaluation::ServerFault => Verdict::ServerFault,
         };
         let stored = self.settle(lease, Some(request.id), verdict).await?;
+        let stored = stored.ok_or(ServiceError::Bug("an approve settled as a refresh"))?;
         self.watch.ring(request.id);
         self.evaluated(&caller.installation, stored)
     }
@@ -140,7 +141,7 @@ impl Service {
         Err(refusal.into())
     }
 
-    /// Makes an evaluation durable; only then may it be answered.
+    /// Makes an evaluation durable; only then may it be answered. `None` for new shares: they leave no outcome.
     ///
     /// # Errors
     /// A refusal if nothing may be released.
@@ -149,7 +150,7 @@ impl Service {
         lease: Lease,
         request: Option<RequestId>,
         verdict: Verdict,
-    ) -> ServiceResult<StoredOutcome> {
+    ) -> ServiceResult<Option<StoredOutcome>> {
         let device = lease.device;
         tracing::info!(%device, verdict = verdict.name(), "evaluated");
         let settle = Settle { lease, request, verdict, policy: self.policy.clone(), now: self.now() };
@@ -158,7 +159,8 @@ impl Service {
                 tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");
                 Err(ServiceError::Bug("evaluation failed on the server's side"))
             }
-            Settled::Recorded(stored) => Ok(stored),
+            Settled::Recorded(stored) => Ok(Some(stored)),
+            Settled::Refreshed => Ok(None),
             Settled::RequestClosed => Err(Refusal::new(ProblemCode::RequestClosed).into()),
             Settled::LeaseLost => Err(Refusal::new(ProblemCode::Stale).into()),
         }

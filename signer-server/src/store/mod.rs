@@ -11,7 +11,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
-    ids::{DeviceId, Epoch, RelyingPartyId, RequestId},
+    ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::Standing,
 };
@@ -54,10 +54,6 @@ pub trait Installations: Send + Sync {
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
 
-    /// Replaces the shares of a key by those of the next epoch and forgets the old ones, if the key is still at
-    /// `from`, its installation is in good standing and no attempt is being evaluated.
-    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult>;
-
     /// Sets the standing of an installation; `Revoked` is [`Installations::revoke`] without a reason, `Suspended`
     /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow. False if there is no such
     /// installation, or it is revoked and would not stay so.
@@ -77,7 +73,7 @@ pub trait Installations: Send + Sync {
     async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>>;
 }
 
-/// Reserve and settle: the two durable steps around every evaluation of a PIN.
+/// Reserve and settle: the two durable steps around every evaluation of a PIN, and of what new shares sign first.
 #[async_trait]
 pub trait Attempts: Send + Sync {
     /// Takes the installation exclusively and counts an attempt, or says why not. In this order: stored outcome of
@@ -97,7 +93,8 @@ pub trait Attempts: Send + Sync {
     ) -> StoreResult<Option<StoredOutcome>>;
 
     /// Records how the evaluation ended, gives the attempt back after a success or a server fault, and frees the
-    /// installation. Refuses if the lease was lost meanwhile.
+    /// installation. After a refresh it also replaces the shares of the key by those of the next epoch and forgets the old
+    /// ones. Refuses if the lease was lost meanwhile.
     async fn settle(&self, settle: Settle) -> StoreResult<Settled>;
 }
 

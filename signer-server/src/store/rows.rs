@@ -110,17 +110,6 @@ pub struct Installation {
     pub key: KeyRow,
 }
 
-/// How a promotion ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PromoteResult {
-    /// The new shares are the living ones.
-    Promoted,
-    /// The key is not at the expected epoch, or its installation is not in good standing.
-    Stale,
-    /// An attempt is being evaluated.
-    Busy,
-}
-
 /// Hash of a payload: its idempotency key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PayloadHash(pub [u8; 32]);
@@ -134,10 +123,10 @@ pub struct Reserve {
     pub epoch: Epoch,
     /// The payload.
     pub payload: PayloadHash,
-    /// The request it approves; none for a PIN proof.
+    /// The request it approves; none for a PIN proof or the end of a refresh.
     pub request: Option<RequestId>,
-    /// Number of the device token presented; its authenticity is already checked.
-    pub token: u64,
+    /// Number of the device token presented; its authenticity is already checked. The end of a refresh presents none.
+    pub token: Option<u64>,
     /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is not
     /// before the moment it was retired (its successor presented, or it overtaken while pending); before that it is a late
     /// message: `Stale`.
@@ -202,6 +191,11 @@ pub enum Verdict {
     },
     /// A PIN proof outside signing was right.
     PinProven,
+    /// New shares made their first signature: the attempt is given back as it was, and no outcome is stored.
+    Refreshed {
+        /// The same key with the shares of the next epoch.
+        key: KeyRow,
+    },
     /// The gate failed.
     WrongPin,
     /// The gate was right and the rest wrong: revokes the installation and ends its key.
@@ -217,6 +211,7 @@ impl Verdict {
         match self {
             Self::Signed { .. } => "signed",
             Self::PinProven => "pin_proven",
+            Self::Refreshed { .. } => "refreshed",
             Self::WrongPin => "wrong_pin",
             Self::Cheating => "cheating",
             Self::ServerFault => "server_fault",
@@ -244,6 +239,8 @@ pub struct Settle {
 pub enum Settled {
     /// Recorded.
     Recorded(StoredOutcome),
+    /// The new shares are the living ones.
+    Refreshed,
     /// The request was closed meanwhile: nothing is released, the attempt is given back.
     RequestClosed,
     /// Another reservation took the installation after the lease ran out, or it was frozen, revoked or refreshed

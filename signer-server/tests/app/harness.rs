@@ -29,10 +29,13 @@ use signer_server::{app::App, config::Config, ports::SystemRandom, service::Serv
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::support::{
-    clock::{T0, TestClock},
-    http::{Answer, Client},
-    phone::{MemoryStorage, TestPhone, network},
+use crate::{
+    support::{
+        clock::{T0, TestClock},
+        http::{Answer, Client},
+        phone::{MemoryStorage, SUITE, TestPhone, network},
+    },
+    vault::Vault,
 };
 
 pub(crate) const PIN: &str = "730194";
@@ -58,6 +61,8 @@ pub(crate) struct TestApp {
     pub(crate) http: Client,
     pub(crate) clock: TestClock,
     pub(crate) config: Config,
+    /// The suite its phones enrol with.
+    pub(crate) suite: SuiteId,
     running: Option<Running>,
     /// Weak, so that a stopped server lets go of its store.
     service: Weak<Service>,
@@ -85,12 +90,20 @@ impl TestApp {
             http: Client::new(""),
             clock: TestClock::at(T0),
             config,
+            suite: SUITE,
             running: None,
             service: Weak::new(),
             folder,
             made: AtomicUsize::new(0),
         };
         app.start().unwrap();
+        app
+    }
+
+    /// A server whose wrong PINs do not lock, for phones of this suite.
+    pub(crate) fn spawn_patient(suite: SuiteId) -> Self {
+        let mut app = Self::spawn_with(|config| (config.lock_policy, config.insecure) = (patient(), true));
+        app.suite = suite;
         app
     }
 
@@ -208,7 +221,7 @@ impl TestApp {
     pub(crate) fn phone_on(&self, person: &str, clock: &TestClock) -> TestPhone {
         let mut phone = self.blank_phone_on(clock);
         let code = self.enrolment_code(person);
-        phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &Pin::new(PIN).unwrap()).unwrap();
+        phone.phone.enrol(self.suite, &code, &Pin::new(PIN).unwrap()).unwrap();
         phone
     }
 
@@ -230,6 +243,12 @@ impl TestApp {
     /// Posts bytes to a device operation as they are.
     pub(crate) fn device(&self, operation: &str, bytes: &[u8]) -> Answer {
         self.http.cbor(&format!("/device/v1/{operation}"), bytes)
+    }
+
+    /// What the server keeps wrapped.
+    pub(crate) fn vault(&self) -> Vault {
+        let kek = std::fs::read(self.config.data_dir.join("kek")).unwrap();
+        Vault::open(&kek, self.read_only())
     }
 
     // Requests.

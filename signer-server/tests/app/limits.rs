@@ -11,7 +11,6 @@ use signer_client::{RelyingParty, desk::SystemClock};
 use signer_core::{
     ids::RequestId,
     pin::Pin,
-    suite::SuiteId,
     wire::{
         CreatedEnrolmentCode, CreatedRelyingParty, ENVELOPE_BYTES_MAX, Evaluated, Problem, ProblemCode,
         RequestStatus,
@@ -22,7 +21,7 @@ use crate::{
     harness::{PIN, TestApp, WRONG, request},
     support::{
         http::Client,
-        phone::{MemoryStorage, TestPhone, network},
+        phone::{MemoryStorage, SUITE, TestPhone, network},
         process::Process,
     },
 };
@@ -263,7 +262,7 @@ fn enrolled(server: &Process, folder: &std::path::Path, person: &str) -> (TestPh
     let bank = client.json("POST", "/admin/v1/relying-parties", &admin, Some(&body)).json();
     let storage = MemoryStorage::default();
     let mut phone = TestPhone::open(&server.url(), &folder.join(person), storage, SystemClock);
-    phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &Pin::new(PIN).unwrap()).unwrap();
+    phone.phone.enrol(SUITE, &code, &Pin::new(PIN).unwrap()).unwrap();
     (phone, bank)
 }
 

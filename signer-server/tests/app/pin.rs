@@ -4,13 +4,12 @@ use signer_client::{Approved, ClientError, RelyingParty};
 use signer_core::{
     codec,
     pin::Pin,
-    suite::SuiteId,
     wire::{Approve, Attempts, Envelope, Evaluated, ProblemCode, StatusQuery},
 };
 
 use crate::{
     harness::{PIN, TestApp, WRONG, counted, patient, problem},
-    support::phone::{Fault, TestPhone},
+    support::phone::{Fault, SUITE, TestPhone},
 };
 
 const NEW: &str = "582907";
@@ -210,17 +209,17 @@ fn app_014_a_lost_enrolment_leaves_one_installation_or_none() {
             let pin = Pin::new(PIN).unwrap();
             phone.wire.fail(operation, fault);
             phone.wire.fail("status", Fault::LoseRequest);
-            let lost = phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin);
+            let lost = phone.phone.enrol(SUITE, &code, &pin);
             assert!(lost.is_err(), "{operation} {fault:?}");
             phone.wire.mend();
             let mut phone = app.reopen(phone);
-            phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin).unwrap();
+            phone.phone.enrol(SUITE, &code, &pin).unwrap();
             let id = app.ask(&bank, "olena");
             assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
             assert_eq!(app.dump()["installation"].0, 1);
             // The code is used up.
             let mut second = app.blank_phone();
-            let refused = second.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin);
+            let refused = second.phone.enrol(SUITE, &code, &pin);
             assert_eq!(problem(refused).code, ProblemCode::EnrolmentCode);
         }
     }

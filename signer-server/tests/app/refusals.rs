@@ -26,9 +26,18 @@ use signer_core::{
 
 use crate::{
     harness::{Dump, PIN, TestApp, WRONG},
-    support::phone::{Fault, TestPhone},
+    support::phone::{Fault, SUITE, TestPhone},
 };
 
+/// The order of P-256's group, SEC 2 §2.4.2, and of secp256k1's, §2.4.1.
+const P256_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+const SECP256K1_ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
+    0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
+];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
 const PUBLIC: [&str; 8] = [
@@ -238,6 +247,8 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/documents/0/sha256", BASE64_STANDARD.encode([7; 33]).into(), InvalidValue),
             ("/documents/0/sha256", digest.trim_end_matches('=').into(), InvalidValue),
             ("/documents/0/sha256", "not base64".into(), InvalidValue),
+            ("/documents/0/sha256", BASE64_STANDARD.encode([0; 32]).into(), InvalidValue),
+            ("/documents/0/sha256", BASE64_STANDARD.encode(P256_ORDER).into(), InvalidValue),
             ("/documents/0", serde_json::json!({ "name": "a", "sha256": digest, "more": 1 }), Malformed),
             ("/expires_in", 29.into(), InvalidValue),
             ("/expires_in", 86_401.into(), InvalidValue),
@@ -471,8 +482,9 @@ struct Messages {
 }
 
 impl Messages {
-    fn new() -> Self {
-        let app = TestApp::spawn();
+    fn new(suite: SuiteId) -> Self {
+        let mut app = TestApp::spawn();
+        app.suite = suite;
         let bank = app.bank();
         let (mut phone, mut other) = (app.phone("olena"), app.phone("taras"));
         let (request, others_request) = (app.ask(&bank, "olena"), app.ask(&bank, "taras"));
@@ -514,7 +526,7 @@ impl Messages {
             newcomer.wire.fail(operation.path(), Fault::LoseRequest);
             newcomer.wire.fail("status", Fault::LoseRequest);
             let pin = Pin::new(PIN).unwrap();
-            assert!(newcomer.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code, &pin).is_err());
+            assert!(newcomer.phone.enrol(suite, &code, &pin).is_err());
             let body = newcomer.wire.last(operation.path()).body;
             newcomers.push((operation, body, newcomer));
         }
@@ -588,7 +600,7 @@ impl Messages {
 
 #[test]
 fn app_103_every_device_operation_refuses_every_damaged_envelope() {
-    let messages = Messages::new();
+    let messages = Messages::new(SUITE);
     let app = &messages.app;
     let before: Dump = app.dump();
     for operation in Operation::ALL.iter().copied() {
@@ -687,8 +699,14 @@ fn blob<const MAX: usize>(bytes: &[u8]) -> Blob<MAX> {
 
 #[test]
 fn app_104_device_messages_about_what_is_not_theirs_or_not_there_change_nothing() {
+    for suite in SuiteId::ALL {
+        others_and_absent(suite);
+    }
+}
+
+fn others_and_absent(suite: SuiteId) {
     use ProblemCode as Code;
-    let messages = Messages::new();
+    let messages = Messages::new(suite);
     let nobody = RequestId::from_bytes([9; 16]);
     let before = messages.app.dump();
     let check = |operation: Operation, bytes: &[u8], code: Code, case: &str| {
@@ -709,10 +727,6 @@ fn app_104_device_messages_about_what_is_not_theirs_or_not_there_change_nothing(
     let fetch: Fetch = Envelope::decode(&messages.valid(Operation::Fetch).0).unwrap().peek().unwrap();
     let one = &fetch.commitments.as_slice()[0];
     let list = |items: Vec<Commitment>| List::new(items).unwrap();
-    let mut identity = one.as_slice().to_vec();
-    identity[..33].fill(0);
-    let mut off_curve = one.as_slice().to_vec();
-    off_curve[1..33].fill(0xff);
     let cases = [
         (Fetch { request: messages.others_request, ..fetch.clone() }, Code::NotFound, "another's request"),
         (Fetch { request: nobody, ..fetch.clone() }, Code::NotFound, "nobody's request"),
@@ -722,26 +736,13 @@ fn app_104_device_messages_about_what_is_not_theirs_or_not_there_change_nothing(
             Code::Malformed,
             "two for one",
         ),
-        (Fetch { commitments: list(vec![blob(&identity)]), ..fetch.clone() }, Code::Malformed, "identity"),
-        (
-            Fetch { commitments: list(vec![blob(&off_curve)]), ..fetch.clone() },
-            Code::Malformed,
-            "off the curve",
-        ),
-        (
-            Fetch { commitments: list(vec![blob(&one.as_slice()[..65])]), ..fetch.clone() },
-            Code::Malformed,
-            "short",
-        ),
-        (
-            Fetch { commitments: list(vec![blob(&[one.as_slice(), &[0]].concat())]), ..fetch.clone() },
-            Code::Malformed,
-            "long",
-        ),
-        (Fetch { commitments: list(vec![blob(b"")]), ..fetch.clone() }, Code::Malformed, "empty"),
     ];
     for (fetch, code, case) in cases {
         check(Operation::Fetch, &messages.seal(&fetch), code, case);
+    }
+    for bad in bad_commitments(suite, one.as_slice()) {
+        let fetch = Fetch { commitments: list(vec![blob(&bad)]), ..fetch.clone() };
+        check(Operation::Fetch, &messages.seal(&fetch), Code::Malformed, "a commitment that is none");
     }
 
     approve_cases(&messages, &check);
@@ -756,6 +757,50 @@ fn app_104_device_messages_about_what_is_not_theirs_or_not_there_change_nothing(
     let refused = answers.find(|answer| answer.status != 200).unwrap();
     assert_eq!(refused.code(), Code::TooMany);
     assert_eq!(messages.app.dump(), before);
+}
+
+/// Commitments of wrong length; and, where they are points, the identity and one that is off the curve.
+fn bad_commitments(suite: SuiteId, good: &[u8]) -> Vec<Vec<u8>> {
+    let short = good[..good.len() - 1].to_vec();
+    let mut bad = vec![Vec::new(), short, [good, &[0]].concat()];
+    if suite == SuiteId::FrostSecp256k1Sha256 {
+        let mut identity = good.to_vec();
+        identity[..33].fill(0);
+        let mut off_curve = good.to_vec();
+        off_curve[1..33].fill(0xff);
+        bad.extend([identity, off_curve, vec![0; 66], vec![0xff; 66]]);
+    }
+    bad
+}
+
+/// Contributions of wrong length, with numbers out of range, or with points that are none.
+fn bad_contributions(suite: SuiteId, good: &[u8]) -> Vec<Vec<u8>> {
+    let mut bad = vec![Vec::new(), good[..good.len() - 1].to_vec(), [good, &[0]].concat(), vec![7; 9000]];
+    let mut with = |place: usize, bytes: &[u8]| {
+        let mut other = good.to_vec();
+        other[place..place + bytes.len()].copy_from_slice(bytes);
+        bad.push(other);
+    };
+    match suite {
+        SuiteId::FrostSecp256k1Sha256 => {
+            for scalar in [[0; 32], SECP256K1_ORDER, [0xff; 32]] {
+                with(0, &scalar);
+            }
+        }
+        SuiteId::Es256 => {
+            // R1 (65), salt (32), pad nonce (32), v (32), 256 corrections (32 each).
+            for point in [&[0; 65][..], &[5], &[6], &[7], &[0xff; 65]] {
+                with(0, point);
+            }
+            with(64, &[good[64] ^ 1]);
+            for scalar in [P256_ORDER, [0xff; 32]] {
+                for place in [129, 161, 161 + 128 * 32, 161 + 255 * 32] {
+                    with(place, &scalar);
+                }
+            }
+        }
+    }
+    bad
 }
 
 type Check<'a> = &'a dyn Fn(Operation, &[u8], ProblemCode, &str);
@@ -809,15 +854,12 @@ fn approve_cases(messages: &Messages, check: Check<'_>) {
             case,
         );
     };
-    let order = [
-        0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xfe, 0xba,
-        0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
-    ];
-    for scalar in [&[0; 32][..], &order, &[0xff; 32], &[1; 31], &[1; 33], b"", &[7; 9000]] {
-        item(&|item| item.contribution = blob(scalar), Code::Malformed, "a scalar out of range");
+    let good = payload().items.as_slice()[0].clone();
+    for bad in bad_contributions(messages.app.suite, good.contribution.as_slice()) {
+        item(&|item| item.contribution = blob(&bad), Code::Malformed, "a contribution that is none");
     }
-    for point in [&[0; 66][..], &[2; 65], &[2; 67], b"", &[0xff; 66]] {
-        item(&|item| item.device = blob(point), Code::Malformed, "a point that is none");
+    for bad in bad_commitments(messages.app.suite, good.device.as_slice()) {
+        item(&|item| item.device = blob(&bad), Code::Malformed, "a commitment that is none");
     }
     let fetch: Fetch = Envelope::decode(&messages.valid(Operation::Fetch).0).unwrap().peek().unwrap();
     let other = fetch.commitments.as_slice()[0].clone();
@@ -864,9 +906,10 @@ fn approve_cases(messages: &Messages, check: Check<'_>) {
     // Another suite's number where ours stands, in the record.
     let bytes = payload().record.as_slice().to_vec();
     let suite_at = bytes.len() - 1 - 5 - 35 - 17;
-    assert_eq!(bytes[suite_at], 1, "the suite stands before both keys and the time");
+    let ours = messages.app.suite.number();
+    assert_eq!(bytes[suite_at], ours, "the suite stands before both keys and the time");
     for (suite, code) in
-        [(0, Code::Malformed), (2, Code::RecordMismatch), (3, Code::Malformed), (23, Code::Malformed)]
+        [(0, Code::Malformed), (3 - ours, Code::RecordMismatch), (3, Code::Malformed), (23, Code::Malformed)]
     {
         let mut other = bytes.clone();
         other[suite_at] = suite;
@@ -1006,15 +1049,20 @@ fn enrol_cases(messages: &Messages, check: Check<'_>) {
         "an enrolled phone",
     );
     altered(&messages.phone, &|_| {}, Code::NotTheDevice, "another's device key");
-    // Suites that there are not. The suite stands after device key and key id.
+    // Suites that there are not. The suite stands after the key id, which ends the array's third entry.
     let body = codec::encode(&good());
-    let suite_at = body.windows(2).rposition(|pair| pair == [0x01, 0x58] || pair == [0x01, 0x59]).unwrap();
-    for suite in [0, 2, 23] {
+    let key = good().key;
+    let key_at = body.windows(16).position(|window| window == key.as_bytes()).unwrap();
+    let suite_at = key_at + 16;
+    assert_eq!(body[suite_at], messages.app.suite.number());
+    for suite in [0, 3, 23] {
         let mut other = body.clone();
         other[suite_at] = suite;
         let bytes = newcomer.seal_bytes::<EnrolStart>(messages.now(), other);
-        check(Operation::EnrolStart, &bytes, Code::Malformed, "another suite");
+        check(Operation::EnrolStart, &bytes, Code::Malformed, "no such suite");
     }
+    let other = SuiteId::ALL.into_iter().find(|suite| *suite != messages.app.suite).unwrap();
+    altered(newcomer, &|start| start.suite = other, Code::CeremonyFailed, "the other suite's hello");
     let (keys, phone) = messages.valid(Operation::EnrolKeys);
     let altered = |phone: &TestPhone, change: &dyn Fn(&mut EnrolKeys), code, case: &str| {
         let mut keys: EnrolKeys = Envelope::decode(&keys).unwrap().peek().unwrap();

@@ -165,7 +165,7 @@ fn app_093_a_batch_is_signed_whole_and_an_altered_result_is_found() {
     };
     for n in 0..3 {
         let name = format!("document {n}");
-        for byte in [1, 40, 64] {
+        for byte in [1, 40, 63] {
             let found = alter(&|result| flip(&mut result.signatures[n].signature, byte));
             assert_eq!(found, ResultError::Signature(name.clone()));
         }
@@ -188,7 +188,9 @@ fn app_093_a_batch_is_signed_whole_and_an_altered_result_is_found() {
         ResultError::Record,
         "the approval of other documents"
     );
-    assert!(matches!(alter(&|result| result.suite = "es257".into()), ResultError::UnknownSuite(_)));
+    assert!(matches!(alter(&|result| result.suite = "es512".into()), ResultError::UnknownSuite(_)));
+    let other = alter(&|result| result.suite = "frost-secp256k1-sha256".into());
+    assert!(matches!(other, ResultError::Signature(_) | ResultError::Form(_)), "{other:?}");
 }
 
 #[test]

@@ -19,7 +19,6 @@ use signer_core::{
     credential::{Colour, DocumentType},
     ids::DeviceId,
     pin::Pin,
-    suite::SuiteId,
     wire::{
         Approve, ApprovePayload, CreateRequest, CreatedEnrolmentCode, CreatedRelyingParty, DocumentDigest,
         EnrolConfirm, EnrolKeyed, Envelope, Evaluated, IssuedCredentials, ProblemCode, Profile,
@@ -32,7 +31,7 @@ use crate::{
     harness::TestApp,
     support::{
         http::Client,
-        phone::{MemoryStorage, TestPhone, network},
+        phone::{MemoryStorage, SUITE, TestPhone, network},
         process::Process,
     },
     vault::Vault,
@@ -159,7 +158,7 @@ fn story(url: &str, admin: &str, keystore: &Path, clock: impl PhoneClock + Clone
     let bank = RelyingParty::new(network(url), party.token.as_str());
 
     let mut phone = TestPhone::open(url, keystore, MemoryStorage::default(), clock);
-    phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &code.code, &Pin::new(PIN).unwrap()).unwrap();
+    phone.phone.enrol(SUITE, &code.code, &Pin::new(PIN).unwrap()).unwrap();
     let request = CreateRequest {
         person: "olena".into(),
         text: "Divorce petition of the third of May".into(),
@@ -260,14 +259,18 @@ fn collect(phone: &TestPhone, secrets: &mut Secrets) {
             "enrol-confirm" => {
                 let EnrolConfirm(confirmation) = of(&passed.body);
                 note("gate key", confirmation.gate_key.0.expose());
+                note("seeds", confirmation.seeds.as_slice());
                 note("contribution", confirmation.contribution.as_slice());
+                note("sum in the contribution", &confirmation.contribution.as_slice()[129..]);
             }
             "approve" => {
                 let approve: Approve = of(&passed.body);
                 let payload: ApprovePayload = codec::decode(approve.payload.as_slice(), 1 << 20).unwrap();
                 note("gate MAC", &payload.mac);
                 note("device token", payload.token.0.expose());
-                note("contribution", payload.items.as_slice()[0].contribution.as_slice());
+                let contribution = payload.items.as_slice()[0].contribution.as_slice();
+                note("contribution", contribution);
+                note("sum in the contribution", &contribution[129..]);
                 if let Ok(Evaluated::Signed { token, .. }) = codec::decode(reply, 1 << 20) {
                     note("next device token", token.0.expose());
                 }
@@ -287,6 +290,9 @@ fn collect(phone: &TestPhone, secrets: &mut Secrets) {
             "refresh-confirm" => {
                 let RefreshConfirm(confirmation) = of(&passed.body);
                 note("gate key", confirmation.gate_key.0.expose());
+                note("seeds", confirmation.seeds.as_slice());
+                note("contribution", confirmation.contribution.as_slice());
+                note("sum in the contribution", &confirmation.contribution.as_slice()[129..]);
             }
             "credentials" => {
                 let issued: IssuedCredentials = codec::decode(reply, 1 << 20).unwrap();
@@ -311,8 +317,11 @@ fn vaulted(data: &Path, device: DeviceId, secrets: &mut Secrets) {
         secrets.add(&format!("server key {purpose}"), vault.server_key(purpose));
     }
     let key = vault.share(device);
-    // After its CBOR head: the scalar.
-    secrets.add("server share", &key.share.0[3..35]);
+    let (scalar, rest) = key.share.0.split_at(32);
+    secrets.add("server share", scalar);
+    for seed in rest[65..].chunks(32) {
+        secrets.add("seed of the server", seed);
+    }
     secrets.add("gate key", key.gate_key.expose().expose());
     secrets.add("nonce key", key.nonce_key.expose());
     secrets.add("whole key", &key.encode()[4..]);

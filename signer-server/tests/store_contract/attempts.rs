@@ -166,7 +166,7 @@ pub(crate) async fn att_013_refusals_come_in_order<E: Engine>() {
     enrol(store, 1).await;
     enrol(store, 2).await;
     let (mine, theirs) = (add_request(store, 1, 1).await, add_request(store, 2, 2).await);
-    let bad = Reserve { epoch: Epoch(1), token: 7, ..reserve(1, T0) };
+    let bad = Reserve { epoch: Epoch(1), token: Some(7), ..reserve(1, T0) };
     for request in [theirs, signer_core::ids::RequestId::from_bytes([77; 16])] {
         let ask = Reserve { request: Some(request), ..bad.clone() };
         assert_eq!(store.reserve(ask).await.unwrap(), Reserved::RequestClosed);
@@ -180,7 +180,7 @@ pub(crate) async fn att_013_refusals_come_in_order<E: Engine>() {
     assert_eq!(store.reserve(ask.clone()).await.unwrap(), Reserved::Stale);
     let ask = Reserve { epoch: Epoch(0), ..ask };
     assert_eq!(store.reserve(ask.clone()).await.unwrap(), Reserved::UnknownToken);
-    let lease = granted(store, Reserve { token: 0, ..ask.clone() }).await;
+    let lease = granted(store, Reserve { token: Some(0), ..ask.clone() }).await;
     assert_eq!(store.reserve(ask.clone()).await.unwrap(), Reserved::UnknownToken, "before busy");
     assert_eq!(store.reserve(reserve(2, T0)).await.unwrap(), Reserved::Busy);
     recorded(store, settle(lease, Some(mine), Verdict::WrongPin, T0)).await;

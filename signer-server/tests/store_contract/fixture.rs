@@ -162,7 +162,7 @@ pub(crate) fn reserve(n: u8, now: UnixSeconds) -> Reserve {
         epoch: Epoch(0),
         payload: payload(n),
         request: None,
-        token: 0,
+        token: Some(0),
         based_on: now,
         lease_seconds: LEASE,
         policy: LockPolicy::default(),
@@ -198,6 +198,22 @@ pub(crate) fn signed() -> Verdict {
         record: vec![3; 50],
         record_signature: [4; 64],
     }
+}
+
+/// A reservation for the confirmation number `n` of a refresh of installation 1: no token is presented.
+pub(crate) fn confirm(n: u8, now: UnixSeconds) -> Reserve {
+    Reserve { token: None, ..reserve(n, now) }
+}
+
+/// Key 1 with the shares of `epoch`.
+pub(crate) fn key_at(epoch: u32) -> KeyRow {
+    let n = u8::try_from(epoch).expect("a small epoch");
+    KeyRow { epoch: Epoch(epoch), wrapped: vec![n ^ 0xf0; 130], proof: vec![n; 64], ..key(1) }
+}
+
+/// The verdict that brings key 1 to `epoch`.
+pub(crate) fn refreshed(epoch: u32) -> Verdict {
+    Verdict::Refreshed { key: key_at(epoch) }
 }
 
 /// How many wrong PINs stand against installation 1: level and number.

@@ -6,8 +6,7 @@ use signer_core::{
     wire::Standing,
 };
 use signer_server::store::{
-    Counter, EnrolResult, EnrolmentCodeRow, Installation, KeyRow, NewInstallation, PromoteResult,
-    RequestState,
+    Counter, EnrolResult, EnrolmentCodeRow, Installation, KeyRow, NewInstallation, RequestState,
 };
 
 use crate::fixture::*;
@@ -75,39 +74,6 @@ pub(crate) async fn sto_011_a_new_installation_revokes_the_earlier_one<E: Engine
     // Revoking the old one again does not touch what waits for the new one.
     assert!(store.set_standing(device(1), Standing::Revoked, T0).await.unwrap());
     assert_eq!(store.request(id, T0).await.unwrap().unwrap().state, RequestState::Open);
-}
-
-pub(crate) async fn sto_012_promotion_replaces_the_share<E: Engine>() {
-    let mut engine: E = engine().await;
-    enrol(&*engine.store(), 1).await;
-    let next = KeyRow { epoch: Epoch(1), wrapped: vec![9; 130], proof: vec![7; 65], ..key(1) };
-    let answer = engine.store().promote_shares(Epoch(0), next.clone(), T0).await.unwrap();
-    assert_eq!(answer, PromoteResult::Promoted);
-    engine.reopen().await;
-    let store = &*engine.store();
-    assert_eq!(store.installation(device(1)).await.unwrap().unwrap().key, next);
-    assert_eq!(store.promote_shares(Epoch(0), next, T0).await.unwrap(), PromoteResult::Stale);
-}
-
-pub(crate) async fn sto_012_promotion_refuses_what_does_not_fit<E: Engine>() {
-    let engine: E = engine().await;
-    let store = &*engine.store();
-    enrol(store, 1).await;
-    let next = KeyRow { epoch: Epoch(1), wrapped: vec![9; 130], ..key(1) };
-    for bad in [
-        KeyRow { epoch: Epoch(2), ..next.clone() },
-        KeyRow { epoch: Epoch(0), ..next.clone() },
-        KeyRow { id: KeyId::from_bytes([3; 16]), ..next.clone() },
-        KeyRow { device: DeviceId::from_bytes([3; 16]), ..next.clone() },
-        KeyRow { public_key: GroupPublicKey([3; 33]), ..next.clone() },
-    ] {
-        assert_eq!(store.promote_shares(Epoch(0), bad, T0).await.unwrap(), PromoteResult::Stale);
-    }
-    for standing in [Standing::Frozen, Standing::Revoked] {
-        store.set_standing(device(1), standing, T0).await.unwrap();
-        assert_eq!(store.promote_shares(Epoch(0), next.clone(), T0).await.unwrap(), PromoteResult::Stale);
-    }
-    assert_eq!(store.installation(device(1)).await.unwrap().unwrap().key.epoch, Epoch(0));
 }
 
 pub(crate) async fn sto_024_revocation_is_final_and_erases<E: Engine>() {

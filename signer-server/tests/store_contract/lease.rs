@@ -1,7 +1,7 @@
 //! Reservations that are held, run out, are taken up again and taken over.
 
-use signer_core::{ids::Epoch, wire::Standing};
-use signer_server::store::{KeyRow, PromoteResult, Reserved, Settled, Verdict};
+use signer_core::wire::Standing;
+use signer_server::store::{Reserved, Settled, Verdict};
 
 use crate::fixture::*;
 
@@ -92,19 +92,4 @@ pub(crate) async fn att_011_a_late_finding_of_cheating_still_ends_the_key<E: Eng
     assert_eq!((installation.standing, installation.key.wrapped.len()), (Standing::Revoked, 0));
     let answer = store.settle(settle(new, None, Verdict::PinProven, T0.plus(LEASE))).await.unwrap();
     assert_eq!(answer, Settled::LeaseLost);
-}
-
-pub(crate) async fn att_012_a_refresh_ends_late_evaluations<E: Engine>() {
-    let engine: E = engine().await;
-    let store = &*engine.store();
-    enrol(store, 1).await;
-    let old = granted(store, reserve(1, T0)).await;
-    let next = KeyRow { epoch: Epoch(1), wrapped: vec![8; 120], ..key(1) };
-    let early = store.promote_shares(Epoch(0), next.clone(), T0.plus(LEASE - 1)).await.unwrap();
-    assert_eq!(early, PromoteResult::Busy);
-    let later = T0.plus(LEASE);
-    assert_eq!(store.promote_shares(Epoch(0), next, later).await.unwrap(), PromoteResult::Promoted);
-    let late = store.settle(settle(old, None, Verdict::PinProven, later)).await.unwrap();
-    assert_eq!((late, counted(store).await), (Settled::LeaseLost, (0, 1)));
-    assert_eq!(store.reserve(reserve(1, later)).await.unwrap(), Reserved::Stale);
 }

@@ -10,6 +10,7 @@ mod installations;
 mod lease;
 mod model;
 mod races;
+mod refresh;
 mod requests;
 mod rest;
 mod tokens;
@@ -35,7 +36,16 @@ macro_rules! store_contract {
                 lease: att_007_a_reservation_of_a_gone_process_is_taken_up_again,
                 lease: att_008_another_payload_takes_over_and_the_old_attempt_stays_counted,
                 lease: att_011_a_late_finding_of_cheating_still_ends_the_key,
-                lease: att_012_a_refresh_ends_late_evaluations,
+                refresh: att_012_a_refresh_ends_late_evaluations,
+                refresh: att_015_a_confirmation_gives_its_attempt_back_and_nothing_else,
+                refresh: att_015_a_confirmation_and_an_approve_exclude_each_other,
+                refresh: att_015_of_32_confirmations_and_approves_one_is_granted,
+                refresh: att_015_a_confirmation_waits_for_the_end_of_a_lock,
+                refresh: att_015_a_cheating_confirmation_ends_the_key,
+                refresh: att_015_a_late_finding_of_a_cheating_confirmation_still_ends_the_key,
+                refresh: att_015_a_late_confirmation_promotes_nothing,
+                refresh: att_015_a_confirmation_that_died_stays_counted_and_the_old_shares_live,
+                refresh: att_015_a_fault_of_the_server_leaves_the_old_shares,
                 tokens: att_009_the_next_token_becomes_current_even_if_refused,
                 tokens: att_009_every_success_gives_out_a_number_of_its_own,
                 tokens: att_010_two_phones_with_one_state_give_themselves_away,
@@ -49,8 +59,8 @@ macro_rules! store_contract {
                 installations: sto_011_a_code_enrols_once_and_not_after_its_end,
                 installations: sto_011_an_installation_or_key_exists_once,
                 installations: sto_011_a_new_installation_revokes_the_earlier_one,
-                installations: sto_012_promotion_replaces_the_share,
-                installations: sto_012_promotion_refuses_what_does_not_fit,
+                refresh: sto_012_promotion_replaces_the_share,
+                refresh: sto_012_promotion_refuses_what_does_not_fit,
                 installations: sto_024_revocation_is_final_and_erases,
                 certificates: sto_030_a_certificate_comes_with_its_installation,
                 certificates: sto_031_the_last_certificate_added_is_in_use,

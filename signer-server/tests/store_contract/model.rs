@@ -5,7 +5,7 @@ use proptest::{
     strategy::ValueTree,
     test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
 };
-use signer_core::time::UnixSeconds;
+use signer_core::{ids::Epoch, time::UnixSeconds};
 use signer_server::store::{
     Lease, LockPolicy, PayloadHash, Reserve, Reserved, Settle, Settled, Store, Verdict,
 };
@@ -23,7 +23,7 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         5 => (0u8..6).prop_map(Step::Reserve),
-        5 => (0usize..3, 0usize..3).prop_map(|(back, verdict)| Step::Settle(back, verdict)),
+        5 => (0usize..3, 0usize..4).prop_map(|(back, verdict)| Step::Settle(back, verdict)),
         1 => Just(Step::Crash),
         2 => prop_oneof![Just(1), Just(LEASE), Just(3 * 3600), Just(90_000)].prop_map(Step::Wait),
     ];
@@ -45,6 +45,8 @@ struct Model {
     /// The reservation that may settle, and until when it holds.
     out: Option<(Lease, UnixSeconds)>,
     granted: Vec<Lease>,
+    /// Epoch of the living shares.
+    epoch: u32,
     settled: Vec<(PayloadHash, UnixSeconds)>,
 }
 
@@ -89,9 +91,10 @@ impl Model {
                 self.stepped_down = true;
                 self.wrong = (self.wrong - 1) / 3 * 3;
             }
+            Verdict::Refreshed { .. } => self.epoch += 1,
             _ => {}
         }
-        if *verdict != Verdict::ServerFault {
+        if !matches!(verdict, Verdict::ServerFault | Verdict::Refreshed { .. }) {
             self.settled.push((lease.payload, now));
         }
     }
@@ -120,14 +123,16 @@ async fn history<E: Engine>(steps: &[Step]) {
                 model.out = model.out.map(|(lease, _)| (lease, now));
             }
             Step::Reserve(n) => {
-                let ask = Reserve { policy: policy(), ..reserve(n, now) };
+                let ask = Reserve { policy: policy(), epoch: Epoch(model.epoch), ..reserve(n, now) };
                 let answer = engine.store().reserve(ask).await.unwrap();
                 model.reserve(payload(n), now, &answer);
             }
             Step::Settle(back, verdict) => {
                 let Some(index) = model.granted.len().checked_sub(back + 1) else { continue };
                 let lease = model.granted[index];
-                let verdict = [Verdict::WrongPin, Verdict::ServerFault, Verdict::PinProven][verdict].clone();
+                let promote = refreshed(model.epoch + 1);
+                let verdicts = [Verdict::WrongPin, Verdict::ServerFault, Verdict::PinProven, promote];
+                let verdict = verdicts[verdict].clone();
                 let act = Settle { policy: policy(), ..settle(lease, None, verdict.clone(), now) };
                 let answer = engine.store().settle(act).await.unwrap();
                 model.settle(lease, &verdict, now, &answer);

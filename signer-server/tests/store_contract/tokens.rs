@@ -6,7 +6,7 @@ use signer_server::store::{Reserve, Reserved, Store, Verdict};
 use crate::fixture::*;
 
 fn with(token: u64, n: u8, now: UnixSeconds) -> Reserve {
-    Reserve { token, ..reserve(n, now) }
+    Reserve { token: Some(token), ..reserve(n, now) }
 }
 
 async fn current(store: &dyn Store) -> (u64, Standing) {

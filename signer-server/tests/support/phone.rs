@@ -18,9 +18,13 @@ use signer_core::{
     device_key::DevicePublicKeyBytes,
     ids::RequestId,
     pin::Pin,
+    suite::SuiteId,
     time::UnixSeconds,
     wire::{Envelope, Exchange},
 };
+
+/// The suite of tests that need a key of any suite.
+pub(crate) const SUITE: SuiteId = SuiteId::Es256;
 
 /// A state image in memory; clones share it.
 #[derive(Debug, Clone, Default)]

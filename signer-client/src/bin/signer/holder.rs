@@ -27,7 +27,7 @@ use crate::{
 
 pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<(), Failure> {
     let suite = SuiteId::from_name(&args.suite).ok_or_else(|| {
-        Failure::usage(format!("there is no suite {}", args.suite), "Use frost-secp256k1-sha256.")
+        Failure::usage(format!("there is no suite {}", args.suite), "Use es256 or frost-secp256k1-sha256.")
     })?;
     let Desk { mut phone, .. } = open(global, Some(&args.server))?;
     if phone.enrolled().is_some() {

@@ -131,8 +131,8 @@ struct Enrol {
     /// Enrolment code; asked for if left out
     #[arg(long)]
     code: Option<String>,
-    /// Signature suite
-    #[arg(long, default_value = "frost-secp256k1-sha256")]
+    /// Signature suite: es256 (ordinary ECDSA P-256 signatures) or frost-secp256k1-sha256
+    #[arg(long, default_value = "es256")]
     suite: String,
     #[command(flatten)]
     pin: PinInput,

@@ -24,7 +24,8 @@ pub(crate) const PIN: &str = "739146";
 pub(crate) const OTHER_PIN: &str = "582093";
 pub(crate) const WRONG_PIN: &str = "264917";
 pub(crate) const CODE: &str = "GOOD-CODE";
-pub(crate) const SUITE: SuiteId = SuiteId::FrostSecp256k1Sha256;
+/// The suite of tests that need a key of any suite.
+pub(crate) const SUITE: SuiteId = SuiteId::Es256;
 pub(crate) const START: u64 = 1_800_000_000;
 
 /// What goes wrong on the network.
@@ -53,6 +54,8 @@ pub(crate) struct Plan {
 }
 
 pub(crate) struct World {
+    /// The suite of its phones.
+    pub(crate) suite: SuiteId,
     pub(crate) server: Mutex<Server>,
     pub(crate) clock: Mutex<TestClock>,
     pub(crate) key: Mutex<SoftwareKey>,
@@ -84,7 +87,12 @@ pub(crate) fn pin(text: &str) -> Pin {
 
 impl World {
     pub(crate) fn new(seed: u64) -> Arc<Self> {
+        Self::of(SUITE, seed)
+    }
+
+    pub(crate) fn of(suite: SuiteId, seed: u64) -> Arc<Self> {
         Arc::new(Self {
+            suite,
             server: Mutex::new(Server::new(StdRng::seed_from_u64(seed + 1))),
             clock: Mutex::new(TestClock { truth: Duration::from_secs(START), skew: 0, run: 1 }),
             key: Mutex::new(SoftwareKey::in_memory(Box::new(StdRng::seed_from_u64(seed + 2)))),
@@ -117,7 +125,7 @@ impl World {
     /// An enrolled phone.
     pub(crate) fn enrolled(self: &Arc<Self>) -> Phone {
         let mut phone = self.phone();
-        phone.enrol(SUITE, CODE, &pin(PIN)).unwrap();
+        phone.enrol(self.suite, CODE, &pin(PIN)).unwrap();
         phone
     }
 

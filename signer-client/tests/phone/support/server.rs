@@ -17,7 +17,7 @@ use signer_core::{
     ids::{Epoch, RelyingPartyId, RequestId},
     secret::SecretBytes,
     signing::*,
-    suite::{GroupPublicKey, KeyContext, Signature},
+    suite::{GroupPublicKey, KeyContext, Signature, SuiteId},
     time::UnixSeconds,
     wire::*,
 };
@@ -58,6 +58,8 @@ pub(crate) struct Server {
     outcomes: HashMap<[u8; 32], Vec<u8>>,
     /// Every server key that ever lived: what the phone must never hold.
     pub(crate) secrets: Vec<Vec<u8>>,
+    /// Gate keys of all shares ever confirmed, in order.
+    pub(crate) gate_keys: Vec<Vec<u8>>,
     /// Approves evaluated.
     pub(crate) evaluated: usize,
     /// How often the next answers are `busy`.
@@ -94,6 +96,7 @@ impl Server {
             requests: Vec::new(),
             outcomes: HashMap::new(),
             secrets: Vec::new(),
+            gate_keys: Vec::new(),
             evaluated: 0,
             busy: 0,
             burned: None,
@@ -316,7 +319,7 @@ impl Server {
             .and_then(CheckedConfirmation::evaluate)
             .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.code_good = false;
-        self.remember(&proven.key);
+        self.remember(proven.context.suite, &proven.key);
         let signature = proven.proof.clone();
         self.device = Some(Device {
             key: proven.device_key,
@@ -473,7 +476,7 @@ impl Server {
             .check(confirmation)
             .and_then(CheckedConfirmation::evaluate)
             .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
-        self.remember(&proven.key);
+        self.remember(proven.context.suite, &proven.key);
         let device = self.device.as_mut().unwrap();
         (device.context, device.server_key, device.proof) =
             (proven.context, proven.key, proven.proof.clone());
@@ -517,13 +520,24 @@ impl Server {
         open(envelope, key, now)
     }
 
-    fn remember(&mut self, key: &ServerKey) {
-        self.secrets.push(key.gate_key.expose().expose().to_vec());
-        // The suite's own form: s_S, X_D, X_S, Q, each a byte string.
-        let mut decoder = minicbor::Decoder::new(&key.share.0);
-        assert_eq!(decoder.array().unwrap(), Some(4));
-        for _ in 0..3 {
-            self.secrets.push(decoder.bytes().unwrap().to_vec());
+    fn remember(&mut self, suite: SuiteId, key: &ServerKey) {
+        self.gate_keys.push(key.gate_key.expose().expose().to_vec());
+        match suite {
+            // s_S, X_D, X_S, Q, each a byte string.
+            SuiteId::FrostSecp256k1Sha256 => {
+                let mut decoder = minicbor::Decoder::new(&key.share.0);
+                assert_eq!(decoder.array().unwrap(), Some(4));
+                for _ in 0..3 {
+                    self.secrets.push(decoder.bytes().unwrap().to_vec());
+                }
+            }
+            // x_S (32), Q (65), a seed for each bit of x_S (32 each).
+            SuiteId::Es256 => {
+                let (share, rest) = key.share.0.split_at(32);
+                self.secrets.push(share.to_vec());
+                self.secrets.extend(rest[65..].chunks(32).map(<[u8]>::to_vec));
+                assert_eq!(rest.len(), 65 + 256 * 32);
+            }
         }
     }
 

@@ -45,7 +45,7 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(proven: ProvenKey, masked: MaskedKey) -> Self {
-        let ProvenKey { context, device_key, public_key, key, proof } = proven;
+        let ProvenKey { context, device_key, public_key, key, proof, .. } = proven;
         let gate_key = *key.gate_key.expose().expose();
         Self { context, public_key, device_key, proof, masked, server: key.encode().to_vec(), gate_key }
     }

@@ -22,8 +22,8 @@ use super::{
     requests::{OPEN, SIGNED},
 };
 use crate::store::{
-    Attempts, Counter, CounterRefusal, Lease, OutcomeKind, PayloadHash, Reserve, Reserved, RevocationReason,
-    Settle, Settled, StoreError, StoreResult, StoredOutcome, Verdict,
+    Attempts, Counter, CounterRefusal, KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, Reserved,
+    RevocationReason, Settle, Settled, StoreError, StoreResult, StoredOutcome, Verdict,
 };
 
 /// How long an outcome is kept, seconds.
@@ -67,12 +67,7 @@ struct State {
 }
 
 /// Whether a reservation holds, by its columns `lease_run` and `lease_until`.
-pub(super) fn lease_holds(
-    row: &Row<'_>,
-    column: usize,
-    run: i64,
-    now: UnixSeconds,
-) -> rusqlite::Result<bool> {
+fn lease_holds(row: &Row<'_>, column: usize, run: i64, now: UnixSeconds) -> rusqlite::Result<bool> {
     Ok(row.get::<_, i64>(column)? == run && now < get_time(row, column + 1)?)
 }
 
@@ -145,15 +140,16 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
 /// therefore never hold the same number: the one whose number was overtaken gives itself away.
 fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
     let device = reserve.device.as_bytes();
-    if reserve.token == state.token {
+    let Some(token) = reserve.token else { return Ok(None) };
+    if token == state.token {
         return Ok(None);
     }
-    if Some(reserve.token) == state.token_pending {
+    if Some(token) == state.token_pending {
         let sql = "UPDATE installation SET token = ?2, token_pending = NULL, token_changed_at = ?3 WHERE device = ?1";
-        execute_one(db, sql, (device, int(reserve.token)?, time(reserve.now)))?;
+        execute_one(db, sql, (device, int(token)?, time(reserve.now)))?;
         return Ok(None);
     }
-    if reserve.token > state.token_issued {
+    if token > state.token_issued {
         return Ok(Some(Reserved::UnknownToken));
     }
     if reserve.based_on < state.token_changed_at {
@@ -231,8 +227,24 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
             installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
             record(db, settle, &state, OutcomeKind::Cheating, state.counter)
         }
+        Verdict::Refreshed { key } => refresh(db, device, &state, key),
         Verdict::PinProven | Verdict::Signed { .. } => succeed(db, settle, &state),
     }
+}
+
+/// The new shares signed. They become the living ones unless the installation was frozen meanwhile. The PIN proof before was
+/// the success that steps the counter down and gives out a token; this one leaves both as they were.
+fn refresh(db: &Connection, device: DeviceId, state: &State, key: &KeyRow) -> StoreResult<Settled> {
+    if state.standing != Standing::Good {
+        free(db, device, state.counter)?;
+        return Ok(Settled::LeaseLost);
+    }
+    if key.device != device {
+        return Err(StoreError::Engine("shares were settled under another device's reservation".to_owned()));
+    }
+    installations::promote(db, key)?;
+    free(db, device, state.before)?;
+    Ok(Settled::Refreshed)
 }
 
 /// The PIN was right. Nothing is released if the installation was frozen or the request closed meanwhile.

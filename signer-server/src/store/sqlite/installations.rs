@@ -11,7 +11,6 @@ use signer_core::{
 
 use super::{
     SqliteStore,
-    attempts::lease_holds,
     certificates,
     columns::{
         FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
@@ -21,7 +20,7 @@ use super::{
 };
 use crate::store::{
     EnrolResult, EnrolmentCodeRow, Holder, Installation, Installations, KeyRow, NewInstallation,
-    PromoteResult, RevocationReason, StoreResult,
+    RevocationReason, StoreResult,
 };
 
 #[async_trait]
@@ -44,11 +43,6 @@ impl Installations for SqliteStore {
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
         self.readers.read(move |db| load(db, device)).await
-    }
-
-    async fn promote_shares(&self, from: Epoch, key: KeyRow, now: UnixSeconds) -> StoreResult<PromoteResult> {
-        let run = self.run;
-        self.write(now, move |db| promote(db, run, from, &key, now)).await
     }
 
     async fn set_standing(
@@ -164,50 +158,15 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
     })
 }
 
-fn promote(
-    db: &Connection,
-    run: i64,
-    from: Epoch,
-    key: &KeyRow,
-    now: UnixSeconds,
-) -> StoreResult<PromoteResult> {
-    let device = key.device.as_bytes();
-    let sql = concat!(
-        "SELECT ",
-        standing_column!(),
-        ", lease_payload IS NOT NULL, lease_run, lease_until FROM installation WHERE device = ?1"
-    );
-    let found = first(db, sql, [device], |row| {
-        Ok((row.get::<_, i64>(0)? == GOOD, row.get(1)? && lease_holds(row, 2, run, now)?))
-    })?;
-    match found {
-        None | Some((false, _)) => return Ok(PromoteResult::Stale),
-        Some((true, true)) => return Ok(PromoteResult::Busy),
-        Some((true, false)) => {}
-    }
-    // Key, suite and group public key stay; the old wrapped share is overwritten, and zeroed where it stood.
+/// Replaces the shares of a key by those of the next epoch. Key, suite and group public key stay; the old wrapped share is
+/// overwritten, and zeroed where it stood.
+pub(super) fn promote(db: &Connection, key: &KeyRow) -> StoreResult<()> {
     let sql = "UPDATE signing_key SET epoch = ?1, wrapped = ?2, proof = ?3
-        WHERE device = ?4 AND id = ?5 AND epoch = ?6 AND suite = ?7 AND public_key = ?8 AND ?1 = ?6 + 1";
-    let rows = execute(
-        db,
-        sql,
-        params![
-            key.epoch.0,
-            key.wrapped,
-            key.proof,
-            device,
-            key.id.as_bytes(),
-            from.0,
-            key.suite.number(),
-            key.public_key.0
-        ],
-    )?;
-    if rows == 0 {
-        return Ok(PromoteResult::Stale);
-    }
-    // An evaluation under the old shares that comes back late must not be settled.
-    execute_one(db, "UPDATE installation SET lease_payload = NULL WHERE device = ?1", [device])?;
-    Ok(PromoteResult::Promoted)
+        WHERE device = ?4 AND id = ?5 AND suite = ?6 AND public_key = ?7 AND epoch + 1 = ?1";
+    let (device, id) = (key.device.as_bytes(), key.id.as_bytes());
+    let params =
+        params![key.epoch.0, key.wrapped, key.proof, device, id, key.suite.number(), key.public_key.0];
+    execute_one(db, sql, params)
 }
 
 fn set_standing(
