@@ -324,7 +324,7 @@ fn pki_020_openssl_follows_the_revocation_list() {
 fn pki_003_certificates_are_read_from_pem() {
     let ca = authority().certificate().to_vec();
     let pem = to_pem("CERTIFICATE", &ca).unwrap();
-    assert_eq!(certificates_from_pem(&format!("{pem}\n{pem}")).unwrap(), vec![ca.clone(), ca.clone()]);
+    assert_eq!(certificates_from_pem(&format!("{pem}\n{pem}")).unwrap(), vec![ca.clone(), ca]);
     let request = to_pem("CERTIFICATE REQUEST", &request()).unwrap();
     for wrong in ["", "text", &request, &format!("{pem}text"), &pem.repeat(6), &pem[..pem.len() / 2]] {
         assert_eq!(certificates_from_pem(wrong), Err(CertificateError::Malformed), "{wrong}");

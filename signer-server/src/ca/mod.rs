@@ -109,7 +109,7 @@ impl Authority {
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, CaError> {
         let name = name.to_name()?;
-        let profile = Profile::authority(name, key_info(key)?)?;
+        let profile = Profile::authority(name, &key_info(key)?)?;
         let validity = validity(now, now.plus(AUTHORITY_SECONDS))?;
         let certificate = CertificateBuilder::new(profile, serial(rng)?, validity, key_info(key)?)?;
         Ok(certificate.build::<_, DerSignature>(key)?.to_der()?)
