@@ -33,7 +33,7 @@ fn signs_with(world: &std::sync::Arc<World>, phone: &mut Phone, digits: &str) {
 
 #[test]
 fn cli_001_enrol_sign_change_pin_sign() {
-    SuiteId::ALL.map(enrol_sign_change_pin_sign);
+    SuiteId::ALL.into_iter().for_each(enrol_sign_change_pin_sign);
 }
 
 fn enrol_sign_change_pin_sign(suite: SuiteId) {
@@ -85,7 +85,7 @@ fn cli_003_an_enrolment_code_that_is_not_good_leaves_nothing() {
 
 #[test]
 fn cli_004_every_single_loss_in_enrolment_and_signing_is_survived() {
-    SuiteId::ALL.map(every_single_loss_in_enrolment_and_signing);
+    SuiteId::ALL.into_iter().for_each(every_single_loss_in_enrolment_and_signing);
 }
 
 fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
@@ -111,7 +111,7 @@ fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
 
 #[test]
 fn cli_005_every_single_loss_in_a_pin_change_is_survived() {
-    SuiteId::ALL.map(every_single_loss_in_a_pin_change);
+    SuiteId::ALL.into_iter().for_each(every_single_loss_in_a_pin_change);
 }
 
 fn every_single_loss_in_a_pin_change(suite: SuiteId) {
@@ -136,7 +136,7 @@ fn every_single_loss_in_a_pin_change(suite: SuiteId) {
 /// from the stored image. Then the PIN that holds is the one the server says, and signing goes on.
 #[test]
 fn cli_006_a_crash_at_any_step_of_a_pin_change_leaves_one_pin_that_holds() {
-    SuiteId::ALL.map(a_crash_at_any_step_of_a_pin_change);
+    SuiteId::ALL.into_iter().for_each(a_crash_at_any_step_of_a_pin_change);
 }
 
 fn a_crash_at_any_step_of_a_pin_change(suite: SuiteId) {
@@ -172,7 +172,7 @@ fn a_crash_at_any_step_of_a_pin_change(suite: SuiteId) {
 
 #[test]
 fn cli_007_a_crash_at_any_step_of_an_enrolment_can_be_taken_up() {
-    SuiteId::ALL.map(a_crash_at_any_step_of_an_enrolment);
+    SuiteId::ALL.into_iter().for_each(a_crash_at_any_step_of_an_enrolment);
 }
 
 fn a_crash_at_any_step_of_an_enrolment(suite: SuiteId) {

@@ -264,10 +264,10 @@ fn app_122_a_malformed_confirmation_ends_its_ceremony_and_tests_nothing() {
     let mut phone = app.phone("olena");
     type Change = fn(&mut Vec<u8>, &mut Vec<u8>);
     let changes: [Change; 5] = [
-        |seeds, _| drop(seeds.pop()),
+        |seeds, _| seeds.truncate(seeds.len() - 1),
         |seeds, _| seeds[0] = 5,
         |seeds, _| seeds.clear(),
-        |_, contribution| drop(contribution.pop()),
+        |_, contribution| contribution.truncate(contribution.len() - 1),
         |_, contribution| contribution[CORRECTIONS_AT..][..32].fill(0xff),
     ];
     for change in changes {
@@ -367,7 +367,8 @@ fn cheats_among_honest(
         assert!(!(hit.late && signed(&hit.answer)), "signed after the key's end was told");
         assert!(!(shot.cheats && signed(&hit.answer)), "a wrong contribution signed");
         if shot.cheats {
-            assert!(ended(&hit.answer) || hit.answer.status == 409, "{:?}", hit.answer);
+            let refused = matches!(hit.answer.status, 409 | 422);
+            assert!(ended(&hit.answer) || refused, "{:?}", hit.answer);
             found += usize::from(ended(&hit.answer));
         }
     }
