@@ -268,8 +268,8 @@ class Stream:
         out, self.rest = self.rest[:length], self.rest[length:]
         return out
 
-    def scalar(self):
-        return whole(self.take(64)) % N
+    def scalar(self, name, *fields):
+        return drawn(self.take(32), name, *fields)
 
 
 class Section:
@@ -322,8 +322,8 @@ def key_generation(device, server):
     session = h("es256-keygen", *CONTEXT, device_nonce, server_nonce)
     section.same("session", session)
 
-    x_s, t = server.scalar(), server.scalar()
-    public_s, statement = compressed(mul(x_s, G)), h("es256-key-proof", session, number(2), b"")
+    x_s, statement = server.scalar("es256-share"), h("es256-key-proof", session, number(2), b"")
+    t, public_s = server.scalar("es256-proof-nonce", octets(x_s), statement), compressed(mul(x_s, G))
     proof_s = prove(x_s, public_s, statement, t)
     assert holds(public_s, statement, proof_s)
     section.same_scalar("server_share", x_s)
@@ -334,8 +334,8 @@ def key_generation(device, server):
     commitment = h("es256-key-commitment", session, public_s, proof_s, salt)
     section.same("commitment", commitment)
 
-    x_d, t = device.scalar(), device.scalar()
-    public_d, statement = compressed(mul(x_d, G)), h("es256-key-proof", session, number(1), commitment)
+    x_d, statement = device.scalar("es256-share"), h("es256-key-proof", session, number(1), commitment)
+    t, public_d = device.scalar("es256-proof-nonce", octets(x_d), statement), compressed(mul(x_d, G))
     proof_d = prove(x_d, public_d, statement, t)
     assert holds(public_d, statement, proof_d)
     section.same_scalar("device_share", x_d)
@@ -371,14 +371,15 @@ def oblivious_transfer(device, server, x_s, public_key):
     session, master = bytes.fromhex(section.values.pop("session")), device.take(32)
     section.same("master_seed", master)
     pairs = seed_pairs(master)
-    exponents = [server.scalar() for _ in range(BITS)]
-    others = [server.scalar() for _ in range(BITS)]
+    fields = (octets(x_s), session)
+    exponents = [server.scalar("es256-ot-exponent", *fields) for _ in range(BITS)]
+    others = [server.scalar("es256-ot-exponent", *fields) for _ in range(BITS)]
     shown = {transfer["transfer"]: transfer for transfer in section.values.pop("transfers")}
     tag = label("es256-ot-point-P256_XMD:SHA-256_SSWU_RO_")
     question, answer, chosen = b"", b"", b""
     for j in range(BITS):
         choice = x_s >> j & 1
-        a, b = exponents[j], device.scalar()
+        a, b = exponents[j], device.scalar("es256-ot-exponent", *pairs[j], session)
         points, hashed = [None, None], [None, None]
         points[1 - choice] = compressed(mul(others[j], G))
         hashed[choice] = hash_to_curve(session + bytes([j, choice]) + points[1 - choice], tag)
@@ -458,7 +459,7 @@ def signing(x_d, x_s, public_key, pairs):
 
     fixed = (*CONTEXT, compressed(public_key), request_hash, number(fetched_at), number(index), digest, com)
     seed = m(nonce_key, "server-nonce", *fixed)
-    k2 = drawn(seed, "es256-server-nonce")
+    k2 = drawn(seed, "es256-server-nonce", octets(x_s))
     r2 = uncompressed(mul(k2, G))
     sid = h("es256-transcript", *fixed, r2)
     t = drawn(seed, "es256-proof-nonce", sid)

@@ -79,7 +79,7 @@ fn e25_087_both_finishes_agree() {
             seeds,
             context: &context,
             session: transcript::session(&context, &device, r2),
-            k2: nonce(&context.nonce_seed(&world.nonce_key, &device)),
+            k2: nonce(&context.nonce_seed(&world.nonce_key, &device), &material.share),
             device: device_parts,
         };
         let (fast, plain) = (attempt.complete(&FAST).unwrap(), attempt.complete(&PLAIN).unwrap());

@@ -2,7 +2,7 @@
 
 use p256::{ProjectivePoint, Scalar, elliptic_curve::point::AffineCoordinates};
 
-use super::{super::keygen::random_scalar, *};
+use super::*;
 
 /// Where the fields of a contribution begin.
 pub(super) const SALT: usize = 65;
@@ -21,7 +21,7 @@ pub(super) fn power(j: usize) -> Scalar {
 
 /// A scalar from the generator.
 pub(super) fn random(rng: &mut StdRng) -> Scalar {
-    *random_scalar(rng)
+    scalars::wide(SecretBytes::<64>::random(rng).expose())
 }
 
 /// x of k·P modulo q.

@@ -6,6 +6,7 @@ use super::{
     by_hand::{ByHand, random, x_of},
     *,
 };
+use crate::domain::Domain;
 
 /// ECDSA of the textbook (FIPS 186-5 §6.4.1) with a nonce given, and the smaller s. RFC 6979's values vouch for it below.
 fn plain(x: Scalar, k: Scalar, digest: &[u8; 32]) -> Vec<u8> {
@@ -28,7 +29,7 @@ fn e25_003_the_result_is_the_plain_signature_with_nonce_k1_times_k2_plus_e() {
             let context = SigningContext { digest: &digest, ..world.context() };
             let (hand, device, server) = ByHand::fresh(&mut world, &context);
             let seed = context.nonce_seed(&world.nonce_key, &device);
-            let k2 = scalars::derived(seed.expose(), crate::domain::Domain::Es256ServerNonce, &[]);
+            let k2 = scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[&world.server.0[..32]]);
             assert_eq!(points::base_multiple_plain(&k2).unwrap(), server.as_slice()[..65]);
             let messages = (device, server, hand.honest());
             let signature = world.finish(&context, &messages).unwrap();

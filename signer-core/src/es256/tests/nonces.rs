@@ -52,6 +52,10 @@ fn e25_010_the_same_input_gives_the_same_nonce_and_any_other_another() {
         world.nonce_key = Secret::new(flipped(&[7; 32], at, 0x80).try_into().unwrap());
         answers.push(world.answer(&context, &device));
     }
+    // Two shares have no nonce in common, not even under one nonce key.
+    world.nonce_key = Secret::new([7; 32]);
+    world.server = World::new(43).server;
+    answers.push(world.answer(&context, &device));
     // Neither nonce meets another input: R₂, nor the point of its proof.
     let mut seen = BTreeSet::new();
     for answer in &answers {

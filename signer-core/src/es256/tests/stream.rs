@@ -6,6 +6,7 @@ use rand_core::{TryCryptoRng, TryRng};
 use sha2::{Digest, Sha256};
 
 use super::*;
+use crate::domain::Domain;
 
 /// Block i is SHA-256("signer test stream" ‖ seed ‖ i), numbers in 8 bytes, big endian. Bytes are taken from the blocks in
 /// order; none is left out, whatever the size of the calls.
@@ -27,9 +28,9 @@ impl Stream {
         bytes
     }
 
-    /// 64 bytes, big endian, modulo the order.
-    pub(super) fn scalar(&mut self) -> p256::Scalar {
-        scalars::wide(&self.bytes())
+    /// A scalar drawn from 32 bytes under a domain and fields.
+    pub(super) fn scalar(&mut self, domain: Domain, fields: &[&[u8]]) -> p256::Scalar {
+        *scalars::derived(&self.bytes(), domain, fields)
     }
 
     fn fill(&mut self, to: &mut [u8]) {

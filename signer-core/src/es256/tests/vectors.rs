@@ -63,12 +63,18 @@ fn generation() -> (Keys, Value) {
     let device_nonce: [u8; 32] = device_ahead.bytes();
     let (server_nonce, salt): ([u8; 32], [u8; 32]) = (server_ahead.bytes(), server_ahead.bytes());
     let run = run_of(&context, &device_nonce, &server_nonce);
-    let (x_s, t_s) = (server_ahead.scalar(), server_ahead.scalar());
-    let (x_d, t_d) = (device_ahead.scalar(), device_ahead.scalar());
+    let share = |ahead: &mut Stream| ahead.scalar(Domain::Es256Share, &[]);
+    let proof_nonce = |ahead: &mut Stream, x: &Scalar, statement: &[u8; 32]| {
+        ahead.scalar(Domain::Es256ProofNonce, &[&scalars::bytes(x), statement])
+    };
+    let x_s = share(&mut server_ahead);
     let server_statement = statement(&run, SERVER, &[]);
+    let t_s = proof_nonce(&mut server_ahead, &x_s, &server_statement);
     let server_proof = proof::prove(&x_s, &public(&x_s), &server_statement, &t_s).unwrap();
     let commitment = commitment(&run, &public(&x_s), &server_proof, &salt);
+    let x_d = share(&mut device_ahead);
     let device_statement = statement(&run, DEVICE, &commitment);
+    let t_d = proof_nonce(&mut device_ahead, &x_d, &device_statement);
     let device_proof = proof::prove(&x_d, &public(&x_d), &device_statement, &t_d).unwrap();
     assert_eq!(hello.as_slice(), device_nonce);
     assert_eq!(answer.as_slice(), [server_nonce, commitment].concat());
@@ -174,9 +180,14 @@ fn seeding(keys: Keys) -> (World, Value) {
         public_key,
         nonce_key: Secret::new(NONCE_KEY),
     };
-    let exponents: Vec<_> =
-        (0..BITS).map(|_| server_ahead.scalar()).zip((0..BITS).map(|_| device_ahead.scalar())).collect();
     let pairs = pads::seeds(&world.seed, &world.key);
+    let exponents: Vec<_> = pairs
+        .iter()
+        .map(|[zero, one]| {
+            let a = server_ahead.scalar(Domain::Es256OtExponent, &[&world.server.0[..32], &SESSION]);
+            (a, device_ahead.scalar(Domain::Es256OtExponent, &[zero, one, &SESSION]))
+        })
+        .collect();
     let transfers: Vec<_> = (0..BITS)
         .map(|j| {
             let (a, b) = &exponents[j];
@@ -207,7 +218,7 @@ fn signing(world: &World) -> Value {
     let signature = world.finish(&context, &(device.clone(), server.clone(), contribution.clone())).unwrap();
 
     let seed = context.nonce_seed(&world.nonce_key, &device);
-    let k2 = scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[]);
+    let k2 = scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[&world.server.0[..32]]);
     let t = scalars::derived(seed.expose(), Domain::Es256ProofNonce, &[&hand.session]);
     let (r2, proof) = server.as_slice().split_at(65);
     let corrections = hand.corrections(|_| hand.a);
@@ -281,7 +292,7 @@ fn e25_005_vectors_are_reproduced() {
     let vectors = json!({
         "about": [
             "Suite es256. All byte strings and scalars in hex, scalars of 32 bytes, big endian; points as they travel.",
-            "Randomness: block i of a stream is SHA-256(\"signer test stream\" || seed || i), seed and i in 8 bytes, big endian. Bytes are taken from the blocks in order and none is left out; a scalar is 64 bytes, big endian, modulo the order.",
+            "Randomness: block i of a stream is SHA-256(\"signer test stream\" || seed || i), seed and i in 8 bytes, big endian. Bytes are taken from the blocks in order and none is left out. Each value below takes 32 bytes; scalars are S(32 bytes; ...) of the specification.",
             "Device's stream: its session nonce, x_D, the nonce of its proof; the master seed; 256 exponents b. Server's stream: its session nonce, salt, x_S, the nonce of its proof; 256 exponents a; 256 exponents of the points that are not chosen.",
             "Signing: the device's stream gives 32 bytes, which with `hedge` make k1, salt and pad nonce.",
         ],
