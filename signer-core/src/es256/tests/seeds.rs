@@ -83,7 +83,7 @@ fn e25_071_a_wrong_seed_is_caught_exactly_where_the_servers_bit_chooses_it() {
     // Every seed that is not chosen, all at once; and then one more.
     let harmless = bits.iter().enumerate().fold(seeds, |seeds, (j, bit)| edited(seeds, j, 1 - bit));
     assert_eq!(seeding.first_signature(&SESSION, &harmless), Ok(Judged::Signed));
-    for j in [0, 1, 2, 3, 100, 101, 102, 254, 255] {
+    for j in [0, 1, 127, 255] {
         let harmful = edited(harmless.clone(), j, bits[j]);
         assert_eq!(seeding.first_signature(&SESSION, &harmful), Ok(Judged::Cheating), "seed {j}");
     }
@@ -121,18 +121,14 @@ fn e25_072_seeds_swapped_repeated_or_of_another_place_are_caught() {
 fn e25_073_points_of_the_answer_are_strict() {
     let mut seeding = Seeding::new(83);
     let seeds = seeding.seeds.as_slice().to_vec();
-    for j in [0, 255] {
-        for bad in bad_points(&seeds[ANSWER * j..][..33]) {
-            let edited = with(&seeds, ANSWER * j, &bad);
-            assert_eq!(seeding.first_signature(&SESSION, &edited), Err(SuiteError::Peer));
-        }
-        // Another point: its own negative shares x(a·B), but not the bytes that are hashed.
-        for other in
-            [flipped(&seeds[ANSWER * j..][..33], 0, 1), seeds[ANSWER * ((j + 1) % BITS)..][..33].to_vec()]
-        {
-            let edited = with(&seeds, ANSWER * j, &other);
-            assert_eq!(seeding.first_signature(&SESSION, &edited), Ok(Judged::Cheating));
-        }
+    let at = ANSWER * (BITS - 1);
+    for bad in bad_points(&seeds[at..][..33]) {
+        assert_eq!(seeding.first_signature(&SESSION, &with(&seeds, at, &bad)), Err(SuiteError::Peer));
+    }
+    // Another point, and the negative: that shares x(a·B), but not the bytes that are hashed.
+    for other in [flipped(&seeds[at..][..33], 0, 1), seeds[..33].to_vec()] {
+        let edited = with(&seeds, at, &other);
+        assert_eq!(seeding.first_signature(&SESSION, &edited), Ok(Judged::Cheating));
     }
 }
 
@@ -149,20 +145,18 @@ fn e25_074_points_of_the_question_are_strict() {
     }
     // A question that was changed on its way: the server cannot open what it looks at.
     let generator = points::compressed(&ProjectivePoint::GENERATOR.to_affine()).unwrap();
-    for j in [0, 77, 255] {
-        let (first, second) = (&asked[ASKED * j..][..33], &asked[ASKED * j + 33..][..33]);
-        let edits = [
-            with(&asked, ASKED * j, &[second, first].concat()),
-            with(&asked, ASKED * j, second),
-            flipped(&asked, ASKED * j, 1),
-            flipped(&asked, ASKED * j + 33, 1),
-            with(&asked, ASKED * j, &generator),
-            with(&asked, ASKED * j + 33, &generator),
-        ];
-        for edited in edits {
-            let seeds = Seeding::answer(&seeding.world, &SESSION, &edited).unwrap();
-            assert_eq!(seeding.first_signature(&SESSION, seeds.as_slice()), Ok(Judged::Cheating), "{j}");
-        }
+    let point = |at: usize| &asked[at..][..33];
+    let edits = [
+        (0, with(&asked, 0, &[point(33), point(0)].concat())),
+        (1, with(&asked, ASKED, point(ASKED + 33))),
+        (77, flipped(&asked, ASKED * 77, 1)),
+        (128, flipped(&asked, ASKED * 128 + 33, 1)),
+        (254, with(&asked, ASKED * 254, &generator)),
+        (255, with(&asked, ASKED * 255 + 33, &generator)),
+    ];
+    for (j, edited) in edits {
+        let seeds = Seeding::answer(&seeding.world, &SESSION, &edited).unwrap();
+        assert_eq!(seeding.first_signature(&SESSION, seeds.as_slice()), Ok(Judged::Cheating), "{j}");
     }
 }
 
