@@ -153,3 +153,7 @@ impl Attempt<'_> {
         Zeroizing::new(-*sum)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/beta.rs"]
+mod tests;
