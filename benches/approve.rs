@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use criterion::{Criterion, SamplingMode, Throughput, criterion_group, criterion_main};
 use signer_benches::approvals::{IN_FLIGHT, Measured, World};
+use signer_core::suite::SuiteId;
 
 fn approve(criterion: &mut Criterion) {
-    let mut world = World::new();
+    let mut world = World::new(SuiteId::Es256);
     let mut group = criterion.benchmark_group("approve");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(5));
     group.throughput(Throughput::Elements(IN_FLIGHT as u64));

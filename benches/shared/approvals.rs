@@ -74,12 +74,12 @@ pub struct Measured {
 }
 
 impl World {
-    /// Starts the server on an empty folder and enrols the phones.
+    /// Starts the server on an empty folder and enrols the phones with keys of `suite`.
     ///
     /// # Panics
     /// If anything fails.
     #[must_use]
-    pub fn new() -> Self {
+    pub fn new(suite: SuiteId) -> Self {
         let runtime = Runtime::new().unwrap();
         let folder = tempfile::tempdir().unwrap();
         let config = Config {
@@ -93,7 +93,7 @@ impl World {
         let bank = runtime.block_on(register(&service));
         let phones = runtime.block_on(together((0..IN_FLIGHT).map(|number| {
             let service = Arc::clone(&service);
-            async move { (number, Phone::enrol(&service, number).await) }
+            async move { (number, Phone::enrol(&service, suite, number).await) }
         })));
         Self { runtime, address, service, store, bank, phones, _folder: folder }
     }
@@ -195,12 +195,6 @@ impl fmt::Debug for World {
     }
 }
 
-impl Default for World {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 fn assert_signed(reply: &Evaluated) {
     assert!(matches!(reply, Evaluated::Signed { .. }), "{reply:?}");
 }
@@ -240,7 +234,7 @@ struct Phone {
 }
 
 impl Phone {
-    async fn enrol(service: &Service, number: usize) -> Self {
+    async fn enrol(service: &Service, suite: SuiteId, number: usize) -> Self {
         let person = format!("person-{number}");
         let mut rng = StdRng::seed_from_u64(number.try_into().unwrap());
         let device_key = SigningKey::generate_from_rng(&mut rng);
@@ -252,7 +246,6 @@ impl Phone {
         let asked = CreateEnrolmentCode { person: person.clone(), expires_in: None };
         let code = service.create_enrolment_code(asked).await.unwrap().code;
         let code = EnrolmentCode(Text::new(code).unwrap());
-        let suite = SuiteId::FrostSecp256k1Sha256;
         let (enrolment, start) = DeviceEnrolment::start(suite, public, code, &mut rng).unwrap();
         let started = service.enrol_start(&seal(&device_key, device, now, &start)).await.unwrap();
         let hedge = SecretBytes::random(&mut rng);

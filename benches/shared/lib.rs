@@ -6,5 +6,8 @@
 pub mod alternate;
 pub mod approvals;
 pub mod codes;
-pub mod frost;
+pub mod dkls;
+pub mod enrolment;
+pub mod parties;
 pub mod qr;
+pub mod single;

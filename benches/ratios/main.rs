@@ -1,0 +1,75 @@
+//! Every promised figure in one run of a few minutes: `cargo bench --bench ratios`.
+//!
+//! First one line a figure, for machines: `ratio NAME VALUE goal OP NUMBER`. Then a table for people, with the medians
+//! behind the ratios. A missed goal says MISSED and does not fail the run: see `benches/README.md`. With a word as
+//! argument (`es256`, `frost`, `codes`, `approvals`) only these figures.
+
+mod approvals;
+mod es256;
+mod figures;
+
+use signer_benches::{alternate::compare, codes, parties::Parties, qr, single::Schnorr};
+use signer_core::suite::SuiteId;
+
+use self::figures::{Goal, ROUNDS, Report, micros};
+
+fn main() {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    // `cargo test --benches` runs this too, only to see that it starts.
+    if arguments.iter().any(|argument| argument == "--test") {
+        return;
+    }
+    let asked: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
+    let wanted = |name: &str| asked.is_empty() || asked.iter().any(|asked| *asked == name);
+    let mut report = Report::default();
+    let groups: [(&str, fn(&mut Report)); 4] = [
+        ("approvals", approvals::measure),
+        ("frost", frost),
+        ("es256", es256::measure),
+        ("codes", codes_and_qr),
+    ];
+    groups.into_iter().filter(|(name, _)| wanted(name)).for_each(|(_, measure)| measure(&mut report));
+    report.print();
+}
+
+fn frost(report: &mut Report) {
+    let parties = Parties::new(SuiteId::FrostSecp256k1Sha256);
+    let mut single = Schnorr::new(&parties);
+    let compared = compare(ROUNDS, || single.verify(), || parties.server());
+    let part = |subject: &mut dyn FnMut()| compare(ROUNDS / 5, || single.verify(), subject).subject;
+    let parts = format!(
+        "{} (fetch {:.0}, check {:.0}, gate {:.0}, finish {:.0})",
+        micros(compared, "verify", "server"),
+        part(&mut || drop(parties.server_fetch())),
+        part(&mut || assert!(parties.server_check())),
+        part(&mut || assert!(parties.server_gate())),
+        part(&mut || drop(parties.server_finish())),
+    );
+    report.add("frost_server_per_own_verify", compared.ratio, Goal::AtMost(4.0), parts);
+    let compared = compare(ROUNDS, || single.sign(), || parties.device());
+    let measured = micros(compared, "sign", "device");
+    report.add("frost_device_per_own_sign", compared.ratio, Goal::AtMost(4.0), measured);
+}
+
+fn codes_and_qr(report: &mut Report) {
+    let parties = codes::Parties::new();
+    let compared = compare(ROUNDS, || parties.p256_sign(), || parties.present());
+    let checked = compare(ROUNDS / 5, || parties.p256_sign(), || parties.present_from_keystore()).subject;
+    let measured = format!(
+        "{} ({checked:.0} with a keystore's signature, which is checked)",
+        micros(compared, "sign", "code")
+    );
+    report.add("code_issue_per_p256_sign", compared.ratio, Goal::AtMost(1.1), measured);
+    let compared = compare(ROUNDS, || parties.two_p256_verifies(), || parties.verify());
+    let measured = micros(compared, "two verifies", "offline verify");
+    report.add("offline_verify_per_two_p256_verifies", compared.ratio, Goal::AtMost(1.1), measured);
+
+    let text = parties.text();
+    let mut faster = |name, least, compared: signer_benches::alternate::Compared| {
+        report.add(name, 1.0 / compared.ratio, Goal::AtLeast(least), micros(compared, "theirs", "ours"));
+    };
+    faster("qr_svg_per_out_of_the_box", 10.0, compare(ROUNDS, || qr::their_svg(text), || qr::svg(text)));
+    let matrices = compare(ROUNDS, || qr::their_matrix(text), || qr::matrix(text));
+    faster("qr_matrix_per_out_of_the_box", 10.0, matrices);
+    faster("qr_png_per_out_of_the_box", 5.0, compare(ROUNDS, || qr::their_png(text), || qr::png(text)));
+}
