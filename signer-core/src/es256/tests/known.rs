@@ -69,8 +69,8 @@ fn e25_004_rfc_6979_signatures_verify_and_high_s_is_refused() {
     for (message, k, r, s, is_low) in cases {
         let digest = crate::domain::sha256(message);
         let signature = [hex::<32>(r), hex::<32>(s)].concat();
-        assert!(verify::verify(&public.0, &digest, signature.as_slice().try_into().unwrap()));
-        assert!(verify::verify_plain(&public.0, &digest, signature.as_slice().try_into().unwrap()));
+        assert!(ecdsa::verify(&public.0, &digest, signature.as_slice().try_into().unwrap()));
+        assert!(ecdsa::verify_plain(&public.0, &digest, signature.as_slice().try_into().unwrap()));
         assert_eq!(Es256.verify(&public, &digest, &Signature::new(signature.clone()).unwrap()), is_low);
         let low = Plain::from_slice(&signature).unwrap().normalize_s().to_bytes().to_vec();
         let secret = |text: &[u8]| scalars::canonical(text).unwrap();

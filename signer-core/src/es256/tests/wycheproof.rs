@@ -22,8 +22,8 @@ struct Counts {
 
 /// r ‖ s of 64 bytes, numbers of any value.
 fn is_valid_by_both(public: &[u8], digest: &[u8; 32], signature: &[u8; 64]) -> bool {
-    let plain = verify::verify_plain(public, digest, signature);
-    assert_eq!(verify::verify(public, digest, signature), plain, "the implementations disagree");
+    let plain = ecdsa::verify_plain(public, digest, signature);
+    assert_eq!(ecdsa::verify(public, digest, signature), plain, "the implementations disagree");
     plain
 }
 
