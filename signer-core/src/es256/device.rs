@@ -17,7 +17,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    pads::{self, Sum},
+    pads::{self, Pads, Sum},
     points, scalars,
     transcript::{self, CONTRIBUTION_BYTES, ServerCommitmentParts},
 };
@@ -113,12 +113,12 @@ fn corrections(
     tweak: &pads::Tweak,
     a: &Scalar,
 ) -> (Vec<[u8; 32]>, Zeroizing<Scalar>) {
-    let mut alpha = Sum::new();
+    let (mut pads, mut alpha) = (Pads::new(tweak), Sum::new());
     let mut corrections = Vec::with_capacity(seeds.len());
     for [zero, one] in seeds.iter().rev() {
-        let (zero, one) = (pads::pad(zero, tweak), pads::pad(one, tweak));
+        let (zero, one) = (pads.pad(zero), pads.pad(one));
         alpha.term(&zero, 0, &[0; 32]);
-        corrections.push(scalars::bytes(&(*zero.scalar - *one.scalar - a)));
+        corrections.push(scalars::bytes(&(*zero.scalar() - *one.scalar() - a)));
     }
     corrections.reverse();
     (corrections, alpha.finish())

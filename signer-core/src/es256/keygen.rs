@@ -63,9 +63,8 @@ struct Pair {
 impl Pair {
     fn draw(rng: &mut dyn CryptoRng) -> Result<Self, SuiteError> {
         let share = scalars::hedged(rng, Domain::Es256Share, &[]);
-        let public = points::base_multiple(&share).and_then(|point| points::from_uncompressed(&point));
-        let public = public.and_then(|point| points::compressed(&point.to_affine()));
-        Ok(Self { share, public: public.ok_or(SuiteError::OwnMaterial)? })
+        let public = points::base_multiple(&share).ok_or(SuiteError::OwnMaterial)?;
+        Ok(Self { share, public: points::shortened(&public) })
     }
 
     fn prove(&self, statement: &[u8; 32], rng: &mut dyn CryptoRng) -> Result<Proof, SuiteError> {
@@ -84,10 +83,6 @@ fn sum(one: &ProjectivePoint, other: &ProjectivePoint) -> Option<points::Uncompr
 fn proven(public: &[u8], statement: &[u8; 32], proof: &[u8]) -> Option<ProjectivePoint> {
     let point = points::from_compressed(public)?;
     proof::holds(&point, public, statement, proof).then_some(point)
-}
-
-fn group_key(public_key: &points::Uncompressed) -> Option<GroupPublicKey> {
-    points::compressed(&points::from_uncompressed(public_key)?.to_affine()).map(GroupPublicKey)
 }
 
 /// The device after its hello.
@@ -140,9 +135,10 @@ impl DeviceOpening for DeviceRound2 {
                 return None;
             }
             let server = proven(public, &statement(&self.session, SERVER, &[]), proof)?;
-            group_key(&sum(&points::from_compressed(&self.own.public)?, &server)?)
+            sum(&points::from_compressed(&self.own.public)?, &server)
         };
         let public_key = read().ok_or(SuiteError::Peer)?;
+        let public_key = GroupPublicKey(points::shortened(&public_key));
         Ok((DeviceShare(Secret::new(scalars::bytes(&self.own.share))), public_key))
     }
 }
@@ -186,7 +182,7 @@ impl ServerKeygen for ServerRound1 {
         };
         let public_key = read().ok_or(SuiteError::Peer)?;
         let material = Material::unseeded(&self.own.share, public_key).ok_or(SuiteError::OwnMaterial)?;
-        let group_key = group_key(&public_key).ok_or(SuiteError::OwnMaterial)?;
+        let group_key = GroupPublicKey(points::shortened(&public_key));
         Ok((material.encode(), group_key, message(&[&self.own.public, &self.proof, &self.salt])?))
     }
 }

@@ -22,7 +22,7 @@ const HEAD_BYTES: usize = 32 + 65;
 /// The server's material, read. Without seeds while they are asked for.
 pub(super) struct Material {
     pub(super) share: SecretBytes<32>,
-    pub(super) public_key: Uncompressed,
+    public_key: Uncompressed,
     seeds: Zeroizing<Vec<Seed>>,
 }
 
@@ -33,26 +33,10 @@ impl Material {
         Some(Self { share: Secret::new(share), public_key, seeds: Zeroizing::default() })
     }
 
-    /// The share x_S alone.
-    pub(super) fn share_of(share: &ServerShare) -> Result<SecretBytes<32>, SuiteError> {
-        share.0.first_chunk().map(|x| Secret::new(*x)).ok_or(SuiteError::OwnMaterial)
-    }
-
     pub(super) fn read(share: &ServerShare) -> Result<Self, SuiteError> {
-        let read = || {
-            let (head, seeds) = share.0.split_at_checked(HEAD_BYTES)?;
-            let (x, public_key) = head.split_first_chunk::<32>()?;
-            scalars::nonzero(x)?;
-            let (seeds, rest) = seeds.as_chunks();
-            let complete = rest.is_empty() && (seeds.is_empty() || seeds.len() == BITS);
-            let material = Self {
-                share: Secret::new(*x),
-                public_key: public_key.try_into().ok()?,
-                seeds: Zeroizing::new(seeds.to_vec()),
-            };
-            complete.then_some(material)
-        };
-        read().ok_or(SuiteError::OwnMaterial)
+        let AtRest { share, public_key, seeds } = AtRest::read(share)?;
+        let seeds = Zeroizing::new(seeds.to_vec());
+        Ok(Self { share: Secret::new(*share), public_key: *public_key, seeds })
     }
 
     /// With the seeds it was given.
@@ -70,21 +54,9 @@ impl Material {
         ServerShare(bytes)
     }
 
-    /// The seeds, one for each bit of the share, if they are there and the key is the one expected.
-    pub(super) fn seeds_for(&self, public_key: &GroupPublicKey) -> Option<&[Seed]> {
-        let is_it = points::from_uncompressed(&self.public_key)
-            .and_then(|point| points::compressed(&point.to_affine()))
-            .is_some_and(|compressed| compressed == public_key.0);
-        (is_it && self.seeds.len() == BITS).then_some(&self.seeds)
-    }
-
-    /// Bits of the share from the lowest, as masks: all ones or all zeros.
+    /// See [`choices`].
     pub(super) fn choices(&self) -> Zeroizing<[u64; BITS]> {
-        let mut masks = Zeroizing::new([0; BITS]);
-        let bytes = self.share.expose().iter().rev();
-        let bits = bytes.flat_map(|byte| (0..8).map(move |bit| u64::from((byte >> bit) & 1)));
-        masks.iter_mut().zip(bits).for_each(|(mask, bit)| *mask = bit.wrapping_neg());
-        masks
+        choices(self.share.expose())
     }
 
     /// The share less an offset, without seeds.
@@ -95,4 +67,45 @@ impl Material {
         share.zeroize();
         Ok(moved.encode())
     }
+}
+
+/// The server's material, read where it lies: a signature makes no copy of 8 KB that it would have to wipe.
+pub(super) struct AtRest<'a> {
+    pub(super) share: &'a [u8; 32],
+    pub(super) public_key: &'a Uncompressed,
+    seeds: &'a [Seed],
+}
+
+impl<'a> AtRest<'a> {
+    pub(super) fn read(share: &'a ServerShare) -> Result<Self, SuiteError> {
+        let read = || {
+            let (head, seeds) = share.0.split_at_checked(HEAD_BYTES)?;
+            let (share, public_key) = head.split_first_chunk()?;
+            scalars::nonzero(share)?;
+            let (seeds, rest) = seeds.as_chunks();
+            let complete = rest.is_empty() && (seeds.is_empty() || seeds.len() == BITS);
+            let public_key = public_key.try_into().ok()?;
+            complete.then_some(Self { share, public_key, seeds })
+        };
+        read().ok_or(SuiteError::OwnMaterial)
+    }
+
+    /// The seeds, one for each bit of the share, if they are there and the key is the one expected.
+    pub(super) fn seeds_for(&self, public_key: &GroupPublicKey) -> Option<&'a [Seed]> {
+        let is_it = points::shortened(self.public_key) == public_key.0;
+        (is_it && self.seeds.len() == BITS).then_some(self.seeds)
+    }
+}
+
+/// The share x_S alone.
+pub(super) fn share_of(share: &ServerShare) -> Result<&[u8; 32], SuiteError> {
+    share.0.first_chunk().ok_or(SuiteError::OwnMaterial)
+}
+
+/// Bits of a share from the lowest, as masks: all ones or all zeros.
+pub(super) fn choices(share: &[u8; 32]) -> Zeroizing<[u64; BITS]> {
+    let mut masks = Zeroizing::new([0; BITS]);
+    let bits = share.iter().rev().flat_map(|byte| (0..8).map(move |bit| u64::from((byte >> bit) & 1)));
+    masks.iter_mut().zip(bits).for_each(|(mask, bit)| *mask = bit.wrapping_neg());
+    masks
 }

@@ -118,8 +118,7 @@ impl ServerReceiver {
         let (point, encrypted) = answer.split_first_chunk::<33>()?;
         let (encrypted, _) = encrypted.as_chunks::<32>();
         let [zero, one] = encrypted else { return None };
-        let uncompressed = points::uncompressed(&points::from_compressed(point)?)?;
-        let x = Zeroizing::new(points::multiple_x(a, &uncompressed)?);
+        let x = Zeroizing::new(points::multiple_x(a, &points::lengthened(point)?)?);
         let [first, second] = pair;
         let choice = Choice::from(bit(mask));
         let mut seed = *zero;
@@ -154,8 +153,7 @@ const fn bit(mask: u64) -> u8 {
 }
 
 fn public_point(exponent: &Scalar) -> Option<Compressed> {
-    let point = points::from_uncompressed(&points::base_multiple(exponent)?)?;
-    points::compressed(&point.to_affine())
+    points::base_multiple(exponent).map(|point| points::shortened(&point))
 }
 
 /// `[random, own]` where the mask is all ones, `[own, random]` where it is all zeros.

@@ -16,10 +16,13 @@ use aes::{
     cipher::{BlockCipherEncrypt, KeyInit},
 };
 use p256::Scalar;
-use sha2::{Digest, Sha256};
+use sha2::{Digest, Sha256, block_api::compress256};
 use zeroize::{Zeroize, Zeroizing};
 
-use super::{BITS, scalars};
+use super::{
+    BITS,
+    scalars::{self, Limbs},
+};
 use crate::{
     domain::{Domain, expand},
     secret::SecretBytes,
@@ -49,22 +52,75 @@ pub(super) fn seeds(master: &SecretBytes<32>, context: &KeyContext) -> SeedPairs
     pairs
 }
 
-/// A pad: a scalar and its 32 bytes.
-pub(super) struct Pad {
-    pub(super) scalar: Zeroizing<Scalar>,
-    bytes: Zeroizing<[u8; 32]>,
-}
-
-/// The pad of `seed` under `tweak`.
-pub(super) fn pad(seed: &Seed, tweak: &Tweak) -> Pad {
+/// The pad of `seed` under `tweak`, by the plainest means there are.
+pub(super) fn pad_plain(seed: &Seed, tweak: &Tweak) -> Zeroizing<Scalar> {
     let mut counter = 0_u32;
     loop {
         let hash = Sha256::new().chain_update(seed).chain_update(tweak).chain_update(counter.to_be_bytes());
         let bytes: Zeroizing<[u8; 32]> = Zeroizing::new(hash.finalize().into());
         if let Some(scalar) = scalars::canonical(&*bytes) {
-            return Pad { scalar: Zeroizing::new(scalar), bytes };
+            return Zeroizing::new(scalar);
         }
         counter = counter.wrapping_add(1);
+    }
+}
+
+/// A pad: a number less than q.
+pub(super) struct Pad(Zeroizing<Limbs>);
+
+impl Pad {
+    pub(super) fn scalar(&self) -> Zeroizing<Scalar> {
+        let words = Zeroizing::new(self.0.map(u64::to_be_bytes));
+        let mut bytes = Zeroizing::new([0; 32]);
+        let highest_first = words.iter().rev().flatten();
+        bytes.iter_mut().zip(highest_first).for_each(|(to, from)| *to = *from);
+        Zeroizing::new(scalars::reduced(&bytes))
+    }
+}
+
+/// Makes the pads of one signature. A seed, the tweak, the counter and SHA-256's own padding (FIPS 180-4 §5.1.1) fill one
+/// block, of which only the seed changes: one compression a pad, and one block to wipe.
+pub(super) struct Pads {
+    block: Zeroizing<[u8; 64]>,
+}
+
+/// Where the counter and SHA-256's padding lie in the block.
+const COUNTER: core::ops::Range<usize> = 48..52;
+/// First value of SHA-256's state (FIPS 180-4 §5.3.3).
+const START: [u32; 8] =
+    [0x6a09_e667, 0xbb67_ae85, 0x3c6e_f372, 0xa54f_f53a, 0x510e_527f, 0x9b05_688c, 0x1f83_d9ab, 0x5be0_cd19];
+
+impl Pads {
+    pub(super) fn new(tweak: &Tweak) -> Self {
+        let mut block = Zeroizing::new([0; 64]);
+        let parts: [&[u8]; 5] = [&[0; 32], tweak, &[0; 4], &[0x80, 0, 0, 0], &(52_u64 * 8).to_be_bytes()];
+        block.iter_mut().zip(parts.into_iter().flatten()).for_each(|(to, from)| *to = *from);
+        Self { block }
+    }
+
+    /// The pad of `seed`.
+    pub(super) fn pad(&mut self, seed: &Seed) -> Pad {
+        self.block.iter_mut().zip(seed).for_each(|(to, from)| *to = *from);
+        let mut counter = 0_u32;
+        loop {
+            self.set_counter(counter);
+            let mut state = Zeroizing::new(START);
+            compress256(&mut state, core::slice::from_ref(&*self.block));
+            let (pairs, _) = state.as_chunks::<2>();
+            let mut limbs = Zeroizing::new([0; 4]);
+            let lowest_first =
+                pairs.iter().rev().map(|[high, low]| (u64::from(*high) << 32) | u64::from(*low));
+            limbs.iter_mut().zip(lowest_first).for_each(|(limb, word)| *limb = word);
+            if scalars::is_reduced(&limbs) {
+                return Pad(limbs);
+            }
+            counter = counter.wrapping_add(1);
+        }
+    }
+
+    fn set_counter(&mut self, counter: u32) {
+        let place = self.block.get_mut(COUNTER).into_iter().flatten();
+        place.zip(counter.to_be_bytes()).for_each(|(to, from)| *to = from);
     }
 }
 
@@ -97,8 +153,8 @@ impl Sum {
             carry = *limb >> 63;
             *limb = doubled;
         }
-        add(&mut self.part, &pad.bytes, u64::MAX);
-        add(&mut self.part, correction, choice);
+        add(&mut self.part, &pad.0, u64::MAX);
+        add(&mut self.part, &scalars::limbs(correction), choice);
     }
 
     fn fold(&mut self) {
@@ -114,11 +170,9 @@ impl Sum {
 }
 
 /// `to += number & mask`. The bounds of [`Sum`] leave no carry at the end.
-fn add(to: &mut [u64; 5], number: &[u8; 32], mask: u64) {
-    let (words, _) = number.as_chunks::<8>();
-    let words = words.iter().rev().map(|word| u64::from_be_bytes(*word) & mask);
+fn add(to: &mut [u64; 5], number: &Limbs, mask: u64) {
     let mut carry = 0;
-    for (limb, word) in to.iter_mut().zip(words.chain([0])) {
+    for (limb, word) in to.iter_mut().zip(number.iter().map(|word| word & mask).chain([0])) {
         let (sum, first) = limb.overflowing_add(word);
         let (sum, second) = sum.overflowing_add(carry);
         *limb = sum;
@@ -135,4 +189,28 @@ fn reduce([a, b, c, d, e]: [u64; 5]) -> Scalar {
         bytes
     };
     scalars::joined(&bytes([0, 0, 0, e]), &bytes([d, c, b, a]))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_ways_to_make_a_pad_agree() {
+        let tweak = [7; 16];
+        let mut pads = Pads::new(&tweak);
+        for byte in 0..=u8::MAX {
+            assert_eq!(*pads.pad(&[byte; 32]).scalar(), *pad_plain(&[byte; 32], &tweak));
+        }
+    }
+
+    #[test]
+    fn what_is_not_below_the_order_is_not_reduced() {
+        let order = scalars::bytes(&(Scalar::ZERO - Scalar::ONE));
+        let mut limbs = scalars::limbs(&order);
+        assert!(scalars::is_reduced(&limbs) && scalars::is_reduced(&[0; 4]));
+        limbs[0] += 1;
+        assert!(!scalars::is_reduced(&limbs) && !scalars::is_reduced(&[u64::MAX; 4]));
+        assert!(scalars::is_reduced(&[u64::MAX, u64::MAX, u64::MAX, 0xffff_fffe_ffff_ffff]));
+    }
 }

@@ -26,8 +26,17 @@ pub(super) fn from_uncompressed(bytes: &[u8]) -> Option<ProjectivePoint> {
 
 /// A point in compressed form. `p256` also takes the compact form, which opens with 5: a second encoding, refused here.
 pub(super) fn from_compressed(bytes: &[u8]) -> Option<ProjectivePoint> {
+    affine(bytes).map(ProjectivePoint::from)
+}
+
+fn affine(bytes: &[u8]) -> Option<AffinePoint> {
     let bytes = <&Compressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [2 | 3, ..]))?;
-    AffinePoint::from_sec1_bytes(bytes).ok().map(ProjectivePoint::from)
+    AffinePoint::from_sec1_bytes(bytes).ok()
+}
+
+/// The uncompressed form of a point in compressed form.
+pub(super) fn lengthened(bytes: &Compressed) -> Option<Uncompressed> {
+    affine(bytes)?.to_sec1_point(false).as_bytes().try_into().ok()
 }
 
 /// `None` for the identity.
@@ -38,6 +47,16 @@ pub(super) fn uncompressed(point: &ProjectivePoint) -> Option<Uncompressed> {
 /// `None` for the identity.
 pub(super) fn compressed(point: &AffinePoint) -> Option<Compressed> {
     point.to_sec1_point(true).as_bytes().try_into().ok()
+}
+
+/// The compressed form of a point that is known to be one: no field arithmetic, while through [`compressed`] it takes an
+/// inversion.
+pub(super) fn shortened([_, coordinates @ ..]: &Uncompressed) -> Compressed {
+    let (x, y) = coordinates.split_at(32);
+    let parity = y.last().map_or(0, |byte| byte & 1);
+    let mut compressed = [2 | parity; 33];
+    compressed.iter_mut().skip(1).zip(x).for_each(|(to, from)| *to = *from);
+    compressed
 }
 
 /// k·G by `p256`, in constant time. `None` if k is 0.

@@ -20,6 +20,30 @@ pub(super) fn canonical(bytes: &[u8]) -> Option<Scalar> {
     Scalar::from_repr(FieldBytes::from(bytes)).into()
 }
 
+/// A number of 256 bits, lowest limb first.
+pub(super) type Limbs = [u64; 4];
+
+/// q.
+const ORDER: Limbs =
+    [0xf3b9_cac2_fc63_2551, 0xbce6_faad_a717_9e84, 0xffff_ffff_ffff_ffff, 0xffff_ffff_0000_0000];
+
+/// 32 bytes, big endian, as limbs.
+pub(super) fn limbs(bytes: &[u8; 32]) -> Limbs {
+    let (words, _) = bytes.as_chunks::<8>();
+    let mut limbs = [0; 4];
+    limbs.iter_mut().zip(words.iter().rev()).for_each(|(limb, word)| *limb = u64::from_be_bytes(*word));
+    limbs
+}
+
+/// Whether a number is less than q. Cheaper than to decode it, where only that is asked.
+pub(super) fn is_reduced(number: &Limbs) -> bool {
+    number.iter().zip(ORDER).fold(false, |borrow, (limb, order)| {
+        let (difference, first) = limb.overflowing_sub(order);
+        let (_, second) = difference.overflowing_sub(u64::from(borrow));
+        first | second
+    })
+}
+
 /// A canonical scalar other than 0.
 pub(super) fn nonzero(bytes: &[u8]) -> Option<Scalar> {
     canonical(bytes).filter(|scalar| !is_zero(scalar))

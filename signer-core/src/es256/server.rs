@@ -8,8 +8,8 @@ use p256::{Scalar, elliptic_curve::ops::Invert};
 use zeroize::Zeroizing;
 
 use super::{
-    material::Material,
-    pads::{self, Sum},
+    material::{self, AtRest},
+    pads::{self, Pads, Sum},
     points, proof, scalars,
     transcript::{self, ContributionParts, ServerCommitmentParts},
 };
@@ -25,8 +25,8 @@ use crate::{
 
 /// k₂: every field that enters the transcript before the nonce is in the seed. The share is mixed in too, so that two
 /// shares never have one nonce, not even when a server restored from a snapshot draws its nonce key a second time.
-fn nonce(seed: &SecretBytes<32>, share: &SecretBytes<32>) -> Zeroizing<Scalar> {
-    scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[share.expose()])
+fn nonce(seed: &SecretBytes<32>, share: &[u8; 32]) -> Zeroizing<Scalar> {
+    scalars::derived(seed.expose(), Domain::Es256ServerNonce, &[share])
 }
 
 /// R₂ = k₂·G and the proof that k₂ is known. To whoever has not the nonce key, they do not depend on the share.
@@ -40,7 +40,7 @@ pub(super) fn commit(
         return Err(SuiteError::Peer);
     }
     let seed = context.nonce_seed(nonce_key, device);
-    let k2 = nonce(&seed, &Material::share_of(share)?);
+    let k2 = nonce(&seed, material::share_of(share)?);
     let r2 = points::base_multiple(&k2).ok_or(SuiteError::OwnMaterial)?;
     let session = transcript::session(context, device, &r2);
     let t = scalars::derived(seed.expose(), Domain::Es256ProofNonce, &[&session]);
@@ -56,10 +56,10 @@ pub(super) fn finish(
     commitments: Commitments<'_>,
     contribution: &Contribution,
 ) -> Result<Signature, FinishError> {
-    let material = Material::read(share).map_err(|_| FinishError::ServerFault)?;
+    let material = AtRest::read(share).map_err(|_| FinishError::ServerFault)?;
     let seeds = material.seeds_for(&context.public_key).ok_or(FinishError::ServerFault)?;
     let seed = context.nonce_seed(nonce_key, commitments.device);
-    let k2 = nonce(&seed, &material.share);
+    let k2 = nonce(&seed, material.share);
     let server = ServerCommitmentParts::read(commitments.server).ok_or(FinishError::ServerFault)?;
     let Some(device) = ContributionParts::read(contribution.as_slice()) else {
         return Err(FinishError::Cheating);
@@ -97,7 +97,7 @@ const PLAIN: Means = Means {
 };
 
 struct Attempt<'a> {
-    material: &'a Material,
+    material: &'a AtRest<'a>,
     seeds: &'a [pads::Seed],
     context: &'a SigningContext<'a>,
     session: [u8; 32],
@@ -121,33 +121,33 @@ impl Attempt<'_> {
         let mut signature = [0; 64];
         let parts = [scalars::bytes(&r), scalars::bytes(&scalars::low_s(&s))];
         signature.iter_mut().zip(parts.as_flattened()).for_each(|(to, from)| *to = *from);
-        let valid = (means.verify)(&self.material.public_key, self.context.digest, &signature);
+        let valid = (means.verify)(self.material.public_key, self.context.digest, &signature);
         Ok(valid.then_some(signature))
     }
 
     /// β = −Σ 2ʲ·(P + cⱼ·uⱼ), P the pad of the seed that cⱼ chose: with the device's α it makes a·x_S.
     fn beta(&self) -> Zeroizing<Scalar> {
-        let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
+        let mut pads = Pads::new(&transcript::tweak(&self.session, self.device.pad_nonce));
         let mut sum = Sum::new();
-        let choices = self.material.choices();
+        let choices = material::choices(self.material.share);
         for ((seed, choice), correction) in
             self.seeds.iter().zip(choices.iter()).zip(self.device.corrections).rev()
         {
-            sum.term(&pads::pad(seed, &tweak), *choice, correction);
+            sum.term(&pads.pad(seed), *choice, correction);
         }
         Zeroizing::new(-*sum.finish())
     }
 
-    /// The same term by term, each reduced.
+    /// The same term by term, each reduced, with pads from the hash function's ordinary interface.
     fn beta_plain(&self) -> Zeroizing<Scalar> {
         let tweak = transcript::tweak(&self.session, self.device.pad_nonce);
         let mut sum = Zeroizing::new(Scalar::ZERO);
         let mut power = Scalar::ONE;
-        let choices = self.material.choices();
+        let choices = material::choices(self.material.share);
         for ((seed, choice), correction) in self.seeds.iter().zip(choices.iter()).zip(self.device.corrections)
         {
             let chosen = Zeroizing::new(Scalar::from(choice & 1) * scalars::reduced(correction));
-            *sum += power * (*pads::pad(seed, &tweak).scalar + *chosen);
+            *sum += power * (*pads::pad_plain(seed, &tweak) + *chosen);
             power = power.double();
         }
         Zeroizing::new(-*sum)

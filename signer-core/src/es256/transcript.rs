@@ -92,7 +92,7 @@ impl<'a> ContributionParts<'a> {
         let (v, rest) = rest.split_first_chunk::<32>()?;
         let (corrections, _) = rest.as_chunks();
         points::from_uncompressed(r1)?;
-        let all = corrections.iter().all(|one| scalars::canonical(one).is_some());
+        let all = corrections.iter().all(|one| scalars::is_reduced(&scalars::limbs(one)));
         let parts = Self { r1, salt, pad_nonce, v: scalars::canonical(v)?, corrections };
         all.then_some(parts)
     }
