@@ -2,7 +2,8 @@
 //! ordinary verifiers: `p256`, aws-lc-rs, and the `openssl` command line, which checks them as certificates under one issuer:
 //! one process for thousands.
 #![expect(
-    clippy::arithmetic_side_effects,
+    clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::unwrap_used,
     reason = "a test may stop at what it does not expect"
 )]
@@ -86,7 +87,7 @@ impl Key {
     }
 
     /// What is signed under a certificate of version 1: a random serial number makes the digest a random one.
-    fn to_be_signed(&mut self, subject: &str) -> Vec<u8> {
+    fn unsigned_certificate(&mut self, subject: &str) -> Vec<u8> {
         let mut serial = [0; 16];
         self.rng.fill_bytes(&mut serial);
         serial[0] = serial[0] & 0x3f | 0x40;
@@ -157,7 +158,7 @@ fn check(number: u8, count: usize) {
     fs::create_dir_all(&folder).unwrap();
     let mut key = Key::new(number);
     let issuer = folder.join("issuer.pem");
-    let to_be_signed = key.to_be_signed("issuer");
+    let to_be_signed = key.unsigned_certificate("issuer");
     let signature = key.sign(suite, 0, &sha256(&to_be_signed));
     write_certificate(&issuer, &to_be_signed, &signature);
 
@@ -165,7 +166,7 @@ fn check(number: u8, count: usize) {
     let by_aws_lc = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.public.0);
     let mut certificates = Vec::with_capacity(count);
     for i in 1..count {
-        let to_be_signed = key.to_be_signed("holder");
+        let to_be_signed = key.unsigned_certificate("holder");
         let digest = sha256(&to_be_signed);
         let signature = key.sign(suite, u32::try_from(i % 32).unwrap(), &digest);
         by_p256.verify_prehash(&digest, &Plain::from_slice(&signature).unwrap()).unwrap();
@@ -182,7 +183,7 @@ fn check(number: u8, count: usize) {
 
     // The same command does tell a wrong signature: that of one certificate under another.
     let wrong = folder.join("wrong.pem");
-    write_certificate(&wrong, &key.to_be_signed("holder"), &signature);
+    write_certificate(&wrong, &key.unsigned_certificate("holder"), &signature);
     let output = openssl_verify(&issuer, &[certificates[0].clone(), wrong, certificates[1].clone()]);
     assert!(!output.status.success());
     assert_eq!(count_of_good(&output), 2);

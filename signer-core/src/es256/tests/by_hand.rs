@@ -64,7 +64,7 @@ impl ByHand {
         let r2 = points::from_uncompressed(r2).unwrap();
         let tweak = transcript::tweak(&session, &pad_nonce);
         let seeds = pads::seeds(&world.seed, &context.key);
-        let pads = seeds.iter().map(|pair| pair.each_ref().map(|seed| *pads::pad(seed, &tweak).scalar));
+        let pads = seeds.iter().map(|pair| pair.each_ref().map(|seed| *pads::pad_plain(seed, &tweak)));
         Self {
             k1,
             r1,

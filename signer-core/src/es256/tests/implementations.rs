@@ -76,6 +76,52 @@ fn e25_082_every_mask_gives_a_share() {
     }
 }
 
+/// One compression of a block laid out by hand, against the hash function's ordinary interface.
+#[test]
+fn e25_088_both_ways_to_a_pad_agree() {
+    let mut rng = StdRng::seed_from_u64(94);
+    for _ in 0..16 {
+        let tweak: pads::Tweak = *SecretBytes::<16>::random(&mut rng).expose();
+        let mut pads = pads::Pads::new(&tweak);
+        for _ in 0..64 {
+            let seed = SecretBytes::<32>::random(&mut rng);
+            assert_eq!(*pads.pad(seed.expose()).scalar(), *pads::pad_plain(seed.expose(), &tweak));
+        }
+    }
+    for byte in [0, 0xff] {
+        let plain = pads::pad_plain(&[byte; 32], &[byte; 16]);
+        assert_eq!(*pads::Pads::new(&[byte; 16]).pad(&[byte; 32]).scalar(), *plain);
+    }
+}
+
+/// Less than the order, by limbs: right at it, and with every limb at its ends.
+#[test]
+fn e25_089_limbs_are_compared_with_the_order() {
+    let agree = |bytes: &[u8; 32]| {
+        assert_eq!(
+            scalars::is_reduced(&scalars::limbs(bytes)),
+            scalars::canonical(bytes).is_some(),
+            "{bytes:02x?}"
+        );
+    };
+    for last in 0..=u8::MAX {
+        agree(&with(&ORDER, 31, &[last]).try_into().unwrap());
+    }
+    for at in 0..32 {
+        for mask in [1, 0x80, 0xff] {
+            agree(&flipped(&ORDER, at, mask).try_into().unwrap());
+        }
+    }
+    let ends = [[0; 8], [0xff; 8], [0x80, 0, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 0, 1]];
+    for combination in 0..256_usize {
+        let limb = |i: usize| {
+            let own: [u8; 8] = ORDER[8 * i..][..8].try_into().unwrap();
+            [own, ends[0], ends[1], ends[2]][(combination >> (2 * i)) & 3]
+        };
+        agree(&[limb(0), limb(1), limb(2), limb(3)].concat().try_into().unwrap());
+    }
+}
+
 /// A seed whose pad is above 2²⁵⁶ − 2²⁴⁰: as near to the order as a short search gets.
 fn large_pad(tweak: &pads::Tweak) -> pads::Pad {
     let seeds = (0_u32..).map(|number| {
@@ -84,8 +130,8 @@ fn large_pad(tweak: &pads::Tweak) -> pads::Pad {
         seed
     });
     seeds
-        .map(|seed| pads::pad(&seed, tweak))
-        .find(|pad| scalars::bytes(&pad.scalar).starts_with(&[0xff, 0xff]))
+        .map(|seed| pads::Pads::new(tweak).pad(&seed))
+        .find(|pad| scalars::bytes(&pad.scalar()).starts_with(&[0xff, 0xff]))
         .unwrap()
 }
 
@@ -99,7 +145,7 @@ fn e25_083_the_lazy_sum_is_the_sum() {
         for (pad, choice, correction) in terms {
             lazy.term(pad, *choice, correction);
             let chosen = if *choice == 0 { Scalar::ZERO } else { scalars::reduced(correction) };
-            plain = plain.double() + *pad.scalar + chosen;
+            plain = plain.double() + *pad.scalar() + chosen;
         }
         assert_eq!(*lazy.finish(), plain, "{} terms", terms.len());
     };
@@ -110,7 +156,7 @@ fn e25_083_the_lazy_sum_is_the_sum() {
                 let seed = SecretBytes::<32>::random(&mut rng);
                 let correction = scalars::bytes(&random(&mut rng));
                 let choice = u64::from(rand::Rng::next_u32(&mut rng) & 1).wrapping_neg();
-                (pads::pad(seed.expose(), &tweak), choice, correction)
+                (pads::Pads::new(&tweak).pad(seed.expose()), choice, correction)
             })
             .collect();
         compare(&terms);
@@ -121,7 +167,7 @@ fn e25_083_the_lazy_sum_is_the_sum() {
         [(0, [0xff; 32]), (u64::MAX, [0xff; 32]), (u64::MAX, less_one), (u64::MAX, [0; 32])]
     {
         let large = large_pad(&tweak);
-        let copy = || pads::pad(&[0; 32], &tweak);
+        let copy = || pads::Pads::new(&tweak).pad(&[0; 32]);
         let mut terms: Vec<_> = (0..BITS).map(|_| (copy(), choice, correction)).collect();
         compare(&terms);
         terms.clear();
@@ -130,7 +176,7 @@ fn e25_083_the_lazy_sum_is_the_sum() {
         let chosen = if choice == 0 { Scalar::ZERO } else { scalars::reduced(&correction) };
         for _ in 0..BITS {
             lazy.term(&large, choice, &correction);
-            plain = plain.double() + *large.scalar + chosen;
+            plain = plain.double() + *large.scalar() + chosen;
         }
         assert_eq!(*lazy.finish(), plain);
     }
