@@ -192,7 +192,7 @@ fn e25_025_a_nonce_that_was_not_committed_to_is_cheating() {
     let (_, device, server) = world.commit(&context);
     let (late, _, _) = world.commit(&context);
     let hand = ByHand::new(&world, &context, &late, (&device, &server));
-    let messages = (device.clone(), server.clone(), hand.honest());
+    let messages = (device, server, hand.honest());
     assert_eq!(judged(&world, &context, &messages), Judged::Cheating);
     // The point committed to and the salt of the other, and the other way round.
     let (own, device, server) = ByHand::fresh(&mut world, &context);

@@ -220,10 +220,13 @@ fn e25_045_a_server_opens_what_it_committed_to() {
     }
 }
 
+/// The opening without its salt, from the run and the device's share.
+type Make<'a> = &'a dyn Fn(&[u8; 32], &[u8]) -> Vec<u8>;
+
 /// The commitment is right here; what it holds is not.
 #[test]
 fn e25_046_what_a_server_committed_to_must_be_a_proven_share() {
-    let attempt = |number, make: &dyn Fn(&[u8; 32], &[u8]) -> Vec<u8>| {
+    let attempt = |number, make: Make<'_>| {
         let mut rng = StdRng::seed_from_u64(number);
         let (device, hello) = Es256.device_hello(&key_context(), &mut rng).unwrap();
         let run = run_of(&key_context(), hello.as_slice(), &[5; 32]);

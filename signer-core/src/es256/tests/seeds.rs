@@ -97,9 +97,9 @@ fn e25_072_seeds_swapped_repeated_or_of_another_place_are_caught() {
     let zero = (0..BITS).find(|j| !seeding.world.bit(*j)).unwrap();
     let [first, second] = [33, 65].map(|at| move |j: usize| ANSWER * j + at);
     // Both encrypted seeds alike, or exchanged.
-    let copied = with(&seeds, second(one), &seeds[first(one)..][..32].to_vec());
+    let copied = with(&seeds, second(one), &seeds[first(one)..][..32]);
     assert_eq!(seeding.first_signature(&SESSION, &copied), Ok(Judged::Cheating));
-    let copied = with(&seeds, first(zero), &seeds[second(zero)..][..32].to_vec());
+    let copied = with(&seeds, first(zero), &seeds[second(zero)..][..32]);
     assert_eq!(seeding.first_signature(&SESSION, &copied), Ok(Judged::Cheating));
     for j in [one, zero] {
         let swapped = [&seeds[second(j)..][..32], &seeds[first(j)..][..32]].concat();
@@ -107,7 +107,7 @@ fn e25_072_seeds_swapped_repeated_or_of_another_place_are_caught() {
         assert_eq!(seeding.first_signature(&SESSION, &swapped), Ok(Judged::Cheating));
     }
     // One transfer's answer in another's place; all of them turned by one.
-    let moved = with(&seeds, 0, &seeds[ANSWER..2 * ANSWER].to_vec());
+    let moved = with(&seeds, 0, &seeds[ANSWER..2 * ANSWER]);
     assert_eq!(seeding.first_signature(&SESSION, &moved), Ok(Judged::Cheating));
     let turned = [&seeds[ANSWER..], &seeds[..ANSWER]].concat();
     assert_eq!(seeding.first_signature(&SESSION, &turned), Ok(Judged::Cheating));
