@@ -35,11 +35,40 @@ pub enum CodecError {
 /// Encodes `value`. Encoding to memory cannot fail for the types of this crate.
 #[must_use]
 pub fn encode<T: Encode<()>>(value: &T) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    // Sized beforehand: a vector that grows leaves copies of secrets behind.
+    let mut length = Length(0);
+    let counted = minicbor::encode(value, &mut length);
+    let mut bytes = Vec::with_capacity(length.0);
     let done = minicbor::encode(value, &mut bytes);
-    debug_assert!(done.is_ok());
+    debug_assert!(counted.is_ok() && done.is_ok());
     bytes
 }
+
+/// Counts what is written.
+struct Length(usize);
+
+impl Write for &mut Length {
+    type Error = Infallible;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Infallible> {
+        self.0 = self.0.saturating_add(bytes.len());
+        Ok(())
+    }
+}
+
+/// Compares what is written with what is expected, without a copy of it.
+struct Expected<'a>(&'a [u8]);
+
+impl Write for &mut Expected<'_> {
+    type Error = Different;
+
+    fn write_all(&mut self, bytes: &[u8]) -> Result<(), Different> {
+        self.0 = self.0.strip_prefix(bytes).ok_or(Different)?;
+        Ok(())
+    }
+}
+
+struct Different;
 
 /// Decodes the canonical encoding of a `T` of at most `max` bytes.
 ///
@@ -50,7 +79,9 @@ pub fn decode<'b, T: Decode<'b, ()> + Encode<()>>(bytes: &'b [u8], max: usize) -
         return Err(CodecError::TooLong { got: bytes.len(), max });
     }
     let value: T = minicbor::decode(bytes).map_err(|_| CodecError::Malformed)?;
-    if encode(&value) == bytes { Ok(value) } else { Err(CodecError::NotCanonical) }
+    let mut rest = Expected(bytes);
+    let same = minicbor::encode(&value, &mut rest).is_ok() && rest.0.is_empty();
+    if same { Ok(value) } else { Err(CodecError::NotCanonical) }
 }
 
 /// A list of 1 to `MAX` items: an empty list is not a list (pitfall 3), nor is an endless one.

@@ -120,10 +120,10 @@ mod tests {
             }
             assert!(!both(&[whole.as_slice(), &[0]].concat(), &DIGEST, &signature));
         }
-        let mut off_the_curve = long.clone();
+        let mut off_the_curve = long;
         off_the_curve[64] ^= 1;
         assert!(!both(&off_the_curve, &DIGEST, &signature));
-        let mut other_point = short.clone();
+        let mut other_point = short;
         other_point[32] ^= 1;
         assert!(!both(&other_point, &DIGEST, &signature));
     }

@@ -316,11 +316,36 @@ pub trait Suite: Sync + fmt::Debug {
     /// [`SuiteError::Peer`] if a rule is broken.
     fn check_syntax(&self, device: &Commitment, contribution: &Contribution) -> Result<(), SuiteError>;
 
-    /// Completes the signature and verifies it as an outsider would. The server's own part never leaves this function.
-    /// The caller has checked that the server's commitment is the one [`Suite::server_commit`] made of the same arguments.
+    /// Completes the signature and verifies it as an outsider would; `None` if no valid one comes out. The server's own part
+    /// never leaves this function. Called only after the gate MAC was found right, and after the caller has checked that
+    /// the server's commitment is the one [`Suite::server_commit`] made of the same arguments.
     ///
     /// # Errors
-    /// [`FinishError`]; called only after the gate MAC was found right.
+    /// [`FinishError::ServerFault`] if own material is damaged.
+    fn complete(
+        &self,
+        share: &ServerShare,
+        nonce_key: &SecretBytes<32>,
+        context: &SigningContext<'_>,
+        commitments: Commitments<'_>,
+        contribution: &Contribution,
+    ) -> Result<Option<Signature>, FinishError>;
+
+    /// Whose fault it is that [`Suite::complete`] gave nothing for the same arguments: everything is computed again by the
+    /// second implementation.
+    fn judge(
+        &self,
+        share: &ServerShare,
+        nonce_key: &SecretBytes<32>,
+        context: &SigningContext<'_>,
+        commitments: Commitments<'_>,
+        contribution: &Contribution,
+    ) -> FinishError;
+
+    /// [`Suite::complete`], and if nothing came of it, [`Suite::judge`].
+    ///
+    /// # Errors
+    /// [`FinishError`].
     fn finish(
         &self,
         share: &ServerShare,
@@ -328,7 +353,10 @@ pub trait Suite: Sync + fmt::Debug {
         context: &SigningContext<'_>,
         commitments: Commitments<'_>,
         contribution: &Contribution,
-    ) -> Result<Signature, FinishError>;
+    ) -> Result<Signature, FinishError> {
+        self.complete(share, nonce_key, context, commitments, contribution)?
+            .ok_or_else(|| self.judge(share, nonce_key, context, commitments, contribution))
+    }
 
     /// Whether the suite signs this digest at all. ECDSA signs none that is 0 modulo the group order.
     fn is_signable(&self, digest: &[u8; 32]) -> bool;

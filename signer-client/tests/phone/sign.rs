@@ -33,7 +33,7 @@ fn signs_with(world: &std::sync::Arc<World>, phone: &mut Phone, digits: &str) {
 
 #[test]
 fn cli_001_enrol_sign_change_pin_sign() {
-    SuiteId::ALL.map(enrol_sign_change_pin_sign);
+    SuiteId::ALL.into_iter().for_each(enrol_sign_change_pin_sign);
 }
 
 fn enrol_sign_change_pin_sign(suite: SuiteId) {
@@ -85,10 +85,6 @@ fn cli_003_an_enrolment_code_that_is_not_good_leaves_nothing() {
 
 #[test]
 fn cli_004_every_single_loss_in_enrolment_and_signing_is_survived() {
-    SuiteId::ALL.map(every_single_loss_in_enrolment_and_signing);
-}
-
-fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
     for path in [
         "/v1/answer-key",
         "/v1/time",
@@ -100,7 +96,7 @@ fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
         "/device/v1/approve",
     ] {
         for mishap in [LoseRequest, LoseAnswer, Gateway] {
-            let world = World::of(suite, 4);
+            let world = World::new(4);
             world.plan(path, 0, 1, mishap);
             let mut phone = world.enrolled();
             signs_with(&world, &mut phone, PIN);
@@ -111,7 +107,7 @@ fn every_single_loss_in_enrolment_and_signing(suite: SuiteId) {
 
 #[test]
 fn cli_005_every_single_loss_in_a_pin_change_is_survived() {
-    SuiteId::ALL.map(every_single_loss_in_a_pin_change);
+    SuiteId::ALL.into_iter().for_each(every_single_loss_in_a_pin_change);
 }
 
 fn every_single_loss_in_a_pin_change(suite: SuiteId) {
@@ -136,7 +132,7 @@ fn every_single_loss_in_a_pin_change(suite: SuiteId) {
 /// from the stored image. Then the PIN that holds is the one the server says, and signing goes on.
 #[test]
 fn cli_006_a_crash_at_any_step_of_a_pin_change_leaves_one_pin_that_holds() {
-    SuiteId::ALL.map(a_crash_at_any_step_of_a_pin_change);
+    SuiteId::ALL.into_iter().for_each(a_crash_at_any_step_of_a_pin_change);
 }
 
 fn a_crash_at_any_step_of_a_pin_change(suite: SuiteId) {
@@ -172,22 +168,18 @@ fn a_crash_at_any_step_of_a_pin_change(suite: SuiteId) {
 
 #[test]
 fn cli_007_a_crash_at_any_step_of_an_enrolment_can_be_taken_up() {
-    SuiteId::ALL.map(a_crash_at_any_step_of_an_enrolment);
-}
-
-fn a_crash_at_any_step_of_an_enrolment(suite: SuiteId) {
     for after in 0..6 {
         for mishap in [LoseRequest, LoseAnswer] {
-            let world = World::of(suite, 7);
+            let world = World::new(7);
             let mut phone = world.phone();
             world.plan("", after, 1, mishap);
             world.plan("", after, usize::MAX, LoseRequest);
-            let first = phone.enrol(suite, CODE, &pin(PIN));
+            let first = phone.enrol(SUITE, CODE, &pin(PIN));
             drop(phone);
             world.heal();
             let mut phone = world.phone();
             if first.is_err() {
-                phone.enrol(suite, CODE, &pin(PIN)).unwrap();
+                phone.enrol(SUITE, CODE, &pin(PIN)).unwrap();
             }
             assert!(!phone.is_undecided(), "{after} {mishap:?}");
             signs_with(&world, &mut phone, PIN);

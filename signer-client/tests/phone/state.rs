@@ -145,7 +145,7 @@ fn contains(image: &[u8], needle: &[u8]) -> bool {
 
 #[test]
 fn cli_060_no_image_holds_a_secret_that_tests_a_pin() {
-    SuiteId::ALL.map(no_image_holds_a_secret);
+    SuiteId::ALL.into_iter().for_each(no_image_holds_a_secret);
 }
 
 fn no_image_holds_a_secret(suite: SuiteId) {
@@ -187,7 +187,7 @@ fn no_image_holds_a_secret(suite: SuiteId) {
 /// and every image is the same, byte for byte.
 #[test]
 fn cli_061_every_pin_explains_an_image_equally_well() {
-    SuiteId::ALL.map(every_pin_explains_an_image);
+    SuiteId::ALL.into_iter().for_each(every_pin_explains_an_image);
 }
 
 fn every_pin_explains_an_image(suite: SuiteId) {
@@ -215,7 +215,7 @@ fn every_pin_explains_an_image(suite: SuiteId) {
 /// over both, and nowhere else.
 #[test]
 fn cli_062_nothing_else_in_an_image_depends_on_the_pin() {
-    SuiteId::ALL.map(nothing_else_depends_on_the_pin);
+    SuiteId::ALL.into_iter().for_each(nothing_else_depends_on_the_pin);
 }
 
 fn nothing_else_depends_on_the_pin(suite: SuiteId) {

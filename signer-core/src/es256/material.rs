@@ -91,7 +91,9 @@ impl<'a> AtRest<'a> {
 
     /// The seeds, one for each bit of the share, if they are there and the key is the one expected.
     pub(super) fn seeds_for(&self, public_key: &GroupPublicKey) -> Option<&'a [Seed]> {
-        let is_it = points::shortened(self.public_key) == public_key.0;
+        // A damaged y is found by the curve's equation; unfound, a right contribution would look wrong.
+        let is_it = points::from_uncompressed(self.public_key).is_some()
+            && points::shortened(self.public_key) == public_key.0;
         (is_it && self.seeds.len() == BITS).then_some(self.seeds)
     }
 }

@@ -141,8 +141,11 @@ impl ServerSeeding for ServerReceiver {
             all.map(|((((transfer, a), mask), pair), answer)| self.seed(transfer, a, *mask, pair, answer))
                 .collect(),
         );
-        let found: Option<Vec<Seed>> = found.iter().copied().collect();
-        Ok(self.material.seeded(Zeroizing::new(found.ok_or(SuiteError::Peer)?)).encode())
+        let mut seeds = Zeroizing::new(Vec::with_capacity(BITS));
+        for seed in found.iter() {
+            seeds.push(seed.ok_or(SuiteError::Peer)?);
+        }
+        Ok(self.material.seeded(seeds).encode())
     }
 }
 

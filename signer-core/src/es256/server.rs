@@ -48,36 +48,42 @@ pub(super) fn commit(
     Commitment::new([&r2[..], &proof].concat()).ok_or(SuiteError::OwnMaterial)
 }
 
-/// Completes and verifies. Before anybody is blamed, everything is computed again by the plainest means there are.
-pub(super) fn finish(
+/// Completes and verifies.
+pub(super) fn complete(
     share: &ServerShare,
     nonce_key: &SecretBytes<32>,
     context: &SigningContext<'_>,
     commitments: Commitments<'_>,
     contribution: &Contribution,
-) -> Result<Signature, FinishError> {
+) -> Result<Option<Signature>, FinishError> {
     let material = AtRest::read(share).map_err(|_| FinishError::ServerFault)?;
-    let seeds = material.seeds_for(&context.public_key).ok_or(FinishError::ServerFault)?;
-    let seed = context.nonce_seed(nonce_key, commitments.device);
-    let k2 = nonce(&seed, material.share);
-    let server = ServerCommitmentParts::read(commitments.server).ok_or(FinishError::ServerFault)?;
-    let Some(device) = ContributionParts::read(contribution.as_slice()) else {
-        return Err(FinishError::Cheating);
+    let Some(attempt) = Attempt::new(&material, nonce_key, context, commitments, contribution)? else {
+        return Ok(None);
     };
-    let opened = transcript::commitment(device.r1, device.salt) == commitments.device.as_slice();
-    let session = transcript::session(context, commitments.device, server.r2);
-    let attempt = Attempt { material: &material, seeds, context, session, k2, device };
-    let signature = attempt.complete(&FAST)?;
-    if let Some(signature) = signature.filter(|_| opened) {
-        return Signature::new(signature.to_vec()).ok_or(FinishError::ServerFault);
-    }
-    let given = points::base_multiple_plain(&attempt.k2).is_some_and(|point| point == server.r2);
-    let again = attempt.complete(&PLAIN)?;
-    if !given || (opened && again.is_some()) {
-        Err(FinishError::ServerFault)
-    } else {
-        Err(FinishError::Cheating)
-    }
+    // Computed in any case: the time does not tell whether the opening was right.
+    let signature = attempt.complete(&FAST)?.filter(|_| attempt.opened);
+    Ok(signature.and_then(|signature| Signature::new(signature.to_vec())))
+}
+
+/// Before anybody is blamed, everything is computed again by the plainest means there are.
+pub(super) fn judge(
+    share: &ServerShare,
+    nonce_key: &SecretBytes<32>,
+    context: &SigningContext<'_>,
+    commitments: Commitments<'_>,
+    contribution: &Contribution,
+) -> FinishError {
+    let judged = || {
+        let material = AtRest::read(share).map_err(|_| FinishError::ServerFault)?;
+        let Some(attempt) = Attempt::new(&material, nonce_key, context, commitments, contribution)? else {
+            return Ok(FinishError::Cheating);
+        };
+        let ours = points::base_multiple_plain(&attempt.k2).is_some_and(|point| point == attempt.r2);
+        let again = attempt.complete(&PLAIN)?.filter(|_| attempt.opened);
+        let fault = !ours || again.is_some();
+        Ok(if fault { FinishError::ServerFault } else { FinishError::Cheating })
+    };
+    judged().unwrap_or_else(|fault| fault)
 }
 
 /// One of two implementations of what the finish is made of.
@@ -102,19 +108,39 @@ struct Attempt<'a> {
     context: &'a SigningContext<'a>,
     session: [u8; 32],
     k2: Zeroizing<Scalar>,
+    r2: &'a [u8],
     device: ContributionParts<'a>,
+    /// Whether the contribution opens the device's commitment.
+    opened: bool,
 }
 
-impl Attempt<'_> {
-    /// The signature if it verifies, low s. A fault, and nobody's, is what comes out with a probability of about 2⁻²⁵⁶:
-    /// k, r or s is 0.
+impl<'a> Attempt<'a> {
+    /// `None` if the contribution is malformed. Everything else that does not fit is the server's.
+    fn new(
+        material: &'a AtRest<'a>,
+        nonce_key: &SecretBytes<32>,
+        context: &'a SigningContext<'a>,
+        commitments: Commitments<'a>,
+        contribution: &'a Contribution,
+    ) -> Result<Option<Self>, FinishError> {
+        let seeds = material.seeds_for(&context.public_key).ok_or(FinishError::ServerFault)?;
+        let server = ServerCommitmentParts::read(commitments.server).ok_or(FinishError::ServerFault)?;
+        let Some(device) = ContributionParts::read(contribution.as_slice()) else { return Ok(None) };
+        let opened = transcript::commitment(device.r1, device.salt) == commitments.device.as_slice();
+        let session = transcript::session(context, commitments.device, server.r2);
+        let k2 = nonce(&context.nonce_seed(nonce_key, commitments.device), material.share);
+        Ok(Some(Self { material, seeds, context, session, k2, r2: server.r2, device, opened }))
+    }
+
+    /// The signature if it verifies, low s. That k or r is 0 is nobody's fault, and happens with a probability of about
+    /// 2⁻²⁵⁶. That s is 0 a device can bring about, by corrections for a = 0: it is a signature that does not verify.
     fn complete(&self, means: &Means) -> Result<Option<[u8; 64]>, FinishError> {
         let k = Zeroizing::new(*self.k2 + transcript::shift(&self.session, self.device.r1));
         let inverse = scalars::inverse(&k).ok_or(FinishError::ServerFault)?;
         let x = (means.multiple_x)(&k, self.device.r1).ok_or(FinishError::ServerFault)?;
         let r = scalars::reduced(&x);
         let s = *inverse * (self.device.v + r * *(means.beta)(self));
-        if scalars::is_zero(&r) || scalars::is_zero(&s) {
+        if scalars::is_zero(&r) {
             return Err(FinishError::ServerFault);
         }
         let mut signature = [0; 64];
@@ -152,3 +178,7 @@ impl Attempt<'_> {
         Zeroizing::new(-*sum)
     }
 }
+
+#[cfg(test)]
+#[path = "tests/beta.rs"]
+mod tests;

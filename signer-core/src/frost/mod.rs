@@ -116,15 +116,26 @@ impl Suite for Frost {
         points::scalar(contribution.as_slice()).map(drop).ok_or(SuiteError::Peer)
     }
 
-    fn finish(
+    fn complete(
         &self,
         share: &ServerShare,
         nonce_key: &SecretBytes<32>,
         context: &SigningContext<'_>,
         commitments: Commitments<'_>,
         contribution: &Contribution,
-    ) -> Result<Signature, FinishError> {
-        server::finish(share, nonce_key, context, commitments, contribution)
+    ) -> Result<Option<Signature>, FinishError> {
+        server::complete(share, nonce_key, context, commitments, contribution)
+    }
+
+    fn judge(
+        &self,
+        share: &ServerShare,
+        nonce_key: &SecretBytes<32>,
+        context: &SigningContext<'_>,
+        commitments: Commitments<'_>,
+        contribution: &Contribution,
+    ) -> FinishError {
+        server::judge(share, nonce_key, context, commitments, contribution)
     }
 
     fn is_signable(&self, _: &[u8; 32]) -> bool {

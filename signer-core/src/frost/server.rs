@@ -37,23 +37,34 @@ pub(super) fn commit(
     Commitment::new(nonces.public.commitment.to_vec()).ok_or(SuiteError::OwnMaterial)
 }
 
-/// Makes the server's signature share, adds the device's, verifies. On failure asks both implementations who is wrong.
-pub(super) fn finish(
+/// Makes the server's signature share, adds the device's, verifies.
+pub(super) fn complete(
     share: &ServerShare,
     nonce_key: &SecretBytes<32>,
     context: &SigningContext<'_>,
     Commitments { device, .. }: Commitments<'_>,
     contribution: &Contribution,
-) -> Result<Signature, FinishError> {
+) -> Result<Option<Signature>, FinishError> {
     let material = material(share, context).map_err(|_| FinishError::ServerFault)?;
     let nonces = Nonces::draw(&material, context.nonce_seed(nonce_key, device));
-    if let Some(signature) = complete(&material, &nonces, context, device, contribution) {
-        return Ok(signature);
-    }
-    let seed = context.nonce_seed(nonce_key, device);
-    if !material.is_consistent() || crate_completes(&material, seed, context, device, contribution).is_some()
+    Ok(aggregate(&material, &nonces, context, device, contribution))
+}
+
+/// Asks both implementations who is wrong.
+pub(super) fn judge(
+    share: &ServerShare,
+    nonce_key: &SecretBytes<32>,
+    context: &SigningContext<'_>,
+    Commitments { device, .. }: Commitments<'_>,
+    contribution: &Contribution,
+) -> FinishError {
+    let Ok(material) = material(share, context) else { return FinishError::ServerFault };
+    let seed = || context.nonce_seed(nonce_key, device);
+    let nonces = Nonces::draw(&material, seed());
+    if !material.is_consistent()
+        || crate_completes(&material, seed(), context, device, contribution).is_some()
     {
-        return Err(FinishError::ServerFault);
+        return FinishError::ServerFault;
     }
     let valid = check::device_share_is_valid(&check::DeviceSharePart {
         public_key: &material.public_key,
@@ -63,7 +74,7 @@ pub(super) fn finish(
         server: &nonces.public.commitment,
         contribution: contribution.as_slice(),
     });
-    Err(if valid { FinishError::ServerFault } else { FinishError::Cheating })
+    if valid { FinishError::ServerFault } else { FinishError::Cheating }
 }
 
 fn material(share: &ServerShare, context: &SigningContext<'_>) -> Result<ServerMaterial, SuiteError> {
@@ -94,7 +105,7 @@ impl Nonces {
 
 /// RFC 9591 §5.2 and §5.3: z_S = d + ρ·e + λ·c·s_S, the signature (R, z_D + z_S). What does not verify stays here.
 #[expect(clippy::arithmetic_side_effects, reason = "arithmetic of the field, which has no overflow")]
-fn complete(
+fn aggregate(
     material: &ServerMaterial,
     nonces: &Nonces,
     context: &SigningContext<'_>,
@@ -152,7 +163,7 @@ mod tests {
             let material = material(&world.server, &context).unwrap();
             let seed = || context.nonce_seed(&world.nonce_key, &device);
             let ours =
-                complete(&material, &Nonces::draw(&material, seed()), &context, &device, &contribution);
+                aggregate(&material, &Nonces::draw(&material, seed()), &context, &device, &contribution);
             assert!(ours.is_some());
             assert_eq!(ours, crate_completes(&material, seed(), &context, &device, &contribution));
         }

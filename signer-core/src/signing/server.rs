@@ -237,19 +237,49 @@ impl CheckedApprove {
         let documents = self.object.documents.as_slice();
         let signing =
             contexts(self.context, self.public_key, self.request_hash, self.payload.fetched_at, documents);
-        // All items are evaluated before any is looked at: one outcome, and no time that tells which was wrong.
-        let results: Vec<_> = signing
-            .zip(self.payload.items.as_slice())
-            .map(|(context, item)| {
-                suite.finish(&key.share, &key.nonce_key, &context, item.commitments(), &item.contribution)
-            })
-            .collect();
-        if results.contains(&Err(FinishError::ServerFault)) {
-            return Evaluation::ServerFault;
+        let items: Vec<_> = signing.zip(self.payload.items.as_slice()).collect();
+        // All items are completed before any is looked at. If one fails, all are judged: one outcome, and no time that tells
+        // which were wrong, or how many.
+        let completed = items.iter().map(|(context, item)| {
+            suite.complete(&key.share, &key.nonce_key, context, item.commitments(), &item.contribution)
+        });
+        let completed: Vec<_> = completed.collect();
+        let signatures = completed.iter().map(|one| one.clone().ok().flatten());
+        if let Some(signatures) = signatures.collect::<Option<Vec<_>>>() {
+            return List::new(signatures).map_or(Evaluation::ServerFault, Evaluation::Signed);
         }
-        match results.into_iter().collect::<Result<Vec<_>, _>>() {
-            Ok(signatures) => List::new(signatures).map_or(Evaluation::ServerFault, Evaluation::Signed),
-            Err(_) => Evaluation::Cheating,
+        let judged = items.iter().map(|(context, item)| {
+            suite.judge(&key.share, &key.nonce_key, context, item.commitments(), &item.contribution)
+        });
+        let judged: Vec<_> = judged.collect();
+        failure(&completed, &judged)
+    }
+}
+
+/// The outcome of a batch in which an item failed. Cheating in one item is cheating, whatever became of the others: a fault
+/// must not hide it.
+fn failure(completed: &[Result<Option<Signature>, FinishError>], judged: &[FinishError]) -> Evaluation {
+    let cheating = |(one, fault)| one == &Ok(None) && fault == &FinishError::Cheating;
+    if completed.iter().zip(judged).any(cheating) { Evaluation::Cheating } else { Evaluation::ServerFault }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    #[test]
+    fn sig_007_a_fault_beside_cheating_does_not_hide_it() {
+        use FinishError::{Cheating, ServerFault};
+        let signed = || Ok(Some(Signature::new(vec![1; 64]).unwrap()));
+        for (completed, judged, cheating) in [
+            (vec![Err(ServerFault), Ok(None)], [ServerFault, Cheating], true),
+            (vec![Ok(None), Err(ServerFault)], [Cheating, ServerFault], true),
+            (vec![Ok(None), signed()], [Cheating, ServerFault], true),
+            (vec![Ok(None), signed()], [ServerFault, ServerFault], false),
+            (vec![Err(ServerFault), signed()], [Cheating, Cheating], false),
+        ] {
+            assert_eq!(matches!(failure(&completed, &judged), Evaluation::Cheating), cheating);
         }
     }
 }

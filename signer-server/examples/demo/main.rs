@@ -1,6 +1,7 @@
 //! `cargo demo`: the whole story on one machine, with a real server process, real HTTP on loopback, a store on disk and
 //! a phone simulated by `signer-client`. See `cargo demo --help`.
 
+mod bank;
 mod output;
 mod phone;
 mod server;

@@ -7,24 +7,21 @@ use std::{
 };
 
 use signer_client::{
-    Approved, Code, Consent, Phone, RelyingParty, ShowSession, draw, file_digest,
+    Code, Consent, Phone, RelyingParty, ShowSession, draw,
     http::{NetworkHttp, NetworkOptions},
-    signature_file, verify_offline, verify_result,
+    verify_offline,
 };
 use signer_core::{
     credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
     pin::Pin,
     suite::SuiteId,
-    wire::{
-        CreateRequest, CreatedEnrolmentCode, CreatedRelyingParty, DocumentDigest, Profile, RequestStatus,
-    },
+    wire::{CreatedEnrolmentCode, CreatedRelyingParty, Profile},
 };
 
-use crate::{Options, Result, Stop, output::Output, phone, server::Server};
+use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server};
 
-const PERSON: &str = "olena";
-const PIN: &str = "730194";
-const WRONG_PIN: &str = "730149";
+pub(crate) const PERSON: &str = "olena";
+pub(crate) const PIN: &str = "730194";
 const PNG_PIXELS_PER_MODULE: u8 = 8;
 
 pub(crate) fn tell(options: &Options) -> Result<()> {
@@ -49,7 +46,7 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     println!("Phone: installation {}, key {}.", enrolled.device, enrolled.context.key);
     println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
 
-    sign(&server, &mut phone, options, &document, &output)?;
+    bank::sign(&server, &mut phone, options, &document, &output)?;
     let shop = Shop::open(&server)?;
     let mut session = show(&mut phone, &shop, options, &output)?;
     output.tell();
@@ -65,64 +62,12 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     server.stop()
 }
 
-fn heading(text: &str) {
+pub(crate) fn heading(text: &str) {
     println!("\n== {text}");
 }
 
-fn network(server: &Server) -> Result<Box<NetworkHttp>> {
+pub(crate) fn network(server: &Server) -> Result<Box<NetworkHttp>> {
     Ok(Box::new(NetworkHttp::new(&server.url(), &NetworkOptions::default())?))
-}
-
-fn sign(
-    server: &Server,
-    phone: &mut Phone,
-    options: &Options,
-    document: &[u8],
-    output: &Output,
-) -> Result<()> {
-    heading("3. A bank asks for a signature; the holder reads, types the PIN, and signs");
-    let bank: CreatedRelyingParty =
-        server.operator(&["relying-party", "add", "Bank of Examples", "--ask"])?;
-    let bank = RelyingParty::new(network(server)?, bank.token);
-    let name = options.file.file_name().map_or_else(|| "document".into(), |name| name.to_string_lossy());
-    let request = CreateRequest {
-        person: PERSON.into(),
-        text: "Please sign this document.".into(),
-        documents: vec![DocumentDigest { name: name.into_owned(), sha256: file_digest(document) }],
-        expires_in: None,
-    };
-    let created = bank.ask(&request, "demo-request")?;
-
-    let listed = phone.requests()?.pop().ok_or("no request reached the phone")?;
-    println!("Phone: {} asks: \"{}\"", listed.relying_party.name.as_str(), listed.text.as_str());
-    for document in listed.documents.as_slice() {
-        println!("Phone: {} with SHA-256 {}", document.name.as_str(), hex(&document.digest));
-    }
-    let shown = phone.fetch(listed.clone())?;
-    match phone.approve(shown, &Pin::new(WRONG_PIN)?)? {
-        Approved::WrongPin(attempts) => {
-            println!(
-                "Phone: {WRONG_PIN} typed. The server refuses and counts: {} tries left.",
-                attempts.left
-            );
-        }
-        other => return Err(format!("a wrong PIN ended as {other:?}").into()),
-    }
-    let shown = phone.fetch(listed)?;
-    match phone.approve(shown, &Pin::new(PIN)?)? {
-        Approved::Signed(signed) => println!("Phone: {PIN} typed. Signed: {}.", signed.suite.name()),
-        other => return Err(format!("the right PIN ended as {other:?}").into()),
-    }
-    let view = bank.wait(created.id, Duration::from_secs(10))?;
-    let result = match (view.status, view.result) {
-        (RequestStatus::Signed, Some(result)) => result,
-        (status, _) => return Err(format!("the bank got {status:?}").into()),
-    };
-    let verified = verify_result(&result)?;
-    println!("Bank: verified as any outsider would, under {:?},", verified.public_key);
-    println!("      with the holder's signed record of what the phone showed.");
-    output.file("document", document)?;
-    output.json("signature.json", &signature_file(&result))
 }
 
 /// A shop: issuer keys for offline, a token for online.
@@ -207,6 +152,6 @@ fn rotate(phone: &mut Phone, session: &mut ShowSession, stop: &Stop) -> Result<(
     Ok(())
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -13,7 +13,7 @@ use x509_cert::{
     serial_number::SerialNumber,
 };
 
-use super::{Authority, CaError, time};
+use super::{Authority, CLOCKS_SECONDS, CaError, time};
 use crate::store::{RevocationReason, Revoked};
 
 impl Authority {
@@ -23,9 +23,9 @@ impl Authority {
     /// [`CaError`].
     pub fn crl(&self, number: u64, entries: &[Revoked], now: UnixSeconds) -> Result<Vec<u8>, CaError> {
         let next = time(now.plus(self.terms.crl_seconds))?;
-        let list =
-            CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, time(now)?)?
-                .with_next_update(Some(next));
+        let this = time(now.minus(CLOCKS_SECONDS))?;
+        let list = CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, this)?
+            .with_next_update(Some(next));
         let entries = entries.iter().map(|entry| self.entry(entry)).collect::<Result<Vec<_>, _>>()?;
         // RFC 5280 §5.1.2.6: an empty list is absent.
         let list = if entries.is_empty() { list } else { list.with_certificates(entries.into_iter()) };

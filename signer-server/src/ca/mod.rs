@@ -84,6 +84,9 @@ impl std::fmt::Debug for Authority {
     }
 }
 
+/// How long before it is made a certificate or a list begins to be valid, seconds: clocks of those who verify may be late.
+pub const CLOCKS_SECONDS: u64 = 300;
+
 /// A certificate that was just issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Issued {
@@ -109,8 +112,8 @@ impl Authority {
         rng: &mut dyn CryptoRng,
     ) -> Result<Vec<u8>, CaError> {
         let name = name.to_name()?;
-        let profile = Profile::authority(name, key_info(key)?)?;
-        let validity = validity(now, now.plus(AUTHORITY_SECONDS))?;
+        let profile = Profile::authority(name, &key_info(key)?)?;
+        let validity = validity(now.minus(CLOCKS_SECONDS), now.plus(AUTHORITY_SECONDS))?;
         let certificate = CertificateBuilder::new(profile, serial(rng)?, validity, key_info(key)?)?;
         Ok(certificate.build::<_, DerSignature>(key)?.to_der()?)
     }
@@ -139,7 +142,8 @@ impl Authority {
         self.certificate.tbs_certificate().subject().to_string()
     }
 
-    /// Issues a certificate for a holder's key, from `now` on. It does not outlive the authority's own.
+    /// Issues a certificate for a holder's key, valid from [`CLOCKS_SECONDS`] before `now`. It does not outlive the
+    /// authority's own.
     ///
     /// # Errors
     /// [`CaError`].
@@ -158,14 +162,11 @@ impl Authority {
         let info = signer_core::certificate::public_key_info(public_key)?;
         let profile = Profile::holder(self, subject.to_name()?, &info)?;
         let serial = serial(rng)?;
-        let certificate = CertificateBuilder::new(profile, serial.clone(), validity(now, not_after)?, info)?
+        let not_before = now.minus(CLOCKS_SECONDS);
+        let validity = validity(not_before, not_after)?;
+        let certificate = CertificateBuilder::new(profile, serial.clone(), validity, info)?
             .build::<_, DerSignature>(&self.key)?;
-        Ok(Issued {
-            der: certificate.to_der()?,
-            serial: serial.as_bytes().to_vec(),
-            not_before: now,
-            not_after,
-        })
+        Ok(Issued { der: certificate.to_der()?, serial: serial.as_bytes().to_vec(), not_before, not_after })
     }
 }
 

@@ -35,10 +35,10 @@ type DerResult<T> = Result<T, x509_cert::der::Error>;
 
 impl Profile {
     /// Of a self-signed authority that issues to holders only.
-    pub(super) fn authority(name: Name, info: SubjectPublicKeyInfo) -> DerResult<Self> {
+    pub(super) fn authority(name: Name, info: &SubjectPublicKeyInfo) -> DerResult<Self> {
         let mut extensions = Vec::new();
         let add = |extension: DerResult<Extension>| extension.map(|extension| extensions.push(extension));
-        let key = key_identifier(&info)?;
+        let key = key_identifier(info)?;
         [
             BasicConstraints { ca: true, path_len_constraint: Some(0) }.to_extension(&name, &[]),
             KeyUsage(KeyUsages::KeyCertSign | KeyUsages::CRLSign).to_extension(&name, &[]),
@@ -67,11 +67,11 @@ impl Profile {
             SubjectKeyIdentifier(key_identifier(info)?).to_extension(&subject, &[]),
             KeyUsage(usages).to_extension(&subject, &[]),
             CertificatePolicies(vec![policy]).to_extension(&subject, &[]),
-            CrlDistributionPoints(vec![distribution_point(uri(format!("{url}/ca/v1/crl.der"))?)])
+            CrlDistributionPoints(vec![distribution_point(uri(&format!("{url}/ca/v1/crl.der"))?)])
                 .to_extension(&subject, &[]),
             AuthorityInfoAccessSyntax(vec![AccessDescription {
                 access_method: CA_ISSUERS,
-                access_location: uri(format!("{url}/ca/v1/ca.der"))?,
+                access_location: uri(&format!("{url}/ca/v1/ca.der"))?,
             }])
             .to_extension(&subject, &[]),
         ]
@@ -110,8 +110,8 @@ fn authority_key(key: OctetString) -> AuthorityKeyIdentifier {
     AuthorityKeyIdentifier { key_identifier: Some(key), ..Default::default() }
 }
 
-fn uri(text: String) -> DerResult<GeneralName> {
-    Ia5String::new(&text).map(GeneralName::UniformResourceIdentifier)
+fn uri(text: &str) -> DerResult<GeneralName> {
+    Ia5String::new(text).map(GeneralName::UniformResourceIdentifier)
 }
 
 fn distribution_point(at: GeneralName) -> DistributionPoint {

@@ -155,7 +155,7 @@ impl Service {
         }
         let lease = self.reserve_confirmation(&old, payload, caller.now).await?;
         let proven = blocking(move || checked.evaluate()).await?;
-        let (verdict, proof) = self.confirmation_verdict(caller.installation.key, proven);
+        let (verdict, proof) = self.confirmation_verdict(&caller.installation.key, proven);
         match (self.settle(lease, None, verdict).await?, proof) {
             (None, Some(signature)) => Ok(Confirmed { signature }),
             (Some(StoredOutcome { kind: OutcomeKind::Cheating, .. }), _) => {
@@ -197,7 +197,7 @@ impl Service {
     /// What an evaluated confirmation means for the key `old`, and the first signature if there is one.
     fn confirmation_verdict(
         &self,
-        old: KeyRow,
+        old: &KeyRow,
         proven: Result<ProvenKey, CeremonyError>,
     ) -> (Verdict, Option<Signature>) {
         let proven = match proven {
@@ -208,7 +208,7 @@ impl Service {
         match self.wrap_key(&proven.context, &proven.key) {
             Ok(wrapped) => {
                 let proof = proven.proof.as_slice().to_vec();
-                let key = KeyRow { wrapped, epoch: proven.context.epoch, proof, ..old };
+                let key = KeyRow { wrapped, epoch: proven.context.epoch, proof, ..*old };
                 (Verdict::Refreshed { key }, Some(proven.proof))
             }
             Err(error) => {

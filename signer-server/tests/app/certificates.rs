@@ -181,7 +181,9 @@ fn pki_034_a_change_of_the_pin_keeps_key_and_certificate() {
 #[test]
 fn pki_035_a_suite_without_certificates_has_none() {
     let app = TestApp::spawn();
-    let mut phone = app.phone("olena");
+    let mut phone = app.blank_phone();
+    let enrolment = app.enrolment_code("olena");
+    phone.phone.enrol(SuiteId::FrostSecp256k1Sha256, &enrolment, &Pin::new(PIN).unwrap()).unwrap();
     assert_eq!(code(phone.phone.certificate()), ProblemCode::NotFound);
     let token = app.relying_party("Bank", true, false).token;
     let told = app.http.json("GET", "/v1/persons/olena/signing-certificate", &token, None);

@@ -83,10 +83,8 @@ pub(crate) fn cheated(
 /// A change of PIN up to its last message, which is the one that is not sent.
 fn confirmation(phone: &mut TestPhone) -> RefreshConfirm {
     phone.wire.fail("refresh-confirm", Fault::LoseRequest);
-    phone.wire.fail("status", Fault::LoseRequest);
     let lost = phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new(NEW).unwrap());
-    assert!(lost.is_err());
-    phone.wire.mend();
+    assert!(matches!(lost, Err(ClientError::Transport(_))), "{lost:?}");
     Envelope::decode(&phone.wire.last("refresh-confirm").body).unwrap().peek().unwrap()
 }
 
@@ -264,10 +262,10 @@ fn app_122_a_malformed_confirmation_ends_its_ceremony_and_tests_nothing() {
     let mut phone = app.phone("olena");
     type Change = fn(&mut Vec<u8>, &mut Vec<u8>);
     let changes: [Change; 5] = [
-        |seeds, _| drop(seeds.pop()),
+        |seeds, _| seeds.truncate(seeds.len() - 1),
         |seeds, _| seeds[0] = 5,
         |seeds, _| seeds.clear(),
-        |_, contribution| drop(contribution.pop()),
+        |_, contribution| contribution.truncate(contribution.len() - 1),
         |_, contribution| contribution[CORRECTIONS_AT..][..32].fill(0xff),
     ];
     for change in changes {
@@ -367,7 +365,8 @@ fn cheats_among_honest(
         assert!(!(hit.late && signed(&hit.answer)), "signed after the key's end was told");
         assert!(!(shot.cheats && signed(&hit.answer)), "a wrong contribution signed");
         if shot.cheats {
-            assert!(ended(&hit.answer) || hit.answer.status == 409, "{:?}", hit.answer);
+            let refused = matches!(hit.answer.status, 409 | 422);
+            assert!(ended(&hit.answer) || refused, "{:?}", hit.answer);
             found += usize::from(ended(&hit.answer));
         }
     }

@@ -1,10 +1,6 @@
-//! Enrolment, promotion, standing.
+//! Enrolment, standing.
 
-use signer_core::{
-    ids::{DeviceId, Epoch, KeyId},
-    suite::GroupPublicKey,
-    wire::Standing,
-};
+use signer_core::{ids::KeyId, wire::Standing};
 use signer_server::store::{
     Counter, EnrolResult, EnrolmentCodeRow, Installation, KeyRow, NewInstallation, RequestState,
 };

@@ -135,7 +135,8 @@ pub(crate) async fn att_015_of_32_confirmations_and_approves_one_is_granted<E: E
     enrol(&*store, 1).await;
     let tasks: Vec<_> = (0..32)
         .map(|n: u8| {
-            let (store, ask) = (Arc::clone(&store), if n % 2 == 0 { reserve(n, T0) } else { confirm(n, T0) });
+            let (store, ask) =
+                (Arc::clone(&store), if n.is_multiple_of(2) { reserve(n, T0) } else { confirm(n, T0) });
             tokio::spawn(async move { store.reserve(ask).await.unwrap() })
         })
         .collect();

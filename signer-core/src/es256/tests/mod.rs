@@ -1,4 +1,21 @@
 //! The suite by itself: a world of one key, honest and hostile parties.
+#![expect(clippy::arithmetic_side_effects, reason = "a test that overflows fails")]
+
+mod by_hand;
+mod corrections;
+mod damage;
+mod hostile_device;
+mod hostile_server;
+mod implementations;
+mod keygen;
+mod known;
+mod nonces;
+mod seeds;
+mod stream;
+mod vectors;
+mod wycheproof;
+
+use alloc::vec::Vec;
 
 use rand::{SeedableRng, rngs::StdRng};
 
@@ -18,6 +35,27 @@ pub(crate) fn key_context() -> KeyContext {
         epoch: Epoch(0),
         device: DeviceId::from_bytes([2; 16]),
     }
+}
+
+/// The order of the group, big endian.
+const ORDER: [u8; 32] = [
+    0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xbc, 0xe6, 0xfa,
+    0xad, 0xa7, 0x17, 0x9e, 0x84, 0xf3, 0xb9, 0xca, 0xc2, 0xfc, 0x63, 0x25, 0x51,
+];
+
+/// The device's commitment, the server's, the device's contribution.
+pub(crate) type Messages = (Commitment, Commitment, Contribution);
+
+/// `bytes` with `new` at `at`.
+fn with(bytes: &[u8], at: usize, new: &[u8]) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    bytes[at..at + new.len()].copy_from_slice(new);
+    bytes
+}
+
+/// `bytes` with the bits of `mask` flipped in the byte at `at`.
+fn flipped(bytes: &[u8], at: usize, mask: u8) -> Vec<u8> {
+    with(bytes, at, &[bytes[at] ^ mask])
 }
 
 /// Both parties of one key, and what a signature needs beside them.
@@ -67,23 +105,46 @@ impl World {
         }
     }
 
-    pub(crate) fn contribute(
-        &mut self,
-        context: &SigningContext<'_>,
-    ) -> (Commitment, Commitment, Contribution) {
+    /// The device's nonce and both commitments.
+    pub(crate) fn commit(&mut self, context: &SigningContext<'_>) -> (DeviceNonce, Commitment, Commitment) {
         let (nonce, device) = Es256.device_commit(&Secret::new([9; 32]), &mut self.rng).unwrap();
-        let server = Es256.server_commit(&self.server, &self.nonce_key, context, &device).unwrap();
-        let commitments = Commitments { device: &device, server: &server };
+        let server = self.answer(context, &device);
+        (nonce, device, server)
+    }
+
+    /// The server's commitment.
+    pub(crate) fn answer(&self, context: &SigningContext<'_>, device: &Commitment) -> Commitment {
+        Es256.server_commit(&self.server, &self.nonce_key, context, device).unwrap()
+    }
+
+    /// The device's contribution to given commitments.
+    pub(crate) fn part(
+        &self,
+        context: &SigningContext<'_>,
+        nonce: DeviceNonce,
+        commitments: Commitments<'_>,
+    ) -> Result<Contribution, SuiteError> {
         let part = DevicePart { share: &self.device, seed: &self.seed };
-        let contribution = Es256.contribute(part, nonce, context, commitments).unwrap();
+        Es256.contribute(part, nonce, context, commitments)
+    }
+
+    pub(crate) fn contribute(&mut self, context: &SigningContext<'_>) -> Messages {
+        let (nonce, device, server) = self.commit(context);
+        let commitments = Commitments { device: &device, server: &server };
+        let contribution = self.part(context, nonce, commitments).unwrap();
         Es256.check_syntax(&device, &contribution).unwrap();
         (device, server, contribution)
+    }
+
+    /// Bit `j` of the server's share, from the lowest.
+    pub(crate) fn bit(&self, j: usize) -> bool {
+        (self.server.0[31 - j / 8] >> (j % 8)) & 1 == 1
     }
 
     pub(crate) fn finish(
         &self,
         context: &SigningContext<'_>,
-        (device, server, contribution): &(Commitment, Commitment, Contribution),
+        (device, server, contribution): &Messages,
     ) -> Result<Signature, FinishError> {
         let commitments = Commitments { device, server };
         Es256.finish(&self.server, &self.nonce_key, context, commitments, contribution)

@@ -10,8 +10,7 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
-    certificates,
+    SqliteStore, certificates,
     columns::{
         FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
         standing_column, suite, time,
