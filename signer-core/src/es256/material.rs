@@ -81,6 +81,7 @@ impl<'a> AtRest<'a> {
         let read = || {
             let (head, seeds) = share.0.split_at_checked(HEAD_BYTES)?;
             let (share, public_key) = head.split_first_chunk()?;
+            scalars::nonzero(share)?;
             let (seeds, rest) = seeds.as_chunks();
             let complete = rest.is_empty() && (seeds.is_empty() || seeds.len() == BITS);
             let public_key = public_key.try_into().ok()?;
