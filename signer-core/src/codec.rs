@@ -4,7 +4,7 @@
 //! indefinite lengths, duplicate or unknown entries, bytes left over) is therefore refused without a rule for each.
 
 use alloc::{string::String, vec::Vec};
-use core::fmt;
+use core::{convert::Infallible, fmt};
 
 use minicbor::{
     Decode, Decoder, Encode, Encoder,

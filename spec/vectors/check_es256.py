@@ -322,7 +322,7 @@ def key_generation(device, server):
     session = h("es256-keygen", *CONTEXT, device_nonce, server_nonce)
     section.same("session", session)
 
-    x_s, statement = server.scalar("es256-share"), h("es256-key-proof", session, number(2), b"")
+    x_s, statement = server.scalar("es256-share", session), h("es256-key-proof", session, number(2), b"")
     t, public_s = server.scalar("es256-proof-nonce", octets(x_s), statement), compressed(mul(x_s, G))
     proof_s = prove(x_s, public_s, statement, t)
     assert holds(public_s, statement, proof_s)
@@ -334,7 +334,7 @@ def key_generation(device, server):
     commitment = h("es256-key-commitment", session, public_s, proof_s, salt)
     section.same("commitment", commitment)
 
-    x_d, statement = device.scalar("es256-share"), h("es256-key-proof", session, number(1), commitment)
+    x_d, statement = device.scalar("es256-share", session), h("es256-key-proof", session, number(1), commitment)
     t, public_d = device.scalar("es256-proof-nonce", octets(x_d), statement), compressed(mul(x_d, G))
     proof_d = prove(x_d, public_d, statement, t)
     assert holds(public_d, statement, proof_d)

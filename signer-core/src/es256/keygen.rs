@@ -61,8 +61,8 @@ struct Pair {
 }
 
 impl Pair {
-    fn draw(rng: &mut dyn CryptoRng) -> Result<Self, SuiteError> {
-        let share = scalars::hedged(rng, Domain::Es256Share, &[]);
+    fn draw(session: &[u8; 32], rng: &mut dyn CryptoRng) -> Result<Self, SuiteError> {
+        let share = scalars::hedged(rng, Domain::Es256Share, &[session]);
         let public = points::base_multiple(&share).ok_or(SuiteError::OwnMaterial)?;
         Ok(Self { share, public: points::shortened(&public) })
     }
@@ -111,7 +111,7 @@ impl DeviceKeygen for DeviceRound1 {
         let (nonce, commitment) = hello.as_slice().split_first_chunk::<32>().ok_or(SuiteError::Peer)?;
         let commitment = <[u8; 32]>::try_from(commitment).map_err(|_| SuiteError::Peer)?;
         let session = session(&self.context, &self.nonce, nonce);
-        let own = Pair::draw(rng)?;
+        let own = Pair::draw(&session, rng)?;
         let proof = own.prove(&statement(&session, DEVICE, &commitment), rng)?;
         let keys = message(&[&own.public, &proof])?;
         Ok((Box::new(DeviceRound2 { session, commitment, own }), keys))
@@ -162,7 +162,7 @@ impl ServerRound1 {
         rng.fill_bytes(&mut nonce);
         rng.fill_bytes(&mut salt);
         let session = session(context, device, &nonce);
-        let own = Pair::draw(rng)?;
+        let own = Pair::draw(&session, rng)?;
         let proof = own.prove(&statement(&session, SERVER, &[]), rng)?;
         let answer = message(&[&nonce, &commitment(&session, &own.public, &proof, &salt)])?;
         Ok((Self { session, own, proof, salt }, answer))

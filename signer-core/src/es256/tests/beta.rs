@@ -40,7 +40,9 @@ fn e25_086_both_sums_agree_on_random_and_extreme_inputs() {
                 context: &context,
                 session: [5; 32],
                 k2: Zeroizing::new(Scalar::ONE),
+                r2: &[],
                 device: ContributionParts::read(&bytes).unwrap(),
+                opened: true,
             };
             let beta = attempt.beta();
             assert_eq!(*beta, *attempt.beta_plain(), "round {round}");
@@ -65,17 +67,10 @@ fn e25_087_both_finishes_agree() {
             _ => {}
         }
         let material = AtRest::read(&world.server).unwrap();
-        let seeds = material.seeds_for(&context.public_key).unwrap();
-        let device_parts = ContributionParts::read(&bytes).unwrap();
-        let r2 = &server.as_slice()[..65];
-        let attempt = Attempt {
-            material: &material,
-            seeds,
-            context: &context,
-            session: transcript::session(&context, &device, r2),
-            k2: nonce(&context.nonce_seed(&world.nonce_key, &device), material.share),
-            device: device_parts,
-        };
+        let commitments = Commitments { device: &device, server: &server };
+        let contribution = Contribution::new(bytes).unwrap();
+        let attempt = Attempt::new(&material, &world.nonce_key, &context, commitments, &contribution);
+        let attempt = attempt.unwrap().unwrap();
         let (fast, plain) = (attempt.complete(&FAST).unwrap(), attempt.complete(&PLAIN).unwrap());
         assert_eq!(fast, plain);
         let expected = match round % 3 {

@@ -233,7 +233,7 @@ fn e25_046_what_a_server_committed_to_must_be_a_proven_share() {
         // The device's share comes of the same generator: known from a run before, as no server can know it.
         let mut ahead = StdRng::seed_from_u64(number);
         rand::Rng::fill_bytes(&mut ahead, &mut [0; 32]);
-        let x_d = *scalars::hedged(&mut ahead, Domain::Es256Share, &[]);
+        let x_d = *scalars::hedged(&mut ahead, Domain::Es256Share, &[&run]);
         let opening = make(&run, &scalars::bytes(&x_d));
         let commitment = commitment(&run, &opening[..33], &opening[33..], &[6; 32]);
         let (device, keys) = device.keys(&message(&[[5; 32], commitment].concat()), &mut rng).unwrap();

@@ -63,7 +63,7 @@ fn generation() -> (Keys, Value) {
     let device_nonce: [u8; 32] = device_ahead.bytes();
     let (server_nonce, salt): ([u8; 32], [u8; 32]) = (server_ahead.bytes(), server_ahead.bytes());
     let run = run_of(&context, &device_nonce, &server_nonce);
-    let share = |ahead: &mut Stream| ahead.scalar(Domain::Es256Share, &[]);
+    let share = |ahead: &mut Stream| ahead.scalar(Domain::Es256Share, &[&run]);
     let proof_nonce = |ahead: &mut Stream, x: &Scalar, statement: &[u8; 32]| {
         ahead.scalar(Domain::Es256ProofNonce, &[&scalars::bytes(x), statement])
     };
