@@ -12,10 +12,7 @@ use signer_core::{
     time::UnixSeconds,
 };
 
-use crate::{
-    generator::{Generator, Secrets},
-    mark,
-};
+use crate::{generator::Generator, mark};
 
 const DIGEST: [u8; 32] = [0x5A; 32];
 const SESSION: [u8; 32] = [8; 32];
@@ -54,15 +51,15 @@ fn sent(message: KeygenMessage) -> KeygenMessage {
 }
 
 fn secret<const N: usize>(byte: u8) -> SecretBytes<N> {
-    let secret = SecretBytes::new([byte; N]);
-    mark::secret(secret.expose());
+    let mut secret = SecretBytes::new([byte; N]);
+    mark::secret(secret.expose_mut());
     secret
 }
 
 fn keygen(suite: &dyn Suite) -> Key {
-    let rng = &mut Generator::new(Secrets::Scalars);
-    let (device, hello) = suite.device_hello(&CONTEXT, rng).unwrap();
-    let (server, answer) = suite.server_hello(&CONTEXT, &sent(hello), rng).unwrap();
+    let rng = &mut Generator::new();
+    let (device, hello) = suite.device_hello(&CONTEXT, rng.public(1)).unwrap();
+    let (server, answer) = suite.server_hello(&CONTEXT, &sent(hello), rng.public(2)).unwrap();
     let (device, keys) = device.keys(&sent(answer), rng).unwrap();
     let (server, public_key, opening) = server.finish(&sent(keys)).unwrap();
     let (device, _) = device.open(&sent(opening)).unwrap();
@@ -78,7 +75,7 @@ fn keygen(suite: &dyn Suite) -> Key {
 }
 
 fn sign(suite: &dyn Suite, key: &Key) {
-    let rng = &mut Generator::new(Secrets::All);
+    let rng = &mut Generator::new();
     let context = SigningContext {
         key: CONTEXT,
         public_key: key.public_key,

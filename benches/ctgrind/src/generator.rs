@@ -7,24 +7,21 @@ use rand_core::{TryCryptoRng, TryRng};
 
 use crate::mark;
 
-/// What of its output is secret.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub enum Secrets {
-    /// All of it.
-    All,
-    /// Draws of 64 bytes, which become scalars. Draws of 32 bytes are session nonces and salts, which are sent.
-    Scalars,
-}
-
 /// Deterministic, so that every run takes the same path.
 pub struct Generator {
     inner: StdRng,
-    secrets: Secrets,
+    public: usize,
 }
 
 impl Generator {
-    pub fn new(secrets: Secrets) -> Self {
-        Self { inner: StdRng::seed_from_u64(1), secrets }
+    pub fn new() -> Self {
+        Self { inner: StdRng::seed_from_u64(1), public: 0 }
+    }
+
+    /// The next `draws` are sent as they are: session nonces and salts.
+    pub const fn public(&mut self, draws: usize) -> &mut Self {
+        self.public = draws;
+        self
     }
 }
 
@@ -41,8 +38,9 @@ impl TryRng for Generator {
 
     fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Infallible> {
         self.inner.try_fill_bytes(bytes)?;
-        if self.secrets == Secrets::All || bytes.len() == 64 {
-            mark::secret(bytes);
+        match self.public.checked_sub(1) {
+            Some(left) => self.public = left,
+            None => mark::secret(bytes),
         }
         Ok(())
     }

@@ -8,10 +8,11 @@ unsafe extern "C" {
     fn signer_under_valgrind() -> c_int;
 }
 
-/// From here on these bytes, and everything computed from them, are secret.
-pub fn secret(bytes: &[u8]) {
+/// From here on these bytes, and everything computed from them, are secret. Borrowed mutably, so that the compiler forgets
+/// what they were.
+pub fn secret(bytes: &mut [u8]) {
     // SAFETY: valgrind only notes the range; nothing is written, and the range is borrowed memory.
-    unsafe { signer_mark_undefined(bytes.as_ptr().cast_mut().cast(), bytes.len()) };
+    unsafe { signer_mark_undefined(bytes.as_mut_ptr().cast(), bytes.len()) };
 }
 
 /// From here on these bytes are public, as what is sent is.

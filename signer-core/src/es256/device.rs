@@ -8,12 +8,10 @@ use alloc::vec::Vec;
 
 use p256::{
     ProjectivePoint, Scalar,
-    elliptic_curve::{
-        ops::{Invert, LinearCombination},
-        point::AffineCoordinates,
-    },
+    elliptic_curve::{ops::LinearCombination, point::AffineCoordinates},
 };
 use rand_core::CryptoRng;
+use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use super::{
@@ -75,7 +73,8 @@ pub(super) fn contribute(
     commitments: Commitments<'_>,
 ) -> Result<Contribution, SuiteError> {
     let nonce = Nonce::read(&nonce).ok_or(SuiteError::OwnMaterial)?;
-    if transcript::commitment(nonce.r1, nonce.salt) != commitments.device.as_slice() {
+    let committed = transcript::commitment(nonce.r1, nonce.salt).ct_eq(commitments.device.as_slice());
+    if !scalars::declassified(committed) {
         return Err(SuiteError::OwnMaterial);
     }
     let m = scalars::of_digest(context.digest).ok_or(SuiteError::Peer)?;
@@ -85,7 +84,7 @@ pub(super) fn contribute(
     let e = transcript::shift(&session, nonce.r1);
     let r = nonce_x(&nonce.k1, &e, &r2).ok_or(SuiteError::Peer)?;
     let share = Zeroizing::new(scalars::reduced(key.share.0.expose()));
-    let a = Invert::invert(&*nonce.k1).into_option().map(Zeroizing::new).ok_or(SuiteError::OwnMaterial)?;
+    let a = scalars::inverse(&nonce.k1).ok_or(SuiteError::OwnMaterial)?;
     let tweak = transcript::tweak(&session, nonce.pad);
     let seeds = pads::seeds(key.seed, &context.key);
     let (corrections, alpha) = corrections(&seeds, &tweak, &a);

@@ -5,13 +5,15 @@
 #![expect(clippy::arithmetic_side_effects, reason = "arithmetic of the curve, which has no overflow")]
 
 use p256::{
-    AffinePoint, ProjectivePoint, Scalar,
+    AffinePoint, FieldBytes, ProjectivePoint, Scalar,
     elliptic_curve::{
         Group,
-        point::AffineCoordinates,
-        sec1::{FromSec1Point, ToSec1Point},
+        point::{AffineCoordinates, DecompressPoint},
     },
 };
+use subtle::Choice;
+
+use super::scalars::{declassified, some_if_declassified};
 
 /// SEC1 uncompressed form: 4 ‖ x ‖ y. Never the identity, which has another form.
 pub(super) type Uncompressed = [u8; 65];
@@ -20,33 +22,47 @@ pub(super) type Compressed = [u8; 33];
 
 /// A point in uncompressed form, on the curve, coordinates canonical.
 pub(super) fn from_uncompressed(bytes: &[u8]) -> Option<ProjectivePoint> {
-    let bytes = <&Uncompressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [4, ..]))?;
-    AffinePoint::from_sec1_bytes(bytes).ok().map(ProjectivePoint::from)
+    let [4, coordinates @ ..] = <&Uncompressed>::try_from(bytes).ok()? else { return None };
+    let (x, y) = coordinates.split_first_chunk::<32>()?;
+    let y = <[u8; 32]>::try_from(y).ok()?;
+    let point = AffinePoint::from_coordinates(&FieldBytes::from(*x), &FieldBytes::from(y));
+    some_if_declassified(point).map(ProjectivePoint::from)
 }
 
-/// A point in compressed form. `p256` also takes the compact form, which opens with 5: a second encoding, refused here.
+/// A point in compressed form.
 pub(super) fn from_compressed(bytes: &[u8]) -> Option<ProjectivePoint> {
     affine(bytes).map(ProjectivePoint::from)
 }
 
 fn affine(bytes: &[u8]) -> Option<AffinePoint> {
-    let bytes = <&Compressed>::try_from(bytes).ok().filter(|bytes| matches!(bytes, [2 | 3, ..]))?;
-    AffinePoint::from_sec1_bytes(bytes).ok()
+    let [form @ (2 | 3), x @ ..] = <&Compressed>::try_from(bytes).ok()? else { return None };
+    some_if_declassified(AffinePoint::decompress(&FieldBytes::from(*x), Choice::from(form & 1)))
 }
 
 /// The uncompressed form of a point in compressed form.
 pub(super) fn lengthened(bytes: &Compressed) -> Option<Uncompressed> {
-    affine(bytes)?.to_sec1_point(false).as_bytes().try_into().ok()
+    encoded(&affine(bytes)?)
 }
 
 /// `None` for the identity.
 pub(super) fn uncompressed(point: &ProjectivePoint) -> Option<Uncompressed> {
-    point.to_affine().to_sec1_point(false).as_bytes().try_into().ok()
+    encoded(&point.to_affine())
 }
 
 /// `None` for the identity.
 pub(super) fn compressed(point: &AffinePoint) -> Option<Compressed> {
-    point.to_sec1_point(true).as_bytes().try_into().ok()
+    encoded(point).map(|point| shortened(&point))
+}
+
+/// `None` for the identity, which is the one thing about a point that takes a branch.
+fn encoded(point: &AffinePoint) -> Option<Uncompressed> {
+    if declassified(point.is_identity()) {
+        return None;
+    }
+    let mut bytes = [4; 65];
+    let coordinates: [[u8; 32]; 2] = [point.x().into(), point.y().into()];
+    bytes.iter_mut().skip(1).zip(coordinates.as_flattened()).for_each(|(to, from)| *to = *from);
+    Some(bytes)
 }
 
 /// The compressed form of a point that is known to be one: no field arithmetic, while through [`compressed`] it takes an

@@ -1,12 +1,18 @@
 //! Scalars modulo the group order q: strict decoding, unbiased reduction, masking, refresh. Constant time, as `p256`'s are.
 #![expect(clippy::arithmetic_side_effects, reason = "arithmetic of the field, which has no overflow")]
 
+use core::hint::black_box;
+
 use p256::{
     FieldBytes, Scalar,
-    elliptic_curve::{PrimeField, ops::Reduce, scalar::IsHigh},
+    elliptic_curve::{
+        PrimeField,
+        ops::{Invert, Reduce},
+        scalar::IsHigh,
+    },
 };
 use rand_core::CryptoRng;
-use subtle::{ConditionallySelectable, ConstantTimeEq};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq, CtOption};
 use zeroize::Zeroizing;
 
 use crate::{
@@ -14,10 +20,29 @@ use crate::{
     secret::{Secret, SecretBytes},
 };
 
+/// A condition on secrets that may be known, for it holds or fails for honest parties with a probability of about 2⁻²⁵⁶ (a
+/// pad's is 2⁻³²) and says nothing more. All branches on secrets are here: the check for constant time knows this one
+/// function by name (`spec/constant-time.md`), which therefore stays out of line, and which the optimiser cannot see through.
+#[inline(never)]
+pub(super) fn declassified(condition: Choice) -> bool {
+    let known = if condition.into() { black_box(1_u32) } else { u32::from(black_box(0_u8)) };
+    known == 1
+}
+
+/// A value, if the condition that comes with it holds, which may be known.
+pub(super) fn some_if_declassified<T: ConditionallySelectable + Default>(value: CtOption<T>) -> Option<T> {
+    declassified(value.is_some()).then(|| value.unwrap_or(T::default()))
+}
+
 /// A scalar in canonical form: 32 bytes, big endian, less than q.
 pub(super) fn canonical(bytes: &[u8]) -> Option<Scalar> {
     let bytes = <[u8; 32]>::try_from(bytes).ok()?;
-    Scalar::from_repr(FieldBytes::from(bytes)).into()
+    some_if_declassified(Scalar::from_repr(FieldBytes::from(bytes)))
+}
+
+/// The inverse modulo q, unless the scalar is 0.
+pub(super) fn inverse(scalar: &Scalar) -> Option<Zeroizing<Scalar>> {
+    some_if_declassified(Invert::invert(scalar)).map(Zeroizing::new)
 }
 
 /// A number of 256 bits, lowest limb first.
@@ -37,11 +62,12 @@ pub(super) fn limbs(bytes: &[u8; 32]) -> Limbs {
 
 /// Whether a number is less than q. Cheaper than to decode it, where only that is asked.
 pub(super) fn is_reduced(number: &Limbs) -> bool {
-    number.iter().zip(ORDER).fold(false, |borrow, (limb, order)| {
+    let borrow = number.iter().zip(ORDER).fold(false, |borrow, (limb, order)| {
         let (difference, first) = limb.overflowing_sub(order);
         let (_, second) = difference.overflowing_sub(u64::from(borrow));
         first | second
-    })
+    });
+    declassified(Choice::from(u8::from(borrow)))
 }
 
 /// A canonical scalar other than 0.
@@ -50,7 +76,7 @@ pub(super) fn nonzero(bytes: &[u8]) -> Option<Scalar> {
 }
 
 pub(super) fn is_zero(scalar: &Scalar) -> bool {
-    scalar.ct_eq(&Scalar::ZERO).into()
+    declassified(scalar.ct_eq(&Scalar::ZERO))
 }
 
 /// 2²⁵⁶ mod q.

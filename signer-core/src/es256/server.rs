@@ -4,7 +4,7 @@
     reason = "arithmetic of the field and the curve, which has no overflow"
 )]
 
-use p256::{Scalar, elliptic_curve::ops::Invert};
+use p256::Scalar;
 use zeroize::Zeroizing;
 
 use super::{
@@ -136,8 +136,7 @@ impl<'a> Attempt<'a> {
     /// 2⁻²⁵⁶. That s is 0 a device can bring about, by corrections for a = 0: it is a signature that does not verify.
     fn complete(&self, means: &Means) -> Result<Option<[u8; 64]>, FinishError> {
         let k = Zeroizing::new(*self.k2 + transcript::shift(&self.session, self.device.r1));
-        let inverse =
-            Invert::invert(&*k).into_option().map(Zeroizing::new).ok_or(FinishError::ServerFault)?;
+        let inverse = scalars::inverse(&k).ok_or(FinishError::ServerFault)?;
         let x = (means.multiple_x)(&k, self.device.r1).ok_or(FinishError::ServerFault)?;
         let r = scalars::reduced(&x);
         let s = *inverse * (self.device.v + r * *(means.beta)(self));
