@@ -1,7 +1,7 @@
 //! Enrolment: a code becomes an installation with a split key.
 
 use signer_core::{
-    ceremony::{CheckedConfirmation, ServerEnrolment},
+    ceremony::{CeremonyError, CheckedConfirmation, ServerEnrolment},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher},
     ids::{CeremonyId, Epoch},
@@ -87,7 +87,8 @@ impl Service {
     /// The first signature: creates the installation, durably, before it answers.
     ///
     /// # Errors
-    /// A refusal; the ceremony has then ended and its secrets are gone. If the answer is lost, `status` brings it again.
+    /// A refusal; the ceremony has then ended and its secrets are gone. `enrolment_code`, if the first signature was wrong:
+    /// the code is used up then. If the answer is lost, `status` brings it again.
     pub async fn enrol_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let now = self.now();
         let (EnrolConfirm(confirmation), ceremony) =
@@ -95,8 +96,11 @@ impl Service {
         let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven =
-            blocking(move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate)).await??;
+        let evaluate = move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate);
+        let proven = match blocking(evaluate).await? {
+            Err(CeremonyError::Cheating) => return Err(self.used_up(code, now).await),
+            proven => proven?,
+        };
         let holder = self.store.holder_of_code(code, now).await?;
         let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
         let certificate = self.first_certificate(holder, &proven, now).await?;
@@ -123,6 +127,19 @@ impl Service {
             }
             EnrolResult::CodeUnusable => Err(Refusal::new(ProblemCode::EnrolmentCode).into()),
             EnrolResult::Exists => Err(Refusal::new(ProblemCode::AlreadyEnrolled).into()),
+        }
+    }
+
+    /// A wrong first signature may be a guess at the server's share that fails if it is wrong. Its code is used up before
+    /// the device is told, so that it cannot guess in one enrolment after the other until one passes.
+    async fn used_up(&self, code: [u8; 32], now: UnixSeconds) -> ServiceError {
+        tracing::warn!("a first signature was wrong: its enrolment code is used up");
+        match self.store.void_enrolment_code(code, now).await {
+            Ok(()) => {
+                let text = "the first signature was wrong, so this code is used up; ask for a new one";
+                Refusal::because(ProblemCode::EnrolmentCode, text).into()
+            }
+            Err(error) => error.into(),
         }
     }
 
