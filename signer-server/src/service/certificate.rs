@@ -1,6 +1,8 @@
 //! Certificates of holders' keys: issued with the enrolment, renewed when little of their life is left, imported from an
 //! authority elsewhere; and the revocation list. No approval waits for any of this.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     ceremony::ProvenKey,
@@ -17,7 +19,7 @@ use signer_core::{
     },
 };
 
-use super::{Refusal, Service, ServiceError, ServiceResult, good_standing};
+use super::{Refusal, Service, ServiceError, ServiceResult, good_standing, sign::blocking};
 use crate::{
     ca::Subject,
     store::{CertificateRow, Holder, Installation},
@@ -103,12 +105,28 @@ impl Service {
             );
         };
         if is_due(&certificate, now) {
-            certificate = self.renew(installation, now).await?;
+            certificate = self.renew_or_keep(installation, certificate, now).await?;
         }
         let chain: Option<Vec<Der>> = certificate.chain.into_iter().map(Blob::new).collect();
         let parts = Blob::new(request).zip(chain.and_then(List::new));
         let (request, chain) = parts.ok_or(ServiceError::Bug("stored certificate"))?;
         Ok(CertificateReply { time: now, request, chain })
+    }
+
+    /// Renews; while that cannot be done, a certificate that is still valid goes on being used.
+    async fn renew_or_keep(
+        &self,
+        installation: Installation,
+        current: CertificateRow,
+        now: UnixSeconds,
+    ) -> ServiceResult<CertificateRow> {
+        match self.renew(installation, now).await {
+            Err(error) if waits(&error) && now <= current.not_after => {
+                tracing::warn!(%error, device = %current.device, "certificate not renewed");
+                Ok(current)
+            }
+            renewed => renewed,
+        }
     }
 
     async fn renew(&self, installation: Installation, now: UnixSeconds) -> ServiceResult<CertificateRow> {
@@ -125,17 +143,18 @@ impl Service {
     /// What a relying party may know of a person's certificate before the person has approved anything.
     ///
     /// # Errors
-    /// `not_found`, also if the person's key cannot sign now or has no certificate.
+    /// `not_found`, also if the person's key cannot sign now or has no certificate that holds now.
     pub async fn signing_certificate(&self, holder: Holder) -> ServiceResult<SigningCertificate> {
         let not_found = || ServiceError::from(Refusal::new(ProblemCode::NotFound));
         let device = self.store.living(holder).await?.ok_or_else(not_found)?;
         let installation = self.store.installation(device).await?.ok_or_else(not_found)?;
         let certificate = self.store.certificate(device).await?.ok_or_else(not_found)?;
-        if installation.standing != Standing::Good || certificate.not_after < self.now() {
+        if installation.standing != Standing::Good {
             return Err(not_found());
         }
-        let checked = check_chain(&certificate.chain, &installation.key.public_key, certificate.not_before);
-        let checked = checked.map_err(|_| ServiceError::Bug("stored certificate"))?;
+        // Checked when it was added: since then only time can have ended it, or an authority of its chain.
+        let checked = check_chain(&certificate.chain, &installation.key.public_key, self.now());
+        let checked = checked.map_err(|_| not_found())?;
         let der = certificate.chain.first().ok_or(ServiceError::Bug("stored certificate"))?;
         Ok(SigningCertificate {
             suite: installation.key.suite.name().into(),
@@ -220,9 +239,19 @@ impl Service {
             return Ok(list.der.clone());
         }
         let basis = self.store.next_crl(now).await?;
-        let der = self.authority.crl(basis.number, &basis.entries, now)?;
+        let authority = Arc::clone(&self.authority);
+        let der = blocking(move || authority.crl(basis.number, &basis.entries, now)).await??;
         *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
         Ok(der)
+    }
+}
+
+/// Whether a renewal that failed can be done later: the register or the authority is at fault, not the installation.
+const fn waits(error: &ServiceError) -> bool {
+    match error {
+        ServiceError::Refused(refusal) => matches!(refusal.code, ProblemCode::RegisterNotReached),
+        ServiceError::Ca(_) => true,
+        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Bug(_) => false,
     }
 }
 
