@@ -10,12 +10,13 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 13] = [
+const KINDS: [(&str, &str); 14] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),
+    ("E25", "es256.md"),
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("PIN", "protocol.md"),
@@ -108,7 +109,7 @@ fn tested() -> Ids {
         for function in read(&path).lines().filter_map(|line| line.split_once("fn ")).map(|(_, rest)| rest) {
             let Some((id, rest)) = function.split_at_checked(ID_BYTES) else { continue };
             let (kind, number) = id.split_at(3);
-            let shaped = kind.bytes().all(|byte| byte.is_ascii_lowercase())
+            let shaped = kind.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit())
                 && number.starts_with('_')
                 && number[1..].bytes().all(|byte| byte.is_ascii_digit());
             if shaped && rest.starts_with('_') {

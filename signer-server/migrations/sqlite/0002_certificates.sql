@@ -12,8 +12,8 @@ CREATE TABLE certificate (
     serial BLOB NOT NULL CHECK (length(serial) BETWEEN 1 AND 20),
     -- From an authority elsewhere: not in our revocation list.
     imported INTEGER NOT NULL CHECK (imported IN (0, 1)),
-    -- DER certificates, the signer's own first, each after its length in four bytes.
-    chain BLOB NOT NULL,
+    -- Wrapped: it names a person.
+    wrapped_chain BLOB NOT NULL,
     not_before INTEGER NOT NULL CHECK (not_before >= 0),
     not_after INTEGER NOT NULL CHECK (not_after >= not_before),
     issued INTEGER NOT NULL CHECK (issued >= 0),

@@ -1,11 +1,13 @@
 //! Certificates of holders' keys: issued with the enrolment, renewed when little of their life is left, imported from an
 //! authority elsewhere; and the revocation list. No approval waits for any of this.
 
+use std::sync::Arc;
+
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     ceremony::ProvenKey,
-    certificate::{CHAIN_MAX, check_chain},
-    codec::{Blob, List},
+    certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, check_chain},
+    codec::{self, Blob, List},
     credential::{DocumentRecord, DocumentType},
     domain::sha256,
     ids::DeviceId,
@@ -15,13 +17,29 @@ use signer_core::{
         CertificateQuery, CertificateReply, CertificateRequestView, Der, ImportCertificate, ProblemCode,
         SigningCertificate, Standing,
     },
+    wrap::Location,
 };
 
-use super::{Refusal, Service, ServiceError, ServiceResult, good_standing};
+use super::{
+    Refusal, Service, ServiceError, ServiceResult, good_standing, sign::blocking, unwrap_secret, wrap_secret,
+};
 use crate::{
     ca::Subject,
     store::{CertificateRow, Holder, Installation},
 };
+
+/// A chain of certificates, the signer's own first.
+type Chain = List<Der, CHAIN_MAX>;
+/// Longest encoding of a chain, bytes.
+const CHAIN_BYTES_MAX: usize = CHAIN_MAX * (CERTIFICATE_BYTES_MAX + 8);
+
+fn ders(chain: &Chain) -> Vec<&[u8]> {
+    chain.as_slice().iter().map(Blob::as_slice).collect()
+}
+
+const fn chain_location(sha256: &[u8; 32]) -> Location<'_> {
+    Location { table: "certificate", row: sha256, column: "wrapped_chain", epoch: 0 }
+}
 
 /// The list in use.
 #[derive(Debug)]
@@ -62,15 +80,34 @@ impl Service {
         // As the phone will: a certificate that does not hold must not become durable.
         check_chain(&chain, public_key, now)
             .map_err(|_| ServiceError::Bug("an own certificate does not hold"))?;
+        let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
         tracing::info!(%device, "certificate issued");
         Ok(CertificateRow {
             device,
-            chain,
+            sha256,
+            wrapped_chain,
             serial: issued.serial,
             imported: false,
             not_before: issued.not_before,
             not_after: issued.not_after,
         })
+    }
+
+    /// The chain as it is stored: it names a person, and a dump of the store should not.
+    fn wrap_chain(&self, chain: Vec<Vec<u8>>) -> ServiceResult<([u8; 32], Vec<u8>)> {
+        let sha256 = chain.first().map(|der| sha256(der));
+        let chain: Option<Chain> =
+            chain.into_iter().map(Blob::new).collect::<Option<Vec<Der>>>().and_then(List::new);
+        let (sha256, chain) = sha256.zip(chain).ok_or(ServiceError::Bug("a chain that cannot be stored"))?;
+        let wrapped =
+            wrap_secret(&self.kek, &chain_location(&sha256), &codec::encode(&chain), &mut *self.rng())?;
+        Ok((sha256, wrapped))
+    }
+
+    fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
+        let bytes =
+            unwrap_secret(&self.kek, &chain_location(&certificate.sha256), &certificate.wrapped_chain)?;
+        codec::decode(&bytes, CHAIN_BYTES_MAX).map_err(|_| ServiceError::Bug("stored certificate"))
     }
 
     /// A document that names the holder, if there is a register and it has one.
@@ -103,12 +140,27 @@ impl Service {
             );
         };
         if is_due(&certificate, now) {
-            certificate = self.renew(installation, now).await?;
+            certificate = self.renew_or_keep(installation, certificate, now).await?;
         }
-        let chain: Option<Vec<Der>> = certificate.chain.into_iter().map(Blob::new).collect();
-        let parts = Blob::new(request).zip(chain.and_then(List::new));
-        let (request, chain) = parts.ok_or(ServiceError::Bug("stored certificate"))?;
+        let chain = self.unwrap_chain(&certificate)?;
+        let request = Blob::new(request).ok_or(ServiceError::Bug("stored certificate"))?;
         Ok(CertificateReply { time: now, request, chain })
+    }
+
+    /// Renews; while that cannot be done, a certificate that is still valid goes on being used.
+    async fn renew_or_keep(
+        &self,
+        installation: Installation,
+        current: CertificateRow,
+        now: UnixSeconds,
+    ) -> ServiceResult<CertificateRow> {
+        match self.renew(installation, now).await {
+            Err(error) if waits(&error) && now <= current.not_after => {
+                tracing::warn!(%error, device = %current.device, "certificate not renewed");
+                Ok(current)
+            }
+            renewed => renewed,
+        }
     }
 
     async fn renew(&self, installation: Installation, now: UnixSeconds) -> ServiceResult<CertificateRow> {
@@ -125,21 +177,22 @@ impl Service {
     /// What a relying party may know of a person's certificate before the person has approved anything.
     ///
     /// # Errors
-    /// `not_found`, also if the person's key cannot sign now or has no certificate.
+    /// `not_found`, also if the person's key cannot sign now or has no certificate that holds now.
     pub async fn signing_certificate(&self, holder: Holder) -> ServiceResult<SigningCertificate> {
         let not_found = || ServiceError::from(Refusal::new(ProblemCode::NotFound));
         let device = self.store.living(holder).await?.ok_or_else(not_found)?;
         let installation = self.store.installation(device).await?.ok_or_else(not_found)?;
         let certificate = self.store.certificate(device).await?.ok_or_else(not_found)?;
-        if installation.standing != Standing::Good || certificate.not_after < self.now() {
+        if installation.standing != Standing::Good {
             return Err(not_found());
         }
-        let checked = check_chain(&certificate.chain, &installation.key.public_key, certificate.not_before);
-        let checked = checked.map_err(|_| ServiceError::Bug("stored certificate"))?;
-        let der = certificate.chain.first().ok_or(ServiceError::Bug("stored certificate"))?;
+        // Checked when it was added: since then only time can have ended it, or an authority of its chain.
+        let chain = self.unwrap_chain(&certificate)?;
+        let checked = check_chain(&ders(&chain), &installation.key.public_key, self.now());
+        let checked = checked.map_err(|_| not_found())?;
         Ok(SigningCertificate {
             suite: installation.key.suite.name().into(),
-            certificate_sha256: STANDARD.encode(sha256(der)),
+            certificate_sha256: STANDARD.encode(certificate.sha256),
             issuer: STANDARD.encode(checked.issuer),
             serial: STANDARD.encode(certificate.serial),
             not_after: certificate.not_after.0,
@@ -154,7 +207,9 @@ impl Service {
         requested: UnixSeconds,
     ) -> ServiceResult<Option<Vec<String>>> {
         let certificate = self.store.certificate_at(device, requested).await?;
-        Ok(certificate.map(|certificate| certificate.chain.iter().map(|der| STANDARD.encode(der)).collect()))
+        let Some(certificate) = certificate else { return Ok(None) };
+        let chain = self.unwrap_chain(&certificate)?;
+        Ok(Some(ders(&chain).into_iter().map(|der| STANDARD.encode(der)).collect()))
     }
 
     /// The request an authority elsewhere can issue a certificate for.
@@ -185,9 +240,11 @@ impl Service {
         }
         let checked = check_chain(&chain, &installation.key.public_key, now)
             .map_err(|error| invalid(format!("chain: {error}")))?;
+        let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
         let row = CertificateRow {
             device,
-            chain,
+            sha256,
+            wrapped_chain,
             serial: checked.serial,
             imported: true,
             not_before: checked.not_before,
@@ -220,9 +277,19 @@ impl Service {
             return Ok(list.der.clone());
         }
         let basis = self.store.next_crl(now).await?;
-        let der = self.authority.crl(basis.number, &basis.entries, now)?;
+        let authority = Arc::clone(&self.authority);
+        let der = blocking(move || authority.crl(basis.number, &basis.entries, now)).await??;
         *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
         Ok(der)
+    }
+}
+
+/// Whether a renewal that failed can be done later: the register or the authority is at fault, not the installation.
+const fn waits(error: &ServiceError) -> bool {
+    match error {
+        ServiceError::Refused(refusal) => matches!(refusal.code, ProblemCode::RegisterNotReached),
+        ServiceError::Ca(_) => true,
+        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Bug(_) => false,
     }
 }
 

@@ -1,7 +1,7 @@
 //! Enrolment: a code becomes an installation with a split key.
 
 use signer_core::{
-    ceremony::{CheckedConfirmation, ServerEnrolment},
+    ceremony::{CeremonyError, CheckedConfirmation, ServerEnrolment},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher},
     ids::{CeremonyId, Epoch},
@@ -15,10 +15,8 @@ use signer_core::{
 
 use super::{
     Refusal, Service, ServiceError, ServiceResult,
-    ceremonies::{Ceremony, Stage},
-    clock_refusal,
-    sign::blocking,
-    token,
+    ceremonies::{Owner, Stage, Turn},
+    clock_refusal, token,
 };
 use crate::store::{EnrolResult, KeyRow, NewInstallation};
 
@@ -41,6 +39,8 @@ impl Service {
         let device_key = envelope.peek::<EnrolStart>()?.device_key;
         let start: EnrolStart = open_with(&envelope, &device_key, now)?;
         let code = code_hash(start.code.0.as_str());
+        // The place first: a confirmation that is computed makes this wait until it is known what became of it.
+        let turn = self.ceremonies.begin(Owner { device_key, code: Some(code), started: now })?;
         if self.store.holder_of_code(code, now).await?.is_none() {
             return Err(Refusal::new(ProblemCode::EnrolmentCode).into());
         }
@@ -54,16 +54,10 @@ impl Service {
             device: device_key.device_id(),
         };
         let mut rng = self.rng();
-        let (stage, started) =
-            blocking(move || ServerEnrolment::start(context, device_key, &start.hello, &mut *rng)).await??;
-        let ceremony = Ceremony {
-            device: envelope.device,
-            device_key,
-            code: Some(code),
-            started: now,
-            stage: Stage::Enrolling(stage),
-        };
-        self.ceremonies.put(started.ceremony, ceremony)?;
+        let (stage, started) = self
+            .compute(move || ServerEnrolment::start(context, device_key, &start.hello, &mut *rng))
+            .await??;
+        turn.go_on(started.ceremony, Stage::Enrolling(stage));
         Ok(started)
     }
 
@@ -73,30 +67,34 @@ impl Service {
     /// A refusal; the ceremony has then ended, unless the message was not the device's.
     pub async fn enrol_keys(&self, bytes: &[u8]) -> ServiceResult<EnrolKeyed> {
         let now = self.now();
-        let (keys, ceremony) = self.open_in_ceremony(bytes, now, |keys: &EnrolKeys| keys.ceremony)?;
-        let Stage::Enrolling(stage) = ceremony.stage else {
+        let (keys, stage, turn) = self.open_in_ceremony(bytes, now, |keys: &EnrolKeys| keys.ceremony)?;
+        let Stage::Enrolling(stage) = stage else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let first = token::make(&self.keys.device_token, ceremony.device_key.device_id(), 0);
+        let first = token::make(&self.keys.device_token, turn.owner.device_key.device_id(), 0);
         let (id, mut rng) = (keys.ceremony, self.rng());
-        let (stage, keyed) = blocking(move || stage.keys(&keys, first, now, &mut *rng)).await??;
-        self.ceremonies.go_on(id, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
+        let (stage, keyed) = self.compute(move || stage.keys(&keys, first, now, &mut *rng)).await??;
+        turn.go_on(id, Stage::Confirming(stage));
         Ok(keyed)
     }
 
     /// The first signature: creates the installation, durably, before it answers.
     ///
     /// # Errors
-    /// A refusal; the ceremony has then ended and its secrets are gone. If the answer is lost, `status` brings it again.
+    /// A refusal; the ceremony has then ended and its secrets are gone. `enrolment_code`, if the first signature was wrong:
+    /// the code is used up then. If the answer is lost, `status` brings it again.
     pub async fn enrol_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let now = self.now();
-        let (EnrolConfirm(confirmation), ceremony) =
+        let (EnrolConfirm(confirmation), stage, turn) =
             self.open_in_ceremony(bytes, now, |confirm: &EnrolConfirm| confirm.0.ceremony)?;
-        let (Stage::Confirming(stage), Some(code)) = (ceremony.stage, ceremony.code) else {
+        let (Stage::Confirming(stage), Some(code)) = (stage, turn.owner.code) else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
-        let proven =
-            blocking(move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate)).await??;
+        let evaluate = move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate);
+        let proven = match self.compute(evaluate).await? {
+            Err(CeremonyError::Cheating) => return Err(self.used_up(code, now).await),
+            proven => proven?,
+        };
         let holder = self.store.holder_of_code(code, now).await?;
         let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
         let certificate = self.first_certificate(holder, &proven, now).await?;
@@ -126,6 +124,19 @@ impl Service {
         }
     }
 
+    /// A wrong first signature may be a guess at the server's share that fails if it is wrong. Its code is used up before
+    /// the device is told, so that it cannot guess in one enrolment after the other until one passes.
+    async fn used_up(&self, code: [u8; 32], now: UnixSeconds) -> ServiceError {
+        tracing::warn!("a first signature was wrong: its enrolment code is used up");
+        match self.store.void_enrolment_code(code, now).await {
+            Ok(()) => {
+                let text = "the first signature was wrong, so this code is used up; ask for a new one";
+                Refusal::because(ProblemCode::EnrolmentCode, text).into()
+            }
+            Err(error) => error.into(),
+        }
+    }
+
     /// Opens a message of a device that is not installed yet: its key is the one its ceremony is bound to. Only a message
     /// that the device signed takes the ceremony out.
     pub(super) fn open_in_ceremony<E: Exchange>(
@@ -133,15 +144,16 @@ impl Service {
         bytes: &[u8],
         now: UnixSeconds,
         id: impl Fn(&E) -> CeremonyId,
-    ) -> ServiceResult<(E, Ceremony)> {
+    ) -> ServiceResult<(E, Stage, Turn<'_>)> {
         let envelope = Envelope::decode(bytes)?;
         let ceremony = id(&envelope.peek::<E>()?);
         let device_key = self
             .ceremonies
-            .device_key(ceremony, now)
+            .device_key(envelope.device, now)
             .ok_or_else(|| Refusal::new(ProblemCode::CeremonyUnknown))?;
         let body = open_with(&envelope, &device_key, now)?;
-        Ok((body, self.ceremonies.take(ceremony, envelope.device, now)?))
+        let (stage, turn) = self.ceremonies.take(ceremony, envelope.device, now)?;
+        Ok((body, stage, turn))
     }
 }
 

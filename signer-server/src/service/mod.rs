@@ -64,7 +64,7 @@ pub struct Service {
     random: Arc<dyn Random>,
     register: Option<Arc<dyn Register>>,
     ca: Settings,
-    authority: Authority,
+    authority: Arc<Authority>,
     crl: tokio::sync::Mutex<Option<certificate::Crl>>,
     policy: LockPolicy,
     rule: StepRule,
@@ -72,6 +72,7 @@ pub struct Service {
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
     polls: Arc<Semaphore>,
@@ -146,13 +147,14 @@ impl Service {
             random: parts.random,
             register: parts.register,
             ca: parts.ca,
-            authority,
+            authority: Arc::new(authority),
             crl: tokio::sync::Mutex::default(),
             policy: parts.policy,
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
             fetches: Mutex::default(),
+            ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
             polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
@@ -242,6 +244,21 @@ impl Service {
         self.random.rng()
     }
 
+    /// Runs a step of a ceremony off the async threads, when there is a core for it: signing has the other half.
+    async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> ServiceResult<T> {
+        let turn = Arc::clone(&self.ceremony_turns).acquire_owned().await;
+        let turn = turn.map_err(|_| ServiceError::Bug("the turns of ceremonies are closed"))?;
+        let work = move || {
+            let done = work();
+            drop(turn);
+            done
+        };
+        sign::blocking(work).await
+    }
+
     fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
         let key = &installation.key;
         let location = share_location(&key.id, key.epoch.0);
@@ -285,6 +302,11 @@ fn unwrap_secret(kek: &Kek, location: &Location<'_>, wrapped: &[u8]) -> ServiceR
 
 const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {
     Location { table: "key_share", row: key.as_bytes(), column: "wrapped", epoch }
+}
+
+fn half_of_the_cores() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    (cores / 2).max(1)
 }
 
 fn to_usize(number: u32) -> usize {

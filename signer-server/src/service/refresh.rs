@@ -16,9 +16,8 @@ use signer_core::{
 
 use super::{
     Caller, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult,
-    ceremonies::{Ceremony, Stage},
+    ceremonies::{Owner, Stage},
     good_standing, key_context,
-    sign::blocking,
 };
 use crate::store::{KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, StoredOutcome, Verdict};
 
@@ -99,14 +98,8 @@ impl Service {
         let public_key = caller.installation.key.public_key;
         let (stage, ceremony, commitment) =
             ServerRefresh::start(context, device_key, public_key, &mut *self.rng());
-        let entry = Ceremony {
-            device: context.device,
-            device_key,
-            code: None,
-            started: caller.now,
-            stage: Stage::Refreshing(stage),
-        };
-        self.ceremonies.put(ceremony, entry)?;
+        let turn = self.ceremonies.begin(Owner { device_key, code: None, started: caller.now })?;
+        turn.go_on(ceremony, Stage::Refreshing(stage));
         let token = self.next_token(&caller.installation, stored.next_token);
         Ok(RefreshStarted::Started { ceremony, commitment, token })
     }
@@ -118,14 +111,14 @@ impl Service {
     pub async fn refresh_keys(&self, bytes: &[u8]) -> ServiceResult<RefreshKeyed> {
         let (keys, caller) = self.open::<RefreshKeys>(bytes).await?;
         good_standing(&caller.installation)?;
-        let ceremony = self.ceremonies.take(keys.ceremony, caller.installation.device, caller.now)?;
-        let Stage::Refreshing(stage) = ceremony.stage else {
+        let (stage, turn) = self.ceremonies.take(keys.ceremony, caller.installation.device, caller.now)?;
+        let Stage::Refreshing(stage) = stage else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
         let old = self.unwrap_key(&caller.installation)?;
         let (id, mut rng) = (keys.ceremony, self.rng());
-        let (stage, keyed) = blocking(move || stage.keys(&old, &keys, caller.now, &mut *rng)).await??;
-        self.ceremonies.go_on(id, Ceremony { stage: Stage::Confirming(stage), ..ceremony })?;
+        let (stage, keyed) = self.compute(move || stage.keys(&old, &keys, caller.now, &mut *rng)).await??;
+        turn.go_on(id, Stage::Confirming(stage));
         Ok(keyed)
     }
 
@@ -140,8 +133,9 @@ impl Service {
     pub async fn refresh_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let (RefreshConfirm(confirmation), caller) = self.open::<RefreshConfirm>(bytes).await?;
         good_standing(&caller.installation)?;
-        let ceremony = self.ceremonies.take(confirmation.ceremony, caller.installation.device, caller.now)?;
-        let Stage::Confirming(stage) = ceremony.stage else {
+        let (stage, _turn) =
+            self.ceremonies.take(confirmation.ceremony, caller.installation.device, caller.now)?;
+        let Stage::Confirming(stage) = stage else {
             return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
         };
         let old = key_context(&caller.installation);
@@ -149,12 +143,12 @@ impl Service {
             let payload = CheckedConfirmation::payload_hash(&old, &confirmation);
             stage.check(confirmation).map(|checked| (checked, PayloadHash(payload)))
         };
-        let (checked, payload) = blocking(check).await??;
+        let (checked, payload) = self.compute(check).await??;
         if *checked.context() != (KeyContext { epoch: old.epoch.next(), ..old }) {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
         let lease = self.reserve_confirmation(&old, payload, caller.now).await?;
-        let proven = blocking(move || checked.evaluate()).await?;
+        let proven = self.compute(move || checked.evaluate()).await?;
         let (verdict, proof) = self.confirmation_verdict(&caller.installation.key, proven);
         match (self.settle(lease, None, verdict).await?, proof) {
             (None, Some(signature)) => Ok(Confirmed { signature }),

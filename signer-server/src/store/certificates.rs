@@ -71,14 +71,16 @@ impl RevocationReason {
     }
 }
 
-/// A certificate with its chain.
+/// A certificate with its chain. The chain names a person, so it rests wrapped.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CertificateRow {
     /// The installation whose key it is for.
     pub device: DeviceId,
-    /// DER certificates, the signer's own first.
-    pub chain: Vec<Vec<u8>>,
-    /// Serial number of the first, big endian, 1 to 20 bytes.
+    /// SHA-256 of the signer's own certificate, DER.
+    pub sha256: [u8; 32],
+    /// The wrapped chain.
+    pub wrapped_chain: Vec<u8>,
+    /// Serial number of the signer's own, big endian, 1 to 20 bytes.
     pub serial: Vec<u8>,
     /// From an authority elsewhere.
     pub imported: bool,

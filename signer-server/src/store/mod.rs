@@ -51,6 +51,9 @@ pub trait Installations: Send + Sync {
     /// holder are revoked, their open requests stay open for the new one.
     async fn enrol(&self, new: NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult>;
 
+    /// Uses an enrolment code up without an installation. One that is unknown, used or expired stays as it is.
+    async fn void_enrolment_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<()>;
+
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
 

@@ -1,16 +1,29 @@
 //! Certificates of two-party keys in the whole application, with `openssl` as the outsider.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{Approved, verify_result};
 use signer_core::{
     certificate::{check_chain, der_from_raw, to_pem},
+    credential::{DocumentRecord, StepRule},
     domain::sha256,
     pin::Pin,
+    secret::SecretBytes,
     suite::SuiteId,
     time::UnixSeconds,
-    wire::{CertificateRequestView, ProblemCode, SigningCertificate, Standing},
+    wire::{CertificateQuery, CertificateRequestView, ProblemCode, SigningCertificate, Standing},
+    wrap::Kek,
+};
+use signer_server::{
+    ports::{Random as _, SystemRandom},
+    registers::{Register, RegisterError},
+    service::{Parts, Service, ServiceError},
+    store::{
+        Holder, Store,
+        sqlite::{SqliteOptions, SqliteStore},
+    },
 };
 
 use crate::{
@@ -169,6 +182,64 @@ fn pki_033_a_certificate_is_renewed_in_the_last_third_of_its_life() {
     assert!(holds(&app, &first.chain) && holds(&app, &renewed.chain), "the earlier one stays valid");
 }
 
+struct Down;
+
+#[async_trait]
+impl Register for Down {
+    async fn document(&self, _: &Holder, _: u32) -> Result<Option<DocumentRecord>, RegisterError> {
+        Err(RegisterError::NotReached("down".into()))
+    }
+}
+
+/// A service on the stopped server's folder, whose register is down.
+async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
+    let config = &app.config;
+    let options = SqliteOptions::new(app.database(), config.witness_dir().join("witness"));
+    let store = SqliteStore::open(&options, &mut SystemRandom.rng()).unwrap();
+    let kek = fs::read(config.data_dir.join("kek")).unwrap();
+    let parts = Parts {
+        store: Arc::clone(&store) as Arc<dyn Store>,
+        kek: Kek::new(SecretBytes::from_slice(&kek).unwrap()),
+        clock: Arc::new(app.clock.clone()),
+        random: Arc::new(SystemRandom),
+        register: Some(Arc::new(Down)),
+        ca: config.ca.settings(config.listen).unwrap(),
+        policy: config.lock_policy.clone(),
+        rule: StepRule::STANDARD,
+        admin_token: [0; 32],
+        concurrency_max: 1,
+        long_polls_max: 1,
+    };
+    (store, Service::new(parts).await.unwrap())
+}
+
+#[test]
+fn pki_033_a_valid_certificate_stays_in_use_while_the_register_is_down() {
+    let mut app = TestApp::spawn();
+    let mut phone = phone(&app, "olena");
+    let first = phone.phone.certificate().unwrap();
+    app.stop();
+    tokio::runtime::Runtime::new().unwrap().block_on(async {
+        let (store, service) = without_its_register(&app).await;
+        let ask = async |at| {
+            app.clock.set(at);
+            service.certificate(&phone.seal(at, &CertificateQuery {})).await
+        };
+        let UnixSeconds(end) = first.checked.not_after;
+        for at in [T0 + 244 * DAY, end] {
+            let chain = ask(at).await.unwrap().chain;
+            let chain: Vec<_> = chain.as_slice().iter().map(|der| der.as_slice().to_vec()).collect();
+            assert_eq!(chain, first.chain);
+        }
+        let ended = ask(end + 1).await;
+        assert!(
+            matches!(&ended, Err(ServiceError::Refused(refusal)) if refusal.code == ProblemCode::RegisterNotReached),
+            "{ended:?}"
+        );
+        store.close().await;
+    });
+}
+
 #[test]
 fn pki_034_a_change_of_the_pin_keeps_key_and_certificate() {
     let app = TestApp::spawn();
@@ -220,6 +291,12 @@ fn pki_036_an_imported_certificate_is_for_exactly_this_key() {
     good(folder, "x509 -inform DER -in ca.der -out ca.pem");
     let sign = "x509 -req -in r.csr -CA ca.pem -CAkey ca.key -set_serial 77 -days 1000 -extfile ext";
     good(folder, &format!("{sign} -subj /CN=Olena -outform DER -out leaf.der"));
+    // The authority's certificate may begin later than what it issued: here it is made anew.
+    std::thread::sleep(Duration::from_millis(1100));
+    good(
+        folder,
+        "req -x509 -key ca.key -subj /CN=Elsewhere -days 3650 -set_serial 1 -outform DER -out ca.der",
+    );
     let chain = ["leaf.der", "ca.der"].map(|file| fs::read(folder.join(file)).unwrap());
     // openssl's certificates begin by the real clock.
     let begins = not_before(&chain, &phone);
@@ -227,6 +304,10 @@ fn pki_036_an_imported_certificate_is_for_exactly_this_key() {
     assert_eq!(import(&chain).status, 204);
     assert_eq!(import(&chain).code(), ProblemCode::InvalidValue, "twice");
     assert_eq!(phone.phone.certificate().unwrap().chain, chain);
+    let token = app.relying_party("Another bank", true, false).token;
+    let told = app.http.json("GET", "/v1/persons/olena/signing-certificate", &token, None);
+    let told: SigningCertificate = told.json();
+    assert_eq!(told.certificate_sha256, BASE64_STANDARD.encode(sha256(&chain[0])));
     let id = app.ask(&bank, "olena");
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
     let result = bank.wait(id, Duration::ZERO).unwrap().result.unwrap();

@@ -17,13 +17,13 @@ use signer_core::{
     approval::ApprovalRecord,
     codec::{self, Blob, List},
     domain::{Domain, Macer},
-    ids::RequestId,
+    ids::{Epoch, RequestId},
     pin::{GateKey, Pin},
     suite::{GroupPublicKey, KeyContext, SuiteId},
     time::UnixSeconds,
     wire::{
-        Approve, ApprovePayload, Confirmed, Envelope, Evaluated, ProblemCode, RefreshConfirm, RefreshKeyed,
-        RefreshKeys, RequestStatus, Standing,
+        Approve, ApprovePayload, Confirmation, Confirmed, EnrolConfirm, EnrolKeyed, EnrolStart, Envelope,
+        Evaluated, ProblemCode, RefreshConfirm, RefreshKeyed, RefreshKeys, RequestStatus, Standing,
     },
 };
 
@@ -108,15 +108,49 @@ fn cheated_confirmation(
     let keyed: RefreshKeyed = codec::decode(&passed.reply.unwrap(), 1 << 20).unwrap();
     let UnixSeconds(fetched_at) = keyed.fetched_at;
     let GroupPublicKey(public_key) = key.public_key;
+    confirmation.mac = confirm_mac(&context, &public_key, fetched_at, &confirmation);
+    phone.seal(app.clock.seconds(), &RefreshConfirm(confirmation))
+}
+
+fn confirm_mac(
+    context: &KeyContext,
+    public_key: &[u8],
+    fetched_at: u64,
+    confirmation: &Confirmation,
+) -> [u8; 32] {
     let gate_key = GateKey::new(confirmation.gate_key.0.duplicate());
-    confirmation.mac = context_fields(Macer::new(gate_key.expose(), Domain::GateConfirm), &context)
-        .field(&public_key)
+    context_fields(Macer::new(gate_key.expose(), Domain::GateConfirm), context)
+        .field(public_key)
         .field(confirmation.ceremony.as_bytes())
         .number(fetched_at)
         .field(confirmation.seeds.as_slice())
         .field(confirmation.contribution.as_slice())
-        .tag();
-    phone.seal(app.clock.seconds(), &RefreshConfirm(confirmation))
+        .tag()
+}
+
+/// An enrolment with `code` up to its last message, whose contribution is wrong under the gate MAC that belongs to it.
+fn wrong_enrolment(app: &TestApp, phone: &mut TestPhone, code: &str) -> Vec<u8> {
+    phone.wire.fail("enrol-confirm", Fault::LoseRequest);
+    let lost = phone.phone.enrol(app.suite, code, &Pin::new(PIN).unwrap());
+    assert!(matches!(lost, Err(ClientError::Transport(_))), "{lost:?}");
+    let start: EnrolStart = Envelope::decode(&phone.wire.last("enrol-start").body).unwrap().peek().unwrap();
+    let UnixSeconds(fetched_at) =
+        codec::decode::<EnrolKeyed>(&phone.wire.last("enrol-keys").reply.unwrap(), 1 << 20)
+            .unwrap()
+            .fetched_at;
+    let EnrolConfirm(mut confirmation) =
+        Envelope::decode(&phone.wire.last("enrol-confirm").body).unwrap().peek().unwrap();
+    let device = phone.device_key().device_id();
+    let context = KeyContext { suite: start.suite, key: start.key, epoch: Epoch(0), device };
+    // The public key is where the phone stores its unproven key: the 33 bytes under which the honest MAC is right.
+    let image = phone.storage.image().unwrap();
+    let right = |key: &&[u8]| confirm_mac(&context, key, fetched_at, &confirmation) == confirmation.mac;
+    let public_key = image.windows(33).find(right).unwrap().to_vec();
+    let mut contribution = confirmation.contribution.as_slice().to_vec();
+    wrong_scalar(&mut contribution);
+    confirmation.contribution = Blob::new(contribution).unwrap();
+    confirmation.mac = confirm_mac(&context, &public_key, fetched_at, &confirmation);
+    phone.seal(app.clock.seconds(), &EnrolConfirm(confirmation))
 }
 
 /// Another value of the sum or scalar that ends before the corrections, still in range.
@@ -286,6 +320,30 @@ fn app_122_a_malformed_confirmation_ends_its_ceremony_and_tests_nothing() {
     assert_eq!(phone.phone.status().unwrap().epoch.0, 1);
     let id = app.ask(&bank, "olena");
     assert!(matches!(phone.approve(id, NEW).unwrap(), Approved::Signed(_)));
+}
+
+#[test]
+fn app_125_a_wrong_first_signature_uses_up_the_enrolment_code() {
+    for suite in SuiteId::ALL {
+        let mut app = TestApp::spawn();
+        app.suite = suite;
+        let (mut phone, mut second) = (app.blank_phone(), app.blank_phone());
+        let code = app.enrolment_code("olena");
+        // Of two enrolments with one code the second is ready to be confirmed when the first is wrong.
+        let wrong = wrong_enrolment(&app, &mut phone, &code);
+        second.wire.fail("enrol-confirm", Fault::LoseRequest);
+        second.phone.enrol(suite, &code, &Pin::new(PIN).unwrap()).unwrap_err();
+        let told = app.device("enrol-confirm", &wrong);
+        assert_eq!(told.code(), ProblemCode::EnrolmentCode, "{suite:?}");
+        assert_eq!(app.device("enrol-confirm", &wrong).code(), ProblemCode::CeremonyUnknown);
+        let honest = second.wire.last("enrol-confirm").body;
+        assert_eq!(app.device("enrol-confirm", &honest).code(), ProblemCode::EnrolmentCode);
+        app.restart();
+        let again = app.blank_phone().phone.enrol(suite, &code, &Pin::new(PIN).unwrap());
+        assert_eq!(crate::harness::code(again), ProblemCode::EnrolmentCode);
+        let new = app.enrolment_code("olena");
+        phone.phone.enrol(suite, &new, &Pin::new(PIN).unwrap()).unwrap();
+    }
 }
 
 /// A message of the race.

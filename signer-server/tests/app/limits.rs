@@ -3,6 +3,7 @@
 use std::{
     io::{Read as _, Write as _},
     net::TcpStream,
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -21,7 +22,7 @@ use crate::{
     harness::{PIN, TestApp, WRONG, request},
     support::{
         http::Client,
-        phone::{MemoryStorage, SUITE, TestPhone, network},
+        phone::{Fault, MemoryStorage, SUITE, TestPhone, network},
         process::Process,
     },
 };
@@ -264,6 +265,40 @@ fn enrolled(server: &Process, folder: &std::path::Path, person: &str) -> (TestPh
     let mut phone = TestPhone::open(&server.url(), &folder.join(person), storage, SystemClock);
     phone.phone.enrol(SUITE, &code, &Pin::new(PIN).unwrap()).unwrap();
     (phone, bank)
+}
+
+#[test]
+fn app_087_of_one_code_two_enrolments_run_also_while_they_are_computed() {
+    let app = TestApp::spawn();
+    let code = app.enrolment_code("olena");
+    // Each phone up to the message that is lost.
+    let until = |operation| {
+        let mut phone = app.blank_phone();
+        phone.wire.fail(operation, Fault::LoseRequest);
+        phone.phone.enrol(SUITE, &code, &Pin::new(PIN).unwrap()).unwrap_err();
+        phone.wire.last(operation).body
+    };
+    let starts: Vec<_> = (0..3).map(|_| until("enrol-start")).collect();
+    let running: Vec<_> = (0..2).map(|_| until("enrol-keys")).collect();
+    let left = AtomicUsize::new(running.len());
+    thread::scope(|scope| {
+        for body in &starts {
+            scope.spawn(|| {
+                let client = Client::new(app.url());
+                while left.load(Ordering::SeqCst) > 0 {
+                    let answer = client.cbor("/device/v1/enrol-start", body);
+                    assert_eq!(answer.code(), ProblemCode::TooMany);
+                }
+            });
+        }
+        for body in &running {
+            scope.spawn(|| {
+                let answer = Client::new(app.url()).cbor("/device/v1/enrol-keys", body);
+                left.fetch_sub(1, Ordering::SeqCst);
+                assert_eq!(answer.status, 200);
+            });
+        }
+    });
 }
 
 #[test]

@@ -1069,12 +1069,12 @@ fn enrol_cases(messages: &Messages, check: Check<'_>) {
         change(&mut keys);
         check(Operation::EnrolKeys, &phone.seal(messages.now(), &keys), code, case);
     };
-    altered(&messages.phone, &|_| {}, Code::NotTheDevice, "another's ceremony");
+    altered(&messages.phone, &|_| {}, Code::CeremonyUnknown, "another's ceremony");
     let nobodys = CeremonyId::from_bytes([9; 16]);
     altered(phone, &|keys| keys.ceremony = nobodys, Code::CeremonyUnknown, "nobody's ceremony");
     let (confirm, confirming) = messages.valid(Operation::EnrolConfirm);
     let EnrolConfirm(mut wrong) = Envelope::decode(&confirm).unwrap().peek().unwrap();
-    altered(phone, &|keys| keys.ceremony = wrong.ceremony, Code::NotTheDevice, "a third one's ceremony");
+    altered(phone, &|keys| keys.ceremony = wrong.ceremony, Code::CeremonyUnknown, "a third one's ceremony");
     altered(phone, &|keys| keys.keys = blob(b"\x80"), Code::CeremonyFailed, "keys that are none");
     altered(phone, &|_| {}, Code::CeremonyUnknown, "the right ones, after the ceremony has failed");
     wrong.mac[0] ^= 1;

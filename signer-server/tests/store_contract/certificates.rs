@@ -11,7 +11,8 @@ use crate::fixture::*;
 fn certificate(n: u8, m: u8) -> CertificateRow {
     CertificateRow {
         device: device(n),
-        chain: vec![vec![n, m, 1], vec![0xca]],
+        sha256: [n ^ (m << 4); 32],
+        wrapped_chain: vec![n, m, 1],
         serial: vec![0x40 + n, m],
         imported: false,
         not_before: T0,

@@ -35,6 +35,23 @@ pub(crate) async fn sto_011_a_code_enrols_once_and_not_after_its_end<E: Engine>(
     assert_eq!(store.installation(device(1)).await.unwrap(), Some(expected));
 }
 
+pub(crate) async fn sto_011_a_code_is_used_up_without_an_installation<E: Engine>() {
+    let mut engine: E = engine().await;
+    let store = engine.store();
+    add_code(&*store, 1, 1).await;
+    add_code(&*store, 2, 1).await;
+    for hash in [[1; 32], [1; 32], [3; 32]] {
+        store.void_enrolment_code(hash, T0).await.unwrap();
+    }
+    drop(store);
+    engine.reopen().await;
+    let store = &*engine.store();
+    assert_eq!(store.holder_of_code([1; 32], T0).await.unwrap(), None);
+    assert_eq!(store.enrol(new_installation(1, 1), T0).await.unwrap(), EnrolResult::CodeUnusable);
+    assert_eq!(store.installation(device(1)).await.unwrap(), None);
+    assert_eq!(store.enrol(new_installation(2, 2), T0).await.unwrap(), EnrolResult::Created, "another code");
+}
+
 pub(crate) async fn sto_011_an_installation_or_key_exists_once<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();

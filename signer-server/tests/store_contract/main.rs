@@ -57,6 +57,7 @@ macro_rules! store_contract {
                 races: sto_013_of_32_requests_with_one_key_one_is_added,
                 races: sto_016_of_100_burns_one_is_fresh,
                 installations: sto_011_a_code_enrols_once_and_not_after_its_end,
+                installations: sto_011_a_code_is_used_up_without_an_installation,
                 installations: sto_011_an_installation_or_key_exists_once,
                 installations: sto_011_a_new_installation_revokes_the_earlier_one,
                 refresh: sto_012_promotion_replaces_the_share,

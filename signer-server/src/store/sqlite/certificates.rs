@@ -2,17 +2,16 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
-use signer_core::{domain::sha256, ids::DeviceId, time::UnixSeconds};
+use signer_core::{ids::DeviceId, time::UnixSeconds};
 
 use super::{
     SqliteStore,
-    columns::{
-        GOOD, corrupt, execute, execute_one, first, get_time, get_u64, join, split, standing_column, time,
-    },
+    columns::{GOOD, corrupt, execute, execute_one, first, get_time, get_u64, standing_column, time},
 };
 use crate::store::{CertificateRow, Certificates, CrlBasis, RevocationReason, Revoked, StoreResult};
 
-const COLUMNS: &str = "SELECT device, chain, serial, imported, not_before, not_after FROM certificate";
+const COLUMNS: &str =
+    "SELECT device, sha256, wrapped_chain, serial, imported, not_before, not_after FROM certificate";
 
 #[async_trait]
 impl Certificates for SqliteStore {
@@ -91,7 +90,7 @@ fn add(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> Store
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
     let standing = first(db, sql, [certificate.device.as_bytes()], |row| Ok(row.get::<_, i64>(0)?))?;
     let there = "SELECT 1 FROM certificate WHERE sha256 = ?1";
-    if standing != Some(GOOD) || first(db, there, [fingerprint(certificate)?], |_| Ok(()))?.is_some() {
+    if standing != Some(GOOD) || first(db, there, [certificate.sha256], |_| Ok(()))?.is_some() {
         return Ok(false);
     }
     insert(db, certificate, now).map(|()| true)
@@ -101,23 +100,19 @@ fn add(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> Store
 pub(super) fn insert(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<()> {
     execute_one(
         db,
-        "INSERT INTO certificate (sha256, device, serial, imported, chain, not_before, not_after, issued)
+        "INSERT INTO certificate (sha256, device, serial, imported, wrapped_chain, not_before, not_after, issued)
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         params![
-            fingerprint(certificate)?,
+            certificate.sha256,
             certificate.device.as_bytes(),
             certificate.serial,
             certificate.imported,
-            join(&certificate.chain)?,
+            certificate.wrapped_chain,
             time(certificate.not_before),
             time(certificate.not_after),
             time(now)
         ],
     )
-}
-
-fn fingerprint(certificate: &CertificateRow) -> StoreResult<[u8; 32]> {
-    certificate.chain.first().map(|der| sha256(der)).ok_or_else(|| corrupt("a chain without a certificate"))
 }
 
 /// Revokes what an installation has and has not ended; one that was suspended counts as revoked since then.
@@ -151,10 +146,11 @@ pub(super) fn follow(db: &Connection, device: DeviceId, now: UnixSeconds) -> Sto
 fn read(row: &Row<'_>) -> StoreResult<CertificateRow> {
     Ok(CertificateRow {
         device: DeviceId::from_bytes(row.get(0)?),
-        chain: split(row.get_ref(1)?.as_blob().map_err(|_| corrupt("a certificate's chain"))?)?,
-        serial: row.get(2)?,
-        imported: row.get(3)?,
-        not_before: get_time(row, 4)?,
-        not_after: get_time(row, 5)?,
+        sha256: row.get(1)?,
+        wrapped_chain: row.get(2)?,
+        serial: row.get(3)?,
+        imported: row.get(4)?,
+        not_before: get_time(row, 5)?,
+        not_after: get_time(row, 6)?,
     })
 }

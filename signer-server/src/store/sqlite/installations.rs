@@ -40,6 +40,11 @@ impl Installations for SqliteStore {
         self.write(now, move |db| enrol(db, &new, now)).await
     }
 
+    async fn void_enrolment_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<()> {
+        let sql = "UPDATE enrolment_code SET used = 1 WHERE hash = ?1";
+        self.write(now, move |db| execute(db, sql, [hash]).map(|_| ())).await
+    }
+
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
         self.readers.read(move |db| load(db, device)).await
     }
