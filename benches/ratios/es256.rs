@@ -1,7 +1,13 @@
 //! ES256: computations, bytes and state of one key, beside ordinary verification and beside the crate `dkls23`.
 
 use aws_lc_rs::agreement::{ECDH_P256, PrivateKey, UnparsedPublicKey, agree};
-use p256::{Scalar, elliptic_curve::ops::Invert};
+use p256::{
+    ProjectivePoint, Scalar,
+    elliptic_curve::{
+        Group as _,
+        ops::{Invert, Reduce},
+    },
+};
 use rand::{SeedableRng as _, rngs::StdRng};
 use signer_benches::{
     alternate::{compare, median, thread_cpu},
@@ -46,19 +52,25 @@ fn server(report: &mut Report, parties: &Parties, single: &Ecdsa) {
     report.add("es256_server_per_aws_verify", compared.ratio, Goal::AtMost(3.0), measured);
 
     // What the finish is made of, by direct calls of the libraries; the rest of it is the VOLE.
-    let (key, scalar) = ([7; 32], Scalar::from(7_u64));
+    let key = [7; 32];
+    let scalar = Scalar::reduce(&p256::FieldBytes::from(key));
     let point = PrivateKey::from_private_key(&ECDH_P256, &key).unwrap().compute_public_key().unwrap();
     let import = part(&mut || drop(PrivateKey::from_private_key(&ECDH_P256, &key).unwrap()));
     let multiply = part(&mut || {
         let key = PrivateKey::from_private_key(&ECDH_P256, &key).unwrap();
         agree(&key, UnparsedPublicKey::new(&ECDH_P256, &point), (), |_| Ok(())).unwrap();
     });
-    let verify = part(&mut || assert!(parties.suite_verify()));
+    let verify = part(&mut || single.verify_aws_unparsed());
+    let plain = part(&mut || {
+        let _ = std::hint::black_box(
+            ProjectivePoint::mul_by_generator(&std::hint::black_box(scalar)).to_affine(),
+        );
+    });
     let inverse = part(&mut || {
         let _ = std::hint::black_box(Invert::invert(std::hint::black_box(&scalar)));
     });
     report.inform(format!(
-        "es256_parts_in_verifies key_import {import:.2} import_and_multiply {multiply:.2} verify_from_bytes {verify:.2} \
+        "es256_parts_in_verifies key_import {import:.2} base_multiple_by_p256 {plain:.2} import_and_multiply {multiply:.2} verify_unparsed {verify:.2} \
          inverse {inverse:.2}"
     ));
 }

@@ -2,7 +2,7 @@
 
 use aws_lc_rs::{
     digest::{Digest, SHA256},
-    signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey},
+    signature::{ECDSA_P256_SHA256_FIXED, ParsedPublicKey, UnparsedPublicKey},
 };
 use p256::ecdsa::signature::hazmat::PrehashVerifier as _;
 use rand::{CryptoRng, SeedableRng as _, rngs::StdRng};
@@ -53,6 +53,7 @@ impl Schnorr {
 #[derive(Debug)]
 pub struct Ecdsa {
     aws: ParsedPublicKey,
+    key: Vec<u8>,
     digest: Digest,
     bytes: Vec<u8>,
     p256: (p256::ecdsa::VerifyingKey, p256::ecdsa::Signature),
@@ -67,8 +68,10 @@ impl Ecdsa {
     pub fn new(parties: &Parties) -> Self {
         let (public_key, signature) = parties.signed();
         let key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&public_key.0).unwrap();
+        let uncompressed = key.to_sec1_point(false).as_bytes().to_vec();
         Self {
-            aws: ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key.to_sec1_point(false).as_bytes()).unwrap(),
+            aws: ParsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &uncompressed).unwrap(),
+            key: uncompressed,
             digest: Digest::import_less_safe(&DIGEST, &SHA256).unwrap(),
             bytes: signature.as_slice().to_vec(),
             p256: (key, p256::ecdsa::Signature::from_slice(signature.as_slice()).unwrap()),
@@ -81,6 +84,15 @@ impl Ecdsa {
     /// If it fails.
     pub fn verify_aws(&self) {
         self.aws.verify_digest_sig(&self.digest, &self.bytes).unwrap();
+    }
+
+    /// Verifies by aws-lc-rs, with the key in uncompressed form.
+    ///
+    /// # Panics
+    /// If it fails.
+    pub fn verify_aws_unparsed(&self) {
+        let key = UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, &self.key);
+        key.verify_digest(&self.digest, &self.bytes).unwrap();
     }
 
     /// Verifies by `p256`.
