@@ -4,6 +4,8 @@
 //! behind the ratios. A missed goal says MISSED and does not fail the run: see `benches/README.md`. With a word as
 //! argument (`es256`, `frost`, `codes`, `approvals`) only these figures.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends here")]
+
 mod approvals;
 mod es256;
 mod figures;
@@ -12,6 +14,9 @@ use signer_benches::{alternate::compare, codes, parties::Parties, qr, single::Sc
 use signer_core::suite::SuiteId;
 
 use self::figures::{Goal, ROUNDS, Report, micros};
+
+/// Name of a group of figures, and what measures it.
+type Group = (&'static str, fn(&mut Report));
 
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -22,7 +27,7 @@ fn main() {
     let asked: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|asked| *asked == name);
     let mut report = Report::default();
-    let groups: [(&str, fn(&mut Report)); 4] = [
+    let groups: [Group; 4] = [
         ("approvals", approvals::measure),
         ("frost", frost),
         ("es256", es256::measure),

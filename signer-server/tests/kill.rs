@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, again and again, while phones sign, mistype, change their PINs and shops check codes.
 //!
 //! What was answered must hold: each worker remembers the answers it got and looks for them again. What was not answered is
-//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (200).
+//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (100).
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(dead_code, reason = "the support module is shared with the other binary")]
@@ -417,7 +417,7 @@ fn change_pin(world: &World, person: &str) {
 }
 
 fn kills() -> u64 {
-    std::env::var("SIGNER_KILLS").ok().map_or(200, |kills| kills.parse().unwrap())
+    std::env::var("SIGNER_KILLS").ok().map_or(100, |kills| kills.parse().unwrap())
 }
 
 #[test]

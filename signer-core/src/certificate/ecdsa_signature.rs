@@ -35,7 +35,6 @@ pub fn raw_from_der(der: &[u8]) -> Result<[u8; RAW_BYTES], CertificateError> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 mod tests {
     use alloc::vec;
 

@@ -86,6 +86,8 @@ fn pki_030_enrolment_brings_a_certificate_that_outsiders_verify() {
     let (bank, mut phone) = (app.bank(), phone(&app, "olena"));
     let certificate = phone.phone.certificate().unwrap();
     assert!(holds(&app, &certificate.chain));
+    let chain_shown = format!("{:?}", certificate.chain);
+    assert!(!format!("{certificate:?}").contains(&chain_shown), "debug output does not name the holder");
     let folder = app.folder();
     fs::write(folder.join("request.csr"), to_pem("CERTIFICATE REQUEST", &certificate.request).unwrap())
         .unwrap();

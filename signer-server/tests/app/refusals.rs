@@ -651,7 +651,10 @@ fn app_103_every_device_operation_refuses_every_damaged_envelope() {
         );
         refused(&changed(&|envelope| envelope.time.0 += 1), &not_the_device, "time");
         let other = messages.other.device_key().device_id();
-        refused(&changed(&|envelope| envelope.device = other), &not_the_device, "another's id");
+        // A device that is not installed is known by its ceremony, and another one has none.
+        let in_ceremony = matches!(operation, Operation::EnrolKeys | Operation::EnrolConfirm);
+        let unknown = if in_ceremony { ProblemCode::CeremonyUnknown } else { ProblemCode::NotTheDevice };
+        refused(&changed(&|envelope| envelope.device = other), &[unknown], "another's id");
         let foreign =
             messages.reseal(operation, &messages.other, messages.now(), envelope.body.as_slice().to_vec());
         let mut renamed = Envelope::decode(&foreign).unwrap();
