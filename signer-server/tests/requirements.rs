@@ -10,19 +10,24 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 14] = [
+const KINDS: [(&str, &str); 19] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),
+    ("DIS", "verification.md"),
     ("E25", "es256.md"),
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
+    ("HIS", "history.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),
+    ("REG", "registers.md"),
     ("SIG", "protocol.md"),
     ("STO", "protocol.md"),
+    ("TRU", "trust.md"),
+    ("WEB", "web.md"),
     ("WIR", "wire.md"),
     ("WRP", "protocol.md"),
 ];
@@ -48,7 +53,7 @@ fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         if path.is_dir() {
-            if name(&path) != "target" && !name(&path).starts_with('.') {
+            if !["target", "node_modules"].contains(&name(&path)) && !name(&path).starts_with('.') {
                 found.extend(files(&path, ending));
             }
         } else if name(&path).ends_with(ending) {
@@ -102,9 +107,14 @@ fn requirements() -> BTreeMap<String, String> {
     found
 }
 
-/// Ids of functions named like `sig_001_what_is_tested`.
+/// Ids of functions named like `sig_001_what_is_tested`, and of tests in JavaScript named like `WEB-001 what is tested`.
 fn tested() -> Ids {
     let mut found = Ids::new();
+    for path in files(&root(), ".test.mjs") {
+        for line in read(&path).lines().filter(|line| line.trim_start().starts_with("test(")) {
+            found.extend(ids(line));
+        }
+    }
     for path in files(&root(), ".rs") {
         for function in read(&path).lines().filter_map(|line| line.split_once("fn ")).map(|(_, rest)| rest) {
             let Some((id, rest)) = function.split_at_checked(ID_BYTES) else { continue };

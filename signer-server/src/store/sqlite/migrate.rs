@@ -7,6 +7,9 @@ use super::OpenError;
 const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0001_initial.sql"),
     include_str!("../../../migrations/sqlite/0002_certificates.sql"),
+    include_str!("../../../migrations/sqlite/0003_displays.sql"),
+    include_str!("../../../migrations/sqlite/0004_registers.sql"),
+    include_str!("../../../migrations/sqlite/0005_history.sql"),
 ];
 
 /// The schema version this binary works with.

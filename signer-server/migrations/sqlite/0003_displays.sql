@@ -1,0 +1,1 @@
+-- Codes on display, checks that wait for the holder, misses.

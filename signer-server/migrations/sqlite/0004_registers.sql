@@ -1,0 +1,1 @@
+-- What registers report, and what status lists say.

@@ -1,0 +1,1 @@
+-- The holder's history, and the code that reports a loss.
