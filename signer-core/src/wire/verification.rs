@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{MatchNumber, Profile};
 use crate::{
-    credential::{Colour, DocumentType, Reason, VerificationResult},
+    credential::{Challenge, Colour, DocumentType, Reason, VerificationResult},
     ids::{CheckId, RelyingPartyId},
 };
 
@@ -26,6 +26,10 @@ pub struct VerifyCode {
     /// as is everything for the short codes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
+    /// The challenge of the business request that the QR must answer, 32 lower-case hexadecimal digits; absent: none. The
+    /// short codes answer no request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub challenge: Option<Challenge>,
 }
 
 impl fmt::Debug for VerifyCode {
@@ -154,6 +158,7 @@ mod tests {
             r#"{"code":"1234 5678","request_id":"till-3-000815","profile":"Full"}"#,
             r#"{"code":"1234 5678","request_id":"till-3-000815","profile":2}"#,
             r#"{"code":"1234 5678","request_id":"till-3-000815","claims":["family"]}"#,
+            r#"{"code":"1234 5678","request_id":"till-3-000815","challenge":"AB"}"#,
             r#"{"code":12345678,"request_id":"till-3-000815"}"#,
             r#"{"code":"1234 5678"}"#,
         ] {

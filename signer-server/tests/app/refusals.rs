@@ -1010,11 +1010,7 @@ fn credential_cases(messages: &Messages, check: Check<'_>) {
     };
     keys(&|keys| keys[3].proof.0[5] ^= 1, Code::InvalidValue, "no proof");
     keys(&|keys| keys[1] = keys[0], Code::InvalidValue, "one key twice");
-    keys(
-        &|keys| keys[0].profile = Profile::Full,
-        Code::InvalidValue,
-        "proof for another profile",
-    );
+    keys(&|keys| keys[0].profile = Profile::Full, Code::InvalidValue, "proof for another profile");
     let device_key = messages.phone.device_key();
     keys(&|keys| keys[0].day_key = device_key, Code::InvalidValue, "the device key as day key");
     // Another's list of keys: the proofs name its phone.
