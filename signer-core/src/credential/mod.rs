@@ -12,6 +12,7 @@
 //!
 //! Signing is in two steps, `prepare` and `complete`, so that keys may stay in hardware.
 
+mod bar;
 mod base45;
 pub(crate) mod cose;
 mod date;
@@ -32,6 +33,7 @@ mod step;
 pub(crate) mod tests;
 mod verify;
 
+pub use bar::{BarCode, BarCodeError};
 pub use cose::{SignatureError, UnsignedEnvelope};
 pub use date::{Date, DateError};
 pub use day::{DayClaims, DayCredential, DayError, StatusIndex, UnsignedDay};
