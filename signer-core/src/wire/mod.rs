@@ -6,6 +6,7 @@
 mod certificate;
 mod credentials;
 mod enrol;
+mod history;
 mod problem;
 mod refresh;
 mod relying_party;
@@ -15,7 +16,9 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-pub use self::{certificate::*, credentials::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*};
+pub use self::{
+    certificate::*, credentials::*, enrol::*, history::*, problem::*, refresh::*, relying_party::*, sign::*,
+};
 use crate::{
     codec::{self, Blob, CodecError},
     device_key::{DevicePublicKey, DeviceSignature, ToSign},
@@ -96,6 +99,8 @@ operations! {
     CodeState = 15 "code-state": CodeStateQuery => CodeState,
     /// The certificate of the key; renewed when little of its life is left.
     Certificate = 16 "certificate": CertificateQuery => CertificateReply,
+    /// The holder's history.
+    History = 22 "history": HistoryQuery => HistoryPage,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

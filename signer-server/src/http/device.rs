@@ -54,6 +54,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::Credentials => reply(service.issue(body)).await,
         Operation::CodeState => reply(service.code_state(body)).await,
         Operation::Certificate => reply(service.certificate(body)).await,
+        Operation::History => reply(service.history(body)).await,
     }
 }
 
