@@ -31,6 +31,7 @@ fn wir_001_every_message_is_read_as_it_was_written() {
             "Credentials" => "IssueCredentials".into(),
             "CodeState" => "CodeStateQuery".into(),
             "Certificate" => "CertificateQuery".into(),
+            "Checks" => "ChecksQuery".into(),
             "History" => "HistoryQuery".into(),
             _ => name,
         };
@@ -162,6 +163,9 @@ fn wir_005_lists_are_neither_empty_nor_endless() {
         |count: usize| codec::encode(&PendingRequests { time: NOW, requests: vec![object(); count] });
     assert!(codec::decode::<PendingRequests>(&pending(PENDING_MAX), REPLY_BYTES_MAX).is_ok());
     assert!(codec::decode::<PendingRequests>(&pending(PENDING_MAX + 1), REPLY_BYTES_MAX).is_err());
+    let checks = |count: usize| codec::encode(&PendingChecks { time: NOW, checks: vec![one_check(); count] });
+    assert!(codec::decode::<PendingChecks>(&checks(CHECKS_MAX), REPLY_BYTES_MAX).is_ok());
+    assert!(codec::decode::<PendingChecks>(&checks(CHECKS_MAX + 1), REPLY_BYTES_MAX).is_err());
     // A head that promises more than there is ends at once, and costs nothing.
     let liar = [&[0x82, 0x00, 0x9b][..], &[0x7f; 8]].concat();
     assert!(codec::decode::<PendingRequests>(&liar, REPLY_BYTES_MAX).is_err());
