@@ -14,7 +14,7 @@
  *   now: number, online: boolean, person: { family: string, given: string }, shop: string | null, documents: Held[],
  *   show: Shown | null, checks: Check[], notice: { code: string, who: string | null } | null,
  * }} State
- * @typedef {{ at: number, kind: string, who: string | null, what: string | null, claims: string[] }} Entry
+ * @typedef {{ at: number | null, kind: string, who: string | null, what: string | null, claims: string[] }} Entry
  * @typedef {{ name: string, profile: Profile, document_type: DocumentType | null }} Asked
  */
 
@@ -41,7 +41,7 @@ const post = (path, body) => call(path, { method: 'POST', headers: { 'content-ty
 
 /** @returns {Promise<State>} */
 export const state = () => call('state');
-/** @returns {Promise<Entry[]>} newest first */
+/** Newest first. @returns {Promise<{ fault: string | null, entries: Entry[] }>} */
 export const history = () => call('history');
 /** @param {string} request @returns {Promise<Asked>} */
 export const readRequest = (request) => post('request', { request });

@@ -4,50 +4,69 @@ import * as api from './api.js';
 import { icon, make, node } from './dom.js';
 import { dayOf, hasText, t, timeOfDay } from './i18n.js';
 
-/** @type {Record<string, string>} */
-const ICONS = {
-  check: 'shop', answer: 'check', refusal: 'cross', expired: 'clock', show: 'code', signature: 'pen', signature_declined: 'cross',
-  wrong_pin: 'warning', enrolled: 'key', refresh: 'key', documents: 'person',
+/** Kinds by what they look like; any other is like an entry of this phone. @type {Record<string, [string, string]>} */
+const LOOKS = {
+  verified: ['check', 'good'], denied: ['cross', 'bad'], unanswered: ['clock', ''], refused: ['cross', 'bad'], shown: ['code', ''],
+  signed: ['pen', 'good'], declined: ['cross', 'bad'], wrong_pin: ['warning', 'bad'], issued: ['code', ''],
+  document_changed: ['person', ''], document_withdrawn: ['warning', 'bad'], suspended: ['warning', 'bad'], frozen: ['warning', 'bad'],
+  revoked: ['warning', 'bad'], reported_lost: ['warning', 'bad'], key_ended: ['warning', 'bad'], unreadable: ['lock', ''],
 };
 /** @type {Record<string, string>} */
-const TONES = { answer: 'good', check: 'good', refusal: 'bad', wrong_pin: 'bad' };
+const DONE_BY = {
+  shown: 'unknown_reader', issued: 'by_register', document_changed: 'by_register', document_withdrawn: 'by_register',
+  suspended: 'by_operator', resumed: 'by_operator', revoked: 'by_operator',
+};
 
 let drawn = '';
 
 /** @param {number} now seconds */
 export async function load(now) {
   const list = node('entries');
-  let entries;
-  try {
-    entries = await api.history();
-  } catch {
-    drawn = '';
-    return list.replaceChildren(make('p', { class: 'empty' }, t('history_failed')));
-  }
-  const key = JSON.stringify([entries, document.documentElement.lang]);
+  const told = await api.history().catch(() => null);
+  const key = JSON.stringify([told, document.documentElement.lang]);
   if (key === drawn) return;
   drawn = key;
-  if (!entries.length) return list.replaceChildren(make('p', { class: 'empty' }, t('history_empty')));
-  const days = Map.groupBy(entries, ({ at }) => dayOf(at, now));
-  list.replaceChildren(...[...days].flatMap(([day, all]) => [make('h2', {}, day), make('ul', { class: 'entries' }, ...all.map(entry))]));
+  if (!told) return list.replaceChildren(make('p', { class: 'empty' }, t('history_failed')));
+  const parts = told.fault ? [fault(told.fault)] : [];
+  if (!told.entries.length) parts.push(make('p', { class: 'empty' }, t('history_empty')));
+  for (const [day, entries] of byDay(told.entries, now)) {
+    parts.push(make('h2', {}, day), make('ul', { class: 'entries' }, ...entries.map(entry)));
+  }
+  list.replaceChildren(...parts);
 }
+
+/** What has no time of its own stays with its neighbours. @param {api.Entry[]} entries @param {number} now */
+function byDay(entries, now) {
+  /** @type {Map<string, api.Entry[]>} */
+  const days = new Map();
+  let day = t('today');
+  for (const entry of entries) {
+    if (entry.at !== null) day = dayOf(entry.at, now);
+    days.set(day, [...(days.get(day) ?? []), entry]);
+  }
+  return days;
+}
+
+/** @param {string} code */
+const fault = (code) =>
+  make('div', { class: 'strip warn', role: 'alert' }, icon('warning'),
+    make('p', {}, make('strong', {}, t('fault_title')), ` ${t(`fault_${code}`)} ${t('fault_next')}`));
 
 /** @param {api.Entry} entry */
 function entry({ at, kind, who, what, claims }) {
-  const known = hasText(`kind_${kind}`) ? kind : 'other';
+  const [symbol, tone] = LOOKS[kind] ?? ['key', ''];
   const about = what && hasText(what) ? t(what) : what;
-  const line = make('span', { class: 'what' }, t(`kind_${known}`));
-  if (about) line.append(': ', make('span', {}, about));
+  const line = t(hasText(`kind_${kind}`) ? `kind_${kind}` : 'kind_unreadable');
   const item = make(
     'li',
     {},
-    make('span', { class: `mark ${TONES[known] ?? ''}` }, icon(ICONS[known] ?? 'code')),
-    make('strong', {}, who ?? t(['check', 'show'].includes(known) ? 'unknown_reader' : 'this_phone')),
-    make('time', { datetime: new Date(at * 1000).toISOString() }, timeOfDay(at)),
-    line,
+    make('span', { class: `mark ${tone}` }, icon(symbol)),
+    make('strong', {}, who ?? t(DONE_BY[kind] ?? 'this_phone')),
+    at === null ? '' : make('time', { datetime: new Date(at * 1000).toISOString() }, timeOfDay(at)),
+    make('span', { class: 'what' }, about ? `${line}: ${about}` : line),
   );
   if (claims.length) {
-    const names = claims.map((claim) => make('li', {}, hasText(`claim_${claim}`) ? t(`claim_${claim}`) : claim));
+    const names = claims.map((claim) => make('li', {}, t(`claim_${claim}`)));
     item.append(make('ul', { class: 'claims', 'aria-label': t('claims_told') }, ...names));
   }
   return item;

@@ -43,6 +43,7 @@ export async function mock() {
   const self = {
     /** @type {any} */ state: resting(),
     /** @type {any[]} */ entries: [],
+    /** @type {string | null} */ fault: null,
     /** @type {{ path: string, body: any }[]} */ posts: [],
     /** Answers a POST: changes the state, or returns the code of a problem, or a body. @type {(path: string, body: any) => any} */
     onPost: () => undefined,
@@ -75,7 +76,7 @@ export async function mock() {
       return send(204, 'text/plain', undefined);
     }
     if (path === 'state') return json({ ...self.state, now: Math.floor(Date.now() / 1000) });
-    if (path === 'history') return json(self.entries);
+    if (path === 'history') return json({ fault: self.fault, entries: self.entries });
     if (path === 'qr.svg') return send(200, TYPES.svg, pattern(61, 4));
     if (path === 'bar.svg') return send(200, TYPES.svg, stripes());
     if (path === 'events') {
