@@ -251,7 +251,8 @@ impl Server {
             | Operation::EndDisplay
             | Operation::Checks
             | Operation::AnswerCheck
-            | Operation::Listen => Err(problem(ProblemCode::NotFound)),
+            | Operation::Listen
+            | Operation::History => Err(problem(ProblemCode::NotFound)),
         }
     }
 
