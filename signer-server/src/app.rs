@@ -158,10 +158,7 @@ const KEK_FILE: &str = "kek";
 /// File in the data folder that holds the admin token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 
-fn open_register(
-    config: &Config,
-    random: &Arc<dyn Random>,
-) -> Result<Option<Arc<dyn Register>>, StartError> {
+fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc<dyn Register>>, StartError> {
     if let Some(settings) = config.register.settings(config.insecure)? {
         return Ok(Some(Arc::new(HttpRegister::open(settings, Arc::clone(random))?)));
     }

@@ -107,12 +107,20 @@ impl RegisterConfig {
             );
         }
         let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
-        let stays = loopback.iter().filter_map(|host| url.strip_prefix(host)).any(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+        let stays = loopback
+            .iter()
+            .filter_map(|host| url.strip_prefix(host))
+            .any(|rest| rest.is_empty() || rest.starts_with([':', '/']));
         if url.starts_with("http://") && !stays && !insecure {
-            return refuse("register.url is plain HTTP to another machine: documents and the token would be open on the way");
+            return refuse(
+                "register.url is plain HTTP to another machine: documents and the token would be open on the way",
+            );
         }
         let times = [self.connect_timeout_ms, self.timeout_ms];
-        if times.iter().any(|time| !(50..=15_000).contains(time)) || self.retries > 2 || self.concurrency_max == 0 {
+        if times.iter().any(|time| !(50..=15_000).contains(time))
+            || self.retries > 2
+            || self.concurrency_max == 0
+        {
             return refuse(
                 "register.connect_timeout_ms and register.timeout_ms are from 50 to 15000, register.retries at most 2, register.concurrency_max at least 1",
             );
@@ -322,13 +330,24 @@ mod tests {
             };
             Config { register, insecure, ..Config::default() }.check().is_ok()
         };
-        for url in ["http://127.0.0.1:7500", "http://[::1]/register", "http://localhost", "https://register.example"] {
+        for url in
+            ["http://127.0.0.1:7500", "http://[::1]/register", "http://localhost", "https://register.example"]
+        {
             assert!(with(url, false), "{url}");
         }
-        for url in ["http://register.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example:80"] {
+        for url in
+            ["http://register.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example:80"]
+        {
             assert!(!with(url, false) && with(url, true), "{url}");
         }
-        for url in ["", "register.example", "ftp://register.example", "https://register.example/", "https://a@b", "https://a?b"] {
+        for url in [
+            "",
+            "register.example",
+            "ftp://register.example",
+            "https://register.example/",
+            "https://a@b",
+            "https://a?b",
+        ] {
             assert!(!with(url, true), "{url}");
         }
         let two = Config {
@@ -341,7 +360,8 @@ mod tests {
             ..Config::default()
         };
         assert!(two.check().is_err());
-        let without_token = RegisterConfig { url: Some("https://a.example".into()), ..RegisterConfig::default() };
+        let without_token =
+            RegisterConfig { url: Some("https://a.example".into()), ..RegisterConfig::default() };
         assert!(Config { register: without_token, ..Config::default() }.check().is_err());
     }
 

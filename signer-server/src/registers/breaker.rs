@@ -13,8 +13,12 @@ const REST: Duration = Duration::from_secs(10);
 
 #[derive(Debug)]
 enum State {
-    Closed { failures: u32 },
-    Open { until: Instant },
+    Closed {
+        failures: u32,
+    },
+    Open {
+        until: Instant,
+    },
     /// One question is out, to see.
     HalfOpen,
 }

@@ -165,12 +165,13 @@ impl HttpRegister {
         if head.status.is_server_error() {
             return Err(Failure::Down(format!("it answered {}", head.status.as_u16())));
         }
-        let body = Limited::new(body, limit).collect().await.map_err(|error| {
-            match error.downcast_ref::<http_body_util::LengthLimitError>() {
+        let body =
+            Limited::new(body, limit).collect().await.map_err(|error| match error
+                .downcast_ref::<http_body_util::LengthLimitError>(
+            ) {
                 Some(_) => Failure::Nonsense(format!("its answer is longer than {limit} bytes")),
                 None => Failure::Down("its answer broke off".into()),
-            }
-        })?;
+            })?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 
@@ -208,11 +209,7 @@ impl Register for HttpRegister {
         }
     }
 
-    async fn portrait(
-        &self,
-        holder: &Holder,
-        document_type: u32,
-    ) -> Result<Option<Portrait>, RegisterError> {
+    async fn portrait(&self, holder: &Holder, document_type: u32) -> Result<Option<Portrait>, RegisterError> {
         let Some((_, path)) = path(holder, document_type) else { return Ok(None) };
         let path = format!("{path}/portrait");
         let answer = self.ask(&path, "image/png, image/jpeg", Portrait::BYTES_MAX).await?;
@@ -237,7 +234,11 @@ impl Answer {
         }
         self.has_type("application/problem+json")?;
         let problem: Problem = parse(&self.body)?;
-        if problem.code == "no_document" { Ok(true) } else { Err(refuse("it answered 404 without no_document")) }
+        if problem.code == "no_document" {
+            Ok(true)
+        } else {
+            Err(refuse("it answered 404 without no_document"))
+        }
     }
 
     fn expect(&self, media_type: &str) -> Result<(), RegisterError> {
@@ -319,7 +320,9 @@ fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, RegisterError> {
     let Some(file) = ca_file else { return Ok(config.with_webpki_roots().with_no_client_auth()) };
     let named = |error: &dyn fmt::Display| refuse(&format!("{}: {error}", file.display()));
     let mut roots = RootCertStore::empty();
-    for certificate in rustls::pki_types::CertificateDer::pem_file_iter(file).map_err(|error| named(&error))? {
+    for certificate in
+        rustls::pki_types::CertificateDer::pem_file_iter(file).map_err(|error| named(&error))?
+    {
         let certificate = certificate.map_err(|error| named(&error))?;
         roots.add(certificate).map_err(|error| named(&error))?;
     }
