@@ -22,7 +22,6 @@ struct Register {
 pub(crate) fn router(records: Records, token: impl std::fmt::Display) -> Router {
     Router::new()
         .route("/v1/persons/{person}/documents/{type}", get(document))
-        .route("/v1/persons/{person}/documents/{type}/portrait", get(portrait))
         .with_state(Arc::new(Register { records, authorization: format!("Bearer {token}") }))
 }
 
@@ -36,21 +35,6 @@ async fn document(
     }
     match register.records.document(&person, &kind) {
         Ok(Some(document)) => Json(document).into_response(),
-        Ok(None) => no_document(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-async fn portrait(
-    State(register): State<Arc<Register>>,
-    Path((person, kind)): Path<(String, String)>,
-    headers: HeaderMap,
-) -> Response {
-    if !register.knows(&headers) {
-        return StatusCode::UNAUTHORIZED.into_response();
-    }
-    match register.records.portrait(&person, &kind) {
-        Ok(Some(picture)) => ([(header::CONTENT_TYPE, "image/png")], picture).into_response(),
         Ok(None) => no_document(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

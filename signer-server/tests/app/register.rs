@@ -29,7 +29,7 @@ use signer_core::{
 use signer_server::{
     config::RegisterConfig,
     ports::SystemRandom,
-    registers::{HttpRegister, HttpSettings, Portrait, Register, RegisterError},
+    registers::{HttpRegister, HttpSettings, Register, RegisterError},
     store::Holder,
 };
 use tempfile::TempDir;
@@ -246,7 +246,7 @@ fn reg_001_the_example_register_has_thirty_people_and_some_portraits() {
         let record = register.records.document(person, "identity_card").unwrap().unwrap();
         assert_eq!(record.family.as_str(), family);
         if let Some(picture) = register.records.portrait(person, "identity_card").unwrap() {
-            assert!(picture.len() < 4_000 && Portrait::new(picture.clone()).is_some(), "{person}");
+            assert!(picture.len() < 4_000 && picture.starts_with(b"\x89PNG\r\n\x1a\n"), "{person}");
             portraits.insert(picture);
         }
     }
@@ -261,29 +261,6 @@ fn reg_001_the_example_register_has_thirty_people_and_some_portraits() {
             assert_eq!(record.unwrap().unwrap().number.as_str(), document["number"].as_str().unwrap());
         }
     }
-}
-
-#[test]
-fn reg_001_portraits_are_asked_for_apart() {
-    let register = TestRegister::start();
-    let folder = tempfile::tempdir().unwrap();
-    let scripted = Scripted::start(|_| http("200 OK", "image/png", b"<svg>not a picture</svg>"));
-    let connector = |url: String| {
-        scripted.register(folder.path(), |settings| {
-            settings.url = url;
-            settings.token_file.clone_from(&register.token_file);
-        })
-    };
-    let portrait =
-        |connector: &HttpRegister, person: &str| block(connector.portrait(&Holder::new(person).unwrap(), 1));
-    let real = connector(format!("http://{}", register.address));
-    let picture = portrait(&real, "olena").unwrap().unwrap();
-    assert_eq!(
-        Some(picture.as_bytes().to_vec()),
-        register.records.portrait("olena", "identity_card").unwrap()
-    );
-    assert_eq!(portrait(&real, "taras").unwrap(), None);
-    assert!(portrait(&connector(format!("http://{}", scripted.address)), "olena").is_err());
 }
 
 #[test]
@@ -361,7 +338,7 @@ fn reg_004_an_answer_is_exactly_what_was_agreed_or_none() {
         )
         .into_bytes()
     };
-    let padded = format!("{}{text}", " ".repeat(16 * 1024 + 1 - text.len()));
+    let padded = format!("{}{text}", " ".repeat(64 * 1024 + 1 - text.len()));
     let endless = [
         &b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"[..],
         &vec![b' '; 1 << 20],
