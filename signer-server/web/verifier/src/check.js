@@ -1,0 +1,130 @@
+/** A whole check without network, as one result: verification, withdrawals, memory, the age of what is known. */
+
+import { Refusal, colourOf } from './refusal.js';
+import { STANDARD } from './step.js';
+import { placeHash, verify } from './verify.js';
+import { sentenceOf } from './words.js';
+
+/** @typedef {import('./verify.js').Verified} Verified */
+
+/**
+ * The outcome in the form of the result file; words in English. Red says nothing of the document.
+ * @typedef {{
+ *   result: 'green' | 'amber' | 'red', reason: string, sentence: string, next_step: string,
+ *   document_type: string | null, claims: import('./document.js').Claims | null, step: number | null,
+ *   checked_at: number, offline: boolean, notes: string[], withdrawals_known_to: number | null,
+ * }} VerificationResult
+ */
+
+/**
+ * What was accepted here before: the highest (step, n) of each credential.
+ * @typedef {{
+ *   seen(place: string): Promise<{ step: number, n: number } | null>,
+ *   note(place: string, show: { step: number, n: number, expires: number }): Promise<void>,
+ * }} Memory
+ */
+
+/**
+ * @param {string} text the text of a QR
+ * @param {{
+ *   trust: import('./trust-list.js').TrustList,
+ *   statusLists?: Map<string, import('./status-list.js').StatusList>,
+ *   memory?: Memory | null,
+ * }} known status lists by URI
+ * @param {import('./verify.js').VerifyOptions} options
+ * @returns {Promise<VerificationResult & { clock: import('./refusal.js').ClockFault | null }>}
+ *   `clock` says whose clock, for words in another language
+ */
+export async function checkOffline(text, { trust, statusLists = new Map(), memory = null }, options) {
+  try {
+    const verified = await verify(text, trust, options);
+    const list = statusLists.get(`${trust.issuers.get(verified.issuer)?.statusUri}/${verified.list}`) ?? null;
+    refuseWithdrawn(verified, list);
+    if (memory) await refuseSeen(verified, memory);
+    return accepted(verified, trust, list, options.now);
+  } catch (error) {
+    if (error instanceof Refusal) return refused(error, options.now);
+    throw error;
+  }
+}
+
+/**
+ * @param {Verified} verified
+ * @param {import('./status-list.js').StatusList | null} list
+ */
+function refuseWithdrawn(verified, list) {
+  const status = list?.statusOf(verified.index) ?? 'valid';
+  if (status === 'suspended') throw new Refusal('suspended');
+  if (status !== 'valid') throw new Refusal('revoked');
+}
+
+/**
+ * Refuses what was accepted here, and remembers this one. Not for two checks at once: the caller makes them wait.
+ * @param {Verified} verified
+ * @param {Memory} memory
+ */
+async function refuseSeen(verified, memory) {
+  const place = await placeHash(verified);
+  const before = await memory.seen(place);
+  if (before && before.step === verified.step && before.n === verified.n) throw new Refusal('used');
+  if (before && (before.step > verified.step || (before.step === verified.step && before.n > verified.n))) {
+    throw new Refusal('superseded');
+  }
+  await memory.note(place, { step: verified.step, n: verified.n, expires: verified.expires + STANDARD.seconds });
+}
+
+/**
+ * @param {Verified} verified
+ * @param {import('./trust-list.js').TrustList} trust
+ * @param {import('./status-list.js').StatusList | null} list
+ * @param {number} now
+ */
+function accepted(verified, trust, list, now) {
+  const reason = trust.isOld(now)
+    ? 'trust_list_old'
+    : list === null
+      ? 'withdrawals_not_checked'
+      : list.issued < verified.issued || list.isOld(now)
+        ? 'list_old'
+        : 'valid';
+  const notes = ['copy not excluded', 'photo not checked'];
+  if (list === null) notes.push('withdrawals not checked');
+  return {
+    ...words(reason),
+    document_type: verified.document.claims[verified.document.profile].document_type?.toString() ?? null,
+    claims: verified.document.claims,
+    step: verified.step,
+    checked_at: now,
+    offline: true,
+    notes,
+    withdrawals_known_to: list?.issued ?? null,
+    clock: null,
+  };
+}
+
+/**
+ * @param {Refusal} refusal
+ * @param {number} now
+ */
+function refused(refusal, now) {
+  return {
+    ...words(refusal.reason, refusal.clock),
+    document_type: null,
+    claims: null,
+    step: null,
+    checked_at: now,
+    offline: true,
+    notes: [],
+    withdrawals_known_to: null,
+    clock: refusal.clock,
+  };
+}
+
+/**
+ * @param {string} reason
+ * @param {import('./refusal.js').ClockFault | null} [clock]
+ */
+function words(reason, clock = null) {
+  const { sentence, next } = sentenceOf({ reason, clock, offline: true }, 'en');
+  return { result: colourOf(reason), reason, sentence, next_step: next };
+}

@@ -1,0 +1,148 @@
+/** Reasons in words: what happened in one sentence, what to do now in one sentence. English and Ukrainian. */
+
+/** @typedef {'en' | 'uk'} Language */
+
+/**
+ * @typedef {{ sentence: string, next: string }} Words
+ * @typedef {Record<string, [string, string]>} Table
+ */
+
+/** `{s}` stands for seconds. @type {Record<Language, Table>} */
+const WORDS = {
+  en: {
+    valid: ['The document is valid.', 'Compare the face with the photo.'],
+    valid_offline: [
+      'The document is valid, as far as can be known offline.',
+      'Compare the face with the photo; where it matters, check online.',
+    ],
+    withdrawals_not_checked: [
+      'The issuer and this phone have signed it; whether it was withdrawn since is not known.',
+      'Compare the face with the photo; where it matters, check online.',
+    ],
+    trust_list_old: [
+      'The document is genuine by a list of issuers that is over 7 days old.',
+      'Go online to renew the list; where it matters, check online.',
+    ],
+    list_old: [
+      'The document is genuine, but the list of withdrawn documents is too old for it.',
+      'Go online to renew the list; where it matters, check online.',
+    ],
+    register_not_reached: ['The register does not answer.', 'Scan the QR code, or try again in a minute.'],
+    unreadable: ['The code is damaged.', 'Scan again, with more light and the whole code in view.'],
+    not_ours: ['This is not a document code.', "Ask for the document's code in the app."],
+    unknown_issuer: [
+      'The document is from an issuer this verifier does not know.',
+      'Update the list of issuers, then scan again.',
+    ],
+    bad_signature: [
+      'The code was not made by the issuer and the phone it names.',
+      'Do not accept it; ask for the document itself.',
+    ],
+    clock_early: [
+      'The time of this code begins in {s} s: a clock is wrong.',
+      'Compare both clocks, then scan again.',
+    ],
+    clock_late: [
+      'The time of this code ended {s} s ago.',
+      'Ask for the code now on the screen; if it is refused too, compare both clocks.',
+    ],
+    clock_behind: [
+      'The clock of this verifier is at least {s} s behind.',
+      'Set the clock of this verifier, then scan again.',
+    ],
+    clock: ['A clock is wrong.', 'Compare both clocks, then scan again.'],
+    expired: [
+      'The phone has not renewed the document for a day.',
+      'Ask the holder to go online and open the document again.',
+    ],
+    document_expired: ['The document is no longer valid.', 'Ask for another document.'],
+    not_for_this_request: [
+      'The code does not answer this request.',
+      'Show the request again and let the holder scan it.',
+    ],
+    held_by_server: [
+      'The code was made by a server, not by a phone.',
+      "Ask for the code on the holder's own phone.",
+    ],
+    used: ['This code has been used.', 'Ask for the code now on the screen.'],
+    superseded: ['A newer code of this document was shown.', 'Ask for the code now on the screen.'],
+    revoked: ['The document has been withdrawn.', 'Do not accept it; the holder finds the reason in the app.'],
+    suspended: ['The document is suspended.', 'Do not accept it; the holder finds the reason in the app.'],
+    unknown_code: ['No document shows this number now.', 'Type the number that is on the screen now.'],
+    declined: ['The holder has declined.', 'Ask the holder, then scan again.'],
+    no_answer: ['The holder did not answer.', 'Ask the holder to keep the code open, then scan again.'],
+    online_required: ['This business accepts codes checked online only.', 'Go online, then scan again.'],
+  },
+  uk: {
+    valid: ['Документ дійсний.', 'Порівняйте обличчя з фото.'],
+    valid_offline: [
+      'Документ дійсний, наскільки це можна знати без мережі.',
+      'Порівняйте обличчя з фото; коли це важливо, перевірте онлайн.',
+    ],
+    withdrawals_not_checked: [
+      'Код підписали видавець і цей телефон; чи документ відкликано відтоді, невідомо.',
+      'Порівняйте обличчя з фото; коли це важливо, перевірте онлайн.',
+    ],
+    trust_list_old: [
+      'Документ справжній за списком видавців, якому понад 7 днів.',
+      'Підʼєднайтеся до мережі, щоб оновити список; коли це важливо, перевірте онлайн.',
+    ],
+    list_old: [
+      'Документ справжній, але список відкликаних документів для нього застарий.',
+      'Підʼєднайтеся до мережі, щоб оновити список; коли це важливо, перевірте онлайн.',
+    ],
+    register_not_reached: ['Реєстр не відповідає.', 'Відскануйте QR-код або спробуйте за хвилину.'],
+    unreadable: ['Код пошкоджено.', 'Скануйте ще раз: більше світла, увесь код у кадрі.'],
+    not_ours: ['Це не код документа.', 'Попросіть показати код документа в застосунку.'],
+    unknown_issuer: [
+      'Документ видав видавець, якого цей перевіряч не знає.',
+      'Оновіть список видавців і скануйте ще раз.',
+    ],
+    bad_signature: [
+      'Цей код створили не той видавець і телефон, які в ньому названо.',
+      'Не приймайте його; попросіть сам документ.',
+    ],
+    clock_early: ['Час цього коду почнеться за {s} с: чийсь годинник хибний.', 'Звірте обидва годинники і скануйте ще раз.'],
+    clock_late: [
+      'Час цього коду минув {s} с тому.',
+      'Попросіть код, який на екрані зараз; якщо відмовить знову, звірте обидва годинники.',
+    ],
+    clock_behind: [
+      'Годинник цього перевіряча відстає щонайменше на {s} с.',
+      'Виставте годинник цього пристрою і скануйте ще раз.',
+    ],
+    clock: ['Чийсь годинник хибний.', 'Звірте обидва годинники і скануйте ще раз.'],
+    expired: [
+      'Телефон понад добу не оновлював документ.',
+      'Попросіть власника вийти в мережу і знову відкрити документ.',
+    ],
+    document_expired: ['Строк дії документа минув.', 'Попросіть інший документ.'],
+    not_for_this_request: ['Код не відповідає на цей запит.', 'Покажіть запит ще раз, щоб власник його відсканував.'],
+    held_by_server: ['Код створив сервер, а не телефон.', 'Попросіть код на телефоні самого власника.'],
+    used: ['Цей код уже використано.', 'Попросіть код, який на екрані зараз.'],
+    superseded: ['Уже показано новіший код цього документа.', 'Попросіть код, який на екрані зараз.'],
+    revoked: ['Документ відкликано.', 'Не приймайте його; причину власник бачить у застосунку.'],
+    suspended: ['Дію документа призупинено.', 'Не приймайте його; причину власник бачить у застосунку.'],
+    unknown_code: ['Жоден документ зараз не показує цього номера.', 'Введіть номер, який на екрані зараз.'],
+    declined: ['Власник відмовив.', 'Запитайте власника і скануйте ще раз.'],
+    no_answer: ['Власник не відповів.', 'Попросіть власника не закривати код і скануйте ще раз.'],
+    online_required: ['Цей заклад приймає лише коди, перевірені онлайн.', 'Підʼєднайтеся до мережі і скануйте ще раз.'],
+  },
+};
+
+/** @type {Language[]} */
+export const LANGUAGES = ['en', 'uk'];
+
+/**
+ * @param {{ reason: string, clock?: import('./refusal.js').ClockFault | null, offline?: boolean }} outcome
+ * @param {Language} language
+ * @returns {Words}
+ */
+export function sentenceOf({ reason, clock = null, offline = false }, language) {
+  const specific = reason === 'clock' && clock ? `clock_${clock.code}` : offline && reason === 'valid' ? 'valid_offline' : reason;
+  const [sentence, next] = WORDS[language][specific] ?? WORDS[language].bad_signature;
+  return { sentence: sentence.replace('{s}', String(clock?.seconds ?? 0)), next };
+}
+
+/** Every reason that has words of its own. @param {Language} language */
+export const reasonsWithWords = (language) => Object.keys(WORDS[language]);
