@@ -5,7 +5,7 @@
 
 import { equal, fromBase64url, fromHex, sha256, toBase64url, utf8 } from './bytes.js';
 import { publicKey, verifies } from './p256.js';
-import { USE, validAt } from './trust-list.js';
+import { USE, signsAt } from './trust-list.js';
 
 const TYPE = 'signer-verification+jwt';
 const ANSWER_CHARS_MAX = 8_192;
@@ -43,7 +43,7 @@ export async function openAnswer(answer, disclosure, trust, requestId) {
   let known = false;
   for (const candidate of trust.keysFor(USE.answers)) {
     const key = await publicKey(candidate.point);
-    if (!equal(key.kid, kid) || !validAt(candidate, payload.iat)) continue;
+    if (!equal(key.kid, kid) || !signsAt(candidate, payload.iat)) continue;
     known = true;
     if (await verifies(key, signed, signature)) {
       if (payload.request_id !== requestId) throw new AnswerError('other_request');

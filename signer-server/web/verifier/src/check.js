@@ -1,7 +1,6 @@
 /** A whole check without network, as one result: verification, withdrawals, memory, the age of what is known. */
 
 import { Refusal, colourOf } from './refusal.js';
-import { STANDARD } from './step.js';
 import { placeHash, verify } from './verify.js';
 import { sentenceOf } from './words.js';
 
@@ -17,12 +16,22 @@ import { sentenceOf } from './words.js';
  */
 
 /**
- * What was accepted here before: the highest (step, n) of each credential.
- * @typedef {{
- *   seen(place: string): Promise<{ step: number, n: number } | null>,
- *   note(place: string, show: { step: number, n: number, expires: number }): Promise<void>,
- * }} Memory
+ * What was accepted here before, by the hash of a credential's place. `accept` looks and notes in one step, so that of
+ * two checks at once one is the first; `judge` says what to answer.
+ * @typedef {{ step: number, n: number, expires: number }} Seen
+ * @typedef {{ accept(place: string, show: Seen): Promise<'new' | 'used' | 'superseded'> }} Memory
  */
+
+/**
+ * @param {{ step: number, n: number } | null | undefined} before the highest accepted
+ * @param {{ step: number, n: number }} show
+ * @returns {'new' | 'used' | 'superseded'}
+ */
+export function judge(before, show) {
+  if (!before) return 'new';
+  const later = show.step - before.step || show.n - before.n;
+  return later > 0 ? 'new' : later === 0 ? 'used' : 'superseded';
+}
 
 /**
  * @param {string} text the text of a QR
@@ -38,7 +47,9 @@ import { sentenceOf } from './words.js';
 export async function checkOffline(text, { trust, statusLists = new Map(), memory = null }, options) {
   try {
     const verified = await verify(text, trust, options);
-    const list = statusLists.get(`${trust.issuers.get(verified.issuer)?.statusUri}/${verified.list}`) ?? null;
+    const found = statusLists.get(`${trust.issuers.get(verified.issuer)?.statusUri}/${verified.list}`);
+    // A place beyond the end of its list is one that no list speaks of.
+    const list = found && found.statusOf(verified.index) !== null ? found : null;
     refuseWithdrawn(verified, list);
     if (memory) await refuseSeen(verified, memory);
     return accepted(verified, trust, list, options.now);
@@ -53,24 +64,19 @@ export async function checkOffline(text, { trust, statusLists = new Map(), memor
  * @param {import('./status-list.js').StatusList | null} list
  */
 function refuseWithdrawn(verified, list) {
-  const status = list?.statusOf(verified.index) ?? 'valid';
-  if (status === 'suspended') throw new Refusal('suspended');
-  if (status !== 'valid') throw new Refusal('revoked');
+  const status = list?.statusOf(verified.index);
+  if (status === 'revoked' || status === 'suspended') throw new Refusal(status);
 }
 
 /**
- * Refuses what was accepted here, and remembers this one. Not for two checks at once: the caller makes them wait.
+ * Refuses what was accepted here, and remembers this one.
  * @param {Verified} verified
  * @param {Memory} memory
  */
 async function refuseSeen(verified, memory) {
-  const place = await placeHash(verified);
-  const before = await memory.seen(place);
-  if (before && before.step === verified.step && before.n === verified.n) throw new Refusal('used');
-  if (before && (before.step > verified.step || (before.step === verified.step && before.n > verified.n))) {
-    throw new Refusal('superseded');
-  }
-  await memory.note(place, { step: verified.step, n: verified.n, expires: verified.expires + STANDARD.seconds });
+  const { step, n, expires } = verified;
+  const answer = await memory.accept(await placeHash(verified), { step, n, expires });
+  if (answer !== 'new') throw new Refusal(answer);
 }
 
 /**

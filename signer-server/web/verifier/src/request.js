@@ -12,7 +12,7 @@ import * as fields from './fields.js';
 import { decompress, publicKey, verifies } from './p256.js';
 import { Refusal } from './refusal.js';
 import { STANDARD, clockFault, stepAt } from './step.js';
-import { USE, validAt } from './trust-list.js';
+import { USE, signsAt } from './trust-list.js';
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
@@ -71,7 +71,7 @@ function readBusiness(value) {
 async function checkBusiness(business, trust, now) {
   const { signer, known } = await findSigner(business.element, BUSINESS_AAD, trust.keysFor(USE.businesses));
   if (!signer) throw new Refusal(known ? 'bad_signature' : 'unknown_issuer');
-  if (!validAt(signer, business.issued)) throw new Refusal('unknown_issuer');
+  if (!signsAt(signer, business.issued)) throw new Refusal('unknown_issuer');
   if (now + STANDARD.grace < business.issued) {
     throw new Refusal('clock', { code: 'behind', seconds: business.issued - now });
   }

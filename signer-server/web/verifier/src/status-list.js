@@ -3,14 +3,15 @@
  * (draft), CWT form, two bits an entry, always 2^20 entries.
  */
 
+import { equal } from './bytes.js';
 import { FormatError, decode, encode } from './cbor.js';
 import { NO_AAD, findSigner, readSign1 } from './cose.js';
 import * as fields from './fields.js';
-import { USE, validAt } from './trust-list.js';
+import { USE, signsAt } from './trust-list.js';
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 
-export const STATUS_LIST_BYTES_MAX = 300 * 1024;
+export const STATUS_LIST_BYTES_MAX = 288 * 1024;
 const ENTRIES = 2 ** 20;
 const BITS = 2;
 const INFLATED_BYTES = (ENTRIES * BITS) / 8;
@@ -21,51 +22,66 @@ const PROTECTED = encode(
   new Map(/** @type {[number, string | number][]} */ ([[1, -7], [16, 'application/statuslist+cwt']])),
 );
 const TAG_SIGN1 = 0xd2;
-const STATUS = Object.freeze(['valid', 'revoked', 'suspended', 'unknown']);
+// 3 has no meaning of ours: withdrawn, to be safe.
+const STATUS = Object.freeze(/** @type {const} */ (['valid', 'revoked', 'suspended', 'revoked']));
 
 /** Why a list is not taken; what was believed before stays. */
 export class StatusListError extends Error {
   name = 'StatusListError';
 
-  /** @param {'malformed' | 'unknown_issuer' | 'bad_signature' | 'rollback' | 'changed'} code */
+  /** @param {'malformed' | 'unknown_issuer' | 'bad_signature' | 'older'} code */
   constructor(code) {
     super(code);
     this.code = code;
   }
 }
 
-/** One list, checked. Only `openStatusList` makes one. */
+/** One list, checked; keeps only what is withdrawn. Only `openStatusList` makes one. */
 export class StatusList {
   /**
-   * @param {{ uri: string, issuer: number, number: number, issued: number, entries: Bytes, bytes: Bytes }} parts
+   * @param {{
+   *   uri: string, signer: import('./trust-list.js').TrustedKey, number: number, issued: number, bytes: Bytes,
+   *   withdrawn: Map<number, 'revoked' | 'suspended'>,
+   * }} parts
    */
-  constructor({ uri, issuer, number, issued, entries, bytes }) {
+  constructor({ uri, signer, number, issued, bytes, withdrawn }) {
     this.uri = uri;
-    this.issuer = issuer;
+    this.signer = signer;
+    this.issuer = signer.issuer;
     this.number = number;
     this.issued = issued;
-    this.entries = entries;
     this.bytes = bytes;
+    this.withdrawn = withdrawn;
   }
 
   /**
    * @param {number} index
-   * @returns {'valid' | 'revoked' | 'suspended' | 'unknown'} unknown: a place or value the format has no meaning for
+   * @returns {'valid' | 'revoked' | 'suspended' | null} null beyond the end
    */
   statusOf(index) {
-    if (index >= ENTRIES) return 'unknown';
-    const bits = (this.entries[index >> 2] >> (BITS * (index & 3))) & 3;
-    return /** @type {'valid'} */ (STATUS[bits]);
+    return index < ENTRIES ? (this.withdrawn.get(index) ?? 'valid') : null;
+  }
+
+  /**
+   * Whether the key that signed it is still its issuer's: with a stolen key a list could have been dated ahead, and no
+   * true one would follow it.
+   * @param {import('./trust-list.js').TrustList} trust
+   */
+  isTrusted(trust) {
+    const { signer, issued } = this;
+    return trust
+      .keysFor(USE.statusLists)
+      .some((key) => key.issuer === signer.issuer && equal(key.point, signer.point) && signsAt(key, issued));
   }
 
   /** Whether it is too old for a plain yes. @param {number} now Unix seconds */
   isOld(now) {
-    return now - this.issued > LIFE;
+    return now - this.issued >= LIFE;
   }
 }
 
 /**
- * Checks a list that was fetched. Gives `newest` back where it is the same list.
+ * Checks a list that was fetched.
  * @param {Uint8Array} fetched
  * @param {import('./trust-list.js').TrustList} trust
  * @param {StatusList | null} [newest] the newest of the same URI believed so far
@@ -75,29 +91,26 @@ export class StatusList {
 export async function openStatusList(fetched, trust, newest = null) {
   const bytes = /** @type {Bytes} */ (fetched.slice());
   const { element, uri, issued, packed } = read(bytes);
-  const candidates = trust.keysFor(USE.statusLists).filter((key) => listNumber(trust, key, uri) !== null);
+  const candidates = trust.keysFor(USE.statusLists).filter((key) => isAddressOf(trust, key, uri));
   const { signer, known } = await findSigner(element, NO_AAD, candidates, PROTECTED);
   if (!signer) throw new StatusListError(known ? 'bad_signature' : 'unknown_issuer');
-  if (!validAt(signer, issued)) throw new StatusListError('unknown_issuer');
-  if (newest && newest.uri === uri) {
-    if (issued < newest.issued) throw new StatusListError('rollback');
-    if (issued === newest.issued) return newest;
-  }
-  const number = /** @type {number} */ (listNumber(trust, signer, uri));
-  return new StatusList({ uri, issuer: signer.issuer, number, issued, entries: await inflate(packed), bytes });
+  if (!signsAt(signer, issued)) throw new StatusListError('unknown_issuer');
+  // Only what an issuer has signed is inflated.
+  const withdrawn = withdrawnOf(await inflate(packed));
+  if (newest && newest.uri === uri && issued < newest.issued) throw new StatusListError('older');
+  return new StatusList({ uri, signer, number: Number(uri.slice(uri.lastIndexOf('/') + 1)), issued, bytes, withdrawn });
 }
 
 /**
- * The number of the list at `uri` if it belongs to the issuer of `key`.
+ * Whether `uri` is that of a list of the issuer of `key`.
  * @param {import('./trust-list.js').TrustList} trust
  * @param {import('./trust-list.js').TrustedKey} key
  * @param {string} uri
  */
-function listNumber(trust, key, uri) {
+function isAddressOf(trust, key, uri) {
   const base = `${trust.issuers.get(key.issuer)?.statusUri}/`;
   const rest = uri.slice(base.length);
-  const isNumber = /^(0|[1-9][0-9]{0,9})$/.test(rest) && Number(rest) <= U32_MAX;
-  return uri.startsWith(base) && isNumber ? Number(rest) : null;
+  return uri.startsWith(base) && /^(0|[1-9][0-9]{0,9})$/.test(rest) && Number(rest) <= U32_MAX;
 }
 
 /** @param {Bytes} bytes */
@@ -117,6 +130,22 @@ function read(bytes) {
     if (error instanceof FormatError) throw new StatusListError('malformed');
     throw error;
   }
+}
+
+/**
+ * What is not valid, by index.
+ * @param {Bytes} entries
+ */
+function withdrawnOf(entries) {
+  /** @type {Map<number, 'revoked' | 'suspended'>} */
+  const withdrawn = new Map();
+  entries.forEach((byte, at) => {
+    for (let slot = 0; byte !== 0 && slot < 4; slot += 1) {
+      const status = STATUS[(byte >> (BITS * slot)) & 3];
+      if (status !== 'valid') withdrawn.set(4 * at + slot, status);
+    }
+  });
+  return withdrawn;
 }
 
 /**

@@ -3,7 +3,7 @@
  * that the newest list believed names; its number never falls.
  */
 
-import { equal, utf8 } from './bytes.js';
+import { compare, equal, utf8 } from './bytes.js';
 import { FormatError, decode } from './cbor.js';
 import { findSigner, readSign1 } from './cose.js';
 import * as fields from './fields.js';
@@ -20,6 +20,7 @@ const EMERGENCY_LIFE = 259_200;
 const OLD_AFTER = 7 * 86_400;
 const U32_MAX = 0xffff_ffff;
 const ROWS_MAX = 65_536;
+const ROOTS_MAX = 8;
 const HOUR = 3_600;
 
 /**
@@ -33,22 +34,16 @@ const HOUR = 3_600;
 export class TrustListError extends Error {
   name = 'TrustListError';
 
-  /** @param {'malformed' | 'unknown_root' | 'bad_signature' | 'rollback' | 'changed'} code */
+  /** @param {'malformed' | 'unknown_root' | 'bad_signature' | 'older' | 'conflict'} code */
   constructor(code) {
     super(code);
     this.code = code;
   }
 }
 
+/** A list that was believed. Only `openTrustList` makes one. */
 export class TrustList {
-  /** @type {Map<number, Issuer>} */
-  issuers = new Map();
-  /** @type {TrustedKey[]} */
-  keys = [];
-  /** @type {{ point: Bytes }[]} */
-  roots = [];
-
-  /** @param {Bytes} bytes @param {Bytes} payload */
+  /** @param {Bytes} bytes the whole list @param {Bytes} payload */
   constructor(bytes, payload) {
     this.bytes = bytes;
     const map = fields.map(decode(payload, TRUST_LIST_BYTES_MAX), [1, 2, 3, 4, 5, 6]);
@@ -56,39 +51,21 @@ export class TrustList {
     this.issued = fields.uint(map.get(2));
     this.life = fields.uint(map.get(3));
     if (this.life !== LIFE && this.life !== EMERGENCY_LIFE) throw new FormatError('not a life');
-    for (const row of fields.array(map.get(4), 0, ROWS_MAX)) this.addIssuer(row);
-    this.keys = fields.array(map.get(5), 0, ROWS_MAX).map((row) => this.readKey(row));
-    this.roots = fields.array(map.get(6), 1, ROWS_MAX).map((value) => ({ point: readPoint(value) }));
-  }
-
-  /** @param {import('./cbor.js').Cbor} row */
-  addIssuer(row) {
-    const [first, name, uri] = fields.array(row, 3);
-    const id = fields.uint(first, U32_MAX);
-    const statusUri = fields.line(uri, 200, 1);
-    if (id === 0 || this.issuers.has(id)) throw new FormatError('an issuer is 0 or stands twice');
-    if (!/^https?:\/\/[\x21-\x7e]+$/.test(statusUri) || statusUri.endsWith('/')) throw new FormatError('not a URL');
-    this.issuers.set(id, { id, name: fields.line(name, 96, 1), statusUri });
-  }
-
-  /**
-   * @param {import('./cbor.js').Cbor} row
-   * @returns {TrustedKey}
-   */
-  readKey(row) {
-    const [issuer, use, point, types, notBefore, notAfter] = fields.array(row, 6);
-    const key = {
-      issuer: fields.uint(issuer, U32_MAX),
-      use: fields.uint(use),
-      point: readPoint(point),
-      types: fields.array(types, 0, 255).map((type) => fields.uint(type, 255)),
-      notBefore: fields.uint(notBefore),
-      notAfter: fields.uint(notAfter),
-    };
-    if (!this.issuers.has(key.issuer) || key.use < 1 || key.use > 4) throw new FormatError('not a use of an issuer');
-    if ((key.use === USE.credentials) !== key.types.length > 0) throw new FormatError('types belong to credential keys');
-    if (key.notAfter <= key.notBefore) throw new FormatError('a key that is never valid');
-    return key;
+    const issuers = fields.array(map.get(4), 0, ROWS_MAX).map(readIssuer);
+    ascending(issuers, (a, b) => a.id - b.id);
+    if (new Set(issuers.map((issuer) => issuer.statusUri)).size !== issuers.length) {
+      throw new FormatError('two issuers have one address');
+    }
+    /** @type {Map<number, Issuer>} */
+    this.issuers = new Map(issuers.map((issuer) => [issuer.id, issuer]));
+    /** @type {TrustedKey[]} */
+    this.keys = fields.array(map.get(5), 0, ROWS_MAX).map((row) => readKey(row, this.issuers));
+    /** @type {{ point: Bytes }[]} */
+    this.roots = fields.array(map.get(6), 1, ROOTS_MAX).map((value) => ({ point: readPoint(value) }));
+    // One form for each list; and each key has one issuer and one use.
+    ascending(this.keys, byPoint);
+    ascending(this.roots, byPoint);
+    ascending([...this.keys, ...this.roots].sort(byPoint), byPoint);
   }
 
   /** Keys for one use. @param {number} use */
@@ -98,23 +75,64 @@ export class TrustList {
 
   /** Whether the list is too old for a plain yes. @param {number} now Unix seconds */
   isOld(now) {
-    return now - this.issued > OLD_AFTER;
+    return now - this.issued >= OLD_AFTER;
   }
 }
 
 /**
- * Whether `key` may have signed a credential for `type` in the hour of `issued`.
- * @param {TrustedKey} key
- * @param {number} type
- * @param {number} issued
+ * @param {import('./cbor.js').Cbor} row
+ * @returns {Issuer}
  */
-export function maySignCredential(key, type, issued) {
-  const start = key.notBefore - (key.notBefore % HOUR);
-  return key.types.includes(type) && start <= issued && issued < key.notAfter;
+function readIssuer(row) {
+  const [first, name, uri] = fields.array(row, 3);
+  const id = fields.uint(first, U32_MAX);
+  const statusUri = fields.line(uri, 200, 1);
+  if (id === 0) throw new FormatError('an issuer is not 0');
+  if (!/^https?:\/\/(?!\/)[!-~]+$/.test(statusUri) || /[?#]|\/$/.test(statusUri)) throw new FormatError('not an address');
+  return { id, name: fields.line(name, 96, 1), statusUri };
 }
 
-/** @param {TrustedKey} key @param {number} time */
-export const validAt = (key, time) => key.notBefore <= time && time < key.notAfter;
+/**
+ * @param {import('./cbor.js').Cbor} row
+ * @param {Map<number, Issuer>} issuers
+ * @returns {TrustedKey}
+ */
+function readKey(row, issuers) {
+  const [issuer, use, point, types, notBefore, notAfter] = fields.array(row, 6);
+  const key = {
+    issuer: fields.uint(issuer, U32_MAX),
+    use: fields.uint(use, 4),
+    point: readPoint(point),
+    // A kind of document that is not known yet is kept and means nothing.
+    types: fields.array(types, 0, ROWS_MAX).map((type) => fields.uint(type, U32_MAX)),
+    notBefore: fields.uint(notBefore),
+    notAfter: fields.uint(notAfter),
+  };
+  ascending(key.types, (a, b) => a - b);
+  if (!issuers.has(key.issuer) || key.use === 0) throw new FormatError('not a use of an issuer');
+  if ((key.use === USE.credentials) !== key.types.length > 0) throw new FormatError('types belong to credential keys');
+  if (key.notAfter <= key.notBefore) throw new FormatError('a key that is never valid');
+  return key;
+}
+
+/**
+ * @template T
+ * @param {T[]} rows
+ * @param {(a: T, b: T) => number} order
+ */
+function ascending(rows, order) {
+  if (rows.some((row, at) => at > 0 && order(rows[at - 1], row) >= 0)) throw new FormatError('repeated or out of order');
+}
+
+/** @param {{ point: Bytes }} a @param {{ point: Bytes }} b */
+const byPoint = (a, b) => compare(a.point, b.point);
+
+/**
+ * Whether `key` may have signed something dated `time`, which may be rounded down to the hour.
+ * @param {TrustedKey} key
+ * @param {number} time
+ */
+export const signsAt = (key, time) => key.notBefore - (key.notBefore % HOUR) <= time && time < key.notAfter;
 
 /** @param {import('./cbor.js').Cbor} value */
 function readPoint(value) {
@@ -133,22 +151,25 @@ function readPoint(value) {
  */
 export async function openTrustList(fetched, pinnedRoot, newest = null) {
   const bytes = /** @type {Bytes} */ (fetched.slice());
-  const { element, list } = read(bytes);
+  const element = read(() => readSign1(decode(bytes, TRUST_LIST_BYTES_MAX), 'kid'));
   const { signer, known } = await findSigner(element, AAD, [{ point: pinnedRoot }, ...(newest?.roots ?? [])]);
   if (!signer) throw new TrustListError(known ? 'bad_signature' : 'unknown_root');
-  if (newest && list.number < newest.number) throw new TrustListError('rollback');
+  const list = read(() => new TrustList(bytes, element.payload));
+  if (newest && list.number < newest.number) throw new TrustListError('older');
   if (newest && list.number === newest.number) {
-    if (!equal(bytes, newest.bytes)) throw new TrustListError('changed');
+    if (!equal(bytes, newest.bytes)) throw new TrustListError('conflict');
     return newest;
   }
   return list;
 }
 
-/** @param {Bytes} bytes */
-function read(bytes) {
+/**
+ * @template T
+ * @param {() => T} reading
+ */
+function read(reading) {
   try {
-    const element = readSign1(decode(bytes, TRUST_LIST_BYTES_MAX), 'kid');
-    return { element, list: new TrustList(bytes, element.payload) };
+    return reading();
   } catch (error) {
     if (error instanceof FormatError) throw new TrustListError('malformed');
     throw error;

@@ -11,7 +11,7 @@ import { Refusal } from './refusal.js';
 import { sameChallenge } from './request.js';
 import { STANDARD, clockFault } from './step.js';
 import { readToken } from './token.js';
-import { USE, maySignCredential } from './trust-list.js';
+import { USE, signsAt } from './trust-list.js';
 
 /** @typedef {import('./bytes.js').Bytes} Bytes */
 /** @typedef {import('./trust-list.js').TrustList} TrustList */
@@ -83,7 +83,7 @@ export async function verify(text, trust, options) {
 async function checkIssuer({ issuer, claims }, trust) {
   const { signer, known } = await findSigner(issuer, ISSUER_AAD, trust.keysFor(USE.credentials));
   if (!signer) throw new Refusal(known ? 'bad_signature' : 'unknown_issuer');
-  if (!maySignCredential(signer, claims.document.type, claims.issued)) throw new Refusal('unknown_issuer');
+  if (!signer.types.includes(claims.document.type) || !signsAt(signer, claims.issued)) throw new Refusal('unknown_issuer');
   return signer;
 }
 
