@@ -28,6 +28,10 @@ const WORDS = {
       'Go online to renew the list; where it matters, check online.',
     ],
     register_not_reached: ['The register does not answer.', 'Scan the QR code, or try again in a minute.'],
+    register_not_reached_known: [
+      'The register does not answer.',
+      'Compare the face with the photo, and try again in a minute where it matters.',
+    ],
     unreadable: ['The code is damaged.', 'Scan again, with more light and the whole code in view.'],
     not_ours: ['This is not a document code.', "Ask for the document's code in the app."],
     unknown_issuer: [
@@ -92,6 +96,10 @@ const WORDS = {
       'Підʼєднайтеся до мережі, щоб оновити список; коли це важливо, перевірте онлайн.',
     ],
     register_not_reached: ['Реєстр не відповідає.', 'Відскануйте QR-код або спробуйте за хвилину.'],
+    register_not_reached_known: [
+      'Реєстр не відповідає.',
+      'Порівняйте обличчя з фото; коли це важливо, спробуйте ще раз за хвилину.',
+    ],
     unreadable: ['Код пошкоджено.', 'Скануйте ще раз: більше світла, увесь код у кадрі.'],
     not_ours: ['Це не код документа.', 'Попросіть показати код документа в застосунку.'],
     unknown_issuer: [
