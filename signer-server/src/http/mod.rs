@@ -8,6 +8,7 @@ mod health;
 mod listen;
 mod problem;
 mod relying_party;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -55,6 +56,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(quick)
         .merge(waiting)
         .merge(health::routes())
+        .merge(web::routes())
         .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
         .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

@@ -14,6 +14,7 @@ mod status;
 mod token;
 mod verify;
 mod watch;
+mod web;
 
 use std::{
     collections::HashMap,

@@ -282,16 +282,28 @@ function connect() {
   matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => paint(localStorage.getItem('theme')));
 }
 
+/** A link may carry a token for a device that has none. It is shown, kept only on "Save", and gone from the address. */
+function offeredToken() {
+  const [, token] = /^#token=([\x21-\x7e]{16,200})$/.exec(location.hash) ?? [];
+  if (location.hash) history.replaceState(null, '', location.pathname);
+  return token ?? null;
+}
+
 async function start() {
   paint(localStorage.getItem('theme'));
   speak(localStorage.getItem('language') ?? (navigator.language.startsWith('uk') ? 'uk' : 'en'));
   connect();
   go('scan');
+  const offered = offeredToken();
   worker.register();
   await settings.load();
   await load();
   await request.load();
   render();
+  if (offered && !settings.current().token) {
+    go('settings');
+    settings.offer(offered);
+  }
   // Where the camera was allowed before, it starts by itself.
   const allowed = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ('camera') }).catch(() => null);
   if (allowed?.state === 'granted') startCamera();

@@ -1,6 +1,6 @@
 /** One check from text to outcome: online where it can, offline where it may. */
 
-import { Refusal, checkOffline, colourOf, readToken, tokenHash } from '../verifier/src/index.js';
+import { Refusal, checkOffline, colourOf, readToken, toHex, tokenHash } from '../verifier/src/index.js';
 import { Failure, checkOnline } from './online.js';
 import * as store from './store.js';
 import { now, trust } from './trust.js';
@@ -52,17 +52,17 @@ async function decide(text, settings, challenges, onAsked, stop) {
   }
   const { token } = settings;
   if (number !== null && !token) throw new Failure('no_token');
-  // The server cannot be told yet which request a code answers.
-  if (token && challenges.length === 0) {
+  const challenge = number === null ? challengeOf(text, challenges) : null;
+  if (token) {
     try {
-      const question = { code: number ?? text, token, profile: settings.ask, challenge: null };
+      const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
       const { time, ...answer } = await checkOnline(question, onAsked, stop);
       return { ...EMPTY, ...answer, time, offline: false };
     } catch (error) {
       if (!(error instanceof Failure) || error.code !== 'network' || number !== null || stop.aborted) throw error;
     }
   }
-  return settings.onlineOnly ? refused(new Refusal('online_required')) : offline(text, challenges);
+  return settings.onlineOnly ? refused(new Refusal('online_required')) : offline(text, challenge);
 }
 
 /** What is no code of ours never leaves this device. @param {string} text */
@@ -77,20 +77,28 @@ function misread(text) {
 }
 
 /**
+ * The challenge a code must carry: of the request it answers, or of the newest one shown; null where none is shown.
  * @param {string} text
- * @param {import('../verifier/src/bytes.js').Bytes[]} challenges
+ * @param {import('../verifier/src/bytes.js').Bytes[]} challenges newest first
+ */
+function challengeOf(text, challenges) {
+  const { challenge } = readToken(text).show;
+  return challenges.find((one) => challenge && toHex(one) === toHex(challenge)) ?? challenges[0] ?? null;
+}
+
+/**
+ * @param {string} text
+ * @param {import('../verifier/src/bytes.js').Bytes | null} challenge
  * @returns {Promise<Outcome>}
  */
-async function offline(text, challenges) {
+async function offline(text, challenge) {
   if (!trust.list) throw new Failure('setup');
-  const { show } = readToken(text);
-  const answers = challenges.find((one) => show.challenge?.every((byte, at) => byte === one[at]));
   const { sentence, next_step, withdrawals_known_to, checked_at, ...result } = await checkOffline(
     text,
     { trust: trust.list, statusLists: trust.statusLists, memory: store.memory },
-    { now: now(), rule: trust.rule, clockFloor: trust.clockFloor, challenge: answers ?? challenges[0] ?? null },
+    { now: now(), rule: trust.rule, clockFloor: trust.clockFloor, challenge },
   );
-  const digits = String(show.otp).padStart(8, '0').replace(/^..../, '$& ');
+  const digits = String(readToken(text).show.otp).padStart(8, '0').replace(/^..../, '$& ');
   return {
     ...EMPTY,
     ...result,

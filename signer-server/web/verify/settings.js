@@ -17,6 +17,15 @@ export async function load() {
   settings = { ...settings, ...(await store.get('online')) };
 }
 
+/** A token to show in its field until it is saved. */
+let offered = '';
+
+/** @param {string} token */
+export function offer(token) {
+  offered = token;
+  return render();
+}
+
 /** @param {Partial<import('./check.js').Settings>} change */
 async function change(change) {
   settings = { ...settings, ...change };
@@ -24,7 +33,7 @@ async function change(change) {
 }
 
 export async function render() {
-  node('token').value = '';
+  node('token').value = offered;
   node('token').placeholder = settings.token ? t('token_kept') : '';
   node('token-forget').hidden = !settings.token;
   node('ask').value = settings.ask;
@@ -68,6 +77,7 @@ export function connect({ onChange, onRefresh }) {
   node('online').addEventListener('submit', async (event) => {
     event.preventDefault();
     const token = node('token').value.trim() || settings.token;
+    offered = '';
     await change({ token, ask: node('ask').value, onlineOnly: node('online-only').checked });
     await navigator.storage?.persist?.().catch(() => false);
     tell(t('saved'));
