@@ -22,3 +22,4 @@ mod secrets;
 mod suites;
 mod vault;
 mod verify;
+mod web;

@@ -111,7 +111,7 @@ function announce(text) {
 function render() {
   const { token, onlineOnly } = settings.current();
   const isOnline = Boolean(token) && reached;
-  node('mode').textContent = t(isOnline ? 'mode_online' : onlineOnly ? 'mode_blocked' : token || !reached ? 'mode_offline' : 'mode_no_token');
+  node('mode').textContent = t(isOnline ? 'mode_online' : onlineOnly ? 'mode_blocked' : 'mode_offline');
   node('mode').dataset.mode = isOnline ? 'online' : onlineOnly ? 'blocked' : 'offline';
   node('number-hint').textContent = numberSaid ? t(numberSaid) : t(token ? 'number_hint' : 'number_hint_offline');
   node('camera').dataset.state = camera;
@@ -304,11 +304,14 @@ async function start() {
     go('settings');
     settings.offer(offered);
   }
+  warmUp();
+  // The first time there is nothing to check with until the lists are here.
+  const fresh = refreshLists();
+  if (!trust.list) await fresh;
   // Where the camera was allowed before, it starts by itself.
   const allowed = await navigator.permissions?.query({ name: /** @type {PermissionName} */ ('camera') }).catch(() => null);
   if (allowed?.state === 'granted') startCamera();
-  warmUp();
-  await refreshLists();
+  await fresh;
   setInterval(tick, TICK_MS);
   document.documentElement.dataset.ready = 'true';
 }

@@ -16,7 +16,8 @@ export function show(outcome) {
   shown = outcome;
   render();
   if (!dialog.open) dialog.showModal();
-  node('again').focus();
+  node('again').focus({ preventScroll: true });
+  dialog.scrollTop = 0;
   navigator.vibrate?.(outcome.result === 'green' ? 80 : [80, 80, 80]);
 }
 

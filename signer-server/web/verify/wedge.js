@@ -3,7 +3,7 @@
  * keyboard, so that a code comes through while the keyboard is set to Ukrainian.
  */
 
-const GAP_MS = 60;
+const GAP_MS = 250;
 const LENGTH_MIN = 8;
 const BASE45 = /^[0-9A-Z $%*+\-./:]$/;
 

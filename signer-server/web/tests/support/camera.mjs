@@ -43,7 +43,7 @@ export async function film(file, texts, { seconds = 2, format = 'QRCode' } = {})
   writeSync(out, `YUV4MPEG2 W${WIDTH} H${HEIGHT} F${FRAMES_A_SECOND}:1 Ip A1:1 C420jpeg\n`);
   for (const [at, text] of texts.entries()) {
     const shades = text ? frame(await symbolOf(text, format), at % 3) : Buffer.alloc(WIDTH * HEIGHT, 150);
-    for (let count = seconds * FRAMES_A_SECOND; count > 0; count -= 1) {
+    for (let count = Math.round(seconds * FRAMES_A_SECOND); count > 0; count -= 1) {
       for (const part of ['FRAME\n', shades, colourless]) writeSync(out, part);
     }
   }

@@ -4,7 +4,8 @@
  */
 
 import { spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { createServer, request as httpRequest } from 'node:http';
 import { createServer as createProbe } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -129,12 +130,34 @@ async function respond(incoming, outgoing, world, port) {
 function forward(incoming, outgoing, port) {
   const options = { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: { ...incoming.headers, host: `127.0.0.1:${port}` } };
   const inner = httpRequest(options, (answer) => {
+    const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
+    if (changed) {
+      answer.resume();
+      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': answer.headers['content-type'].replace('problem+', '') });
+      return outgoing.end(changed);
+    }
     outgoing.writeHead(answer.statusCode, answer.headers);
-    answer.pipe(outgoing);
+    return answer.pipe(outgoing);
   });
   inner.on('error', () => outgoing.destroy());
   incoming.pipe(inner);
 }
+
+/** With WEB_FROM_DISK=1 a change of a file is tried without building the server again; headers stay the server's. */
+const FROM_DISK = process.env.WEB_FROM_DISK === '1';
+const WEB = new URL('../../', import.meta.url).pathname;
+
+function fromDisk(url) {
+  if (url === '/verify/files.json') {
+    const served = readdirSync(WEB, { recursive: true }).map((name) => `/${name}`);
+    const ours = served.filter((name) => /^\/(verify|verifier\/src|vendor)\/.*\.[a-z]+$/.test(name) && name !== '/verify/sw.js');
+    const files = Object.fromEntries(ours.map((name) => [name, sha256(readFileSync(WEB + name))]));
+    return Buffer.from(JSON.stringify({ version: sha256(JSON.stringify(files)).slice(0, 16), files }));
+  }
+  return readFileSync(WEB + (url.endsWith('/') ? `${url}index.html` : url));
+}
+
+const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 
 /** A signed answer as the server gives it. */
 export async function signedAnswer(world, body, { result = 'green', reason = 'valid', claims = null, ...rest } = {}) {

@@ -2,7 +2,7 @@
 
 import { deflateSync } from 'node:zlib';
 
-import { encode as base45 } from '../../src/base45.js';
+import { decode as unbase45, encode as base45 } from '../../src/base45.js';
 import { concat, sha256, toBase64url, utf8 } from '../../src/bytes.js';
 import { encode } from '../../src/cbor.js';
 import { boundAad, readSign1, signElement, toSign } from '../../src/cose.js';
@@ -69,13 +69,21 @@ export async function show({ dayKey, element }, step, { n = 0, otp = 12_345_678,
   return `DQ1:${base45(encode([element, device]))}`;
 }
 
-/** A business's credential and key. */
-export async function newBusiness(world, issued, { name = 'Аптека №7', profiles = [0, 1], life = 86_400 * 30, signer = world.keys.businesses } = {}) {
+/** A business's credential for a key elsewhere. */
+export async function businessCredential(world, issued, { point, name = 'Аптека №7', profiles = [0, 1], life = 86_400 * 30, signer = world.keys.businesses }) {
+  const payload = new Map([[4, issued + life], [6, issued], [-1, point], [-5, name], [-6, profiles], [-7, new Uint8Array(16).fill(7)]]);
+  return encode(await withKid(signer, utf8('DQ1/business'), encode(payload)));
+}
+
+/** A business with its key. */
+export async function newBusiness(world, issued, options = {}) {
   const pair = await generateKeyPair();
   const point = await pointOf(pair.publicKey);
-  const payload = new Map([[4, issued + life], [6, issued], [-1, point], [-5, name], [-6, profiles], [-7, new Uint8Array(16).fill(7)]]);
-  return { key: pair.privateKey, point, bytes: encode(await withKid(signer, utf8('DQ1/business'), encode(payload))) };
+  return { key: pair.privateKey, point, bytes: await businessCredential(world, issued, { point, ...options }) };
 }
+
+/** The challenge of a request's text. */
+export const challengeOf = async (text) => (await sha256(concat(utf8('DQ1/req'), unbase45(text.slice(4))))).slice(0, 16);
 
 /** A signed answer with its disclosure. */
 export async function answerOf(world, payload, claims = null, { signer = world.keys.answers, header = {} } = {}) {
