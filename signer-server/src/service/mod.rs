@@ -6,7 +6,9 @@ mod certificate;
 mod credentials;
 mod enrol;
 mod error;
+mod history;
 mod keys;
+mod lost;
 mod refresh;
 mod requests;
 mod sign;
@@ -73,6 +75,7 @@ pub struct Service {
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
@@ -155,6 +158,7 @@ impl Service {
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
             fetches: Mutex::default(),
+            refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
@@ -201,6 +205,7 @@ impl Service {
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
         self.ceremonies.expire(now);
+        self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)
     }

@@ -58,7 +58,7 @@ function wordsOf(outcome) {
   }
   const known = outcome.reason === 'register_not_reached' && (outcome.claims || outcome.predicates);
   const reason = known ? 'register_not_reached_known' : outcome.reason;
-  return sentenceOf({ reason, clock: outcome.clock, offline: outcome.offline }, currentLanguage());
+  return sentenceOf({ reason, clock: outcome.clock }, currentLanguage());
 }
 
 /**

@@ -18,8 +18,6 @@ export const REFRESH_SECONDS = 900;
 const FETCH_MS = 20_000;
 /** A list that its issuer no longer names is kept so long: no credential in it lives longer. */
 const LIST_KEPT_SECONDS = 4 * 86_400;
-/** Signed times are believed less this much, so that a clock that is a little behind refuses nothing. */
-const FLOOR_SLACK = 30;
 
 /**
  * @typedef {{
@@ -166,7 +164,7 @@ async function drop(uri) {
 
 /** @param {number} signed a time under a trusted signature */
 export async function raiseFloor(signed) {
-  trust.clockFloor = Math.max(trust.clockFloor, signed - FLOOR_SLACK);
+  trust.clockFloor = Math.max(trust.clockFloor, signed);
   await store.raise('clockFloor', trust.clockFloor);
 }
 

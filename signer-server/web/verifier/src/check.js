@@ -45,8 +45,10 @@ export function judge(before, show) {
  *   `clock` says whose clock, for words in another language
  */
 export async function checkOffline(text, { trust, statusLists = new Map(), memory = null }, options) {
+  const signedTimes = Array.from(statusLists.values(), (list) => list.issued);
+  const clockFloor = Math.max(options.clockFloor ?? 0, trust.issued, ...signedTimes);
   try {
-    const verified = await verify(text, trust, options);
+    const verified = await verify(text, trust, { ...options, clockFloor });
     const found = statusLists.get(`${trust.issuers.get(verified.issuer)?.statusUri}/${verified.list}`);
     // A place beyond the end of its list is one that no list speaks of.
     const list = found && found.statusOf(verified.index) !== null ? found : null;
@@ -86,24 +88,29 @@ async function refuseSeen(verified, memory) {
  * @param {number} now
  */
 function accepted(verified, trust, list, now) {
-  const reason = trust.isOld(now)
-    ? 'trust_list_old'
-    : list === null
-      ? 'withdrawals_not_checked'
-      : list.issued < verified.issued || list.isOld(now)
-        ? 'list_old'
-        : 'valid';
   const notes = ['copy not excluded', 'photo not checked'];
-  if (list === null) notes.push('withdrawals not checked');
+  let reason = 'valid';
+  if (verified.isEmergency) notes.push('emergency life');
+  if (list === null) {
+    notes.push('withdrawals not checked');
+    reason = 'withdrawals_not_checked';
+  } else if (list.isOld(now) || list.issued < verified.issued) {
+    notes.push('status list old');
+    reason = 'list_old';
+  }
+  if (trust.isOld(now)) {
+    notes.push('trust list old');
+    reason = 'trust_list_old';
+  }
   return {
     ...words(reason),
     document_type: verified.document.claims[verified.document.profile].document_type?.toString() ?? null,
     claims: verified.document.claims,
     step: verified.step,
     checked_at: now,
+    withdrawals_known_to: list?.issued ?? null,
     offline: true,
     notes,
-    withdrawals_known_to: list?.issued ?? null,
     clock: null,
   };
 }
@@ -131,6 +138,6 @@ function refused(refusal, now) {
  * @param {import('./refusal.js').ClockFault | null} [clock]
  */
 function words(reason, clock = null) {
-  const { sentence, next } = sentenceOf({ reason, clock, offline: true }, 'en');
+  const { sentence, next } = sentenceOf({ reason, clock }, 'en');
   return { result: colourOf(reason), reason, sentence, next_step: next };
 }

@@ -39,7 +39,10 @@ const BUSINESS_AAD = utf8('DQ1/business');
  * @throws {Refusal} unreadable, unknown_issuer, bad_signature, expired, clock
  */
 export async function openBusiness(bytes, trust, now) {
-  return checkBusiness(readable(() => readBusiness(decode(bytes, BYTES_MAX))), trust, now);
+  const business = readable(() => readBusiness(decode(bytes, BYTES_MAX)));
+  await checkIssuer(business, trust);
+  checkLife(business, trust, now, STANDARD);
+  return business;
 }
 
 /** @param {import('./cbor.js').Cbor} value */
@@ -66,17 +69,23 @@ function readBusiness(value) {
 /**
  * @param {Business} business
  * @param {import('./trust-list.js').TrustList} trust
- * @param {number} now
  */
-async function checkBusiness(business, trust, now) {
+async function checkIssuer(business, trust) {
   const { signer, known } = await findSigner(business.element, BUSINESS_AAD, trust.keysFor(USE.businesses));
   if (!signer) throw new Refusal(known ? 'bad_signature' : 'unknown_issuer');
   if (!signsAt(signer, business.issued)) throw new Refusal('unknown_issuer');
-  if (now + STANDARD.grace < business.issued) {
-    throw new Refusal('clock', { code: 'behind', seconds: business.issued - now });
-  }
+}
+
+/**
+ * @param {Business} business
+ * @param {import('./trust-list.js').TrustList} trust
+ * @param {number} now
+ * @param {import('./step.js').StepRule} rule
+ */
+function checkLife(business, trust, now, rule) {
+  const floor = Math.max(business.issued, trust.issued);
+  if (now + rule.grace < floor) throw new Refusal('clock', { code: 'behind', seconds: floor - now });
   if (now >= business.expires) throw new Refusal('expired');
-  return business;
 }
 
 /**
@@ -116,14 +125,15 @@ export async function checkRequest(text, trust, { now, rule = STANDARD }) {
     const row = fields.array(decode(request.payload, BYTES_MAX), 4);
     return { token, business: readBusiness(first), request, row: readRow(row) };
   });
-  await checkBusiness(business, trust, now);
+  await checkIssuer(business, trust);
   const message = toSign(await boundAad('DQ1/request', business.element), request.payload);
   if (!(await verifies(await publicKey(business.point), message, request.signature))) {
     throw new Refusal('bad_signature');
   }
+  checkLife(business, trust, now, rule);
   const fault = clockFault(rule, row.step, now);
   if (fault) throw new Refusal('clock', fault);
-  if (!business.profiles.includes(row.profile)) throw new Refusal('bad_signature');
+  if (!business.profiles.includes(row.profile)) throw new Refusal('not_allowed');
   return { business, challenge: await challengeOf(token), ...row };
 }
 

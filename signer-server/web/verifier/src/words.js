@@ -11,21 +11,17 @@
 const WORDS = {
   en: {
     valid: ['The document is valid.', 'Compare the face with the photo.'],
-    valid_offline: [
-      'The document is valid, as far as can be known offline.',
-      'Compare the face with the photo; where it matters, check online.',
-    ],
     withdrawals_not_checked: [
-      'The issuer and this phone have signed it; whether it was withdrawn since is not known.',
-      'Compare the face with the photo; where it matters, check online.',
+      'Genuine; whether it was withdrawn since is not known.',
+      'Compare the face with the photo; go online to bring the lists up to date.',
     ],
     trust_list_old: [
-      'The document is genuine by a list of issuers that is over 7 days old.',
-      'Go online to renew the list; where it matters, check online.',
+      'Genuine by a list of issuers that is over a week old.',
+      'Compare the face with the photo; go online to bring the lists up to date.',
     ],
     list_old: [
-      'The document is genuine, but the list of withdrawn documents is too old for it.',
-      'Go online to renew the list; where it matters, check online.',
+      'Genuine; what is known of withdrawals is out of date.',
+      'Compare the face with the photo; go online to bring the lists up to date.',
     ],
     register_not_reached: ['The register does not answer.', 'Scan the QR code, or try again in a minute.'],
     register_not_reached_known: [
@@ -69,31 +65,30 @@ const WORDS = {
       "Ask for the code on the holder's own phone.",
     ],
     used: ['This code has been used.', 'Ask for the code now on the screen.'],
-    superseded: ['A newer code of this document was shown.', 'Ask for the code now on the screen.'],
+    superseded: ['A later code of this phone has taken the place of this one.', 'Ask for the code now on the screen.'],
     revoked: ['The document has been withdrawn.', 'Do not accept it; the holder finds the reason in the app.'],
-    suspended: ['The document is suspended.', 'Do not accept it; the holder finds the reason in the app.'],
-    unknown_code: ['No document shows this number now.', 'Type the number that is on the screen now.'],
-    declined: ['The holder has declined.', 'Ask the holder, then scan again.'],
-    no_answer: ['The holder did not answer.', 'Ask the holder to keep the code open, then scan again.'],
-    online_required: ['This business accepts codes checked online only.', 'Go online, then scan again.'],
+    suspended: ['The document has been withdrawn for now.', 'Do not accept it; the holder finds the reason in the app.'],
+    unknown_code: ['No phone shows this code now.', 'Compare the digits with the screen, and type them again.'],
+    declined: ['The holder has said no.', 'Ask the holder which document they want to show.'],
+    no_answer: [
+      'The holder has not answered.',
+      'Ask the holder to keep the code on the screen and to answer, then try again.',
+    ],
+    online_required: ['This business accepts codes only after an online check.', 'Go online, then scan again.'],
   },
   uk: {
     valid: ['Документ дійсний.', 'Порівняйте обличчя з фото.'],
-    valid_offline: [
-      'Документ дійсний, наскільки це можна знати без мережі.',
-      'Порівняйте обличчя з фото; коли це важливо, перевірте онлайн.',
-    ],
     withdrawals_not_checked: [
-      'Код підписали видавець і цей телефон; чи документ відкликано відтоді, невідомо.',
-      'Порівняйте обличчя з фото; коли це важливо, перевірте онлайн.',
+      'Справжній; чи відкликано його відтоді, невідомо.',
+      'Порівняйте обличчя з фото; увімкніть мережу, щоб оновити списки.',
     ],
     trust_list_old: [
-      'Документ справжній за списком видавців, якому понад 7 днів.',
-      'Підʼєднайтеся до мережі, щоб оновити список; коли це важливо, перевірте онлайн.',
+      'Справжній за списком видавців, якому понад тиждень.',
+      'Порівняйте обличчя з фото; увімкніть мережу, щоб оновити списки.',
     ],
     list_old: [
-      'Документ справжній, але список відкликаних документів для нього застарий.',
-      'Підʼєднайтеся до мережі, щоб оновити список; коли це важливо, перевірте онлайн.',
+      'Справжній; відомості про відкликання застаріли.',
+      'Порівняйте обличчя з фото; увімкніть мережу, щоб оновити списки.',
     ],
     register_not_reached: ['Реєстр не відповідає.', 'Відскануйте QR-код або спробуйте за хвилину.'],
     register_not_reached_known: [
@@ -128,12 +123,12 @@ const WORDS = {
     not_for_this_request: ['Код не відповідає на цей запит.', 'Покажіть запит ще раз, щоб власник його відсканував.'],
     held_by_server: ['Код створив сервер, а не телефон.', 'Попросіть код на телефоні самого власника.'],
     used: ['Цей код уже використано.', 'Попросіть код, який на екрані зараз.'],
-    superseded: ['Уже показано новіший код цього документа.', 'Попросіть код, який на екрані зараз.'],
+    superseded: ['Новіший код цього телефона замінив цей.', 'Попросіть код, який на екрані зараз.'],
     revoked: ['Документ відкликано.', 'Не приймайте його; причину власник бачить у застосунку.'],
-    suspended: ['Дію документа призупинено.', 'Не приймайте його; причину власник бачить у застосунку.'],
-    unknown_code: ['Жоден документ зараз не показує цього номера.', 'Введіть номер, який на екрані зараз.'],
-    declined: ['Власник відмовив.', 'Запитайте власника і скануйте ще раз.'],
-    no_answer: ['Власник не відповів.', 'Попросіть власника не закривати код і скануйте ще раз.'],
+    suspended: ['Документ тимчасово відкликано.', 'Не приймайте його; причину власник бачить у застосунку.'],
+    unknown_code: ['Жоден телефон зараз не показує цього коду.', 'Порівняйте цифри з екраном і введіть їх ще раз.'],
+    declined: ['Власник відмовив.', 'Запитайте власника, який документ він хоче показати.'],
+    no_answer: ['Власник не відповів.', 'Попросіть власника не закривати код і відповісти, тоді спробуйте ще раз.'],
     online_required: ['Цей заклад приймає лише коди, перевірені онлайн.', 'Підʼєднайтеся до мережі і скануйте ще раз.'],
   },
 };
@@ -142,12 +137,12 @@ const WORDS = {
 export const LANGUAGES = ['en', 'uk'];
 
 /**
- * @param {{ reason: string, clock?: import('./refusal.js').ClockFault | null, offline?: boolean }} outcome
+ * @param {{ reason: string, clock?: import('./refusal.js').ClockFault | null }} outcome
  * @param {Language} language
  * @returns {Words}
  */
-export function sentenceOf({ reason, clock = null, offline = false }, language) {
-  const specific = reason === 'clock' && clock ? `clock_${clock.code}` : offline && reason === 'valid' ? 'valid_offline' : reason;
+export function sentenceOf({ reason, clock = null }, language) {
+  const specific = reason === 'clock' && clock ? `clock_${clock.code}` : reason;
   const [sentence, next] = WORDS[language][specific] ?? WORDS[language].bad_signature;
   return { sentence: sentence.replace('{s}', String(clock?.seconds ?? 0)), next };
 }
