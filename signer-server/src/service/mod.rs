@@ -17,6 +17,7 @@ mod status;
 mod token;
 mod verify;
 mod watch;
+mod web;
 
 use std::{
     collections::HashMap,

@@ -26,3 +26,4 @@ mod secrets;
 mod suites;
 mod vault;
 mod verify;
+mod web;

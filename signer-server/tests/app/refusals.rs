@@ -42,7 +42,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 12] = [
     "/v1/issuer-keys",
     "/v1/answer-key",
     "/v1/time",
@@ -52,6 +52,9 @@ const PUBLIC: [&str; 9] = [
     "/ca/v1/crl.der",
     "/health/live",
     "/health/ready",
+    "/verify/",
+    "/verify/config.json",
+    "/verify/files.json",
 ];
 
 /// Open to whoever has a lost code; the answer tells nothing either.
