@@ -84,13 +84,15 @@ function draw() {
   document.documentElement.dataset.ready = 'true';
   documents.draw(state, (document) => {
     choose.open(document);
+    if (state) choose.draw(state);
     go('choose');
   });
   choose.draw(state);
-  code.draw(state.show);
-  ask.draw(state.checks);
+  // Pictures are as large as their place, so that has to be on the screen first.
   if (state.show && view !== 'code') go('code');
   if (!state.show && view === 'code') go('documents');
+  code.draw(state.show);
+  ask.draw(state.checks);
   if (view === 'history') void history.load(now());
   const shop = node('shop');
   shop.hidden = !state.shop;
@@ -174,6 +176,7 @@ function start() {
     if (open) void refresh();
     else draw();
   });
+  addEventListener('resize', draw);
   document.addEventListener('visibilitychange', () => !document.hidden && void refresh());
   setInterval(everySecond, 1000);
   void refresh();

@@ -4,6 +4,7 @@ import { node, say } from './dom.js';
 import { clock, t } from './i18n.js';
 
 const LIFE = 120;
+const BEHIND = '.skip, #screen, aside';
 
 /** @type {import('./api.js').Check | null} */
 let check = null;
@@ -40,7 +41,7 @@ function open() {
   const sheet = /** @type {HTMLDialogElement} */ (node('ask'));
   if (!sheet.open) {
     before = document.activeElement;
-    for (const behind of [node('screen'), document.querySelector('aside')]) behind?.setAttribute('inert', '');
+    for (const behind of document.querySelectorAll(BEHIND)) behind.setAttribute('inert', '');
     node('shade').hidden = false;
     sheet.show();
   }
@@ -50,7 +51,7 @@ function open() {
 function close() {
   /** @type {HTMLDialogElement} */ (node('ask')).close();
   node('shade').hidden = true;
-  for (const behind of [node('screen'), document.querySelector('aside')]) behind?.removeAttribute('inert');
+  for (const behind of document.querySelectorAll(BEHIND)) behind.removeAttribute('inert');
   if (before instanceof HTMLElement) before.focus({ preventScroll: true });
 }
 

@@ -47,7 +47,7 @@ export async function mock() {
     /** @type {{ path: string, body: any }[]} */ posts: [],
     /** Answers a POST: changes the state, or returns the code of a problem, or a body. @type {(path: string, body: any) => any} */
     onPost: () => undefined,
-    url: '',
+    origin: '',
     change() {
       for (const stream of streams) stream.write('event: changed\ndata:\n\n');
     },
@@ -92,7 +92,7 @@ export async function mock() {
     send(200, type, body);
   });
   await new Promise((done) => server.listen(0, '127.0.0.1', () => done(undefined)));
-  self.url = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}/wallet/`;
+  self.origin = `http://127.0.0.1:${/** @type {import('node:net').AddressInfo} */ (server.address()).port}`;
   return self;
 }
 
