@@ -20,7 +20,8 @@ use super::{
     routes::ShowBody,
     view::{self, About, Held, Notice, Person, Screen, Shown, State},
 };
-use crate::{Result, Stop, story::cards};
+use super::cards::{self, Card};
+use crate::{Result, Stop};
 
 /// The screen is looked after this often.
 const TICK: Duration = Duration::from_millis(250);
@@ -66,7 +67,7 @@ pub(super) struct Holder<'a> {
     /// For the thread that listens.
     messages: Sender<Message>,
     person: Person,
-    cards: Vec<(DocumentType, String, String)>,
+    cards: Vec<Card>,
     shop: String,
     step_seconds: u64,
     show: Option<Show>,
@@ -81,7 +82,7 @@ pub(super) struct Holder<'a> {
 
 impl<'a> Holder<'a> {
     pub(super) fn new(phone: &'a mut Phone, shop: String, messages: Sender<Message>, step_seconds: u64) -> Result<Self> {
-        let (person, cards) = cards()?;
+        let (person, cards) = cards::read()?;
         Ok(Self {
             phone,
             messages,
@@ -146,7 +147,7 @@ impl<'a> Holder<'a> {
     }
 
     fn start(&mut self, body: &ShowBody) -> std::result::Result<Value, ClientError> {
-        let kind = DocumentType::ALL.into_iter().find(|kind| kind.name() == body.document_type);
+        let kind = DocumentType::ALL.iter().copied().find(|kind| kind.name() == body.document_type);
         let profile = Profile::ALL.into_iter().find(|profile| profile.name() == body.profile);
         let showing = match (profile, body.to_whoever_scans) {
             (Some(Profile::Age), false) => Some(Showing::age()),
@@ -262,9 +263,8 @@ impl<'a> Holder<'a> {
 
     /// Fresh credentials, at a moment that does not follow a show; at once only where none is left.
     fn top_up(&mut self) {
-        let kinds = DocumentType::ALL.into_iter().filter(|kind| self.cards.iter().any(|(held, ..)| held == kind));
-        let few: Vec<_> = kinds.filter(|kind| self.phone.needs_top_up(*kind)).collect();
-        if few.is_empty() && self.top_up_at.is_none() {
+        let few = self.cards.iter().any(|card| self.phone.needs_top_up(card.kind));
+        if !few && self.top_up_at.is_none() {
             return;
         }
         let delay = Duration::from_secs(self.phone.top_up_delay());
@@ -273,8 +273,8 @@ impl<'a> Holder<'a> {
             return;
         }
         self.top_up_at = None;
-        for (kind, ..) in self.cards.clone() {
-            if let Err(error) = self.phone.top_up(kind) {
+        for card in self.cards.clone() {
+            if let Err(error) = self.phone.top_up(card.kind) {
                 self.tell(code(&error), None);
             }
         }
@@ -311,11 +311,11 @@ impl<'a> Holder<'a> {
 
     /// The page is told to look again only if something but the time is another.
     fn publish(&self, screen: &watch::Sender<Screen>) {
-        let held = |(kind, number, expires): &(DocumentType, String, String)| Held {
-            kind: kind.name(),
-            number: number.clone(),
-            expires: expires.clone(),
-            stock: self.phone.stock(*kind).into(),
+        let held = |card: &Card| Held {
+            kind: card.kind.name(),
+            number: card.number.clone(),
+            expires: card.expires.clone(),
+            stock: self.phone.stock(card.kind).into(),
         };
         let state = State {
             online: self.listening_since.is_some(),

@@ -19,6 +19,7 @@
 //!
 //! What remains: programs of this machine, also of its other users. That is one reason why it is for trying out only.
 
+mod cards;
 mod guard;
 mod history;
 mod holder;
