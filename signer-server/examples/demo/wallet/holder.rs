@@ -11,7 +11,7 @@ use signer_client::{ClientError, Phone, ShowSession, Showing, StateError};
 use signer_core::{
     credential::DocumentType,
     time::UnixSeconds,
-    wire::{Check, Event, ProblemCode, Profile},
+    wire::{Check, Event, Profile},
 };
 use tokio::sync::{oneshot, watch};
 
@@ -182,7 +182,7 @@ impl<'a> Holder<'a> {
                 self.tell(if allow { "allowed" } else { "denied" }, Some(who));
                 Ok(Value::Null)
             }
-            Err(error) if error.is_problem(ProblemCode::NotFound) => {
+            Err(error) if error.code() == "not_found" => {
                 self.tell("ended", Some(who));
                 Ok(Value::Null)
             }
@@ -344,7 +344,7 @@ impl<'a> Holder<'a> {
 fn code(error: &ClientError) -> &'static str {
     match error {
         ClientError::State(StateError::NoCredential | StateError::CredentialExpired) => "no_credential",
-        error if error.is_problem(ProblemCode::NoDocument) => "no_document",
+        error if error.code() == "no_document" => "no_document",
         error if error.fault() == signer_client::Fault::Network => "offline",
         error => {
             eprintln!("demo: {error}");
