@@ -7,7 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    credential::{IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
@@ -120,7 +120,7 @@ pub fn verify_offline(
     options: &VerifyOptions,
 ) -> (VerificationResult, Result<Verified, Refusal>) {
     let outcome = verify(code, issuers, options);
-    (VerificationResult::offline(&outcome, options.now), outcome)
+    (VerificationResult::offline(&outcome, Known::NOTHING, options.now), outcome)
 }
 
 /// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.

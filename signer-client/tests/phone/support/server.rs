@@ -12,7 +12,9 @@ use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     ceremony::*,
     codec::{self, Blob, Label, List, Text},
-    credential::{Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex},
+    credential::{
+        Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt, StatusIndex,
+    },
     device_key::DevicePublicKeyBytes,
     ids::{Epoch, RelyingPartyId, RequestId},
     secret::SecretBytes,
@@ -582,7 +584,7 @@ fn document(profile: Profile) -> Shown {
             Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None })
         }
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
-        Profile::Full => record.full(),
+        Profile::Full => record.full(&PortraitSalt([0; 16])),
     }
 }
 
