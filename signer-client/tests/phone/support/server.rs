@@ -337,8 +337,9 @@ impl Server {
             epoch: Epoch(0),
             device: body.device_key.device_id(),
         };
-        let (next, started) = ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, started) =
+            ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
+                .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.holder_keys = Some(body.holder_keys);
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
