@@ -95,7 +95,8 @@ fn cli_085_a_lost_phone_is_reported_without_one_and_a_slip_of_the_pen_is_found_b
     let report = |code: &str| {
         let server = ["report-lost", "--server", "http://127.0.0.1:9", "--code", code];
         let output = signer(&[&["--json"][..], &server].concat());
-        let error = serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].as_str().unwrap().to_owned();
+        let error =
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].as_str().unwrap().to_owned();
         (exit(&output), error)
     };
     assert_eq!(report("0123-4567-89AB-CDEF-GHJK-ANCY"), (1, "transport".into()));
@@ -104,7 +105,10 @@ fn cli_085_a_lost_phone_is_reported_without_one_and_a_slip_of_the_pen_is_found_b
         assert_eq!(report(wrong), (2, "usage".into()), "{wrong}");
     }
     let output = signer(&["--json", "history"]);
-    assert_eq!((exit(&output), serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].clone()), (1, "state".into()));
+    assert_eq!(
+        (exit(&output), serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].clone()),
+        (1, "state".into())
+    );
 }
 
 #[test]

@@ -19,7 +19,9 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{ClientError, Consent, HistoryLine, Phone, ShowSession, desk::SystemClock, verify_result};
+use signer_client::{
+    ClientError, Consent, HistoryLine, Phone, ShowSession, desk::SystemClock, verify_result,
+};
 use signer_core::{
     credential::{Colour, DocumentType, Reason, VerificationResult},
     history::{Act, Entry},
@@ -207,8 +209,17 @@ impl<'a> Signer<'a> {
         let client = Client::new(&world.url);
         let bank = world.relying_party(&client, true);
         let phone = world.enrol(&client, &person);
-        let mut signer =
-            Self { world, client, bank, person, phone, wrong: 0, signed: Vec::new(), answered: Vec::new(), acts: Vec::new() };
+        let mut signer = Self {
+            world,
+            client,
+            bank,
+            person,
+            phone,
+            wrong: 0,
+            signed: Vec::new(),
+            answered: Vec::new(),
+            acts: Vec::new(),
+        };
         signer.begin();
         signer
     }

@@ -141,10 +141,8 @@ fn his_053_an_entry_that_cannot_be_read_hides_no_other() {
     world.server().history.push(SealedEntry::new(vec![7; 304]).unwrap());
     tell(&world, 3, 4);
     let lines = phone.history(100).unwrap().lines;
-    let readable: Vec<_> = lines
-        .iter()
-        .map(|line| matches!(line, HistoryLine::Told { entry: Some(_), .. }))
-        .collect();
+    let readable: Vec<_> =
+        lines.iter().map(|line| matches!(line, HistoryLine::Told { entry: Some(_), .. })).collect();
     assert_eq!(readable, [true, true, false, true]);
 }
 
@@ -162,7 +160,8 @@ fn his_054_the_phone_notes_its_shows_and_tells_nobody() {
     }
     assert!(matches!(phone.start_show(Profile::Full, Consent::Showing), Err(ClientError::Usage(_))));
     let shows = phone.shows().unwrap();
-    let seen: Vec<_> = shows.iter().map(|show| (show.at.0, show.profile, show.reader.as_ref().map(Label::as_str))).collect();
+    let seen: Vec<_> =
+        shows.iter().map(|show| (show.at.0, show.profile, show.reader.as_ref().map(Label::as_str))).collect();
     assert_eq!(seen, [(START + 60, Profile::Age, None), (START + 120, Profile::Full, None)]);
     world.heal();
     // Between what the server tells, by time.
@@ -208,7 +207,9 @@ fn his_056_the_lost_code_is_made_by_the_keystore_and_kept_nowhere() {
     let plain = text.replace('-', "");
     assert_eq!(LostCode::parse(&plain).unwrap().hash(), code.hash());
     let holds = |bytes: &[u8]| {
-        [text.as_bytes(), plain.as_bytes()].iter().any(|text| bytes.windows(text.len()).any(|window| window == *text))
+        [text.as_bytes(), plain.as_bytes()]
+            .iter()
+            .any(|text| bytes.windows(text.len()).any(|window| window == *text))
     };
     assert!(world.images().iter().all(|image| !holds(image)));
     assert!(world.bodies("").iter().all(|body| !holds(body)));

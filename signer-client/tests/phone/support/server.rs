@@ -131,7 +131,8 @@ impl Server {
 
     fn history(&self, query: &HistoryQuery, now: UnixSeconds) -> Outcome<HistoryPage> {
         let start = HistoryHead::start(self.device()?.context.device);
-        let head = |length: usize| self.history[..length].iter().fold(start, |head, sealed| head.after(sealed));
+        let head =
+            |length: usize| self.history[..length].iter().fold(start, |head, sealed| head.after(sealed));
         let length = self.history.len();
         let first = usize::try_from(query.after).unwrap_or(usize::MAX).min(length);
         let last = first.saturating_add(usize::try_from(query.limit).unwrap()).min(length);
@@ -139,7 +140,9 @@ impl Server {
         let mut page = HistoryPage {
             time: now,
             before: head(first).hash,
-            entries: entries.map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() }).collect(),
+            entries: entries
+                .map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() })
+                .collect(),
             head: head(length),
         };
         if let Some(spoil) = self.spoil {
