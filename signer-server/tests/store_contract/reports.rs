@@ -1,7 +1,7 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::wire::{EventOutcome, Standing};
-use signer_server::store::{Burned, CredentialRow, Happened, Report, Reported, Withdrawal};
+use signer_server::store::{Burned, CredentialRow, Happened, Report, Reported, Sealer, Withdrawal};
 
 use crate::{
     credentials::{burn, credential},
@@ -10,7 +10,16 @@ use crate::{
 
 /// Event `n` about holder 1, in the order `about`.
 fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
-    Report { id: [n; 32], content: [n; 32], about: [about; 32], sequence, holder: holder(1), what, now: T0 }
+    Report {
+        id: [n; 32],
+        content: [n; 32],
+        about: [about; 32],
+        sequence,
+        holder: holder(1),
+        what,
+        told: Sealer::none(),
+        now: T0,
+    }
 }
 
 const TAKEN: Reported = Reported::Taken { outcome: EventOutcome::Applied, device: None };
