@@ -6,6 +6,7 @@
 
 mod certificates;
 mod counter;
+mod displays;
 mod rows;
 pub mod sqlite;
 
@@ -16,7 +17,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, rows::*};
+pub use self::{certificates::*, counter::*, displays::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -146,7 +147,8 @@ pub trait Credentials: Send + Sync {
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
 
-    /// Uses up one code, by (list, index, step, n): of any number of tries exactly one is `Fresh`.
+    /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
+    /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
 
     /// Highest `n` used up within `step`, if any.
@@ -163,14 +165,25 @@ pub trait ServerKeys: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    Installations + Attempts + Requests + RelyingParties + Credentials + Certificates + ServerKeys
+    Installations
+    + Attempts
+    + Requests
+    + RelyingParties
+    + Credentials
+    + Displays
+    + Checks
+    + Certificates
+    + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, credentials 24 h after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, displays, checks and misses at their end, credentials 24 h after theirs, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
     fn latest_time(&self) -> UnixSeconds;
+
+    /// When the store was last brought back from a backup; 0 for never. What was used up shortly before may be forgotten.
+    fn restored_at(&self) -> UnixSeconds;
 
     /// Says that a caller is about to write. The writer waits a moment for announced writes to share its commit.
     fn announce(&self) -> Announcement;

@@ -7,7 +7,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{CertificateRow, Counter, LockPolicy};
+use super::{CertificateRow, Counter, LockPolicy, NewCheck};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -447,6 +447,8 @@ pub struct Burn {
     pub answer: Vec<u8>,
     /// Only look for an earlier use by the same verifier and request id; use nothing up.
     pub only_repeat: bool,
+    /// The check to open on the first use.
+    pub check: Option<NewCheck>,
     /// When the row may be dropped.
     pub forget: UnixSeconds,
     /// Server time.
@@ -460,10 +462,16 @@ pub enum Burned {
     Fresh,
     /// The same verifier and request id within 60 s: its answer again.
     Same(Vec<u8>),
-    /// Used before, or a higher (step, n) of the credential was.
+    /// This very code was used before.
     Used,
+    /// A higher (step, n) of the credential was used before.
+    Superseded,
     /// No such credential, or its installation is frozen or revoked.
     Withdrawn,
+    /// The installation is suspended.
+    Suspended,
+    /// The holder or the verifier has too many checks open. Nothing was used up.
+    TooManyChecks,
 }
 
 /// One of the server's own keys.
