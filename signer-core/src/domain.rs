@@ -84,6 +84,8 @@ domains! {
     TokenHash = "signer/v1/token-hash",
     /// Key of a credential's digits.
     CredentialOtp = "signer/v1/credential-otp",
+    /// Salt of a credential's portrait digest.
+    PortraitSalt = "signer/v1/portrait-salt",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.
