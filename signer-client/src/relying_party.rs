@@ -7,13 +7,14 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    credential::{IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, Verification,
+        VerifyCode, WAIT_MS_MAX,
     },
 };
 
@@ -78,7 +79,9 @@ impl RelyingParty {
     pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
         let body =
             VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge: None };
-        self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))
+        let answer: Verification =
+            self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))?;
+        Ok(answer.result)
     }
 
     /// Keys of the issuers, for checking offline.
@@ -107,7 +110,7 @@ pub fn verify_offline(
     options: &VerifyOptions,
 ) -> (VerificationResult, Result<Verified, Refusal>) {
     let outcome = verify(code, issuers, options);
-    (VerificationResult::offline(&outcome, options.now), outcome)
+    (VerificationResult::offline(&outcome, Known::NOTHING, options.now), outcome)
 }
 
 /// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.

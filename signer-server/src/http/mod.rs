@@ -8,6 +8,7 @@ mod health;
 mod listen;
 mod problem;
 mod relying_party;
+mod verification;
 
 use std::{sync::Arc, time::Duration};
 
@@ -41,11 +42,13 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
     let quick = Router::new()
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
+        .merge(verification::routes())
         .merge(ca::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));
     let waiting = relying_party::long_poll_routes()
+        .merge(verification::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,

@@ -1,4 +1,4 @@
-//! The relying-party API: signing requests, online verification, public keys, time.
+//! The relying-party API: signing requests, public keys, time.
 
 use std::sync::Arc;
 
@@ -10,16 +10,15 @@ use axum::{
 };
 use serde::Deserialize;
 use signer_core::{
-    credential::{IssuerKeys, VerificationResult},
+    credential::IssuerKeys,
     ids::RequestId,
     wire::{
         AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, SigningCertificate,
-        VerifyCode,
     },
 };
 
 use super::{
-    auth::{Asker, PathId, StrictJson, Verifier},
+    auth::{Asker, PathId, StrictJson},
     problem::ApiProblem,
 };
 use crate::{
@@ -30,7 +29,6 @@ use crate::{
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/v1/requests", post(create))
-        .route("/v1/verifications", post(verify))
         .route("/v1/persons/{id}/signing-certificate", get(signing_certificate))
         .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
@@ -58,9 +56,9 @@ async fn create(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ViewQuery {
+pub(super) struct ViewQuery {
     #[serde(default)]
-    timeout_ms: u64,
+    pub(super) timeout_ms: u64,
 }
 
 async fn view(
@@ -82,14 +80,6 @@ async fn cancel(
 ) -> Result<StatusCode, ApiProblem> {
     service.cancel_request(&asker, id).await?;
     Ok(StatusCode::NO_CONTENT)
-}
-
-async fn verify(
-    State(service): State<Arc<Service>>,
-    Verifier(verifier): Verifier,
-    StrictJson(asked, _turn): StrictJson<VerifyCode>,
-) -> Result<Json<VerificationResult>, ApiProblem> {
-    Ok(Json(service.verify_code(&verifier, &asked).await?))
 }
 
 async fn signing_certificate(

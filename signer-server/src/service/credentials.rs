@@ -4,7 +4,10 @@
 use rand::Rng as _;
 use signer_core::{
     codec::{Blob, List},
-    credential::{Date, DayClaims, Document, DocumentRecord, DocumentType, LIFE_SECONDS, StatusIndex},
+    credential::{
+        Date, DayClaims, Document, DocumentRecord, DocumentType, LIFE_SECONDS, PortraitSalt, StatusIndex,
+        portrait_salt,
+    },
     device_key::DevicePublicKeyBytes,
     secret::SecretBytes,
     time::UnixSeconds,
@@ -42,7 +45,7 @@ impl Service {
         let keys = asked.keys.as_slice();
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
-            let credentials = self.sign_batch(&record, keys, &places, caller.now)?;
+            let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
             let rows = self.rows(&caller, &asked, &places, &secret)?;
             match self.store.add_credentials(rows, caller.now).await? {
                 AddedCredentials::Added => {
@@ -110,10 +113,14 @@ impl Service {
         record: &DocumentRecord,
         keys: &[DayKeyRequest],
         places: &[StatusIndex],
+        secret: &SecretBytes<32>,
         now: UnixSeconds,
     ) -> ServiceResult<List<Blob<BYTES>, MAX>> {
         let pairs = keys.iter().zip(places);
-        let signed = pairs.map(|(key, place)| self.sign_credential(record, key, *place, now));
+        let signed = pairs.map(|(key, place)| {
+            let salt = portrait_salt(secret, *place);
+            self.sign_credential(record, key, *place, &salt, now)
+        });
         List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
     }
 
@@ -148,9 +155,10 @@ impl Service {
         record: &DocumentRecord,
         key: &DayKeyRequest,
         status: StatusIndex,
+        salt: &PortraitSalt,
         now: UnixSeconds,
     ) -> ServiceResult<Blob<MAX>> {
-        let document = document(record, key.profile, now)?;
+        let document = document(record, key.profile, salt, now)?;
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);
@@ -190,7 +198,12 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
 
 /// What a profile says of a record. A document that has ended, or ends within a credential's life where the credential does
 /// not say when, gets none.
-fn document(record: &DocumentRecord, profile: Profile, now: UnixSeconds) -> ServiceResult<Document> {
+fn document(
+    record: &DocumentRecord,
+    profile: Profile,
+    salt: &PortraitSalt,
+    now: UnixSeconds,
+) -> ServiceResult<Document> {
     let unfit = |text| Refusal::because(ProblemCode::NoDocument, text);
     let date = |time| Date::of(time).ok_or(ServiceError::Bug("date out of range"));
     let today = date(now)?;
@@ -198,13 +211,11 @@ fn document(record: &DocumentRecord, profile: Profile, now: UnixSeconds) -> Serv
     if record.expires < last_needed {
         return Err(unfit("the document has ended, or ends before the credential would").into());
     }
-    // One portrait digest in several credentials would join them; it comes back with a salt of its own for each.
-    let record = DocumentRecord { portrait: None, ..record.clone() };
     Ok(match profile {
-        Profile::Full => record.full(),
+        Profile::Full => record.full(salt),
         Profile::Minimal => record.minimal(today).map_err(|_| unfit("the initials do not fit a code"))?,
         Profile::Age => record
-            .age(today, &[DocumentRecord::AGE])
+            .age(today, &[DocumentRecord::AGE], salt)
             .ok_or_else(|| unfit("the holder has not reached the age this profile states"))?,
     })
 }

@@ -1,12 +1,16 @@
 //! The decisions, one file per use case: no HTTP, no SQL.
 
 mod admin;
+mod answer;
 mod ceremonies;
 mod certificate;
+mod check;
 mod credentials;
+mod display;
 mod enrol;
 mod error;
 mod keys;
+mod listen;
 mod refresh;
 mod requests;
 mod sign;
@@ -39,7 +43,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
-pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
+pub use self::{error::*, keys::ServerKeys, listen::Listening, requests::WaitMs, verify::Verifying};
 use crate::{
     ca::{Authority, Settings},
     ports::{Clock, Random},
@@ -71,6 +75,7 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
+    listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
@@ -153,6 +158,7 @@ impl Service {
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
+            listeners: Arc::default(),
             fetches: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
@@ -215,6 +221,14 @@ impl Service {
             *checked = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether short codes are guessed so often that every verifier is slowed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn miss_alarm(&self) -> ServiceResult<bool> {
+        Ok(self.store.miss_alarm(self.now()).await?)
     }
 
     /// A turn to be worked on; held until the work is done, also when its caller hangs up.

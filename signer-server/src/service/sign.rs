@@ -15,7 +15,7 @@ use signer_core::{
 
 use super::{
     Caller, FETCHES_MAX, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult, good_standing,
-    key_context, token,
+    key_context, token, watch::Watched,
 };
 use crate::store::{
     Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved, Settle,
@@ -94,7 +94,7 @@ impl Service {
         };
         let stored = self.settle(lease, Some(request.id), verdict).await?;
         let stored = stored.ok_or(ServiceError::Bug("an approve settled as a refresh"))?;
-        self.watch.ring(request.id);
+        self.watch.ring(Watched::Request(request.id));
         self.evaluated(&caller.installation, stored)
     }
 

@@ -155,6 +155,8 @@ pub enum Resolved {
     },
     /// Nothing on display has this code.
     Missed {
+        /// When it was counted; a repetition has the time of the first.
+        at: UnixSeconds,
         /// Whether this miss turned the alarm on.
         alarm: bool,
     },
@@ -220,8 +222,8 @@ pub struct Told {
 /// Answer to the holder's answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum AnswerResult {
-    /// Noted, or noted before; whose check it was.
-    Answered(RelyingPartyId),
+    /// Noted, or noted before.
+    Answered,
     /// No such check of this device.
     NotFound,
     /// Answered otherwise before, or expired.

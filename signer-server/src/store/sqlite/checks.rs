@@ -156,11 +156,9 @@ fn answer(
             let sql = "UPDATE holder_check SET state = ?2, decided = ?3 WHERE id = ?1 AND state = 0";
             let state = if allow { ALLOWED } else { DECLINED };
             execute_one(db, sql, (id.as_bytes(), state, time(now)))?;
-            Ok(AnswerResult::Answered(check.verifier))
+            Ok(AnswerResult::Answered)
         }
-        (CheckState::Allowed(_), true) | (CheckState::Declined(_), false) => {
-            Ok(AnswerResult::Answered(check.verifier))
-        }
+        (CheckState::Allowed(_), true) | (CheckState::Declined(_), false) => Ok(AnswerResult::Answered),
         (CheckState::Allowed(_), false) | (CheckState::Declined(_), true) | (CheckState::Expired, _) => {
             Ok(AnswerResult::Closed)
         }

@@ -128,14 +128,14 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     if let Some(check) = checks::opened_before(db, asked)? {
         return Ok(Resolved::Asked { check: Box::new(check), fresh: false });
     }
-    if misses::counted_before(db, asked)? {
-        return Ok(Resolved::Missed { alarm: false });
+    if let Some(at) = misses::counted_before(db, asked)? {
+        return Ok(Resolved::Missed { at, alarm: false });
     }
     if let Some(until) = misses::spent(db, asked.verifier, asked.now)? {
         return Ok(Resolved::Spent(until));
     }
     let Some(live) = live(db, asked.code, asked.now)? else {
-        return Ok(Resolved::Missed { alarm: misses::count(db, asked)? });
+        return Ok(Resolved::Missed { at: asked.now, alarm: misses::count(db, asked)? });
     };
     if checks::too_many(db, live.device, asked.verifier, asked.now)? {
         return Ok(Resolved::TooManyChecks);

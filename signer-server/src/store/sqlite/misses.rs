@@ -9,12 +9,12 @@ use crate::store::{MISS_SECONDS, MISSES_ALARM, MISSES_MAX, MISSES_MAX_IN_ALARM, 
 /// How long a repetition of the same miss is not counted again, seconds.
 const REPEAT_SECONDS: u64 = 60;
 
-/// Whether the same verifier, request id and code was just counted.
-pub(super) fn counted_before(db: &Connection, asked: &Resolve) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM miss WHERE verifier = ?1 AND at >= ?2 AND request = ?3 AND code = ?4";
+/// When the same verifier, request id and code was just counted.
+pub(super) fn counted_before(db: &Connection, asked: &Resolve) -> StoreResult<Option<UnixSeconds>> {
+    let sql = "SELECT at FROM miss WHERE verifier = ?1 AND at >= ?2 AND request = ?3 AND code = ?4";
     let since = time(asked.now.minus(REPEAT_SECONDS));
     let params = (asked.verifier.as_bytes(), since, asked.request, asked.code.0);
-    Ok(first(db, sql, params, |_| Ok(()))?.is_some())
+    first(db, sql, params, |row| Ok(get_time(row, 0)?))
 }
 
 /// Until when a verifier may not try, if its misses are spent.
