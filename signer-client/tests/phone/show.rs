@@ -20,6 +20,7 @@ fn stocked(seed: u64) -> (Arc<World>, Phone) {
 
 fn issuers(world: &World) -> IssuerKeys {
     IssuerKeys::new(vec![IssuerKey {
+        issuer: signer_core::trust::IssuerId(1),
         key: *world.server().issuer.verifying_key(),
         document_types: vec![DocumentType::IdentityCard],
         not_before: UnixSeconds(0),

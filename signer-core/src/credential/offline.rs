@@ -9,7 +9,7 @@ use crate::{status::StatusLists, trust::TrustList};
 
 /// Checks a code under the trust list and the status lists. The trust list gives the life, and both raise the clock floor
 /// of `options`. What was accepted before is the caller's to remember, by [`Verified::once`].
-#[must_use]
+#[must_use = "the result is what the clerk is told"]
 pub fn verify_offline(
     text: &str,
     trust: &TrustList,

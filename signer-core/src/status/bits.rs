@@ -78,7 +78,9 @@ impl Statuses {
     pub(super) fn withdrawn(&self) -> impl Iterator<Item = (u32, Status)> {
         let bytes = (0_u32..).step_by(4).zip(&self.0).filter(|(_, byte)| **byte != 0);
         let entries = bytes.flat_map(|(first, byte)| {
-            (0..4_u32).map(move |slot| (first.saturating_add(slot), Status::of(byte.wrapping_shr(2 * slot))))
+            (0..4_u32).map(move |slot| {
+                (first.saturating_add(slot), Status::of(byte.wrapping_shr(slot.wrapping_mul(2))))
+            })
         });
         entries.filter(|(_, status)| *status != Status::Valid)
     }

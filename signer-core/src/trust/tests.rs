@@ -345,7 +345,7 @@ fn tru_011_the_json_view_is_strict() {
         ("unknown use", |view| view["keys"][0]["use"] = json!("all")),
         ("uncompressed", |view| view["roots"][0] = json!("BAAA")),
         ("padding", |view| {
-            view["roots"][0] = json!(alloc::format!("{}=", view["roots"][0].as_str().unwrap()))
+            view["roots"][0] = json!(alloc::format!("{}=", view["roots"][0].as_str().unwrap()));
         }),
         ("no address", |view| view["issuers"][0]["status_uri"] = json!("signer.example")),
         ("name over two lines", |view| view["issuers"][0]["name"] = json!("a\nb")),

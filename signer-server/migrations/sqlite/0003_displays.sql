@@ -38,11 +38,11 @@ CREATE TABLE holder_check (
     -- 0 open, 1 allowed, 2 declined
     state INTEGER NOT NULL DEFAULT 0 CHECK (state BETWEEN 0 AND 2),
     decided INTEGER CHECK (decided >= 0),
-    -- When the verifier was first answered after an approval, and whether the register was reached then.
+    -- When the verifier was first told how an approval, or the wait for one, ended, and whether from the register.
     told INTEGER CHECK (told >= 0),
     reached INTEGER CHECK (reached IN (0, 1)),
     CHECK ((state = 0) = (decided IS NULL)),
-    CHECK (told IS NULL OR state = 1),
+    CHECK (told IS NULL OR state <> 2),
     CHECK ((told IS NULL) = (reached IS NULL))
 ) STRICT, WITHOUT ROWID;
 

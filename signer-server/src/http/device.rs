@@ -65,6 +65,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::Checks => reply(service.checks(body)).await,
         Operation::AnswerCheck => reply(service.answer_check(body)).await,
         Operation::Listen => Ok(stream(service.listen(body).await?)),
+        Operation::History => reply(service.history(body)).await,
     }
 }
 

@@ -1,4 +1,4 @@
-//! The relying-party API: signing requests, public keys, time.
+//! The relying-party API: signing requests; and what anybody may ask: public keys, time, a report of a lost phone.
 
 use std::sync::Arc;
 
@@ -13,7 +13,8 @@ use signer_core::{
     credential::IssuerKeys,
     ids::RequestId,
     wire::{
-        AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, SigningCertificate,
+        AnswerKey, CreateRequest, CreatedRequest, ProblemCode, ReportLost, RequestView, SignedTime,
+        SigningCertificate,
     },
 };
 
@@ -33,6 +34,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
         .route("/v1/time", get(time))
+        .route("/v1/report-lost", post(report_lost))
 }
 
 /// Routes that wait for a person; they have limits of their own.
@@ -110,6 +112,14 @@ async fn time(
 ) -> Result<Json<SignedTime>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     Ok(Json(service.signed_time(&query.nonce)?))
+}
+
+async fn report_lost(
+    State(service): State<Arc<Service>>,
+    StrictJson(asked, _turn): StrictJson<ReportLost>,
+) -> Result<StatusCode, ApiProblem> {
+    service.report_lost(&asked).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn query_refusal(_: QueryRejection) -> ApiProblem {

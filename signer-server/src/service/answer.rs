@@ -17,6 +17,7 @@ use super::{Service, ServiceError, ServiceResult, verify::profile_of};
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
     pub(super) verifier: RelyingPartyId,
+    pub(super) verifier_name: &'a str,
     pub(super) request_id: &'a str,
 }
 

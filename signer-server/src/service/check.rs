@@ -6,8 +6,10 @@ use std::time::Duration;
 use signer_core::{
     codec::Label,
     credential::{
-        Date, Document, DocumentRecord, PortraitSalt, Refusal as CodeRefusal, Step, VerificationResult,
+        Date, Document, DocumentRecord, PortraitSalt, Reason, Refusal as CodeRefusal, Step,
+        VerificationResult,
     },
+    history::Act,
     ids::CheckId,
     time::UnixSeconds,
     wire::{
@@ -20,6 +22,7 @@ use super::{
     Refusal, Service, ServiceError, ServiceResult, WaitMs,
     answer::Question,
     good_standing,
+    history::scan,
     verify::{FORGET_SECONDS, Verifying, asked_note, request_hash},
     watch::Watched,
 };
@@ -126,14 +129,23 @@ impl Service {
     }
 
     async fn view_check(&self, check: CheckRow) -> ServiceResult<Verifying> {
-        let question = Question { verifier: check.verifier, request_id: &check.request_id };
+        let question = Question {
+            verifier: check.verifier,
+            verifier_name: &check.verifier_name,
+            request_id: &check.request_id,
+        };
         match check.state {
             CheckState::Open => Ok(Verifying::Asked(OpenCheck {
                 check: check.id,
                 match_number: check.match_number,
                 expires: check.expires.0,
             })),
-            CheckState::Expired => self.refused(&question, CodeRefusal::NoAnswer, check.expires),
+            CheckState::Expired(told) => {
+                if told.is_none() {
+                    self.tell_verifier(&check, Reason::NoAnswer, false).await?;
+                }
+                self.refused(&question, CodeRefusal::NoAnswer, check.expires)
+            }
             CheckState::Declined(at) => self.refused(&question, CodeRefusal::Declined, at),
             CheckState::Allowed(told) => self.release(&question, &check, told).await,
         }
@@ -147,34 +159,56 @@ impl Service {
         check: &CheckRow,
         told: Option<Told>,
     ) -> ServiceResult<Verifying> {
-        let now = self.now();
-        let refused = |refusal, at| self.refused(question, refusal, at);
-        if !check.good {
-            return refused(CodeRefusal::Revoked, now);
-        }
         if let Some(Told { at, reached: false }) = told {
-            return refused(CodeRefusal::RegisterNotReached, at);
+            return self.refused(question, CodeRefusal::RegisterNotReached, at);
         }
-        let record = match self.record(&check.holder, check.document_type).await {
-            Ok(Some(record)) => Some(record),
-            Ok(None) => return refused(CodeRefusal::Revoked, now),
-            Err(ServiceError::Refused(_)) => None,
-            Err(error) => return Err(error),
-        };
-        let told = Told { at: now, reached: record.is_some() };
-        let told = self.store.tell(check.id, told, now).await?;
-        let Told { at, reached } = told.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
-        let Some(record) = record.filter(|_| reached) else {
-            return refused(CodeRefusal::RegisterNotReached, at);
-        };
         let salt = self.disclosure_salt(question, check.id.as_bytes());
-        let claims = match claims(&record, check.profile, at, &salt) {
-            Ok(claims) => claims,
-            Err(refusal) => return refused(refusal, at),
+        let record = if check.good { self.ask_record(check).await? } else { Err(CodeRefusal::Revoked) };
+        let claims = |at| {
+            record
+                .as_ref()
+                .map_err(|refusal| *refusal)
+                .and_then(|record| Ok((claims(record, check.profile, at, &salt)?, record.portrait.as_ref())))
         };
-        let portrait = record.portrait.as_ref().filter(|_| check.profile != Profile::Minimal);
-        let result = VerificationResult::confirmed(claims, Step(check.step), portrait.is_some(), at);
-        Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, portrait)?)))
+        let now = self.now();
+        let (reason, reached) = match claims(now) {
+            Ok(_) => (Reason::Valid, true),
+            Err(refusal) => (refusal.reason(), refusal != CodeRefusal::RegisterNotReached),
+        };
+        let Told { at, reached } = self.tell_verifier(check, reason, reached).await?;
+        if !reached {
+            return self.refused(question, CodeRefusal::RegisterNotReached, at);
+        }
+        match claims(at) {
+            Ok((claims, portrait)) => {
+                let portrait = portrait.filter(|_| check.profile != Profile::Minimal);
+                let result = VerificationResult::confirmed(claims, Step(check.step), portrait.is_some(), at);
+                Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, portrait)?)))
+            }
+            Err(refusal) => self.refused(question, refusal, at),
+        }
+    }
+
+    /// The register's record, or why there is none to show.
+    async fn ask_record(&self, check: &CheckRow) -> ServiceResult<Result<DocumentRecord, CodeRefusal>> {
+        match self.record(&check.holder, check.document_type).await {
+            Ok(Some(record)) => Ok(Ok(record)),
+            Ok(None) => Ok(Err(CodeRefusal::Revoked)),
+            Err(ServiceError::Refused(_)) => Ok(Err(CodeRefusal::RegisterNotReached)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Notes that the verifier is told, once, with the entry in the holder's history.
+    async fn tell_verifier(&self, check: &CheckRow, reason: Reason, reached: bool) -> ServiceResult<Told> {
+        let now = self.now();
+        let scan = scan(&check.verifier_name, check.profile, check.document_type, reason)?;
+        let accepted = matches!(reason, Reason::Valid | Reason::RegisterNotReached);
+        let act = if accepted { Act::Verified { scan } } else { Act::Refused { scan } };
+        let entry = self.note_for(check.device, act).await?;
+        let told = self.store.tell(check.id, Told { at: now, reached }, entry, now).await?;
+        self.tell(check.device, Event::History);
+        told.ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
     }
 
     /// Checks that wait for the calling device's holder.
@@ -196,11 +230,19 @@ impl Service {
     pub async fn answer_check(&self, bytes: &[u8]) -> ServiceResult<CheckAnswered> {
         let (answer, caller) = self.open::<AnswerCheck>(bytes).await?;
         good_standing(&caller.installation)?;
-        let device = caller.installation.device;
-        match self.store.answer_check(answer.id, device, answer.allow, caller.now).await? {
+        let (device, now) = (caller.installation.device, caller.now);
+        // An approval goes into the history with what the verifier is told.
+        let told = match self.store.holder_check(answer.id, now).await? {
+            Some(check) if check.device == device && !answer.allow => {
+                let scan = scan(&check.verifier_name, check.profile, check.document_type, Reason::Declined)?;
+                self.note(&caller.installation, Act::Refused { scan })?
+            }
+            _ => None,
+        };
+        match self.store.answer_check(answer.id, device, answer.allow, told, now).await? {
             AnswerResult::Answered => {
                 self.watch.ring(Watched::Check(answer.id));
-                Ok(CheckAnswered { time: caller.now })
+                Ok(CheckAnswered { time: now })
             }
             AnswerResult::NotFound => Err(Refusal::new(ProblemCode::NotFound).into()),
             AnswerResult::Closed => Err(Refusal::new(ProblemCode::RequestClosed).into()),

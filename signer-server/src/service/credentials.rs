@@ -9,6 +9,7 @@ use signer_core::{
         portrait_salt,
     },
     device_key::DevicePublicKeyBytes,
+    history::Act,
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{
@@ -43,11 +44,14 @@ impl Service {
         let record = record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument))?;
         let secret = SecretBytes::random(&mut *self.rng());
         let keys = asked.keys.as_slice();
+        let count = u32::try_from(keys.len()).map_err(|_| ServiceError::Bug("a batch that long"))?;
+        let told = Act::CredentialsIssued { document_type: asked.document_type, count };
+        let told = self.note(&caller.installation, told)?;
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
             let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
             let rows = self.rows(&caller, &asked, &places, &secret)?;
-            match self.store.add_credentials(rows, caller.now).await? {
+            match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
                     tracing::info!(device = %caller.installation.device, count = places.len(), "credentials issued");
                     let otp_secret = WireSecret(secret);
@@ -118,8 +122,8 @@ impl Service {
     ) -> ServiceResult<List<Blob<BYTES>, MAX>> {
         let pairs = keys.iter().zip(places);
         let signed = pairs.map(|(key, place)| {
-            let salt = portrait_salt(secret, *place);
-            self.sign_credential(record, key, *place, &salt, now)
+            let document = document(record, key.profile, &portrait_salt(secret, *place), now)?;
+            self.sign_credential(document, key, *place, now)
         });
         List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
     }
@@ -152,13 +156,11 @@ impl Service {
 
     fn sign_credential<const MAX: usize>(
         &self,
-        record: &DocumentRecord,
+        document: Document,
         key: &DayKeyRequest,
         status: StatusIndex,
-        salt: &PortraitSalt,
         now: UnixSeconds,
     ) -> ServiceResult<Blob<MAX>> {
-        let document = document(record, key.profile, salt, now)?;
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);

@@ -20,6 +20,9 @@ use crate::{
 /// Life of an issuer key, seconds: about two years.
 const ISSUER_KEY_SECONDS: u64 = 2 * 366 * 86_400;
 
+/// This server among the issuers of a trust list.
+pub(super) const ISSUER: IssuerId = IssuerId(1);
+
 /// The server's own keys, in memory.
 pub struct ServerKeys {
     pub(super) issuer: SigningKey,
@@ -53,7 +56,7 @@ impl ServerKeys {
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
         let issuer_keys = IssuerKeys::new(vec![IssuerKey {
-            issuer: IssuerId(1),
+            issuer: ISSUER,
             key: *issuer.verifying_key(),
             document_types: DocumentType::ALL.to_vec(),
             not_before: made.hour(),

@@ -9,8 +9,10 @@ mod credentials;
 mod display;
 mod enrol;
 mod error;
+mod history;
 mod keys;
 mod listen;
+mod lost;
 mod refresh;
 mod requests;
 mod sign;
@@ -77,6 +79,7 @@ pub struct Service {
     watch: watch::Watch,
     listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
@@ -160,6 +163,7 @@ impl Service {
             watch: watch::Watch::default(),
             listeners: Arc::default(),
             fetches: Mutex::default(),
+            refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
@@ -206,6 +210,7 @@ impl Service {
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
         self.ceremonies.expire(now);
+        self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)
     }

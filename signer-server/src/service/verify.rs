@@ -4,10 +4,11 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        BarCode, Colour, Digits, Document, Refusal as CodeRefusal, VerificationResult, Verified,
+        BarCode, Colour, Digits, Document, Reason, Refusal as CodeRefusal, VerificationResult, Verified,
         VerifyOptions, digits, verify,
     },
     domain::{Domain, Hasher},
+    history::Act,
     ids::CheckId,
     time::UnixSeconds,
     wire::{
@@ -16,8 +17,10 @@ use signer_core::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceError, ServiceResult, answer::Question, check::too_many_checks};
-use crate::store::{Burn, Burned, CredentialRow, RelyingPartyRow};
+use super::{
+    Refusal, Service, ServiceError, ServiceResult, answer::Question, check::too_many_checks, history::scan,
+};
+use crate::store::{Burn, Burned, CredentialRow, Installation, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's end, seconds.
 pub(super) const FORGET_SECONDS: u64 = 86_400;
@@ -59,7 +62,8 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let now = self.now();
-        let question = Question { verifier: verifier.id, request_id: &asked.request_id };
+        let question =
+            Question { verifier: verifier.id, verifier_name: &verifier.name, request_id: &asked.request_id };
         let short = match (asked.code.parse::<Digits>(), asked.code.parse::<BarCode>()) {
             (Ok(digits), _) => Some(self.digits_hash(digits)),
             (_, Ok(bar)) => Some(self.bar_hash(bar)),
@@ -129,19 +133,59 @@ impl Service {
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
             return self.refused(question, CodeRefusal::Revoked, now);
         };
-        let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
-        if !bool::from(expected.ct_eq(&verified.digits())) {
-            return self.refused(question, CodeRefusal::BadSignature, now);
-        }
-        let check = wanted
-            .filter(|wanted| *wanted > profile_of(verified.document()))
-            .map(|wanted| self.new_check(question, Some(wanted), now));
-        let (noted, gone) = match &check {
-            Some(check) => (Noted::Asked(check.id), false),
-            None => {
-                let reached = self.ask_register(&row).await?;
-                (Noted::Answered(now, reached != Reached::No), reached == Reached::Gone)
+        // From here on it is known whose code it is, and the holder is told.
+        match self.use_up_known(question, wanted, &verified, &row, now, only_repeat).await? {
+            Ok(told) => Ok(told),
+            Err(refusal) => {
+                if !only_repeat {
+                    let profile = profile_of(verified.document());
+                    let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
+                    self.tell_refusal(row.device, question.verifier, scan).await?;
+                }
+                self.refused(question, refusal, now)
             }
+        }
+    }
+
+    /// The same for a code whose credential is known.
+    async fn use_up_known(
+        &self,
+        question: &Question<'_>,
+        wanted: Option<Profile>,
+        verified: &Verified,
+        row: &CredentialRow,
+        now: UnixSeconds,
+        only_repeat: bool,
+    ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
+        let once = verified.once();
+        let expected = digits(&self.otp_secret(row)?, once.status, once.step, once.turn);
+        if !bool::from(expected.ct_eq(&verified.digits())) {
+            return Ok(Err(CodeRefusal::BadSignature));
+        }
+        let Some(installation) = self.store.installation(row.device).await? else {
+            return Ok(Err(CodeRefusal::Revoked));
+        };
+        let profile = profile_of(verified.document());
+        let check = wanted
+            .filter(|wanted| *wanted > profile)
+            .map(|wanted| self.new_check(question, Some(wanted), now));
+        let reached = match check {
+            Some(_) => Reached::NotAsked,
+            None => self.ask_register(&installation, row.document_type).await?,
+        };
+        let (noted, reason) = match (&check, reached) {
+            (Some(check), _) => (Noted::Asked(check.id), None),
+            (None, Reached::No) => (Noted::Answered(now, false), Some(Reason::RegisterNotReached)),
+            (None, _) => (Noted::Answered(now, true), Some(Reason::Valid)),
+        };
+        // A document that is gone uses nothing up.
+        let only_repeat = only_repeat || reached == Reached::Gone;
+        let told = match reason.filter(|_| !only_repeat) {
+            Some(reason) => {
+                let scan = scan(question.verifier_name, profile, row.document_type, reason)?;
+                self.note(&installation, Act::Verified { scan })?
+            }
+            None => None,
         };
         let burn = Burn {
             list: once.status.list,
@@ -151,28 +195,30 @@ impl Service {
             verifier: question.verifier,
             request: request_hash(question.request_id),
             answer: noted.encode(),
-            // A document that is gone uses nothing up.
-            only_repeat: only_repeat || gone,
+            only_repeat,
             check,
+            told,
             forget: verified.expires().plus(FORGET_SECONDS),
             now,
         };
         let refusal = match self.store.burn(burn).await? {
             Burned::Fresh => {
                 self.tell(row.device, Event::Used);
-                return self.answer_noted(question, noted, &verified, true).await;
+                self.tell(row.device, Event::History);
+                return Ok(Ok(self.answer_noted(question, noted, verified, true).await?));
             }
             Burned::Same(noted) => {
-                return self.answer_noted(question, Noted::decode(&noted)?, &verified, false).await;
+                let noted = Noted::decode(&noted)?;
+                return Ok(Ok(self.answer_noted(question, noted, verified, false).await?));
             }
             Burned::TooManyChecks => return Err(too_many_checks().into()),
-            _ if gone => CodeRefusal::Revoked,
+            _ if reached == Reached::Gone => CodeRefusal::Revoked,
             Burned::Used => CodeRefusal::Used,
             Burned::Superseded => CodeRefusal::Superseded,
             Burned::Withdrawn => CodeRefusal::Revoked,
             Burned::Suspended => CodeRefusal::Suspended,
         };
-        self.refused(question, refusal, now)
+        Ok(Err(refusal))
     }
 
     async fn answer_noted(
@@ -202,10 +248,8 @@ impl Service {
         Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, None)?)))
     }
 
-    async fn ask_register(&self, row: &CredentialRow) -> ServiceResult<Reached> {
-        let holder = self.store.installation(row.device).await?.map(|installation| installation.holder);
-        let Some(holder) = holder else { return Ok(Reached::Gone) };
-        match self.record(&holder, row.document_type).await {
+    async fn ask_register(&self, installation: &Installation, document_type: u32) -> ServiceResult<Reached> {
+        match self.record(&installation.holder, document_type).await {
             Ok(Some(_)) => Ok(Reached::There),
             Ok(None) => Ok(Reached::Gone),
             Err(ServiceError::Refused(_)) => Ok(Reached::No),
@@ -252,6 +296,8 @@ enum Reached {
     There,
     Gone,
     No,
+    /// The holder is asked first.
+    NotAsked,
 }
 
 impl Noted {

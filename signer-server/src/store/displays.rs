@@ -2,6 +2,7 @@
 
 use async_trait::async_trait;
 use signer_core::{
+    history::SealedEntry,
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
     wire::{MatchNumber, Profile},
@@ -48,18 +49,25 @@ pub trait Checks: Send + Sync {
     /// Open checks of a device, oldest first.
     async fn open_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>>;
 
-    /// The holder's answer, final.
+    /// The holder's answer, final; with its entry in the history.
     async fn answer_check(
         &self,
         id: CheckId,
         device: DeviceId,
         allow: bool,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AnswerResult>;
 
-    /// Notes what an allowed check's verifier is told first; returns what is noted, which may be from before. `None` if
-    /// there is no such check or it is not allowed.
-    async fn tell(&self, id: CheckId, told: Told, now: UnixSeconds) -> StoreResult<Option<Told>>;
+    /// Notes what the verifier of a check that was allowed, or that nobody answered, is told first, with its entry in the
+    /// history; returns what is noted, which may be from before. `None` if there is no such check.
+    async fn tell(
+        &self,
+        id: CheckId,
+        told: Told,
+        entry: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<Told>>;
 }
 
 /// Keyed hash of a short code: the store knows no live code.
@@ -202,15 +210,15 @@ pub struct CheckRow {
 pub enum CheckState {
     /// Waits for the holder.
     Open,
-    /// Nobody answered in time.
-    Expired,
+    /// Nobody answered in time; what the verifier was told first, once it was.
+    Expired(Option<Told>),
     /// The holder agreed; what the verifier was told first, once it was.
     Allowed(Option<Told>),
     /// The holder said no.
     Declined(UnixSeconds),
 }
 
-/// When an allowed check was answered first, and whether from the register.
+/// When a verifier was first told how a check ended, and whether from the register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Told {
     /// When.

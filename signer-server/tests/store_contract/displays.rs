@@ -97,7 +97,7 @@ async fn stocked<E: Engine>(devices: u8) -> E {
     for n in 1..=devices {
         enrol(store, n).await;
         let rows: Vec<CredentialRow> = (0..5).map(|index| credential(u32::from(n) * 10 + index, n)).collect();
-        assert_eq!(store.add_credentials(rows, T0).await.unwrap(), AddedCredentials::Added);
+        assert_eq!(store.add_credentials(rows, None, T0).await.unwrap(), AddedCredentials::Added);
     }
     engine
 }
@@ -271,7 +271,10 @@ pub(crate) async fn sto_063_a_short_code_ends_with_its_time<E: Engine>() {
     let store = &*engine.store();
     assert_eq!(display(store, shown(10, 1, 100, &[1])).await, FIRST);
     missed(store, Resolve { now: T0.plus(UNTIL), ..used(digits(1), 1) }).await;
-    asked(store, Resolve { now: T0.plus(UNTIL - 1), ..used(digits(1), 2) }).await;
+    let last = T0.plus(UNTIL - 1);
+    let mut good = used(digits(1), 2);
+    good.check.expires = last.plus(CHECK_SECONDS);
+    asked(store, Resolve { now: last, ..good }).await;
     // And with its credential.
     let end = T0.plus(26 * 3600);
     let late = NewDisplay { now: end.minus(10), until: end.plus(200), ..shown(11, 1, 520, &[2]) };
@@ -393,7 +396,7 @@ pub(crate) async fn sto_066_a_check_is_answered_once_by_its_device<E: Engine>() 
         assert_eq!(display(store, shown(index, 1, 100 + u64::from(code), &[code])).await, FIRST);
         asked(store, used(digits(code), code)).await.id
     };
-    let answer = async |id, n, allow, now| store.answer_check(id, device(n), allow, now).await.unwrap();
+    let answer = async |id, n, allow, now| store.answer_check(id, device(n), allow, None, now).await.unwrap();
     let state =
         async |id, now: UnixSeconds| store.holder_check(id, now).await.unwrap().map(|check| check.state);
     let end = T0.plus(CHECK_SECONDS);
@@ -409,17 +412,20 @@ pub(crate) async fn sto_066_a_check_is_answered_once_by_its_device<E: Engine>() 
     assert_eq!(state(allowed, T0).await, Some(CheckState::Allowed(None)));
     assert_eq!(state(declined, T0).await, Some(CheckState::Declined(end.minus(1))));
     assert_eq!(state(silent, end.minus(1)).await, Some(CheckState::Open));
-    assert_eq!(state(silent, end).await, Some(CheckState::Expired));
+    assert_eq!(state(silent, end).await, Some(CheckState::Expired(None)));
     assert_eq!(store.open_checks(device(1), end.minus(1)).await.unwrap().len(), 1);
     assert_eq!(store.open_checks(device(1), end).await.unwrap(), vec![]);
     // What the verifier was told first stays.
     let told = Told { at: T0.plus(5), reached: false };
-    assert_eq!(store.tell(allowed, told, T0.plus(5)).await.unwrap(), Some(told));
+    assert_eq!(store.tell(allowed, told, None, T0.plus(5)).await.unwrap(), Some(told));
     let other = Told { at: T0.plus(6), reached: true };
-    assert_eq!(store.tell(allowed, other, T0.plus(6)).await.unwrap(), Some(told));
+    assert_eq!(store.tell(allowed, other, None, T0.plus(6)).await.unwrap(), Some(told));
     assert_eq!(state(allowed, T0.plus(6)).await, Some(CheckState::Allowed(Some(told))));
-    assert_eq!(store.tell(declined, other, T0.plus(6)).await.unwrap(), None);
-    assert_eq!(store.tell(silent, other, T0.plus(6)).await.unwrap(), None);
+    assert_eq!(store.tell(declined, other, None, T0.plus(6)).await.unwrap(), None);
+    assert_eq!(store.tell(silent, other, None, T0.plus(6)).await.unwrap(), None, "open");
+    let ended = Told { at: end, reached: false };
+    assert_eq!(store.tell(silent, ended, None, end).await.unwrap(), Some(ended));
+    assert_eq!(state(silent, end).await, Some(CheckState::Expired(Some(ended))));
     // It is forgotten a minute after it was decided, or after its end.
     for (id, decided) in [(allowed, T0), (declined, end.minus(1)), (silent, end)] {
         let kept = decided.plus(CHECK_KEPT_SECONDS);
@@ -459,7 +465,7 @@ pub(crate) async fn sto_067_open_checks_are_bounded_for_holder_and_verifier<E: E
     asked(store, elsewhere(used(digits(code), code))).await;
     // An answer makes room.
     let first = store.open_checks(device(1), T0).await.unwrap()[0].id;
-    store.answer_check(first, device(1), false, T0).await.unwrap();
+    store.answer_check(first, device(1), false, None, T0).await.unwrap();
     assert_eq!(store.burn(qr).await.unwrap(), Burned::Fresh);
 }
 

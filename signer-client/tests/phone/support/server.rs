@@ -12,7 +12,9 @@ use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     ceremony::*,
     codec::{self, Blob, Label, List, Text},
-    credential::{Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex},
+    credential::{
+        Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt, StatusIndex,
+    },
     device_key::DevicePublicKeyBytes,
     ids::{Epoch, RelyingPartyId, RequestId},
     secret::SecretBytes,
@@ -293,8 +295,9 @@ impl Server {
             epoch: Epoch(0),
             device: body.device_key.device_id(),
         };
-        let (next, started) = ServerEnrolment::start(context, body.device_key, &body.hello, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, started) =
+            ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
+                .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
         Ok(started)
@@ -582,7 +585,7 @@ fn document(profile: Profile) -> Shown {
             Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None })
         }
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
-        Profile::Full => record.full(),
+        Profile::Full => record.full(&PortraitSalt([0; 16])),
     }
 }
 

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use signer_core::{
+    history::SealedEntry,
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
     wire::{CHECK_KEPT_SECONDS, CHECKS_MAX, MatchNumber, Profile},
@@ -12,6 +13,7 @@ use super::{
     SqliteStore,
     columns::{corrupt, execute, execute_one, first, get_time, get_u64, holder, int, standing_column, time},
     displays::{profile, profile_number},
+    history,
 };
 use crate::store::{
     AnswerResult, Burn, CheckRow, CheckState, Checks, CodeHash, NewCheck, Resolve, StoreResult, Told,
@@ -55,13 +57,20 @@ impl Checks for SqliteStore {
         id: CheckId,
         device: DeviceId,
         allow: bool,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AnswerResult> {
-        self.write(now, move |db| answer(db, id, device, allow, now)).await
+        self.write(now, move |db| answer(db, id, device, allow, told.as_ref(), now)).await
     }
 
-    async fn tell(&self, id: CheckId, told: Told, now: UnixSeconds) -> StoreResult<Option<Told>> {
-        self.write(now, move |db| tell(db, id, told, now)).await
+    async fn tell(
+        &self,
+        id: CheckId,
+        told: Told,
+        entry: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<Told>> {
+        self.write(now, move |db| tell(db, id, told, entry.as_ref(), now)).await
     }
 }
 
@@ -147,6 +156,7 @@ fn answer(
     id: CheckId,
     device: DeviceId,
     allow: bool,
+    told: Option<&SealedEntry>,
     now: UnixSeconds,
 ) -> StoreResult<AnswerResult> {
     let check = load(db, id, now)?.filter(|check| check.device == device);
@@ -156,25 +166,33 @@ fn answer(
             let sql = "UPDATE holder_check SET state = ?2, decided = ?3 WHERE id = ?1 AND state = 0";
             let state = if allow { ALLOWED } else { DECLINED };
             execute_one(db, sql, (id.as_bytes(), state, time(now)))?;
+            history::append(db, device, told, now)?;
             Ok(AnswerResult::Answered)
         }
         (CheckState::Allowed(_), true) | (CheckState::Declined(_), false) => Ok(AnswerResult::Answered),
-        (CheckState::Allowed(_), false) | (CheckState::Declined(_), true) | (CheckState::Expired, _) => {
+        (CheckState::Allowed(_), false) | (CheckState::Declined(_), true) | (CheckState::Expired(_), _) => {
             Ok(AnswerResult::Closed)
         }
     }
 }
 
-fn tell(db: &Connection, id: CheckId, told: Told, now: UnixSeconds) -> StoreResult<Option<Told>> {
-    let state = load(db, id, now)?.map(|check| check.state);
-    match state {
-        Some(CheckState::Allowed(Some(before))) => Ok(Some(before)),
-        Some(CheckState::Allowed(None)) => {
+fn tell(
+    db: &Connection,
+    id: CheckId,
+    told: Told,
+    entry: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<Option<Told>> {
+    let Some(check) = load(db, id, now)? else { return Ok(None) };
+    match check.state {
+        CheckState::Allowed(Some(before)) | CheckState::Expired(Some(before)) => Ok(Some(before)),
+        CheckState::Allowed(None) | CheckState::Expired(None) => {
             let sql = "UPDATE holder_check SET told = ?2, reached = ?3 WHERE id = ?1 AND told IS NULL";
             execute_one(db, sql, (id.as_bytes(), time(told.at), told.reached))?;
+            history::append(db, check.device, entry, now)?;
             Ok(Some(told))
         }
-        _ => Ok(None),
+        CheckState::Open | CheckState::Declined(_) => Ok(None),
     }
 }
 
@@ -189,15 +207,15 @@ fn kept() -> i64 {
 
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
     let expires = get_time(row, 11)?;
-    let decided = |row: &Row<'_>| get_time(row, 13);
+    let told = match row.get::<_, Option<bool>>(15)? {
+        Some(reached) => Some(Told { at: get_time(row, 14)?, reached }),
+        None => None,
+    };
     let state = match row.get(12)? {
         OPEN if now < expires => CheckState::Open,
-        OPEN => CheckState::Expired,
-        ALLOWED if row.get::<_, Option<i64>>(14)?.is_some() => {
-            CheckState::Allowed(Some(Told { at: get_time(row, 14)?, reached: row.get(15)? }))
-        }
-        ALLOWED => CheckState::Allowed(None),
-        DECLINED => CheckState::Declined(decided(row)?),
+        OPEN => CheckState::Expired(told),
+        ALLOWED => CheckState::Allowed(told),
+        DECLINED => CheckState::Declined(get_time(row, 13)?),
         _ => return Err(corrupt("the state of a check")),
     };
     Ok(CheckRow {

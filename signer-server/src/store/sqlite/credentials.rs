@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
     wire::Profile,
@@ -13,7 +14,7 @@ use signer_core::{
 use super::{
     SqliteStore, checks,
     columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
-    displays,
+    displays, history,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -27,9 +28,18 @@ impl Credentials for SqliteStore {
     async fn add_credentials(
         &self,
         batch: Vec<CredentialRow>,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AddedCredentials> {
-        self.write(now, move |db| add(db, &batch, now)).await
+        self.write(now, move |db| {
+            let added = add(db, &batch, now)?;
+            let told = told.as_ref().filter(|_| added == AddedCredentials::Added);
+            if let Some(row) = batch.first() {
+                history::append(db, row.device, told, now)?;
+            }
+            Ok(added)
+        })
+        .await
     }
 
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
@@ -136,6 +146,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
         }
         checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
     }
+    history::append(db, device, burn.told.as_ref(), burn.now)?;
     note(db, burn, step)?;
     Ok(Burned::Fresh)
 }

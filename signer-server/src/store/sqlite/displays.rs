@@ -151,6 +151,7 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
         answer: asked.answer.clone(),
         only_repeat: false,
         check: None,
+        told: None,
         forget: live.credential_ends.plus(asked.forget_seconds),
         now: asked.now,
     };

@@ -18,6 +18,7 @@ mod credentials;
 mod displays;
 mod expire;
 mod files;
+mod history;
 mod installations;
 mod migrate;
 mod misses;
