@@ -220,7 +220,12 @@ async fn together<T: Send + 'static>(
 }
 
 async fn register(service: &Service) -> RelyingPartyRow {
-    let asked = CreateRelyingParty { name: "Bank of Examples".into(), may_ask: true, may_verify: false };
+    let asked = CreateRelyingParty {
+        name: "Bank of Examples".into(),
+        may_ask: true,
+        may_verify: false,
+        may_report: false,
+    };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()
 }
@@ -249,7 +254,8 @@ impl Phone {
         let asked = CreateEnrolmentCode { person: person.clone(), expires_in: None };
         let code = service.create_enrolment_code(asked).await.unwrap().code;
         let code = EnrolmentCode(Text::new(code).unwrap());
-        let (enrolment, start) = DeviceEnrolment::start(suite, public, code, holder_keys(device), &mut rng).unwrap();
+        let (enrolment, start) =
+            DeviceEnrolment::start(suite, public, code, holder_keys(device), &mut rng).unwrap();
         let started = service.enrol_start(&seal(&device_key, device, now, &start)).await.unwrap();
         let hedge = SecretBytes::random(&mut rng);
         let (keyed, keys) = enrolment.keys(&started, &hedge, &mut rng).unwrap();

@@ -68,10 +68,7 @@ pub fn mask(context: &KeyContext) -> PinMask {
 #[must_use]
 pub fn holder_keys(device: DeviceId) -> HolderKeys {
     let secret = SecretBytes::new([6; 32]);
-    HolderKeys {
-        history: HistoryKey::derive(&secret, device).public(),
-        lost_code: sha256(device.as_bytes()),
-    }
+    HolderKeys { history: HistoryKey::derive(&secret, device).public(), lost_code: sha256(device.as_bytes()) }
 }
 
 /// Enrols, with randomness of this number.

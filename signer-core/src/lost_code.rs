@@ -112,7 +112,9 @@ mod tests {
     use alloc::{format, string::ToString};
 
     fn code() -> LostCode {
-        LostCode::derive(&SecretBytes::new(core::array::from_fn(|place| u8::try_from(place * 37 % 256).unwrap())))
+        LostCode::derive(&SecretBytes::new(core::array::from_fn(|place| {
+            u8::try_from(place * 37 % 256).unwrap()
+        })))
     }
 
     #[test]
@@ -146,7 +148,14 @@ mod tests {
                 assert!(LostCode::parse(&typed).is_err(), "{typed}");
             }
         }
-        for bad in ["", "0000", &plain[1..], &format!("{plain}0"), &plain.replace(&plain[..1], "U"), &plain.replace(&plain[..1], "ї")] {
+        for bad in [
+            "",
+            "0000",
+            &plain[1..],
+            &format!("{plain}0"),
+            &plain.replace(&plain[..1], "U"),
+            &plain.replace(&plain[..1], "ї"),
+        ] {
             assert!(LostCode::parse(bad).is_err(), "{bad}");
         }
         assert_eq!(format!("{:?}", code()), "LostCode(Secret(redacted))");

@@ -43,6 +43,7 @@ fn party(n: u8) -> RelyingPartyRow {
         token_hash: [n; 32],
         may_ask: true,
         may_verify: true,
+        may_report: false,
         revoked: false,
     }
 }
@@ -460,7 +461,9 @@ async fn sto_084_an_entry_is_neither_changed_nor_deleted() {
     )
     .unwrap();
     let insert = |number| {
-        format!("INSERT INTO history (device, number, head, sealed, at) VALUES (zeroblob(16), {number}, zeroblob(32), x'03', 0)")
+        format!(
+            "INSERT INTO history (device, number, head, sealed, at) VALUES (zeroblob(16), {number}, zeroblob(32), x'03', 0)"
+        )
     };
     for (sql, why) in [
         ("UPDATE history SET sealed = x'04'".to_owned(), "not changed"),

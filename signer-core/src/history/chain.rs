@@ -160,7 +160,8 @@ impl HistoryCheck {
 
     /// A head on the way, unless the phone knows another one with its number.
     fn passes(&self, head: HistoryHead) -> Result<HistoryHead, HistoryFault> {
-        let other = [self.start, self.known].iter().any(|known| known.number == head.number && *known != head);
+        let other =
+            [self.start, self.known].iter().any(|known| known.number == head.number && *known != head);
         if other { Err(HistoryFault::Rewritten { number: head.number }) } else { Ok(head) }
     }
 }

@@ -50,7 +50,9 @@ fn his_001_only_the_phone_opens_an_entry_and_only_whole() {
 #[test]
 fn his_002_a_sealed_entry_tells_little_by_its_length() {
     let reason = Label::new("r".repeat(REASON_BYTES_MAX)).unwrap();
-    for act in [Act::Frozen {}, Act::Revoked { reason }, Act::CredentialsIssued { document_type: 1, count: 8 }] {
+    for act in
+        [Act::Frozen {}, Act::Revoked { reason }, Act::CredentialsIssued { document_type: 1, count: 8 }]
+    {
         assert_eq!(seal(&Entry { at: NOW, act }).as_bytes().len(), 32 + 256 + 16);
     }
     // Where the padding begins anew.
@@ -77,9 +79,11 @@ fn his_003_the_longest_entry_fits_and_so_does_the_longest_page() {
     assert!(sealed.as_bytes().len() <= SEALED_BYTES_MAX);
     assert_eq!(key(1).open(&sealed), Some(largest()));
     let longest = SealedEntry::new(vec![0; SEALED_BYTES_MAX]).unwrap();
-    let entries = (1..=u64::from(HISTORY_PAGE_MAX)).map(|_| NumberedEntry { number: u64::MAX, sealed: longest.clone() });
+    let entries = (1..=u64::from(HISTORY_PAGE_MAX))
+        .map(|_| NumberedEntry { number: u64::MAX, sealed: longest.clone() });
     let head = HistoryHead { number: u64::MAX, hash: [0xff; 32] };
-    let page = HistoryPage { time: UnixSeconds(u64::MAX), before: [0xff; 32], entries: entries.collect(), head };
+    let page =
+        HistoryPage { time: UnixSeconds(u64::MAX), before: [0xff; 32], entries: entries.collect(), head };
     assert!(codec::encode(&page).len() <= REPLY_BYTES_MAX);
     assert_eq!(SealedEntry::new(vec![0; SEALED_BYTES_MAX + 1]), None);
     assert_eq!(SealedEntry::new(vec![0; 47]), None);
@@ -122,7 +126,9 @@ impl Server {
         HistoryPage {
             time: NOW,
             before: self.head(first as u64).hash,
-            entries: entries.map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() }).collect(),
+            entries: entries
+                .map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() })
+                .collect(),
             head: self.newest(),
         }
     }
@@ -228,7 +234,9 @@ fn his_014_entries_that_do_not_lead_to_the_head_are_named() {
         page.entries.push(NumberedEntry { number: 9, sealed: seal(&entry(5)) });
     };
     assert_eq!(walk(&server, server.head(2), 0, 64, renumber), fault);
-    let edit = |page: &mut HistoryPage| page.entries.iter_mut().for_each(|entry| entry.sealed = seal(&self::entry(3)));
+    let edit = |page: &mut HistoryPage| {
+        page.entries.iter_mut().for_each(|entry| entry.sealed = seal(&self::entry(3)))
+    };
     assert_eq!(walk(&server, server.head(9 - 9), 0, 64, edit), fault);
     // Another head than that of the entries; pages of two histories.
     assert_eq!(walk(&server, server.head(2), 0, 64, |page| page.head = other.newest()), fault);

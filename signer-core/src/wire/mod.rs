@@ -19,8 +19,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*, relying_party::*,
-    sign::*, verification::*,
+    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    relying_party::*, sign::*, verification::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -225,6 +225,9 @@ pub struct CreateRelyingParty {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    #[serde(default)]
+    pub may_report: bool,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
@@ -253,6 +256,26 @@ pub struct RelyingPartyView {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    #[serde(default)]
+    pub may_report: bool,
     /// Revoked.
     pub revoked: bool,
+}
+
+/// Reply to `POST /register/v1/events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedEvent {
+    /// What became of the event.
+    pub outcome: EventOutcome,
+}
+
+/// What became of an event of a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOutcome {
+    /// Taken, and in force when this is answered.
+    Applied,
+    /// Taken, and overtaken by a later one about the same document: nothing was done.
+    Late,
 }

@@ -133,7 +133,9 @@ fn cer_007_the_statement_names_everything() {
     let keys = holder_keys();
     let say =
         |context: KeyContext, q, device, ceremony| statement(&context, &q, &device, ceremony, Some(&keys));
-    let leaves = |keys: &HolderKeys| statement(&pair.context, &pair.public_key, &pair.device_key, ceremony, Some(keys));
+    let leaves = |keys: &HolderKeys| {
+        statement(&pair.context, &pair.public_key, &pair.device_key, ceremony, Some(keys))
+    };
     let (context, q, device) = (pair.context, pair.public_key, pair.device_key);
     let other = enrol(2);
     let all = [
@@ -165,7 +167,9 @@ fn cer_008_an_enrolment_is_answered_for_its_own_device_at_epoch_0() {
     });
     let start: EnrolStart = codec::decode(&hello.unwrap(), 1 << 16).unwrap();
     let right = KeyContext { suite: SUITE, key: start.key, epoch: Epoch(0), device: phone.id() };
-    let answer = |context| ServerEnrolment::start(context, phone.public(), start.holder_keys, &start.hello, &mut Stream::new(2));
+    let answer = |context| {
+        ServerEnrolment::start(context, phone.public(), start.holder_keys, &start.hello, &mut Stream::new(2))
+    };
     assert!(answer(right).is_ok());
     assert!(answer(KeyContext { epoch: Epoch(1), ..right }).is_err());
     assert!(answer(KeyContext { device: Phone::new(2).id(), ..right }).is_err());

@@ -39,10 +39,14 @@ fn wir_031_every_hash_of_the_protocol_is_pinned() {
     let bytes = |name: &str| &samples.iter().find(|sample| sample.name == name).unwrap().bytes;
     let approve: Approve = codec::decode(bytes("Approve"), 1 << 20).unwrap();
     let refresh: RefreshStart = codec::decode(bytes("RefreshStart"), 1 << 20).unwrap();
-    let lost_code = LostCode::derive(&SecretBytes::new(std::array::from_fn(|place| u8::try_from(place).unwrap())));
+    let lost_code =
+        LostCode::derive(&SecretBytes::new(std::array::from_fn(|place| u8::try_from(place).unwrap())));
     let hashes = [
         ("device_id", device_key.device_id().as_bytes().to_vec()),
-        ("enrolment_statement", statement(&context, &q, &device_key, ceremony, Some(&holder_keys())).to_vec()),
+        (
+            "enrolment_statement",
+            statement(&context, &q, &device_key, ceremony, Some(&holder_keys())).to_vec(),
+        ),
         ("refresh_statement", statement(&next, &q, &device_key, ceremony, None).to_vec()),
         ("request_object_hash", object().hash().to_vec()),
         ("approval_record_to_sign", ApprovalRecord::to_sign(&approval_record().encode()).0.to_vec()),

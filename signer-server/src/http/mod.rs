@@ -7,6 +7,7 @@ mod device;
 mod health;
 mod listen;
 mod problem;
+mod register;
 mod relying_party;
 mod web;
 
@@ -43,6 +44,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .merge(ca::routes())
+        .merge(register::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));

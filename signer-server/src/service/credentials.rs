@@ -40,6 +40,7 @@ impl Service {
         let (asked, caller) = self.open::<IssueCredentials>(bytes).await?;
         good_standing(&caller.installation)?;
         check_day_keys(&caller, &asked)?;
+        let events = self.store.document_events(caller.installation.device).await?;
         let record = self.record(&caller.installation.holder, asked.document_type).await?;
         let record = record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument))?;
         let secret = SecretBytes::random(&mut *self.rng());
@@ -53,6 +54,11 @@ impl Service {
             let rows = self.rows(&caller, &asked, &places, &secret)?;
             match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
+                    if self.store.document_events(caller.installation.device).await? != events {
+                        // An event about this holder came in between: the claims may be those from before it, and it could
+                        // not end what was not there yet. Nobody gets these credentials.
+                        return Err(Refusal::new(ProblemCode::Stale).into());
+                    }
                     tracing::info!(device = %caller.installation.device, count = places.len(), "credentials issued");
                     let otp_secret = WireSecret(secret);
                     return Ok(IssuedCredentials { time: caller.now, otp_secret, credentials });

@@ -1,6 +1,10 @@
 //! A phone reported lost by whoever has its lost code.
 
-use signer_core::{history::Act, lost_code::LostCode, wire::{ProblemCode, ReportLost}};
+use signer_core::{
+    history::Act,
+    lost_code::LostCode,
+    wire::{ProblemCode, ReportLost},
+};
 
 use super::{Refusal, Service, ServiceResult};
 use crate::store::RevocationReason;

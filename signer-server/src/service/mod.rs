@@ -6,6 +6,7 @@ mod certificate;
 mod credentials;
 mod enrol;
 mod error;
+mod events;
 mod history;
 mod keys;
 mod lost;
@@ -42,7 +43,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
-pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
+pub use self::{
+    error::*,
+    events::{CloudEvent, EventData},
+    keys::ServerKeys,
+    requests::WaitMs,
+};
 use crate::{
     ca::{Authority, Settings},
     ports::{Clock, Random},

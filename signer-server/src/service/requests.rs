@@ -197,7 +197,8 @@ impl Service {
         let request = self.request_of(installation, decline.request).await?;
         let told = match request.state {
             RequestState::Open => {
-                let asked = Asked::of(&decode_object(&request)?).ok_or(ServiceError::Bug("a request of nothing"))?;
+                let asked =
+                    Asked::of(&decode_object(&request)?).ok_or(ServiceError::Bug("a request of nothing"))?;
                 self.note(installation, Act::Declined { asked })?
             }
             _ => None,

@@ -7,6 +7,7 @@
 mod certificates;
 mod counter;
 mod history;
+mod reports;
 mod rows;
 pub mod sqlite;
 
@@ -18,7 +19,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, history::*, rows::*};
+pub use self::{certificates::*, counter::*, history::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -195,10 +196,12 @@ pub trait Store:
     + Credentials
     + Certificates
     + Histories
+    + Reports
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, credentials 24 h after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, credentials 70 h after their end (a day after an emergency life), events of registers after 30 days, used
+    /// and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.

@@ -403,6 +403,8 @@ pub struct RelyingPartyRow {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    pub may_report: bool,
     /// Revoked.
     pub revoked: bool,
 }
@@ -478,7 +480,7 @@ pub enum Burned {
     Same(Vec<u8>),
     /// Used before, or a higher (step, n) of the credential was.
     Used,
-    /// No such credential, or its installation is frozen or revoked.
+    /// No such credential, or it was withdrawn, or its installation is suspended, frozen or revoked.
     Withdrawn,
 }
 

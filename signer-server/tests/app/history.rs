@@ -143,7 +143,8 @@ fn his_032_nobody_reads_a_history_in_the_store() {
     };
     drop(db);
     assert_eq!(sealed.len(), 1);
-    let contains = |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
+    let contains =
+        |bytes: &[u8], name: &str| bytes.windows(name.len()).any(|window| window == name.as_bytes());
     for sealed in &sealed {
         assert!(codec::decode::<Entry>(sealed, 1 << 16).is_err());
         assert!(!contains(sealed, "document") && !contains(sealed, "Bank of Examples"));
@@ -157,7 +158,9 @@ fn his_032_nobody_reads_a_history_in_the_store() {
     // The request has expired and is deleted when the store is next swept.
     app.restart();
     let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
-    while app.read_only().query_row("SELECT count(*) FROM request", [], |row| row.get::<_, u32>(0)).unwrap() > 0 {
+    while app.read_only().query_row("SELECT count(*) FROM request", [], |row| row.get::<_, u32>(0)).unwrap()
+        > 0
+    {
         assert!(std::time::Instant::now() < deadline, "the request is still there");
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
@@ -165,7 +168,10 @@ fn his_032_nobody_reads_a_history_in_the_store() {
     assert!(!contains(&file(&app), "document 2"));
     app.start().unwrap();
     phone.phone.synchronise().unwrap();
-    assert_eq!(told(&mut phone), [Act::Signed { asked: asked(id, &["document 0", "document 1", "document 2"]) }]);
+    assert_eq!(
+        told(&mut phone),
+        [Act::Signed { asked: asked(id, &["document 0", "document 1", "document 2"]) }]
+    );
 }
 
 #[test]

@@ -6,8 +6,8 @@ use signer_client::{Approved, ClientError, report_lost};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
     history::Act,
-    secret::SecretBytes,
     lost_code::LostCode,
+    secret::SecretBytes,
     wire::{ProblemCode, RequestStatus, Standing},
 };
 
@@ -107,8 +107,10 @@ fn his_043_the_lost_code_is_nowhere_at_rest() {
     let code = phone.phone.lost_code().unwrap().text();
     let plain = code.replace('-', "");
     app.stop();
-    let contains = |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
-    let holds = |bytes: &[u8]| contains(bytes, &code) || contains(bytes, &plain) || contains(bytes, &plain[..20]);
+    let contains =
+        |bytes: &[u8], text: &str| bytes.windows(text.len()).any(|window| window == text.as_bytes());
+    let holds =
+        |bytes: &[u8]| contains(bytes, &code) || contains(bytes, &plain) || contains(bytes, &plain[..20]);
     for file in fs::read_dir(&app.config.data_dir).unwrap() {
         let path = file.unwrap().path();
         assert!(!path.is_file() || !holds(&fs::read(&path).unwrap()), "{}", path.display());

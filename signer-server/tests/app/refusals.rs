@@ -19,9 +19,9 @@ use signer_core::{
     wire::{
         AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, CodeStateQuery, Decline,
         Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
-        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation, OutcomeQuery,
-        ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload, RefreshStart,
-        RequestsQuery, StatusQuery, WireSecret,
+        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
+        OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
+        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
     },
 };
 
@@ -326,6 +326,13 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/token", "chosen".into(), Malformed),
         ],
     );
+    // In binary mode all but the data is in headers, none of which are sent here.
+    calls.push((
+        "POST /register/v1/events",
+        "/register/v1/events".into(),
+        Some(serde_json::json!({})),
+        Malformed,
+    ));
     let nobody = "0a".repeat(16);
     for id in [nobody.as_str(), "x", "", &"0A".repeat(16), &"0".repeat(31), "..%2f..%2fhealth", "%00", "%ff"]
     {
@@ -398,6 +405,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
 fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let app = TestApp::spawn();
     let (bank, shop) = (app.relying_party("Bank", true, false), app.relying_party("Shop", false, true));
+    let register = crate::events::reporter(&app);
     let ask = |token: &str, key: &str| {
         let body = serde_json::to_vec(&crate::harness::request("olena", 1)).unwrap();
         let bearer = format!("Bearer {token}");
@@ -418,6 +426,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),
         path if path.starts_with("/v1/verifications") => shop.token.as_str(),
+        path if path.starts_with("/register/") => register.as_str(),
         _ => bank.token.as_str(),
     };
     let before = app.dump();

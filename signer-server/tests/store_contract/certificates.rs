@@ -128,7 +128,10 @@ pub(crate) async fn sto_033_a_key_that_ends_takes_its_certificates_with_it<E: En
     // An operator, with a reason; suspended before.
     store.suspend(device(2), true, None, T0.plus(2)).await.unwrap();
     assert!(store.revoke(device(2), RevocationReason::PrivilegeWithdrawn, None, T0.plus(9)).await.unwrap());
-    assert!(store.revoke(device(2), RevocationReason::KeyCompromise, None, T0.plus(9)).await.unwrap(), "no change");
+    assert!(
+        store.revoke(device(2), RevocationReason::KeyCompromise, None, T0.plus(9)).await.unwrap(),
+        "no change"
+    );
     assert!(!store.suspend(device(2), false, None, T0.plus(9)).await.unwrap(), "revoked is for good");
     // The holder enrols again.
     add_code(store, 5, 3).await;

@@ -120,7 +120,10 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
         let request = NewRequest { created: T0.plus(created), ..new_request(n, who) };
         store.add_request(request).await.unwrap();
     }
-    store.close_request(RequestId::from_bytes([1; 16]), ClosedBy::RelyingParty(BANK), None, T0).await.unwrap();
+    store
+        .close_request(RequestId::from_bytes([1; 16]), ClosedBy::RelyingParty(BANK), None, T0)
+        .await
+        .unwrap();
     let ids = |rows: Vec<RequestRow>| rows.iter().map(|row| row.id.as_bytes()[0]).collect::<Vec<_>>();
     assert_eq!(ids(store.pending(device(1), T0, 10).await.unwrap()), [2, 4, 5]);
     assert_eq!(ids(store.pending(device(1), T0, 2).await.unwrap()), [2, 4]);

@@ -18,7 +18,10 @@ pub(crate) fn history(global: &Global, output: &Output, args: &HistoryArgs) -> R
     let Desk { mut phone, .. } = open(global, None)?;
     if args.accept {
         let head = phone.accept_history()?;
-        output.progress(&format!("From now on compared with the server's {} entries as they are.", head.number));
+        output.progress(&format!(
+            "From now on compared with the server's {} entries as they are.",
+            head.number
+        ));
     }
     let History { lines, fault, head } = phone.history(args.most)?;
     if let Some(fault) = fault {
@@ -51,7 +54,9 @@ fn text(lines: &[HistoryLine]) -> String {
 
 fn line_text(line: &HistoryLine) -> String {
     match line {
-        HistoryLine::Told { entry: Some(Entry { at, act }), .. } => format!("{}  {}", moment(*at), sentence(act)),
+        HistoryLine::Told { entry: Some(Entry { at, act }), .. } => {
+            format!("{}  {}", moment(*at), sentence(act))
+        }
         HistoryLine::Told { number, entry: None } => {
             format!("entry {number}  cannot be read: not meant for this phone, or for a newer program")
         }
@@ -77,7 +82,9 @@ fn sentence(act: &Act) -> String {
         Act::CredentialsIssued { document_type, count } => {
             format!("{count} credentials issued: {}", document(*document_type))
         }
-        Act::DocumentChanged { document_type } => format!("the register changed the {}", document(*document_type)),
+        Act::DocumentChanged { document_type } => {
+            format!("the register changed the {}", document(*document_type))
+        }
         Act::DocumentWithdrawn { document_type } => {
             format!("the register withdrew the {}", document(*document_type))
         }

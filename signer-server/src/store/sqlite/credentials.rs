@@ -121,7 +121,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let standing = concat!(
         "SELECT ",
         standing_column!(),
-        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2"
+        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
     if first(db, standing, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
         return Ok(Burned::Withdrawn);

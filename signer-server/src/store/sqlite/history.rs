@@ -80,8 +80,7 @@ fn part(db: &Connection, device: DeviceId, after: u64, limit: u32) -> StoreResul
         _ => first(db, sql, (device.as_bytes(), int(after)?), |row| Ok(row.get(0)?))?
             .ok_or_else(|| corrupt("a history with a gap"))?,
     };
-    let sql =
-        "SELECT number, sealed FROM history WHERE device = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
+    let sql = "SELECT number, sealed FROM history WHERE device = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
     let mut statement = db.prepare_cached(sql)?;
     let mut rows = statement.query((device.as_bytes(), int(after)?, limit))?;
     let mut entries = Vec::new();

@@ -22,6 +22,7 @@ mod migrate;
 mod open;
 mod readers;
 mod relying_parties;
+mod reports;
 mod requests;
 mod server_keys;
 mod settings;
