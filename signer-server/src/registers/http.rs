@@ -165,13 +165,12 @@ impl HttpRegister {
         if head.status.is_server_error() {
             return Err(Failure::Down(format!("it answered {}", head.status.as_u16())));
         }
-        let body =
-            Limited::new(body, DOCUMENT_BYTES_MAX).collect().await.map_err(|error| match error
-                .downcast_ref::<http_body_util::LengthLimitError>(
-            ) {
+        let body = Limited::new(body, DOCUMENT_BYTES_MAX).collect().await.map_err(|error| {
+            match error.downcast_ref::<http_body_util::LengthLimitError>() {
                 Some(_) => Failure::Nonsense(format!("its answer is longer than {DOCUMENT_BYTES_MAX} bytes")),
                 None => Failure::Down("its answer broke off".into()),
-            })?;
+            }
+        })?;
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 

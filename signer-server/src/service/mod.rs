@@ -1,6 +1,7 @@
 //! The decisions, one file per use case: no HTTP, no SQL.
 
 mod admin;
+mod businesses;
 mod ceremonies;
 mod certificate;
 mod credentials;
@@ -12,7 +13,9 @@ mod refresh;
 mod requests;
 mod sign;
 mod status;
+mod status_lists;
 mod token;
+mod trust;
 mod verify;
 mod watch;
 
@@ -43,8 +46,9 @@ pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{
     error::*,
     events::{CloudEvent, EventData},
-    keys::ServerKeys,
+    keys::{KeyPurpose, ServerKeys},
     requests::WaitMs,
+    trust::{IssuerSettings, TrustRoot},
 };
 use crate::{
     ca::{Authority, Settings},
@@ -66,6 +70,9 @@ pub struct Service {
     store: Arc<dyn Store>,
     kek: Kek,
     keys: ServerKeys,
+    issuer: IssuerSettings,
+    trust: trust::Trust,
+    status_lists: status_lists::StatusLists,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     register: Option<Arc<dyn Register>>,
@@ -106,6 +113,10 @@ pub struct Parts {
     pub register: Option<Arc<dyn Register>>,
     /// The built-in certification authority.
     pub ca: Settings,
+    /// This server as an issuer of credentials.
+    pub issuer: IssuerSettings,
+    /// Whose signature makes the trust list.
+    pub trust_root: TrustRoot,
     /// Locks after wrong PINs.
     pub policy: LockPolicy,
     /// Length of a code's step.
@@ -142,13 +153,18 @@ impl Service {
     /// [`ServiceError`] if the store or the wrapping fails.
     pub async fn new(parts: Parts) -> ServiceResult<Self> {
         let now = parts.clock.now().max(parts.store.latest_time());
-        let keys = ServerKeys::load_or_make(&*parts.store, &parts.kek, &*parts.random, now).await?;
+        let (store, kek, random) = (&*parts.store, &parts.kek, &*parts.random);
+        let keys = ServerKeys::load_or_make(store, kek, random, parts.issuer.id, now).await?;
+        let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
-        Ok(Self {
+        let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
             kek: parts.kek,
             keys,
+            issuer: parts.issuer,
+            trust,
+            status_lists: status_lists::StatusLists::default(),
             clock: parts.clock,
             random: parts.random,
             register: parts.register,
@@ -166,7 +182,9 @@ impl Service {
             polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
-        })
+        };
+        service.renew_trust_list().await?;
+        Ok(service)
     }
 
     /// The server's own keys.
@@ -199,12 +217,13 @@ impl Service {
         Ok((body, Caller { installation, device_key, now }))
     }
 
-    /// Deletes what has run out.
+    /// Deletes what has run out, and renews a trust list of this server's own.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
+        self.renew_trust_list().await?;
         self.ceremonies.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)

@@ -61,7 +61,9 @@ impl Service {
     }
 
     fn check_code(&self, code: &str, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
-        verify(code, self.keys.issuer_keys(), &VerifyOptions { rule: self.rule, ..VerifyOptions::at(now) })
+        let life = self.credential_life();
+        let options = VerifyOptions { rule: self.rule, life, ..VerifyOptions::at(now) };
+        verify(code, &self.keys.issuer_keys(), &options)
     }
 
     /// The register, then the burn, after signatures and time: exactly one use is the first.

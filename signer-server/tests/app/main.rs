@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod backup;
 mod certificates;
 mod clone;
@@ -22,5 +23,6 @@ mod register;
 mod relying_party;
 mod secrets;
 mod suites;
+mod trust;
 mod vault;
 mod verify;
