@@ -2,6 +2,7 @@
 
 use signer_core::{
     ceremony::CeremonyError,
+    history::HistoryFault,
     ids::RequestId,
     signing::SigningError,
     wire::{Attempts, Problem, ProblemCode, Retry},
@@ -42,6 +43,9 @@ pub enum ClientError {
     /// The server answered something that is not in the protocol, or that fails its checks.
     #[error("the server's answer failed its checks: {0}")]
     ServerMisbehaved(&'static str),
+    /// The server's history is not the one this phone has seen.
+    #[error("{0}")]
+    History(HistoryFault),
     /// The stored state does not allow this.
     #[error("{0}")]
     State(StateError),
@@ -113,7 +117,7 @@ impl ClientError {
             Self::Problem(_) => Fault::Refused,
             Self::Transport(TransportError::Address(_)) | Self::WrongPin(_) | Self::Usage(_) => Fault::Caller,
             Self::Transport(_) | Self::OutcomeUnknown(_) => Fault::Network,
-            Self::ServerMisbehaved(_) => Fault::Server,
+            Self::ServerMisbehaved(_) | Self::History(_) => Fault::Server,
             Self::State(_) | Self::Storage(_) | Self::Keystore(_) => Fault::Phone,
         }
     }
@@ -127,6 +131,7 @@ impl ClientError {
             Self::OutcomeUnknown(_) => "outcome_unknown",
             Self::WrongPin(_) => "wrong_pin",
             Self::ServerMisbehaved(_) => "server_misbehaved",
+            Self::History(_) => "history_changed",
             Self::State(_) => "state",
             Self::Storage(_) => "storage",
             Self::Keystore(_) => "keystore",
@@ -165,6 +170,10 @@ impl ClientError {
             }
             Self::WrongPin(_) => "Fetch the request again and type the right PIN.",
             Self::ServerMisbehaved(_) => "Do not go on with this server; tell its operator.",
+            Self::History(HistoryFault::Shortened { .. }) => {
+                "Ask the server's operator whether a backup was put back; acts since then are forgotten there."
+            }
+            Self::History(_) => "Do not go on with this server; tell its operator.",
             Self::State(state) => state.next_step(),
             Self::Storage(_) => "Free space, check permissions, and try again.",
             Self::Keystore(_) => "Restart the phone; if it goes on, enrol again.",

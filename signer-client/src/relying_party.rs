@@ -11,9 +11,11 @@ use signer_core::{
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
+    lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate, VerifyCode,
+        WAIT_MS_MAX,
     },
 };
 
@@ -97,6 +99,17 @@ impl RelyingParty {
         serde_json::from_slice(&body)
             .map_err(|_| ClientError::ServerMisbehaved("an answer is not of the agreed form"))
     }
+}
+
+/// Reports a phone lost, from any machine: whoever has its lost code may. A code that is nobody's gets the same answer.
+///
+/// # Errors
+/// [`ClientError::Usage`] if the text is not a lost code; [`ClientError`] if the server did not take it.
+pub fn report_lost(http: &dyn Http, code: &str) -> Result<(), ClientError> {
+    let code = LostCode::parse(code)
+        .map_err(|_| ClientError::Usage("this is not a lost code: compare it letter by letter"))?;
+    let body = ReportLost { code: code.text().to_string() };
+    body_of(http.send(&HttpRequest::post("/v1/report-lost", "application/json", json(&body)))?, "").map(drop)
 }
 
 /// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.

@@ -301,6 +301,7 @@ impl Phone {
         let otp = SecretBytes::from_slice(&otp).ok_or(StateError::Damaged)?;
         let mut session =
             ShowSession { credential, profile, day_key, otp, reused: mark.is_some(), step, turn, code: None };
+        self.note_show(profile, None)?;
         self.mark(&mut session)?;
         Ok(session)
     }
@@ -364,13 +365,17 @@ impl Phone {
     }
 
     /// Wraps what rests in the state image and is nobody else's to read.
-    fn wrap(&mut self, place: &Location<'_>, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
+    pub(crate) fn wrap(&mut self, place: &Location<'_>, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
         let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
         let wrapped = wrap(&kek, place, plain, &mut *self.ports.rng);
         Ok(wrapped.map_err(|_| KeystoreError("wrapping failed".into()))?.as_bytes().to_vec())
     }
 
-    fn unwrap(&self, place: &Location<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    pub(crate) fn unwrap(
+        &self,
+        place: &Location<'_>,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
         Wrapped::from_bytes(wrapped.to_vec())
             .and_then(|wrapped| unwrap(&kek, place, &wrapped))

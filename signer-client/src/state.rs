@@ -2,7 +2,8 @@
 //!
 //! It never holds a PIN or a check value of one, an unmasked share, a verifying share, the gate key, or the body of an
 //! approve or a confirmation. What it holds of the key is the masked share, which every PIN opens to a plausible one.
-//! Credentials carry the holder's document, so they rest wrapped by the keystore, and are dropped once they expired.
+//! Credentials carry the holder's document, so they rest wrapped by the keystore, and are dropped once they expired; so do the
+//! notes of shows.
 
 use std::fmt;
 
@@ -11,6 +12,7 @@ use signer_core::{
     ceremony::Unproven,
     codec,
     device_key::DevicePublicKeyBytes,
+    history::HistoryHead,
     ids::RequestId,
     pin::MaskedKey,
     time::UnixSeconds,
@@ -24,7 +26,7 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 /// Longest image, bytes.
 pub const STATE_BYTES_MAX: usize = 256 * 1024;
 
@@ -56,7 +58,13 @@ pub(crate) struct State {
     pub(crate) token: Option<WireSecret>,
     #[n(8)]
     pub(crate) clock: Option<Anchor>,
+    /// Newest head of the server's history that was seen.
     #[n(9)]
+    pub(crate) history: HistoryHead,
+    /// The shows noted, wrapped under the keystore; empty while there is none.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub(crate) shows: Vec<u8>,
+    #[n(11)]
     pub(crate) batches: Vec<Batch>,
 }
 
@@ -171,7 +179,7 @@ impl StoredCredential {
 }
 
 impl State {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         server: String,
         device_key: DevicePublicKeyBytes,
         answer_key: DevicePublicKeyBytes,
@@ -186,6 +194,8 @@ impl State {
             sent: None,
             token: None,
             clock: None,
+            history: HistoryHead::start(device_key.device_id()),
+            shows: Vec::new(),
             batches: Vec::new(),
         }
     }

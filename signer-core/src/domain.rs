@@ -122,6 +122,14 @@ domains! {
     Es256Tweak = "signer/v1/es256-tweak",
     /// Server time, signed by the answer key.
     ServerTime = "signer/v1/server-time",
+    /// Head of an empty history.
+    HistoryStart = "signer/v1/history-start",
+    /// Head of a history after an entry.
+    HistoryEntry = "signer/v1/history-entry",
+    /// What a sealed entry is bound to.
+    HistorySeal = "signer/v1/history-seal",
+    /// Check letters of a lost code.
+    LostCodeCheck = "signer/v1/lost-code-check",
 }
 
 /// SHA-256 over a domain and its fields.

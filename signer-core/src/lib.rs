@@ -10,6 +10,7 @@
 //! 6. [`credential`]: the document code that lives three minutes; [`trust`]: whose; [`status`]: unless withdrawn.
 //! 7. [`certificate`]: the request a new key signs first, and what its certificate must be.
 //! 8. [`wrap`]: how secrets rest in a store.
+//! 9. [`history`]: what the holder is told of all this, and the chain that shows when the server takes it back; [`lost_code`].
 //!
 //! Under them: [`codec`] (strict CBOR), [`domain`] (every hash), [`secret`], [`ids`], [`time`].
 #![no_std]
@@ -28,7 +29,9 @@ pub mod domain;
 mod ecdsa;
 pub mod es256;
 pub mod frost;
+pub mod history;
 pub mod ids;
+pub mod lost_code;
 pub mod pin;
 pub mod secret;
 pub mod signing;

@@ -150,6 +150,20 @@ pub struct ApprovalEvidence {
     pub device_key: String,
 }
 
+/// `POST /v1/report-lost`: ends the installation of a lost code. Anybody may send it; the answer says nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportLost {
+    /// The code, as it was written down; see [`crate::lost_code::LostCode::parse`].
+    pub code: String,
+}
+
+impl core::fmt::Debug for ReportLost {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ReportLost(redacted)")
+    }
+}
+
 /// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedTime {

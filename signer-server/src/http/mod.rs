@@ -10,6 +10,7 @@ mod problem;
 mod register;
 mod relying_party;
 mod trust;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -59,6 +60,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(quick)
         .merge(waiting)
         .merge(health::routes())
+        .merge(web::routes())
         .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
         .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

@@ -9,6 +9,7 @@ use signer_core::{
         portrait_salt,
     },
     device_key::DevicePublicKeyBytes,
+    history::Act,
     secret::SecretBytes,
     status::ENTRIES,
     time::UnixSeconds,
@@ -42,11 +43,14 @@ impl Service {
         let record = record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument))?;
         let secret = SecretBytes::random(&mut *self.rng());
         let keys = asked.keys.as_slice();
+        let count = u32::try_from(keys.len()).map_err(|_| ServiceError::Bug("a batch that long"))?;
+        let told = Act::CredentialsIssued { document_type: asked.document_type, count };
+        let told = self.note(&caller.installation, told)?;
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
             let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
             let rows = self.rows(&caller, &asked, &places, &secret)?;
-            match self.store.add_credentials(rows, caller.now).await? {
+            match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
                     if self.store.document_events(caller.installation.device).await? != events {
                         // An event about this holder came in between: the claims may be those from before it, and it could

@@ -8,7 +8,9 @@ mod credentials;
 mod enrol;
 mod error;
 mod events;
+mod history;
 mod keys;
+mod lost;
 mod refresh;
 mod requests;
 mod sign;
@@ -18,6 +20,7 @@ mod token;
 mod trust;
 mod verify;
 mod watch;
+mod web;
 
 use std::{
     collections::HashMap,
@@ -85,6 +88,7 @@ pub struct Service {
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
@@ -176,6 +180,7 @@ impl Service {
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
             fetches: Mutex::default(),
+            refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
@@ -225,6 +230,7 @@ impl Service {
         let now = self.now();
         self.renew_trust_list().await?;
         self.ceremonies.expire(now);
+        self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)
     }

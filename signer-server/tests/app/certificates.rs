@@ -19,7 +19,7 @@ use signer_core::{
 use signer_server::{
     ports::{Random as _, SystemRandom},
     registers::{Register, RegisterError},
-    service::{Parts, Service, ServiceError},
+    service::{Parts, Service, ServiceError, TrustRoot},
     store::{
         Holder, Store,
         sqlite::{SqliteOptions, SqliteStore},

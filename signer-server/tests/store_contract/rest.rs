@@ -16,7 +16,7 @@ pub(crate) async fn sto_018_what_has_run_out_is_dropped<E: Engine>() {
     enrol(store, 1).await;
     add_code(store, 2, 2).await;
     add_request(store, 1, 1).await;
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     store.burn(burn(5, 10, 0)).await.unwrap();
     let lease = granted(store, reserve(1, T0)).await;
     recorded(store, settle(lease, None, Verdict::WrongPin, T0)).await;
@@ -45,7 +45,7 @@ pub(crate) async fn sto_018_many_rows_are_dropped_in_parts<E: Engine>() {
         enrol(store, phone).await;
         let indexes = u32::from(phone) * 500..u32::from(phone) * 500 + 500;
         let batch: Vec<CredentialRow> = indexes.map(|index| credential(index, phone)).collect();
-        assert_eq!(store.add_credentials(batch, T0).await.unwrap(), AddedCredentials::Added);
+        assert_eq!(store.add_credentials(batch, None, T0).await.unwrap(), AddedCredentials::Added);
     }
     assert_eq!(store.expire(T0.plus(96 * 3600)).await.unwrap(), 2505, "and the used codes");
     assert_eq!(store.credential(1, 2499).await.unwrap(), None);

@@ -3,6 +3,7 @@
 mod ask;
 mod certificate;
 mod counter;
+mod history;
 mod holder;
 mod input;
 mod memory;
@@ -101,6 +102,14 @@ enum Command {
         after_help = "Example:\n  signer certificate --pem certificate.pem --ca-out ca.pem --csr request.csr\n  openssl verify -CAfile ca.pem certificate.pem"
     )]
     Certificate(Certificate),
+    /// List who asked what of you, when, and with what result
+    #[command(
+        after_help = "Example:\n  signer history --most 20\n\nExit code 1 if the server's history is not the one this phone has seen."
+    )]
+    History(HistoryArgs),
+    /// Report a lost phone, from any machine, with its lost code. It signs no more, and its codes are refused
+    #[command(after_help = "Example:\n  signer report-lost --server https://signer.example")]
+    ReportLost(ReportLost),
     /// Remove the key from this phone; the server is not told
     #[command(after_help = "Example:\n  signer forget")]
     Forget {
@@ -149,6 +158,26 @@ struct Certificate {
     /// Write the certification request that was signed at enrolment to this file, PEM
     #[arg(long, value_name = "FILE")]
     csr: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+struct HistoryArgs {
+    /// How many lines, the newest
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    most: usize,
+    /// Compare with the server's history as it is now from here on, after its operator has explained the change
+    #[arg(long)]
+    accept: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReportLost {
+    /// Origin of the server
+    #[arg(long, env = "SIGNER_SERVER", value_name = "URL")]
+    server: String,
+    /// The lost code, as written down at enrolment; asked for if left out
+    #[arg(long)]
+    code: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -388,6 +417,8 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Credentials { document } => holder::credentials(global, output, document.into()),
         Command::Show(args) => holder::show(global, output, &args),
         Command::Certificate(args) => certificate::print(global, output, &args),
+        Command::History(args) => history::history(global, output, &args),
+        Command::ReportLost(args) => history::lost(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
         Command::Ask(args) => ask::ask(global, output, &args),
         Command::VerifySignature(args) => signature::verify_signature(output, &args),

@@ -251,7 +251,8 @@ impl Server {
             | Operation::EndDisplay
             | Operation::Checks
             | Operation::AnswerCheck
-            | Operation::Listen => Err(problem(ProblemCode::NotFound)),
+            | Operation::Listen
+            | Operation::History => Err(problem(ProblemCode::NotFound)),
         }
     }
 
@@ -295,8 +296,9 @@ impl Server {
             epoch: Epoch(0),
             device: body.device_key.device_id(),
         };
-        let (next, started) = ServerEnrolment::start(context, body.device_key, &body.hello, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, started) =
+            ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
+                .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
         Ok(started)

@@ -16,6 +16,7 @@ mod columns;
 mod credentials;
 mod expire;
 mod files;
+mod history;
 mod installations;
 mod migrate;
 mod open;
