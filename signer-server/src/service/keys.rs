@@ -1,5 +1,6 @@
 //! The server's own keys: issuer of credentials, of status lists and of credentials of businesses, signer of answers,
-//! certification authority, secret of device tokens. Each is made once and wrapped; the issuer's are followed by others.
+//! certification authority, secrets of device tokens and of online use (hashes of short codes, salts of disclosures). Each is
+//! made once and wrapped; the issuer's are followed by others.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -91,6 +92,7 @@ pub struct ServerKeys {
     pub(super) answer: SigningKey,
     pub(super) authority: SigningKey,
     pub(super) device_token: SecretBytes<32>,
+    pub(super) online: SecretBytes<32>,
     answer_made: UnixSeconds,
     issuer: IssuerId,
     series: RwLock<Series>,
@@ -120,8 +122,9 @@ impl ServerKeys {
         let (answer, answer_made) = signing_key(store, kek, random, "answer", now).await?;
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
-        let series = Series::load(store, kek, issuer).await?;
-        Ok(Self { answer, authority, device_token, answer_made, issuer, series: RwLock::new(series) })
+        let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
+        let series = RwLock::new(Series::load(store, kek, issuer).await?);
+        Ok(Self { answer, authority, device_token, online, answer_made, issuer, series })
     }
 
     /// Public keys of the issuer, for every credential that may still live.

@@ -1,15 +1,19 @@
 //! The decisions, one file per use case: no HTTP, no SQL.
 
 mod admin;
+mod answer;
 mod businesses;
 mod ceremonies;
 mod certificate;
+mod check;
 mod credentials;
+mod display;
 mod enrol;
 mod error;
 mod events;
 mod history;
 mod keys;
+mod listen;
 mod lost;
 mod refresh;
 mod requests;
@@ -50,8 +54,10 @@ pub use self::{
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
+    listen::Listening,
     requests::WaitMs,
     trust::{IssuerSettings, TrustRoot},
+    verify::Verifying,
 };
 use crate::{
     ca::{Authority, Settings},
@@ -87,6 +93,7 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
+    listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
     refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
@@ -179,6 +186,7 @@ impl Service {
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
+            listeners: Arc::default(),
             fetches: Mutex::default(),
             refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
@@ -246,6 +254,14 @@ impl Service {
             *checked = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether short codes are guessed so often that every verifier is slowed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn miss_alarm(&self) -> ServiceResult<bool> {
+        Ok(self.store.miss_alarm(self.now()).await?)
     }
 
     /// A turn to be worked on; held until the work is done, also when its caller hangs up.
