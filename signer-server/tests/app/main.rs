@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod backup;
 mod certificates;
 mod clone;
@@ -26,6 +27,7 @@ mod relying_party;
 mod screen;
 mod secrets;
 mod suites;
+mod trust;
 mod vault;
 mod verify;
 mod web;
