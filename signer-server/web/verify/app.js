@@ -216,7 +216,7 @@ function speak(language) {
   localStorage.setItem('language', currentLanguage());
   const button = node('language');
   button.textContent = t('other_language');
-  button.setAttribute('aria-label', t('other_language_label'));
+  button.setAttribute('aria-label', `${t('other_language')}: ${t('other_language_label')}`);
   button.lang = otherLanguage();
   result.render();
   render();
