@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use signer_client::{ClientError, Phone, ShowSession, Showing, StateError};
 use signer_core::{
     credential::DocumentType,
@@ -137,7 +137,7 @@ impl<'a> Holder<'a> {
                 self.hide();
                 Ok(Value::Null)
             }
-            Act::Read(_) => Err("request_refused"),
+            Act::Read(text) => self.read(&text).map_err(|error| code(&error)),
             Act::Answer { id, allow } => self.answer(&id, allow),
             Act::History => {
                 let history = self.phone.history(LINES).map_err(|error| code(&error))?;
@@ -146,22 +146,30 @@ impl<'a> Holder<'a> {
         }
     }
 
+    /// What a business asks for, before anything is agreed to.
+    fn read(&self, text: &str) -> std::result::Result<Value, ClientError> {
+        let request = self.phone.read_request(text)?;
+        let document_type = request.document_type().map(DocumentType::name);
+        Ok(json!({ "name": request.name(), "profile": request.profile().name(), "document_type": document_type }))
+    }
+
     fn start(&mut self, body: &ShowBody) -> std::result::Result<Value, ClientError> {
+        let odd = ClientError::Usage("the page asked for what it does not offer");
         let kind = DocumentType::ALL.iter().copied().find(|kind| kind.name() == body.document_type);
         let profile = Profile::ALL.into_iter().find(|profile| profile.name() == body.profile);
-        let showing = match (profile, body.to_whoever_scans) {
-            (Some(Profile::Age), false) => Some(Showing::age()),
-            (Some(Profile::Minimal), false) => Some(Showing::minimal()),
-            (Some(Profile::Full), true) => Some(Showing::to_whoever_scans(Profile::Full)),
-            _ => None,
+        let showing = match (profile, body.to_whoever_scans, &body.request) {
+            (Some(Profile::Age), false, None) => Showing::age(),
+            (Some(Profile::Minimal), false, None) => Showing::minimal(),
+            (Some(Profile::Full), true, None) => Showing::to_whoever_scans(Profile::Full),
+            // Read anew: what is agreed to is what this text says, and the page showed that.
+            (Some(_), false, Some(text)) => Showing::answer(self.phone.read_request(text)?),
+            _ => return Err(odd),
         };
-        let (Some(kind), Some(showing)) = (kind, showing) else {
-            return Err(ClientError::Usage("the page asked for what it does not offer"));
-        };
+        let kind = kind.filter(|_| profile == Some(showing.profile())).ok_or(odd)?;
+        let request_of = showing.request().map(|request| request.name().to_owned());
         self.hide();
         let session = self.phone.start_show(kind, showing)?;
-        self.show =
-            Some(Show { session, kind, whoever: body.to_whoever_scans, request_of: None, used_at: None });
+        self.show = Some(Show { session, kind, whoever: body.to_whoever_scans, request_of, used_at: None });
         Ok(Value::Null)
     }
 
@@ -250,6 +258,10 @@ impl<'a> Holder<'a> {
             return;
         };
         self.listening_since = Some(Instant::now());
+        // By it the phone knows the businesses that ask.
+        if let Err(error) = self.phone.refresh_trust_list() {
+            eprintln!("demo: {error}");
+        }
         let messages = self.messages.clone();
         std::thread::spawn(move || {
             for event in events.map_while(std::result::Result::ok) {
@@ -344,6 +356,8 @@ impl<'a> Holder<'a> {
 fn code(error: &ClientError) -> &'static str {
     match error {
         ClientError::State(StateError::NoCredential | StateError::CredentialExpired) => "no_credential",
+        ClientError::Request(_) => "request_refused",
+        ClientError::State(StateError::RequestOver) => "request_expired",
         error if error.code() == "no_document" => "no_document",
         error if error.fault() == signer_client::Fault::Network => "offline",
         error => {
