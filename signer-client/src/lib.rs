@@ -27,6 +27,7 @@ pub mod ports;
 mod relying_party;
 mod show;
 mod sign;
+mod spoken;
 pub mod state;
 
 pub use self::{
@@ -39,4 +40,5 @@ pub use self::{
     },
     show::{Code, Consent, ShowSession, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
     sign::{Approved, Outcome, SignedRequest},
+    spoken::{Announcer, Language, spoken},
 };
