@@ -76,7 +76,8 @@ impl RelyingParty {
     /// # Errors
     /// [`ClientError`] if there is no answer; a refused code is an answer.
     pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
-        let body = VerifyCode { code: code.into(), request_id: request_id.into() };
+        let body =
+            VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge: None };
         self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))
     }
 

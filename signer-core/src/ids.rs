@@ -97,6 +97,10 @@ id! {
     /// A relying party: a bank that asks for signatures, a shop that verifies codes, or both.
     RelyingPartyId
 }
+id! {
+    /// A verifier's question that waits for the holder.
+    CheckId
+}
 
 /// How often the shares of a key have been renewed; 0 after enrolment.
 #[derive(

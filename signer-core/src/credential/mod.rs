@@ -10,6 +10,7 @@
 //!
 //! Signing is in two steps, `prepare` and `complete`, so that keys may stay in hardware.
 
+mod bar;
 mod base45;
 mod cose;
 mod date;
@@ -27,6 +28,7 @@ mod step;
 mod tests;
 mod verify;
 
+pub use bar::{BarCode, BarCodeError};
 pub use cose::SignatureError;
 pub use date::{Date, DateError};
 pub use day::{DayClaims, DayCredential, DayError, StatusIndex, UnsignedDay};

@@ -107,14 +107,14 @@ impl FromStr for Digits {
     }
 }
 
-impl Encode<()> for Digits {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut ()) -> Result<(), EncodeError<W::Error>> {
+impl<C> Encode<C> for Digits {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
         e.u32(self.0)?.ok()
     }
 }
 
-impl<'b> Decode<'b, ()> for Digits {
-    fn decode(d: &mut Decoder<'b>, _: &mut ()) -> Result<Self, DecodeError> {
+impl<'b, C> Decode<'b, C> for Digits {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
         Self::new(d.u32()?).ok_or_else(|| DecodeError::message("more than eight digits"))
     }
 }

@@ -58,6 +58,18 @@ impl TryFrom<u8> for Turn {
     }
 }
 
+impl<C> Encode<C> for Turn {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut C) -> Result<(), EncodeError<W::Error>> {
+        e.u8(self.0)?.ok()
+    }
+}
+
+impl<'b, C> Decode<'b, C> for Turn {
+    fn decode(d: &mut Decoder<'b>, _: &mut C) -> Result<Self, DecodeError> {
+        Self::try_from(d.u8()?).map_err(|_| DecodeError::message("n is over 15"))
+    }
+}
+
 impl From<Turn> for u8 {
     fn from(turn: Turn) -> Self {
         turn.0
@@ -242,7 +254,7 @@ impl<'b> Decode<'b, ()> for Token {
 impl Encode<()> for Show {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), EncodeError<W::Error>> {
         e.array(if self.challenge.is_some() { 4 } else { 3 })?;
-        e.u64(self.step.0)?.u8(self.turn.0)?.encode_with(self.digits, ctx)?;
+        e.u64(self.step.0)?.encode_with(self.turn, ctx)?.encode_with(self.digits, ctx)?;
         self.challenge.map_or(Ok(()), |challenge| challenge.encode(e, ctx))
     }
 }
@@ -255,7 +267,7 @@ impl<'b> Decode<'b, ()> for Show {
             _ => return Err(DecodeError::message("a show has three or four fields")),
         };
         let step = Step(d.u64()?);
-        let turn = Turn::try_from(d.u8()?).map_err(|_| DecodeError::message("n is over 15"))?;
+        let turn = Turn::decode(d, ctx)?;
         let digits = Digits::decode(d, ctx)?;
         let challenge = if challenged { Some(Challenge::decode(d, ctx)?) } else { None };
         Ok(Self { step, turn, digits, challenge })

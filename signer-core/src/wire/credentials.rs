@@ -1,6 +1,7 @@
 //! Issue of day credentials.
 
 use minicbor::{Decode, Encode};
+use serde::{Deserialize, Serialize};
 
 use super::WireSecret;
 use crate::{
@@ -16,9 +17,12 @@ pub const BATCH_MAX: usize = 16;
 /// Longest issuer element of a credential, bytes.
 pub const CREDENTIAL_BYTES_MAX: usize = 400;
 
-/// Which claims a credential carries.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode)]
+/// Which claims a credential carries. Each says more than those before it.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
+)]
 #[cbor(index_only)]
+#[serde(rename_all = "snake_case")]
 pub enum Profile {
     /// Only that the holder is at least so many years old. The default.
     #[n(0)]

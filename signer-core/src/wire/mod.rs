@@ -5,17 +5,22 @@
 
 mod certificate;
 mod credentials;
+mod displays;
 mod enrol;
 mod problem;
 mod refresh;
 mod relying_party;
 mod sign;
+mod verification;
 
 use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
 
-pub use self::{certificate::*, credentials::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*};
+pub use self::{
+    certificate::*, credentials::*, displays::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*,
+    verification::*,
+};
 use crate::{
     codec::{self, Blob, CodecError},
     device_key::{DevicePublicKey, DeviceSignature, ToSign},
@@ -96,6 +101,16 @@ operations! {
     CodeState = 15 "code-state": CodeStateQuery => CodeState,
     /// The certificate of the key; renewed when little of its life is left.
     Certificate = 16 "certificate": CertificateQuery => CertificateReply,
+    /// A code goes on display: digits and a bar code for it.
+    Display = 17 "display": Display => Displayed,
+    /// It is taken off display.
+    EndDisplay = 18 "end-display": EndDisplay => DisplayEnded,
+    /// Checks waiting for the holder.
+    Checks = 19 "checks": ChecksQuery => PendingChecks,
+    /// The holder's answer to one.
+    AnswerCheck = 20 "answer-check": AnswerCheck => CheckAnswered,
+    /// To be told of what happens: the reply is a stream of events.
+    Listen = 21 "listen": Listen => Event,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

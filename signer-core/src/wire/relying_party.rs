@@ -1,4 +1,4 @@
-//! JSON bodies of the relying-party API: signing requests, online verification, public keys, time.
+//! JSON bodies of the relying-party API: signing requests, public keys, time.
 
 use alloc::{string::String, vec::Vec};
 
@@ -144,22 +144,6 @@ pub struct ApprovalEvidence {
     pub signature: String,
     /// The device key, SEC1 compressed.
     pub device_key: String,
-}
-
-/// `POST /v1/verifications`: checks a code online and uses it up.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct VerifyCode {
-    /// Text of the QR code.
-    pub code: String,
-    /// Chosen by the verifier, 8 to 64 visible ASCII characters: the same one within 60 s gets the same answer.
-    pub request_id: String,
-}
-
-impl core::fmt::Debug for VerifyCode {
-    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        f.write_str("VerifyCode(redacted)")
-    }
 }
 
 /// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.

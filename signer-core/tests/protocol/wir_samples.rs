@@ -4,8 +4,9 @@ use minicbor::{Decode, Encode};
 use signer_core::{
     approval::{ApprovalRecord, RequestObject},
     codec::{self, Blob, CodecError, Label, List, Text},
+    credential::{BarCode, Digits, Step, Turn},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
-    ids::{CeremonyId, Epoch, KeyId, RequestId},
+    ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
     secret::SecretBytes,
     suite::{Commitment, Contribution, GroupPublicKey, KeygenMessage, Signature},
     wire::*,
@@ -66,6 +67,7 @@ pub(crate) fn approval_record() -> ApprovalRecord {
 const KEY: KeyId = KeyId::from_bytes([2; 16]);
 const CEREMONY: CeremonyId = CeremonyId::from_bytes([3; 16]);
 const REQUEST: RequestId = RequestId::from_bytes([4; 16]);
+const CHECK: CheckId = CheckId::from_bytes([5; 16]);
 const DAY_KEY: DevicePublicKeyBytes = DevicePublicKeyBytes([2; 33]);
 
 pub(crate) fn approve_payload() -> ApprovePayload {
@@ -83,6 +85,17 @@ pub(crate) fn approve_payload() -> ApprovePayload {
         record: Blob::new(approval_record().encode()).unwrap(),
         items: list([item(0x10), item(0x20)]),
         mac: [6; 32],
+    }
+}
+
+pub(crate) fn one_check() -> Check {
+    Check {
+        id: CHECK,
+        verifier: Label::new("Corner Shop".into()).unwrap(),
+        profile: Profile::Full,
+        document_type: 2,
+        match_number: MatchNumber::new(7).unwrap(),
+        expires: NOW.plus(CHECK_SECONDS),
     }
 }
 
@@ -238,6 +251,36 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("CodeState", &CodeState { time: NOW, burned: Some(2) }),
         sample("CodeState.none", &CodeState { time: NOW, burned: None }),
         sample("CertificateQuery", &CertificateQuery {}),
+        sample(
+            "Display",
+            &Display {
+                list: 1,
+                index: 777_777,
+                step: Step(9_973_165),
+                turn: Turn::FIRST,
+                profile: Profile::Minimal,
+            },
+        ),
+        sample(
+            "Displayed",
+            &Displayed {
+                time: NOW,
+                turn: Turn::try_from(15).unwrap(),
+                digits: Digits::new(12_345_678).unwrap(),
+                bar: BarCode::new(9_999_999_999_999_999).unwrap(),
+                until: NOW.plus(240),
+            },
+        ),
+        sample("EndDisplay", &EndDisplay { list: 1, index: 777_777 }),
+        sample("DisplayEnded", &DisplayEnded { time: NOW }),
+        sample("ChecksQuery", &ChecksQuery {}),
+        sample("PendingChecks", &PendingChecks { time: NOW, checks: vec![one_check()] }),
+        sample("PendingChecks.none", &PendingChecks { time: NOW, checks: Vec::new() }),
+        sample("AnswerCheck.allow", &AnswerCheck { id: CHECK, allow: true }),
+        sample("AnswerCheck", &AnswerCheck { id: CHECK, allow: false }),
+        sample("CheckAnswered", &CheckAnswered { time: NOW }),
+        sample("Listen", &Listen {}),
+        sample("Event", &Event::History),
         sample(
             "CertificateReply",
             &CertificateReply {

@@ -9,23 +9,25 @@ use signer_client::{Approved, ports::HardwareKey as _};
 use signer_core::{
     approval::ApprovalRecord,
     codec::{self, Blob, Label, List, Text},
-    credential::DocumentType,
+    credential::{DocumentType, Step, Turn},
     device_key::DeviceSignature,
-    ids::{CeremonyId, Epoch, KeyId, RequestId},
+    ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
     pin::Pin,
     secret::SecretBytes,
     suite::{Commitment, KeygenMessage, SuiteId},
     time::UnixSeconds,
     wire::{
-        Approve, ApprovePayload, CertificateQuery, CodeStateQuery, Decline, ENVELOPE_BYTES_MAX, EnrolConfirm,
-        EnrolKeys, EnrolStart, EnrolmentCode, Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials,
-        Operation, OutcomeQuery, ProblemCode, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
+        AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, CodeStateQuery, Decline,
+        Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
+        Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials, Listen, Operation, OutcomeQuery,
+        ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload, RefreshStart,
+        RequestsQuery, StatusQuery, WireSecret,
     },
 };
 
 use crate::{
     harness::{Dump, PIN, TestApp, WRONG},
+    support::clock::T0,
     support::phone::{Fault, SUITE, TestPhone},
 };
 
@@ -467,6 +469,10 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     }
 }
 
+/// A display of a credential that the phone does not have.
+const SHOWN: Display =
+    Display { list: 1, index: 1, step: Step(T0 / 180), turn: Turn::FIRST, profile: Profile::Age };
+
 /// Valid messages of every operation, ready and not sent.
 struct Messages {
     app: TestApp,
@@ -562,6 +568,13 @@ impl Messages {
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
+            Operation::Display => self.seal(&SHOWN),
+            Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
+            Operation::Checks => self.seal(&ChecksQuery {}),
+            Operation::AnswerCheck => {
+                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true })
+            }
+            Operation::Listen => self.seal(&Listen {}),
             Operation::Approve => self.approve.clone(),
             Operation::EnrolStart | Operation::EnrolKeys | Operation::EnrolConfirm => {
                 let (_, body, phone) = newcomer.unwrap();
@@ -593,7 +606,8 @@ impl Messages {
             Requests: RequestsQuery, Fetch: Fetch, Approve: Approve, Outcome: OutcomeQuery, Decline: Decline,
             RefreshChallenge: RefreshChallenge, RefreshStart: RefreshStart, RefreshKeys: RefreshKeys,
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
-            Certificate: CertificateQuery,
+            Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
+            AnswerCheck: AnswerCheck, Listen: Listen,
         }
     }
 }
@@ -996,11 +1010,7 @@ fn credential_cases(messages: &Messages, check: Check<'_>) {
     };
     keys(&|keys| keys[3].proof.0[5] ^= 1, Code::InvalidValue, "no proof");
     keys(&|keys| keys[1] = keys[0], Code::InvalidValue, "one key twice");
-    keys(
-        &|keys| keys[0].profile = signer_core::wire::Profile::Full,
-        Code::InvalidValue,
-        "proof for another profile",
-    );
+    keys(&|keys| keys[0].profile = Profile::Full, Code::InvalidValue, "proof for another profile");
     let device_key = messages.phone.device_key();
     keys(&|keys| keys[0].day_key = device_key, Code::InvalidValue, "the device key as day key");
     // Another's list of keys: the proofs name its phone.

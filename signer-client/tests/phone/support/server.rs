@@ -244,7 +244,12 @@ impl Server {
                 self.open::<CodeStateQuery>(&envelope, now)?;
                 reply(CodeState { time: now, burned: self.burned })
             }
-            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
+            Operation::Certificate
+            | Operation::Display
+            | Operation::EndDisplay
+            | Operation::Checks
+            | Operation::AnswerCheck
+            | Operation::Listen => Err(problem(ProblemCode::NotFound)),
         }
     }
 
