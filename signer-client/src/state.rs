@@ -10,6 +10,7 @@ use minicbor::{Decode, Decoder, Encode};
 use signer_core::{
     ceremony::Unproven,
     codec,
+    credential::{DocumentType, Step},
     device_key::DevicePublicKeyBytes,
     ids::RequestId,
     pin::MaskedKey,
@@ -24,7 +25,7 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 2;
+pub const STATE_VERSION: u32 = 3;
 /// Longest image, bytes.
 pub const STATE_BYTES_MAX: usize = 256 * 1024;
 
@@ -134,17 +135,20 @@ pub(crate) struct Batch {
 /// One credential.
 #[derive(Encode, Decode)]
 pub(crate) struct StoredCredential {
+    /// Number of the kind of document.
     #[n(0)]
+    pub(crate) kind: u8,
+    #[n(1)]
     pub(crate) profile: Profile,
     /// The issuer's envelope, wrapped under the keystore.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) wrapped: Vec<u8>,
     #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) wrapped: Vec<u8>,
+    #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) day_key: [u8; 16],
-    #[n(3)]
+    #[n(4)]
     pub(crate) expires: UnixSeconds,
     /// Newest code shown with it; absent while it is unused.
-    #[n(4)]
+    #[n(5)]
     pub(crate) shown: Option<ShownMark>,
 }
 
@@ -167,6 +171,15 @@ impl StoredCredential {
 
     pub(crate) fn is_live(&self, now: UnixSeconds) -> bool {
         now < self.expires
+    }
+
+    pub(crate) fn is_for(&self, kind: DocumentType, profile: Profile) -> bool {
+        self.kind == kind.number() && self.profile == profile
+    }
+
+    /// Whether it was used, and its code left the screen before the last step.
+    pub(crate) fn is_put_away(&self, step: Step) -> bool {
+        self.shown.is_some_and(|mark| mark.step.saturating_add(1) < step.0)
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use signer_client::{ClientError, Consent, Phone, StateError, verify_offline};
+use signer_client::{ClientError, Showing, Phone, StateError, verify_offline};
 use signer_core::{
     credential::{Colour, DocumentType, IssuerKey, IssuerKeys, STEP_SECONDS, VerifyOptions, verify},
     time::UnixSeconds,
@@ -34,7 +34,7 @@ fn options(world: &World) -> VerifyOptions {
 #[test]
 fn cli_040_a_code_verifies_and_changes_at_the_boundary_never_early() {
     let (world, mut phone) = stocked(40);
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     let first = phone.code(&mut session).unwrap();
     let (result, verified) = verify_offline(first.presentation.as_str(), &issuers(&world), &options(&world));
     assert_eq!(result.result, Colour::Amber);
@@ -53,7 +53,7 @@ fn cli_040_a_code_verifies_and_changes_at_the_boundary_never_early() {
 #[test]
 fn cli_041_after_a_use_the_next_turn_is_shown_at_once_up_to_fifteen() {
     let (world, mut phone) = stocked(41);
-    let mut session = phone.start_show(Profile::Minimal, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::minimal()).unwrap();
     let first = phone.code(&mut session).unwrap();
     assert!(!phone.poll(&mut session).unwrap());
     world.server().burned = Some(0);
@@ -75,14 +75,14 @@ fn cli_042_each_show_uses_a_credential_of_its_own_until_none_is_left() {
     let (world, mut phone) = stocked(42);
     let mut seen = HashSet::new();
     for round in 0..10_u64 {
-        let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+        let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
         let code = phone.code(&mut session).unwrap();
         let verified = verify(code.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
         assert_eq!(seen.insert(verified.status()), round < 8, "{round}");
         assert_eq!(session.is_linkable(), round >= 8);
         // Taken again in the same step, a credential goes on with its next turn.
         assert_eq!(code.turn.number(), u8::from(round >= 8));
-        assert_eq!(phone.needs_top_up(), round >= 5);
+        assert_eq!(phone.needs_top_up(DocumentType::IdentityCard), round >= 5);
         world.clock().truth += std::time::Duration::from_secs(1);
     }
 }
@@ -92,21 +92,21 @@ fn cli_043_full_needs_the_holders_word() {
     let (_, mut phone) = stocked(43);
     let refused = phone.start_show(Profile::Full, Consent::Showing);
     assert!(matches!(refused, Err(ClientError::Usage(_))));
-    assert_eq!(phone.stock().full, 4);
-    assert!(phone.start_show(Profile::Full, Consent::ToWhoeverScans).is_ok());
+    assert_eq!(phone.stock(DocumentType::IdentityCard).full, 4);
+    assert!(phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(Profile::Full)).is_ok());
 }
 
 #[test]
 fn cli_044_a_restart_offline_goes_on_with_signed_time_and_another_credential() {
     let (world, mut phone) = stocked(44);
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     let before = phone.code(&mut session).unwrap();
     drop((phone, session));
     // The holder sets the clock on the wall an hour ahead; the network is away.
     world.clock().skew = 3600;
     world.plan("", 0, usize::MAX, LoseRequest);
     let mut phone = world.phone();
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     let after = phone.code(&mut session).unwrap();
     assert_eq!(after.step, before.step);
     assert!(!session.is_linkable());
@@ -119,12 +119,12 @@ fn cli_044_a_restart_offline_goes_on_with_signed_time_and_another_credential() {
 fn cli_045_a_top_up_fills_the_stock_and_throws_away_used_keys() {
     let (world, mut phone) = stocked(45);
     for _ in 0..6 {
-        phone.start_show(Profile::Age, Consent::Showing).unwrap();
+        phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     }
     let handle_count = |world: &World| world.server().issued.len();
-    assert_eq!(phone.stock().age, 2);
+    assert_eq!(phone.stock(DocumentType::IdentityCard).age, 2);
     assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 6);
-    assert_eq!((phone.stock().age, phone.stock().minimal, handle_count(&world)), (8, 4, 22));
+    assert_eq!((phone.stock(DocumentType::IdentityCard).age, phone.stock(DocumentType::IdentityCard).minimal, handle_count(&world)), (8, 4, 22));
     assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 0);
     assert!(phone.top_up_delay() < signer_client::TOP_UP_WITHIN_SECONDS);
 }
@@ -132,18 +132,18 @@ fn cli_045_a_top_up_fills_the_stock_and_throws_away_used_keys() {
 #[test]
 fn cli_046_expired_credentials_are_not_shown() {
     let (world, mut phone) = stocked(46);
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     world.pass(27 * 3600);
     assert!(matches!(phone.code(&mut session), Err(ClientError::State(StateError::CredentialExpired))));
-    let none = phone.start_show(Profile::Age, Consent::Showing);
+    let none = phone.start_show(DocumentType::IdentityCard, Showing::age());
     assert!(matches!(none, Err(ClientError::State(StateError::NoCredential))));
-    assert_eq!(phone.stock().age, 0);
+    assert_eq!(phone.stock(DocumentType::IdentityCard).age, 0);
 }
 
 #[test]
 fn cli_047_after_switching_on_no_code_before_signed_time() {
     let (world, mut phone) = stocked(47);
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     // Switched off and on; the holder sets the clock on the wall an hour ahead; the network is away.
     {
         let mut clock = world.clock();
@@ -154,7 +154,7 @@ fn cli_047_after_switching_on_no_code_before_signed_time() {
     assert!(matches!(refused, ClientError::State(StateError::NoSignedTime)));
     drop(phone);
     let mut phone = world.phone();
-    let refused = phone.start_show(Profile::Age, Consent::Showing).unwrap_err();
+    let refused = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap_err();
     assert!(matches!(refused, ClientError::State(StateError::NoSignedTime)));
     assert!(refused.next_step().starts_with("Connect once"));
     // Online once, then offline again, also in a new process.
@@ -164,7 +164,7 @@ fn cli_047_after_switching_on_no_code_before_signed_time() {
     world.plan("", 0, usize::MAX, LoseRequest);
     world.pass(200);
     let mut phone = world.phone();
-    let mut session = phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     let code = phone.code(&mut session).unwrap();
     assert_eq!(code.step.0, world.clock().truth.as_secs() / STEP_SECONDS);
 }
@@ -179,12 +179,12 @@ fn cli_049_a_profile_that_does_not_fit_is_left_out() {
     // A minor.
     world.server().unfit = vec![Profile::Age];
     assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 8);
-    let stock = phone.stock();
+    let stock = phone.stock(DocumentType::IdentityCard);
     assert_eq!((stock.age, stock.minimal, stock.full), (0, 4, 4));
     assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 0);
-    let refused = phone.start_show(Profile::Age, Consent::Showing);
+    let refused = phone.start_show(DocumentType::IdentityCard, Showing::age());
     assert!(matches!(refused, Err(ClientError::State(StateError::NoCredential))));
-    assert!(phone.start_show(Profile::Minimal, Consent::Showing).is_ok());
+    assert!(phone.start_show(DocumentType::IdentityCard, Showing::minimal()).is_ok());
 }
 
 #[test]
@@ -195,11 +195,11 @@ fn cli_050_a_lost_answer_to_a_top_up_is_made_up_for_by_fresh_day_keys() {
             let mut phone = world.enrolled();
             world.plan("/device/v1/credentials", after, 1, mishap);
             assert_eq!(phone.top_up(DocumentType::IdentityCard).unwrap(), 16, "{mishap:?}");
-            let stock = phone.stock();
+            let stock = phone.stock(DocumentType::IdentityCard);
             assert_eq!((stock.age, stock.minimal, stock.full), (8, 4, 4));
             assert_eq!(world.server().issued.len() > 16, mishap == LoseAnswer);
             for profile in Profile::ALL {
-                let mut session = phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+                let mut session = phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile)).unwrap();
                 let code = phone.code(&mut session).unwrap();
                 assert!(verify(code.presentation.as_str(), &issuers(&world), &options(&world)).is_ok());
             }
