@@ -19,7 +19,7 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{ClientError, Showing, Phone, ShowSession, desk::SystemClock, verify_result};
+use signer_client::{ClientError, Phone, ShowSession, Showing, desk::SystemClock, verify_result};
 use signer_core::{
     credential::{Colour, DocumentType, Reason, VerificationResult},
     ids::RequestId,

@@ -6,7 +6,7 @@ use super::{BAR_QUIET_ZONE, Bars, Matrix, QUIET_ZONE};
 const ANSI: (&str, &str) = ("\x1b[38;2;0;0;0;48;2;255;255;255m", "\x1b[0m\n");
 const PLAIN: (&str, &str) = ("", "\n");
 /// Lines of a bar code, with one white line above and below.
-const BAR_LINES: usize = 6;
+const BAR_LINES: usize = 3;
 
 /// The code in half blocks, quiet zone included. `ansi` sets black on white, which dark terminals need to be scanned;
 /// without it the blocks are the dark modules and the terminal must be dark on light.

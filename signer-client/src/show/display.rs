@@ -96,8 +96,9 @@ impl Phone {
     /// # Errors
     /// [`ClientError`] if the server was not told.
     pub fn end_display(&mut self, session: ShowSession) -> Result<(), ClientError> {
-        if matches!(session.registration, Registration::Live { .. }) {
-            let status = session.credential.claims().status();
+        let ShowSession { credential, registration, .. } = session;
+        if matches!(registration, Registration::Live { .. }) {
+            let status = credential.claims().status();
             self.exchange_once(&EndDisplay { list: status.list, index: status.index })?;
         }
         Ok(())

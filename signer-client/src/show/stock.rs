@@ -4,7 +4,6 @@ use signer_core::{
     codec::{Blob, List},
     credential::{DayCredential, DocumentType},
     device_key::DeviceSignature,
-    time::UnixSeconds,
     wire::{
         CREDENTIAL_BYTES_MAX, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
         day_key_proof,

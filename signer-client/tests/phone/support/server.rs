@@ -13,7 +13,8 @@ use signer_core::{
     ceremony::*,
     codec::{self, Blob, Label, List, Text},
     credential::{
-        Age, BarCode, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex, Turn, digits,
+        Age, BarCode, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex, Turn,
+        digits,
     },
     device_key::DevicePublicKeyBytes,
     ids::{CheckId, Epoch, RelyingPartyId, RequestId},
