@@ -41,7 +41,10 @@ use signer_server::{
 use tempfile::TempDir;
 use tokio::{runtime::Runtime, task::JoinSet};
 
-use crate::alternate::{process_cpu, thread_cpu};
+use crate::{
+    alternate::{process_cpu, thread_cpu},
+    enrolment::holder_keys,
+};
 
 /// Approvals in flight: so many phones, each with one connection, each sending its next when it has its answer.
 pub const IN_FLIGHT: usize = 64;
@@ -217,7 +220,12 @@ async fn together<T: Send + 'static>(
 }
 
 async fn register(service: &Service) -> RelyingPartyRow {
-    let asked = CreateRelyingParty { name: "Bank of Examples".into(), may_ask: true, may_verify: false };
+    let asked = CreateRelyingParty {
+        name: "Bank of Examples".into(),
+        may_ask: true,
+        may_verify: false,
+        may_report: false,
+    };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()
 }
@@ -246,7 +254,8 @@ impl Phone {
         let asked = CreateEnrolmentCode { person: person.clone(), expires_in: None };
         let code = service.create_enrolment_code(asked).await.unwrap().code;
         let code = EnrolmentCode(Text::new(code).unwrap());
-        let (enrolment, start) = DeviceEnrolment::start(suite, public, code, &mut rng).unwrap();
+        let (enrolment, start) =
+            DeviceEnrolment::start(suite, public, code, holder_keys(device), &mut rng).unwrap();
         let started = service.enrol_start(&seal(&device_key, device, now, &start)).await.unwrap();
         let hedge = SecretBytes::random(&mut rng);
         let (keyed, keys) = enrolment.keys(&started, &hedge, &mut rng).unwrap();

@@ -6,12 +6,13 @@ use p256::ecdsa::{
 };
 use signer_core::{
     credential::{
-        DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, PortraitDigest,
-        Presentation, Short, Show, StatusIndex, Step, StepRule, Turn, Verified, VerifyOptions, digits,
-        verify,
+        DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
+        PortraitSalt, Presentation, Short, Show, StatusIndex, Step, StepRule, Turn, Verified, VerifyOptions,
+        digits, verify,
     },
     secret::SecretBytes,
     time::UnixSeconds,
+    trust::IssuerId,
 };
 
 const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
@@ -41,6 +42,7 @@ impl Parties {
         let key = |seed| SigningKey::from_slice(&[seed; 32]).unwrap();
         let (issuer, day_key, secret) = (key(0x11), key(0x22), SecretBytes::new([0x33; 32]));
         let issuers = IssuerKeys::new(vec![IssuerKey {
+            issuer: IssuerId(1),
             key: *issuer.verifying_key(),
             document_types: vec![DocumentType::DrivingLicence],
             not_before: NOW.minus(86_400),
@@ -125,9 +127,9 @@ fn claims(day_key: &SigningKey) -> DayClaims {
         number: Short::new("ВХА123456").unwrap(),
         expires: "2034-05-31".parse().unwrap(),
         rights: Short::new("A,B").unwrap(),
-        portrait: Some(PortraitDigest::of(&[0x44; 16], b"portrait")),
+        portrait: Some(Portrait::new(b"\xFF\xD8\xFFportrait".to_vec()).unwrap()),
     };
-    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, record.full(), false)
+    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, record.full(&PortraitSalt([0x44; 16])), false)
 }
 
 fn show(secret: &SecretBytes<32>) -> Show {

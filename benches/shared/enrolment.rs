@@ -7,6 +7,10 @@ use signer_core::{
     ceremony::{DeviceEnrolment, ServerEnrolment, ServerKey},
     codec::{self, Text},
     device_key::DevicePublicKeyBytes,
+    domain::sha256,
+    history::HistoryKey,
+    ids::DeviceId,
+    lost_code::HolderKeys,
     pin::{MaskedKey, PinCost, PinMask, Salt},
     secret::SecretBytes,
     suite::{GroupPublicKey, KeyContext, SuiteId},
@@ -60,6 +64,13 @@ pub fn mask(context: &KeyContext) -> PinMask {
     PinMask::derive(&SecretBytes::new([4; 32]), context)
 }
 
+/// What a phone leaves with the server for its holder.
+#[must_use]
+pub fn holder_keys(device: DeviceId) -> HolderKeys {
+    let secret = SecretBytes::new([6; 32]);
+    HolderKeys { history: HistoryKey::derive(&secret, device).public(), lost_code: sha256(device.as_bytes()) }
+}
+
 /// Enrols, with randomness of this number.
 ///
 /// # Panics
@@ -71,10 +82,10 @@ pub fn enrol(suite: SuiteId, number: u64) -> Enrolled {
     let device_key = DevicePublicKeyBytes([2; 33]);
     let (mut on_device, mut on_server) = (Cost::default(), Cost::default());
     let code = EnrolmentCode(Text::new("0000-0000-0000-0000".into()).unwrap());
-    let hedge = SecretBytes::random(&mut rng);
+    let (hedge, keys) = (SecretBytes::random(&mut rng), holder_keys(device_key.device_id()));
 
     let (device, start) =
-        on_device.take(|| DeviceEnrolment::start(suite, device_key, code, &mut rng).unwrap());
+        on_device.take(|| DeviceEnrolment::start(suite, device_key, code, keys, &mut rng).unwrap());
     on_device.sent += codec::encode(&start).len();
     let context = KeyContext {
         suite,
@@ -83,7 +94,7 @@ pub fn enrol(suite: SuiteId, number: u64) -> Enrolled {
         device: device_key.device_id(),
     };
     let (server, started) =
-        on_server.take(|| ServerEnrolment::start(context, device_key, &start.hello, &mut rng).unwrap());
+        on_server.take(|| ServerEnrolment::start(context, device_key, keys, &start.hello, &mut rng).unwrap());
     on_server.sent += codec::encode(&started).len();
     let (device, keys) = on_device.take(|| device.keys(&started, &hedge, &mut rng).unwrap());
     on_device.sent += codec::encode(&keys).len();

@@ -5,11 +5,12 @@ use std::sync::OnceLock;
 use p256::ecdsa::SigningKey;
 use signer_core::{
     credential::{
-        DayClaims, Document, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, PortraitDigest,
+        DayClaims, Document, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait, PortraitSalt,
         Short, Show, StatusIndex, Step, StepRule, Turn, digits,
     },
     secret::SecretBytes,
     time::UnixSeconds,
+    trust::IssuerId,
 };
 
 /// The verifier's clock: 2026-11-20T10:15:00Z.
@@ -25,6 +26,7 @@ pub fn issuers() -> &'static IssuerKeys {
     static ISSUERS: OnceLock<IssuerKeys> = OnceLock::new();
     ISSUERS.get_or_init(|| {
         let issuer = |byte| IssuerKey {
+            issuer: IssuerId(1),
             key: *key(byte).verifying_key(),
             document_types: DocumentType::ALL.to_vec(),
             not_before: UnixSeconds(1_790_000_000),
@@ -49,10 +51,11 @@ fn documents() -> [Document; 3] {
         number: Short::new("ВХА123456").unwrap(),
         expires: "2034-05-31".parse().unwrap(),
         rights: Short::new("A,B").unwrap(),
-        portrait: Some(PortraitDigest::of(&[0x44; 16], b"portrait")),
+        portrait: Some(Portrait::new(b"\xFF\xD8\xFFportrait".to_vec()).unwrap()),
     };
+    let salt = PortraitSalt([0x44; 16]);
     let today = "2026-11-20".parse().unwrap();
-    [record.full(), record.minimal(today).unwrap(), record.age(today, &[18]).unwrap()]
+    [record.full(&salt), record.minimal(today).unwrap(), record.age(today, &[18], &salt).unwrap()]
 }
 
 fn present(document: Document) -> String {

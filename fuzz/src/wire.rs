@@ -4,6 +4,7 @@ use signer_core::{
     approval::{ApprovalRecord, RequestObject},
     ceremony::Unproven,
     codec,
+    history::Entry,
     pin::MaskedKey,
     wire::*,
 };
@@ -26,5 +27,5 @@ messages! {
     PendingRequests Fetch Fetched ApprovePayload Approve Evaluated OutcomeQuery RequestOutcome Decline Declined
     RefreshChallenge RefreshChallenged RefreshPayload RefreshStart RefreshStarted RefreshKeys RefreshKeyed
     RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState RequestObject ApprovalRecord
-    MaskedKey Unproven CertificateQuery CertificateReply
+    MaskedKey Unproven CertificateQuery CertificateReply HistoryQuery HistoryPage Entry
 }

@@ -273,6 +273,8 @@ impl HardwareKey for SoftwareKey {
         let label: &[u8] = match purpose {
             Purpose::Wrap => b"wrap",
             Purpose::Hedge => b"hedge",
+            Purpose::History => b"history",
+            Purpose::LostCode => b"lost-code",
         };
         self.hmac(label, input)
     }

@@ -82,8 +82,9 @@ impl Phone {
         device_key: DevicePublicKeyBytes,
         code: &EnrolmentCode,
     ) -> Result<(SharesReady, signer_core::wire::Token, UnixSeconds), ClientError> {
+        let keys = self.holder_keys()?;
         let (enrolment, start) =
-            DeviceEnrolment::start(suite, device_key, code.clone(), &mut *self.ports.rng)?;
+            DeviceEnrolment::start(suite, device_key, code.clone(), keys, &mut *self.ports.rng)?;
         let started = self.exchange(&start)?;
         // The server has begun another enrolment, so the earlier one can no longer be confirmed.
         self.state_mut()?.pending = None;

@@ -8,8 +8,10 @@
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
 //! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
 //!    [`spoken()`] words. [`Phone::listen`], [`Phone::checks`], [`Phone::answer_check`]: a verifier asks for more.
-//! 5. [`Phone::certificate`]: who holds the key, as others are told.
-//! 6. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
+//!    [`Phone::read_request`]: a business asks first.
+//! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
+//! 6. [`Phone::certificate`]: who holds the key, as others are told.
+//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -21,6 +23,7 @@ pub mod draw;
 mod enrol;
 pub mod error;
 pub mod formats;
+mod history;
 pub mod http;
 mod phone;
 mod pin;
@@ -30,18 +33,21 @@ mod show;
 mod sign;
 mod spoken;
 pub mod state;
+mod trust;
 
 pub use self::{
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
+    history::{History, HistoryLine, SHOWS_MAX, ShowNote},
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{
-        RelyingParty, ResultError, VerifiedResult, file_digest, signature_file, verify_offline, verify_result,
+        RelyingParty, ResultError, VerifiedResult, file_digest, report_lost, signature_file, verify_offline,
+        verify_result,
     },
     show::{
-        Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession, Showing, Stock,
-        TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock,
+        BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,
+        Showing, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock,
     },
     sign::{Approved, Outcome, SignedRequest},
     spoken::{Announcer, Language, spoken},

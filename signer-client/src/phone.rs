@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use p256::ecdsa::VerifyingKey;
 use signer_core::{
     codec,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
@@ -31,6 +32,8 @@ pub struct PhoneOptions {
     pub pin_cost: PinCost,
     /// Length of a code's step; anything but the standard is for demonstrations.
     pub step_rule: signer_core::credential::StepRule,
+    /// The root that signs the first trust list. Without one, that of the first list which the server gives is believed.
+    pub trust_root: Option<VerifyingKey>,
     /// Waits between two sendings of the same bytes, one per repetition.
     pub retry_waits: &'static [Duration],
 }
@@ -40,6 +43,7 @@ impl Default for PhoneOptions {
         Self {
             pin_cost: PinCost::FLOOR,
             step_rule: signer_core::credential::StepRule::STANDARD,
+            trust_root: None,
             retry_waits: RETRY_WAITS,
         }
     }
@@ -170,13 +174,19 @@ impl Phone {
         now.ok_or_else(|| StateError::NoSignedTime.into())
     }
 
-    /// Asks for signed server time and sets the corrected clock by it.
+    /// Asks for signed server time and sets the corrected clock by it; and for a newer trust list, of which
+    /// [`Self::refresh_trust_list`] tells more.
     ///
     /// # Errors
-    /// [`ClientError::ServerMisbehaved`] if the time is not signed under the pinned key, or goes back.
+    /// [`ClientError::ServerMisbehaved`] if the time is not signed under the pinned key, or goes back. A trust list that does
+    /// not come or is not believed is no error: the one believed stays.
     pub fn synchronise(&mut self) -> Result<UnixSeconds, ClientError> {
         self.anchor()?;
         self.save()?;
+        match self.refresh_trust_list() {
+            Err(error @ (ClientError::State(_) | ClientError::Storage(_))) => return Err(error),
+            _newer_or_not => {}
+        }
         Ok(self.now())
     }
 
@@ -329,6 +339,16 @@ impl Phone {
             self.send(&HttpRequest::get(path), "application/json", self.options.retry_waits, &mut 0)?;
         serde_json::from_slice(&body)
             .map_err(|_| ClientError::ServerMisbehaved("an answer is not of the agreed form"))
+    }
+
+    /// What anybody may have from the server, without patience.
+    pub(crate) fn get_quickly(
+        &self,
+        path: &str,
+        content_type: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let request = HttpRequest { timeout: QUICK_TIMEOUT, ..HttpRequest::get(path) };
+        self.send(&request, content_type, &[], &mut 0)
     }
 
     /// The key that signs the server's time, from the server itself: asked for at enrolment only, then pinned.

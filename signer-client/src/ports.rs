@@ -177,6 +177,10 @@ pub enum Purpose {
     Wrap,
     /// Mixed into nonces, so that a failing generator alone does not repeat one.
     Hedge,
+    /// The key the history is sealed to.
+    History,
+    /// The lost code.
+    LostCode,
 }
 
 /// The phone's hardware keystore: a P-256 device key, an HMAC secret, and short-lived P-256 day keys. Nothing secret leaves it.

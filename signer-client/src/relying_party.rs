@@ -7,13 +7,15 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{IssuerKeys, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    credential::{IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
+    lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, RequestView, SignedResult, SigningCertificate, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate, VerifyCode,
+        WAIT_MS_MAX,
     },
 };
 
@@ -99,6 +101,17 @@ impl RelyingParty {
     }
 }
 
+/// Reports a phone lost, from any machine: whoever has its lost code may. A code that is nobody's gets the same answer.
+///
+/// # Errors
+/// [`ClientError::Usage`] if the text is not a lost code; [`ClientError`] if the server did not take it.
+pub fn report_lost(http: &dyn Http, code: &str) -> Result<(), ClientError> {
+    let code = LostCode::parse(code)
+        .map_err(|_| ClientError::Usage("this is not a lost code: compare it letter by letter"))?;
+    let body = ReportLost { code: code.text().to_string() };
+    body_of(http.send(&HttpRequest::post("/v1/report-lost", "application/json", json(&body)))?, "").map(drop)
+}
+
 /// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
 #[must_use = "the result is what the clerk is told"]
 pub fn verify_offline(
@@ -107,7 +120,7 @@ pub fn verify_offline(
     options: &VerifyOptions,
 ) -> (VerificationResult, Result<Verified, Refusal>) {
     let outcome = verify(code, issuers, options);
-    (VerificationResult::offline(&outcome, options.now), outcome)
+    (VerificationResult::offline(&outcome, Known::NOTHING, options.now), outcome)
 }
 
 /// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.

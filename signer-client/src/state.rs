@@ -2,7 +2,8 @@
 //!
 //! It never holds a PIN or a check value of one, an unmasked share, a verifying share, the gate key, or the body of an
 //! approve or a confirmation. What it holds of the key is the masked share, which every PIN opens to a plausible one.
-//! Credentials carry the holder's document, so they rest wrapped by the keystore, and are dropped once they expired.
+//! Credentials carry the holder's document, so they rest wrapped by the keystore, and are dropped once they expired; so do the
+//! notes of shows.
 
 use std::fmt;
 
@@ -12,9 +13,11 @@ use signer_core::{
     codec,
     credential::{DocumentType, Step},
     device_key::DevicePublicKeyBytes,
+    history::HistoryHead,
     ids::RequestId,
     pin::MaskedKey,
     time::UnixSeconds,
+    trust::TRUST_LIST_BYTES_MAX,
     wire::{Profile, WireSecret},
 };
 use zeroize::Zeroizing;
@@ -25,9 +28,9 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 3;
-/// Longest image, bytes.
-pub const STATE_BYTES_MAX: usize = 256 * 1024;
+pub const STATE_VERSION: u32 = 4;
+/// Longest image, bytes: as much beside the trust list as with it.
+pub const STATE_BYTES_MAX: usize = 256 * 1024 + TRUST_LIST_BYTES_MAX;
 
 /// The state. Written as a whole, atomically, by [`crate::ports::Storage`].
 #[derive(Encode, Decode)]
@@ -57,8 +60,27 @@ pub(crate) struct State {
     pub(crate) token: Option<WireSecret>,
     #[n(8)]
     pub(crate) clock: Option<Anchor>,
+    /// Newest head of the server's history that was seen.
     #[n(9)]
+    pub(crate) history: HistoryHead,
+    /// The shows noted, wrapped under the keystore; empty while there is none.
+    #[cbor(n(10), with = "minicbor::bytes")]
+    pub(crate) shows: Vec<u8>,
+    #[n(11)]
     pub(crate) batches: Vec<Batch>,
+    /// The newest trust list that is believed.
+    #[n(12)]
+    pub(crate) trust: Option<KeptTrust>,
+}
+
+/// A trust list.
+#[derive(Encode, Decode)]
+pub(crate) struct KeptTrust {
+    /// The root that signed it, SEC1 compressed.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) root: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) list: Vec<u8>,
 }
 
 /// A key beside the living one.
@@ -184,7 +206,7 @@ impl StoredCredential {
 }
 
 impl State {
-    pub(crate) const fn new(
+    pub(crate) fn new(
         server: String,
         device_key: DevicePublicKeyBytes,
         answer_key: DevicePublicKeyBytes,
@@ -199,7 +221,10 @@ impl State {
             sent: None,
             token: None,
             clock: None,
+            history: HistoryHead::start(device_key.device_id()),
+            shows: Vec::new(),
             batches: Vec::new(),
+            trust: None,
         }
     }
 

@@ -112,6 +112,7 @@ fn cli_084_offline_the_same_code_is_accepted_once_and_the_clock_has_a_floor() {
     let (issuer, day_key) =
         (SigningKey::from_slice(&[7; 32]).unwrap(), SigningKey::from_slice(&[8; 32]).unwrap());
     let issuers = IssuerKeys::new(vec![IssuerKey {
+        issuer: signer_core::trust::IssuerId(1),
         key: *issuer.verifying_key(),
         document_types: vec![DocumentType::IdentityCard],
         not_before: UnixSeconds(0),

@@ -84,6 +84,8 @@ domains! {
     TokenHash = "signer/v1/token-hash",
     /// Key of a credential's digits.
     CredentialOtp = "signer/v1/credential-otp",
+    /// Salt of a credential's portrait digest.
+    PortraitSalt = "signer/v1/portrait-salt",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.
@@ -120,6 +122,14 @@ domains! {
     Es256Tweak = "signer/v1/es256-tweak",
     /// Server time, signed by the answer key.
     ServerTime = "signer/v1/server-time",
+    /// Head of an empty history.
+    HistoryStart = "signer/v1/history-start",
+    /// Head of a history after an entry.
+    HistoryEntry = "signer/v1/history-entry",
+    /// What a sealed entry is bound to.
+    HistorySeal = "signer/v1/history-seal",
+    /// Check letters of a lost code.
+    LostCodeCheck = "signer/v1/lost-code-check",
 }
 
 /// SHA-256 over a domain and its fields.

@@ -7,9 +7,10 @@
 //! 3. [`signing`]: fetch, approve, evaluate: who learns what, and in which order.
 //! 4. [`pin`]: how a PIN masks the device's share so that only the server can tell a right PIN from a wrong one.
 //! 5. [`wire`]: every message between device and server; [`device_key`] signs them; [`approval`] is what the holder agreed to.
-//! 6. [`credential`]: the document code that lives three minutes.
+//! 6. [`credential`]: the document code that lives three minutes; [`trust`]: whose; [`status`]: unless withdrawn.
 //! 7. [`certificate`]: the request a new key signs first, and what its certificate must be.
 //! 8. [`wrap`]: how secrets rest in a store.
+//! 9. [`history`]: what the holder is told of all this, and the chain that shows when the server takes it back; [`lost_code`].
 //!
 //! Under them: [`codec`] (strict CBOR), [`domain`] (every hash), [`secret`], [`ids`], [`time`].
 #![no_std]
@@ -28,11 +29,15 @@ pub mod domain;
 mod ecdsa;
 pub mod es256;
 pub mod frost;
+pub mod history;
 pub mod ids;
+pub mod lost_code;
 pub mod pin;
 pub mod secret;
 pub mod signing;
+pub mod status;
 pub mod suite;
 pub mod time;
+pub mod trust;
 pub mod wire;
 pub mod wrap;

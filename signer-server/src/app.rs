@@ -8,7 +8,7 @@ use crate::{
     config::{Config, ConfigError},
     http,
     ports::{Clock, Random, SystemClock, SystemRandom},
-    registers::{FileRegister, Register, RegisterError},
+    registers::{FileRegister, HttpRegister, Register, RegisterError},
     service::{self, Parts, Service, ServiceError},
     store::{
         Store,
@@ -79,10 +79,7 @@ impl App {
     ) -> Result<Self, StartError> {
         config.check()?;
         create_private_folder(&config.data_dir)?;
-        let register = match &config.register_file {
-            Some(file) => Some(Arc::new(FileRegister::open(file)?) as Arc<dyn Register>),
-            None => None,
-        };
+        let register = open_register(&config, &random)?;
         let existed = config.data_dir.join(STORE_FILE).exists();
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
         let kek = load_kek(&config.data_dir, existed, &*random)?;
@@ -160,6 +157,16 @@ const STORE_FILE: &str = "store.db";
 const KEK_FILE: &str = "kek";
 /// File in the data folder that holds the admin token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+
+fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc<dyn Register>>, StartError> {
+    if let Some(settings) = config.register.settings(config.insecure)? {
+        return Ok(Some(Arc::new(HttpRegister::open(settings, Arc::clone(random))?)));
+    }
+    Ok(match &config.register_file {
+        Some(file) => Some(Arc::new(FileRegister::open(file)?)),
+        None => None,
+    })
+}
 
 fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, StartError> {
     let witness = config.witness_dir();

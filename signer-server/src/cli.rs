@@ -93,6 +93,9 @@ enum RelyingPartyCommand {
         /// It may verify codes online.
         #[arg(long)]
         verify: bool,
+        /// It is a register, and may report what happens to documents.
+        #[arg(long)]
+        report: bool,
     },
     /// List all.
     List,
@@ -253,11 +256,11 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify } => {
-            if !ask && !verify {
-                return Err("say what it may do: --ask, --verify, or both".into());
+        RelyingPartyCommand::Add { name, ask, verify, report } => {
+            if !ask && !verify && !report {
+                return Err("say what it may do: --ask, --verify, --report".into());
             }
-            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify };
+            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify, may_report: report };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
@@ -271,6 +274,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 let mut may: Vec<&str> = Vec::new();
                 may.extend(party.may_ask.then_some("ask"));
                 may.extend(party.may_verify.then_some("verify"));
+                may.extend(party.may_report.then_some("report"));
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };

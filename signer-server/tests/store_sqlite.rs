@@ -43,6 +43,7 @@ fn party(n: u8) -> RelyingPartyRow {
         token_hash: [n; 32],
         may_ask: true,
         may_verify: true,
+        may_report: false,
         revoked: false,
     }
 }
@@ -443,6 +444,41 @@ async fn sto_008_a_full_queue_sheds_load() {
         }
     }
     add(&store, 99).await.unwrap();
+}
+
+/// Whoever has the file can do anything to it; the program cannot, not even by mistake.
+#[tokio::test]
+async fn sto_084_an_entry_is_neither_changed_nor_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let options = options(dir.path());
+    drop(open(&options).unwrap());
+    let db = rusqlite::Connection::open(&options.path).unwrap();
+    db.execute_batch(
+        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_changed_at)
+         VALUES (zeroblob(16), 'h', zeroblob(33), 0, 0, 0);
+         INSERT INTO history (device, number, head, sealed, at) VALUES (zeroblob(16), 1, zeroblob(32), x'01', 0);
+         INSERT INTO history (device, number, head, sealed, at) VALUES (zeroblob(16), 2, zeroblob(32), x'02', 0);",
+    )
+    .unwrap();
+    let insert = |number| {
+        format!(
+            "INSERT INTO history (device, number, head, sealed, at) VALUES (zeroblob(16), {number}, zeroblob(32), x'03', 0)"
+        )
+    };
+    for (sql, why) in [
+        ("UPDATE history SET sealed = x'04'".to_owned(), "not changed"),
+        ("UPDATE history SET number = 9 WHERE number = 2".to_owned(), "not changed"),
+        ("DELETE FROM history WHERE number = 2".to_owned(), "not deleted"),
+        ("DELETE FROM history".to_owned(), "not deleted"),
+        (insert(2), "after the newest"),
+        (insert(4), "after the newest"),
+        (insert(0), "after the newest"),
+        (insert(2).replace("INSERT", "INSERT OR REPLACE"), "after the newest"),
+    ] {
+        let error = db.execute(&sql, []).unwrap_err().to_string();
+        assert!(error.contains(why), "{sql}: {error}");
+    }
+    db.execute(&insert(3), []).unwrap();
 }
 
 #[tokio::test] // one thread: tasks queue in order

@@ -41,6 +41,8 @@ pub struct ShortCodes {
 pub enum NoShortCodes {
     /// The holder wants no network used.
     Offline,
+    /// The show answers a business's request, which only the QR does.
+    Answer,
     /// The server cannot be reached.
     Unreachable,
     /// It said no, or what it said is not believed; a sentence.
@@ -51,6 +53,7 @@ impl fmt::Display for NoShortCodes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Offline => f.write_str("no network is used"),
+            Self::Answer => f.write_str("it answers a request"),
             Self::Unreachable => f.write_str("the server cannot be reached"),
             Self::Refused(why) => f.write_str(why),
         }
@@ -80,6 +83,9 @@ impl Phone {
     pub fn display(&mut self, session: &mut ShowSession) -> Result<Screen, ClientError> {
         let now = self.signed_now()?;
         self.follow_step(session, now)?;
+        if session.showing.request().is_some() {
+            return Ok(Screen { code: self.code(session)?, short: Err(NoShortCodes::Answer) });
+        }
         if session.wants_registration(now) {
             self.register(session, now)?;
         }

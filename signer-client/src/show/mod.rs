@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use self::display::Registration;
 pub use self::{
-    consent::Showing,
+    consent::{BusinessRequest, Showing},
     display::{NoShortCodes, Screen, ShortCodes},
     listen::{EventStream, LISTEN_FOR},
     stock::{Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
@@ -97,9 +97,11 @@ impl Phone {
     /// ago is taken again, and [`ShowSession::is_linkable`] says so.
     ///
     /// # Errors
-    /// [`StateError::NoSignedTime`]; [`StateError::NoCredential`].
+    /// [`StateError::NoSignedTime`]; [`StateError::NoCredential`]; [`ClientError::Usage`] for another kind of document than a
+    /// request is for.
     pub fn start_show(&mut self, kind: DocumentType, showing: Showing) -> Result<ShowSession, ClientError> {
         self.require_key()?;
+        showing.is_for(kind)?;
         let (now, rule) = (self.signed_now()?, self.options.step_rule);
         let step = rule.step_at(now);
         let state = self.require_state()?;
@@ -134,6 +136,7 @@ impl Phone {
             code: None,
             registration: Registration::default(),
         };
+        self.note_show(session.profile(), session.showing.reader())?;
         self.mark(&mut session)?;
         Ok(session)
     }
@@ -142,17 +145,19 @@ impl Phone {
     /// one comes back. Works offline.
     ///
     /// # Errors
-    /// [`StateError::CredentialExpired`]; [`StateError::NoSignedTime`]; [`StateError::TurnsUsedUp`] after sixteen uses in one step.
+    /// [`StateError::CredentialExpired`]; [`StateError::NoSignedTime`]; [`StateError::TurnsUsedUp`] after sixteen uses in one
+    /// step; [`StateError::RequestOver`] one step after that of the request it answers.
     pub fn code(&mut self, session: &mut ShowSession) -> Result<Code, ClientError> {
         let (now, rule) = (self.signed_now()?, self.options.step_rule);
         self.follow_step(session, now)?;
+        session.showing.is_good(rule, now)?;
         if let Some(code) = &session.code {
             return Ok(code.clone());
         }
         // The clock may have been set back by signed time; a step already shown is not left for an earlier one.
         let (step, turn) = (session.step, session.turn);
         let digits = digits(&session.otp, session.credential.claims().status(), step, turn);
-        let show = Show { step, turn, digits, challenge: None };
+        let show = Show { step, turn, digits, challenge: session.showing.challenge() };
         let unsigned = session.credential.prepare(&show, now, rule).map_err(show_error)?;
         let signature = self.ports.key.sign_with_day_key(session.day_key, unsigned.to_sign())?;
         let presentation = unsigned.complete(&signature).map_err(show_error)?;
@@ -203,13 +208,17 @@ impl Phone {
     }
 
     /// Wraps what rests in the state image and is nobody else's to read.
-    fn wrap(&mut self, place: &Location<'_>, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
+    pub(crate) fn wrap(&mut self, place: &Location<'_>, plain: &[u8]) -> Result<Vec<u8>, ClientError> {
         let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
         let wrapped = wrap(&kek, place, plain, &mut *self.ports.rng);
         Ok(wrapped.map_err(|_| KeystoreError("wrapping failed".into()))?.as_bytes().to_vec())
     }
 
-    fn unwrap(&self, place: &Location<'_>, wrapped: &[u8]) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    pub(crate) fn unwrap(
+        &self,
+        place: &Location<'_>,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         let kek = Kek::new(self.ports.key.derive(Purpose::Wrap, place.column.as_bytes())?);
         Wrapped::from_bytes(wrapped.to_vec())
             .and_then(|wrapped| unwrap(&kek, place, &wrapped))

@@ -22,6 +22,7 @@ pub(crate) fn stocked(seed: u64) -> (Arc<World>, Phone) {
 
 fn issuers(world: &World) -> IssuerKeys {
     IssuerKeys::new(vec![IssuerKey {
+        issuer: signer_core::trust::IssuerId(1),
         key: *world.server().issuer.verifying_key(),
         document_types: vec![CARD],
         not_before: UnixSeconds(0),

@@ -10,6 +10,7 @@ use crate::{
     codec::{self, Blob},
     device_key::DevicePublicKeyBytes,
     ids::{CeremonyId, KeyId},
+    lost_code::HolderKeys,
     pin::{FreshKey, MaskedKey, PinCost, PinMask, Salt, UnlockedKey},
     secret::SecretBytes,
     suite::{
@@ -28,11 +29,12 @@ use crate::{
 pub struct DeviceEnrolment {
     context: KeyContext,
     device_key: DevicePublicKeyBytes,
+    holder_keys: HolderKeys,
     keygen: Box<dyn DeviceKeygen>,
 }
 
 impl DeviceEnrolment {
-    /// Starts an enrolment of `device_key` with the code an operator gave.
+    /// Starts an enrolment of `device_key` with the code an operator gave. `holder_keys` are left with the server.
     ///
     /// # Errors
     /// [`CeremonyError::Own`] if the suite's computation fails.
@@ -40,12 +42,14 @@ impl DeviceEnrolment {
         suite: SuiteId,
         device_key: DevicePublicKeyBytes,
         code: EnrolmentCode,
+        holder_keys: HolderKeys,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, EnrolStart), CeremonyError> {
         let key = KeyId::random(rng);
         let context = KeyContext { suite, key, epoch: crate::ids::Epoch(0), device: device_key.device_id() };
         let (keygen, hello) = suite.get().device_hello(&context, rng)?;
-        Ok((Self { context, device_key, keygen }, EnrolStart { code, device_key, key, suite, hello }))
+        let start = EnrolStart { code, device_key, key, suite, hello, holder_keys };
+        Ok((Self { context, device_key, holder_keys, keygen }, start))
     }
 
     /// Second round: answers the server's hello and commits to the nonce of the first signature. `hedge` is a secret of
@@ -65,6 +69,7 @@ impl DeviceEnrolment {
         let next = EnrolmentKeyed {
             context: self.context,
             device_key: self.device_key,
+            holder_keys: self.holder_keys,
             ceremony: started.ceremony,
             opening,
             nonce,
@@ -79,6 +84,7 @@ impl DeviceEnrolment {
 pub struct EnrolmentKeyed {
     context: KeyContext,
     device_key: DevicePublicKeyBytes,
+    holder_keys: HolderKeys,
     ceremony: CeremonyId,
     opening: Box<dyn DeviceOpening>,
     nonce: DeviceNonce,
@@ -100,6 +106,7 @@ impl EnrolmentKeyed {
         let ready = SharesReady {
             fresh: FreshKey::new(self.context, public_key, share, seed),
             device_key: self.device_key,
+            holder_keys: Some(self.holder_keys),
             ceremony: self.ceremony,
             nonce: self.nonce,
             device: self.commitment,
@@ -205,6 +212,7 @@ impl RefreshOffset {
         Ok(SharesReady {
             fresh: self.unlocked.offset(&offset, SecretBytes::random(rng)),
             device_key: self.device_key,
+            holder_keys: None,
             ceremony: self.ceremony,
             nonce: self.nonce,
             device: self.commitment,
@@ -220,6 +228,7 @@ impl RefreshOffset {
 pub struct SharesReady {
     fresh: FreshKey,
     device_key: DevicePublicKeyBytes,
+    holder_keys: Option<HolderKeys>,
     ceremony: CeremonyId,
     nonce: DeviceNonce,
     device: Commitment,
@@ -250,7 +259,8 @@ impl SharesReady {
     ) -> Result<(Unproven, Confirmation), CeremonyError> {
         let context = *self.fresh.context();
         let public_key = *self.fresh.public_key();
-        let digest = first_digest(&context, &public_key, &self.device_key, self.ceremony)?;
+        let holder_keys = self.holder_keys.as_ref();
+        let digest = first_digest(&context, &public_key, &self.device_key, self.ceremony, holder_keys)?;
         let signing = SigningContext {
             key: context,
             public_key,
@@ -274,7 +284,8 @@ impl SharesReady {
         };
         confirmation.mac =
             confirmation_mac(&gate_key, &context, &public_key, self.fetched_at, &confirmation).tag();
-        Ok((Unproven { masked, device_key: self.device_key, ceremony: self.ceremony }, confirmation))
+        let Self { device_key, ceremony, holder_keys, .. } = self;
+        Ok((Unproven { masked, device_key, ceremony, holder_keys }, confirmation))
     }
 }
 
@@ -287,6 +298,8 @@ pub struct Unproven {
     device_key: DevicePublicKeyBytes,
     #[n(2)]
     ceremony: CeremonyId,
+    #[n(3)]
+    holder_keys: Option<HolderKeys>,
 }
 
 impl Unproven {
@@ -305,7 +318,9 @@ impl Unproven {
     /// Whether `confirmed` brings a valid first signature of this ceremony: then the key is good.
     #[must_use]
     pub fn is_proven_by(&self, confirmed: &Confirmed) -> bool {
-        let digest = first_digest(self.context(), &self.public_key(), &self.device_key, self.ceremony);
+        let (context, public_key) = (self.context(), self.public_key());
+        let digest =
+            first_digest(context, &public_key, &self.device_key, self.ceremony, self.holder_keys.as_ref());
         let suite = self.context().suite.get();
         digest.is_ok_and(|digest| suite.verify(&self.public_key(), &digest, &confirmed.signature))
     }

@@ -22,6 +22,7 @@ use crate::{
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer, expand},
     ids::{CeremonyId, Epoch},
+    lost_code::HolderKeys,
     pin::GateKey,
     secret::SecretBytes,
     suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
@@ -64,20 +65,26 @@ impl From<SuiteError> for CeremonyError {
 ///
 /// The ceremony tells two attempts at the same epoch apart: without it, the proof of one attempt's shares would pass for a
 /// proof of the other's, and a phone whose late confirmation won would erase the shares that live.
+///
+/// An enrolment also names what the phone leaves for its holder; a refresh leaves nothing new (`None`).
 #[must_use]
 pub fn statement(
     context: &KeyContext,
     public_key: &GroupPublicKey,
     device_key: &DevicePublicKeyBytes,
     ceremony: CeremonyId,
+    holder_keys: Option<&HolderKeys>,
 ) -> [u8; 32] {
     let domain =
         if context.epoch == Epoch(0) { Domain::EnrolmentStatement } else { Domain::RefreshStatement };
-    with_context(Hasher::new(domain), context)
+    let hash = with_context(Hasher::new(domain), context)
         .field(&public_key.0)
         .field(&device_key.0)
-        .field(ceremony.as_bytes())
-        .finish()
+        .field(ceremony.as_bytes());
+    match holder_keys {
+        Some(keys) => hash.field(&keys.history.0).field(&keys.lost_code).finish(),
+        None => hash.finish(),
+    }
 }
 
 /// What new shares sign first: the hash of a certification request that is bound to the [`statement`], for a new key of a
@@ -90,8 +97,9 @@ pub fn first_digest(
     public_key: &GroupPublicKey,
     device_key: &DevicePublicKeyBytes,
     ceremony: CeremonyId,
+    holder_keys: Option<&HolderKeys>,
 ) -> Result<[u8; 32], SuiteError> {
-    let statement = statement(context, public_key, device_key, ceremony);
+    let statement = statement(context, public_key, device_key, ceremony, holder_keys);
     if context.suite.has_certificates() && context.epoch == Epoch(0) {
         request_digest(public_key, &statement).map_err(|_| SuiteError::OwnMaterial)
     } else {

@@ -16,6 +16,7 @@ use crate::{
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer},
     ids::{CeremonyId, Epoch},
+    lost_code::HolderKeys,
     pin::GateKey,
     secret::SecretBytes,
     suite::{
@@ -83,6 +84,7 @@ impl ServerKey {
 pub struct ServerEnrolment {
     context: KeyContext,
     device_key: DevicePublicKeyBytes,
+    holder_keys: HolderKeys,
     ceremony: CeremonyId,
     keygen: Box<dyn ServerKeygen>,
 }
@@ -95,6 +97,7 @@ impl ServerEnrolment {
     pub fn start(
         context: KeyContext,
         device_key: DevicePublicKeyBytes,
+        holder_keys: HolderKeys,
         hello: &KeygenMessage,
         rng: &mut dyn CryptoRng,
     ) -> Result<(Self, EnrolStarted), CeremonyError> {
@@ -103,7 +106,8 @@ impl ServerEnrolment {
         }
         let ceremony = CeremonyId::random(rng);
         let (keygen, hello) = context.suite.get().server_hello(&context, hello, rng)?;
-        Ok((Self { context, device_key, ceremony, keygen }, EnrolStarted { ceremony, hello }))
+        let started = EnrolStarted { ceremony, hello };
+        Ok((Self { context, device_key, holder_keys, ceremony, keygen }, started))
     }
 
     /// Takes the device's keys: both shares exist now. `token` is the first device token.
@@ -124,6 +128,7 @@ impl ServerEnrolment {
         let new = NewKey {
             context: self.context,
             device_key: self.device_key,
+            holder_keys: Some(self.holder_keys),
             ceremony: self.ceremony,
             public_key,
             nonce_key: SecretBytes::random(rng),
@@ -238,6 +243,7 @@ impl ServerRefresh {
         let new = NewKey {
             context: self.context,
             device_key: self.device_key,
+            holder_keys: None,
             ceremony: self.ceremony,
             public_key: self.public_key,
             nonce_key: SecretBytes::random(rng),
@@ -262,6 +268,7 @@ pub struct ServerConfirming {
 struct NewKey {
     context: KeyContext,
     device_key: DevicePublicKeyBytes,
+    holder_keys: Option<HolderKeys>,
     ceremony: CeremonyId,
     public_key: GroupPublicKey,
     nonce_key: SecretBytes<32>,
@@ -284,7 +291,8 @@ impl NewKey {
     }
 
     fn digest(&self) -> Result<[u8; 32], SuiteError> {
-        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony)
+        let holder_keys = self.holder_keys.as_ref();
+        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys)
     }
 
     /// The certification request that `proof` signs, where it signs one.
@@ -292,7 +300,9 @@ impl NewKey {
         if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
             return Ok(None);
         }
-        let binding = statement(&self.context, &self.public_key, &self.device_key, self.ceremony);
+        let holder_keys = self.holder_keys.as_ref();
+        let binding =
+            statement(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys);
         let request = assemble_request(&self.public_key, &binding, proof.as_slice());
         request.map(Some).map_err(|_| CeremonyError::Own)
     }
@@ -348,6 +358,8 @@ pub struct ProvenKey {
     pub context: KeyContext,
     /// The device key it is bound to.
     pub device_key: DevicePublicKeyBytes,
+    /// What the phone left for its holder; none from a refresh.
+    pub holder_keys: Option<HolderKeys>,
     /// The group public key.
     pub public_key: GroupPublicKey,
     /// What the server keeps, to be wrapped.
@@ -392,8 +404,8 @@ impl CheckedConfirmation {
             FinishError::ServerFault => CeremonyError::Own,
         })?;
         let request = new.request(&proof)?;
-        let NewKey { context, device_key, public_key, nonce_key, .. } = new;
+        let NewKey { context, device_key, holder_keys, public_key, nonce_key, .. } = new;
         let key = ServerKey { share, gate_key, nonce_key };
-        Ok(ProvenKey { context, device_key, public_key, key, proof, request })
+        Ok(ProvenKey { context, device_key, holder_keys, public_key, key, proof, request })
     }
 }

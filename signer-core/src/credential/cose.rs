@@ -1,6 +1,7 @@
-//! COSE_Sign1 (RFC 9052) as narrow as the format: ES256, untagged, two shapes of header and no other.
+//! COSE_Sign1 (RFC 9052) as narrow as the formats: ES256, one kid in the header or nothing, and no other shape.
 
 use alloc::vec::Vec;
+use core::fmt;
 
 use minicbor::{
     Decode, Decoder, Encode, Encoder,
@@ -12,18 +13,18 @@ use p256::ecdsa::{
     signature::{Signer as _, Verifier as _},
 };
 
-use super::{TOKEN_BYTES_MAX, hex::Kid};
+use super::hex::Kid;
 use crate::{codec, domain::sha256, ecdsa};
 
 /// `{1: -7}`: ES256.
-const PROTECTED: [u8; 3] = [0xA1, 0x01, 0x26];
+pub(crate) const ES256: &[u8] = &[0xA1, 0x01, 0x26];
 
-/// A signed envelope; the issuer's carries a [`Kid`], the phone's carries none.
+/// A signed envelope. A key from the trust list, or a root, is named by its [`Kid`]; a key inside an envelope by none.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct Sign1 {
-    pub(super) kid: Option<Kid>,
-    pub(super) payload: Vec<u8>,
-    pub(super) signature: [u8; 64],
+pub(crate) struct Sign1 {
+    pub(crate) kid: Option<Kid>,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) signature: [u8; 64],
 }
 
 /// Why a signature from outside is not taken.
@@ -37,27 +38,32 @@ pub enum SignatureError {
     Wrong,
 }
 
-/// What both signatures are made over: `["Signature1", protected, external_aad, payload]`.
-pub(super) fn sig_structure(aad: &[u8], payload: &[u8]) -> Vec<u8> {
-    codec::encode(&("Signature1", Bytes(&PROTECTED), Bytes(aad), Bytes(payload)))
+/// What a signature is made over: `["Signature1", {1: -7}, external_aad, payload]`.
+pub(crate) fn sig_structure(aad: &[u8], payload: &[u8]) -> Vec<u8> {
+    sig_structure_under(ES256, aad, payload)
+}
+
+/// The same under another protected header.
+pub(crate) fn sig_structure_under(protected: &[u8], aad: &[u8], payload: &[u8]) -> Vec<u8> {
+    codec::encode(&("Signature1", Bytes(protected), Bytes(aad), Bytes(payload)))
 }
 
 /// `external_aad` of the issuer's envelope.
-pub(super) const ISSUER_AAD: &[u8] = b"DQ1/issuer";
+pub(crate) const ISSUER_AAD: &[u8] = b"DQ1/issuer";
 
 /// `external_aad` of the phone's envelope: it binds the bytes of the issuer's, kid included.
-pub(super) fn show_aad(issuer_element: &[u8]) -> Vec<u8> {
+pub(crate) fn show_aad(issuer_element: &[u8]) -> Vec<u8> {
     [&b"DQ1/show"[..], &sha256(issuer_element)].concat()
 }
 
 /// Whether `signature` is by `key` over `message`, in its low-s form (of the two that verify).
-pub(super) fn verifies(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
+pub(crate) fn verifies(key: &VerifyingKey, message: &[u8], signature: &[u8; 64]) -> bool {
     let low = Signature::from_slice(signature).is_ok_and(|signature| signature.normalize_s() == signature);
     low && ecdsa::verify(key.to_sec1_point(false).as_bytes(), &sha256(message), signature)
 }
 
 /// The low-s form of a signature made elsewhere, after checking it.
-pub(super) fn accept(
+pub(crate) fn accept(
     key: &VerifyingKey,
     message: &[u8],
     signature: &[u8; 64],
@@ -68,39 +74,116 @@ pub(super) fn accept(
 }
 
 /// Signs with a key in memory, low-s, without randomness (RFC 6979).
-pub(super) fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
+pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
     let signature: Signature = key.sign(message);
     signature.normalize_s().to_bytes().into()
 }
 
-impl Encode<()> for Sign1 {
-    fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), EncodeError<W::Error>> {
-        e.array(4)?.bytes(&PROTECTED)?;
+/// An envelope that waits for its signature, so that the key may be in hardware or offline.
+pub struct UnsignedEnvelope {
+    key: VerifyingKey,
+    kid: Option<Kid>,
+    payload: Vec<u8>,
+    to_sign: Vec<u8>,
+    encode: fn(Sign1) -> Vec<u8>,
+}
+
+impl UnsignedEnvelope {
+    /// `payload` for `key`, which the header names.
+    pub(crate) fn named(key: &VerifyingKey, aad: &[u8], payload: Vec<u8>) -> Self {
+        let to_sign = sig_structure(aad, &payload);
+        Self { key: *key, kid: Some(Kid::of(key)), payload, to_sign, encode: |sign1| codec::encode(&sign1) }
+    }
+
+    /// `payload` for `key`, which is inside what `aad` names.
+    pub(crate) fn unnamed(key: &VerifyingKey, aad: &[u8], payload: Vec<u8>) -> Self {
+        Self { kid: None, ..Self::named(key, aad, payload) }
+    }
+
+    /// The same with another protected header and another outer form.
+    pub(crate) fn under(
+        key: &VerifyingKey,
+        protected: &[u8],
+        payload: Vec<u8>,
+        encode: fn(Sign1) -> Vec<u8>,
+    ) -> Self {
+        let to_sign = sig_structure_under(protected, &[], &payload);
+        Self { key: *key, kid: Some(Kid::of(key)), payload, to_sign, encode }
+    }
+
+    /// The exact bytes to sign: ECDSA with SHA-256 over them.
+    #[must_use]
+    pub fn to_sign(&self) -> &[u8] {
+        &self.to_sign
+    }
+
+    /// The envelope with a signature (r ‖ s) made elsewhere, which is checked and brought to low-s.
+    ///
+    /// # Errors
+    /// [`SignatureError`] if it is not the key's.
+    pub fn complete(self, signature: &[u8; 64]) -> Result<Vec<u8>, SignatureError> {
+        let signature = accept(&self.key, &self.to_sign, signature)?;
+        Ok((self.encode)(Sign1 { kid: self.kid, payload: self.payload, signature }))
+    }
+
+    /// The envelope, signed with a key in memory.
+    ///
+    /// # Errors
+    /// [`SignatureError::Wrong`] if `key` is another one.
+    pub fn sign(self, key: &SigningKey) -> Result<Vec<u8>, SignatureError> {
+        if *key.verifying_key() != self.key {
+            return Err(SignatureError::Wrong);
+        }
+        let signature = sign(key, &self.to_sign);
+        Ok((self.encode)(Sign1 { kid: self.kid, payload: self.payload, signature }))
+    }
+}
+
+impl fmt::Debug for UnsignedEnvelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("UnsignedEnvelope(redacted)")
+    }
+}
+
+impl Sign1 {
+    pub(crate) fn encode_under<W: Write>(
+        &self,
+        protected: &[u8],
+        e: &mut Encoder<W>,
+    ) -> Result<(), EncodeError<W::Error>> {
+        e.array(4)?.bytes(protected)?;
         match &self.kid {
-            Some(kid) => e.map(1)?.u8(4)?.encode_with(kid, ctx)?,
+            Some(kid) => e.map(1)?.u8(4)?.encode(kid)?,
             None => e.map(0)?,
         };
         e.bytes(&self.payload)?.bytes(&self.signature)?.ok()
     }
-}
 
-impl<'b> Decode<'b, ()> for Sign1 {
-    fn decode(d: &mut Decoder<'b>, ctx: &mut ()) -> Result<Self, DecodeError> {
+    pub(crate) fn decode_under(protected: &[u8], d: &mut Decoder<'_>) -> Result<Self, DecodeError> {
         let refuse = |why| Err(DecodeError::message(why));
-        if d.array()? != Some(4) || d.bytes()? != PROTECTED {
-            return refuse("not an ES256 envelope");
+        if d.array()? != Some(4) || d.bytes()? != protected {
+            return refuse("not an envelope of this kind");
         }
         let kid = match d.map()? {
             Some(0) => None,
-            Some(1) if d.u8()? == 4 => Some(Kid::decode(d, ctx)?),
+            Some(1) if d.u8()? == 4 => Some(d.decode()?),
             _ => return refuse("unknown header"),
         };
-        let payload = d.bytes()?;
-        if payload.len() > TOKEN_BYTES_MAX {
-            return refuse("payload is too long");
-        }
+        let payload = d.bytes()?.to_vec();
         let signature = d.bytes()?.try_into().map_err(|_| DecodeError::message("a signature is 64 bytes"))?;
-        Ok(Self { kid, payload: payload.to_vec(), signature })
+        Ok(Self { kid, payload, signature })
+    }
+}
+
+impl Encode<()> for Sign1 {
+    fn encode<W: Write>(&self, e: &mut Encoder<W>, _: &mut ()) -> Result<(), EncodeError<W::Error>> {
+        self.encode_under(ES256, e)
+    }
+}
+
+impl<'b> Decode<'b, ()> for Sign1 {
+    fn decode(d: &mut Decoder<'b>, _: &mut ()) -> Result<Self, DecodeError> {
+        Self::decode_under(ES256, d)
     }
 }
 

@@ -13,7 +13,11 @@ use minicbor::{
 use serde::{Deserialize, Serialize};
 use unicode_normalization::is_nfc;
 
-use super::{date::Date, hex::PortraitDigest};
+use super::{
+    date::Date,
+    hex::{PortraitDigest, PortraitSalt},
+    portrait::Portrait,
+};
 use crate::codec::is_plain;
 
 /// The kinds of document we know. A number outside this table is refused, not guessed.
@@ -234,18 +238,18 @@ pub struct DocumentRecord {
     pub expires: Date,
     /// What the document allows; empty for an identity card.
     pub rights: Short,
-    /// Salted digest of the portrait, where there is one.
+    /// The portrait, where there is one.
     #[serde(default)]
-    pub portrait: Option<PortraitDigest>,
+    pub portrait: Option<Portrait>,
 }
 
 impl DocumentRecord {
     /// The age asked for where nobody says otherwise.
     pub const AGE: u8 = 18;
 
-    /// The full profile.
+    /// The full profile, for the credential whose portrait digest has this salt.
     #[must_use]
-    pub fn full(&self) -> Document {
+    pub fn full(&self, salt: &PortraitSalt) -> Document {
         Document::Full(Full {
             document_type: self.document_type,
             family: self.family.clone(),
@@ -254,7 +258,7 @@ impl DocumentRecord {
             number: self.number.clone(),
             expires: self.expires,
             rights: self.rights.clone(),
-            portrait: self.portrait,
+            portrait: self.portrait_digest(salt),
         })
     }
 
@@ -273,10 +277,15 @@ impl DocumentRecord {
 
     /// The age profile as of `today`: the highest of `thresholds` the holder has reached, or `None` if none.
     #[must_use]
-    pub fn age(&self, today: Date, thresholds: &[u8]) -> Option<Document> {
+    pub fn age(&self, today: Date, thresholds: &[u8], salt: &PortraitSalt) -> Option<Document> {
         let age = self.birth.age_on(today);
         let over = thresholds.iter().copied().filter(|years| u16::from(*years) <= age).max()?;
-        Some(Document::Age(Age { document_type: self.document_type, over, portrait: self.portrait }))
+        let portrait = self.portrait_digest(salt);
+        Some(Document::Age(Age { document_type: self.document_type, over, portrait }))
+    }
+
+    fn portrait_digest(&self, salt: &PortraitSalt) -> Option<PortraitDigest> {
+        self.portrait.as_ref().map(|portrait| PortraitDigest::of(salt, portrait.as_bytes()))
     }
 }
 

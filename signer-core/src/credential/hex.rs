@@ -54,6 +54,14 @@ hex_bytes! {
     Kid, 4
 }
 hex_bytes! {
+    /// A business, as its credential names it.
+    BusinessId, 16
+}
+hex_bytes! {
+    /// Salt of the portrait digest of one credential.
+    PortraitSalt, 16
+}
+hex_bytes! {
     /// Salted hash of the portrait: the first 16 bytes of SHA-256(salt ‖ portrait).
     PortraitDigest, 16
 }
@@ -74,8 +82,8 @@ impl Kid {
 impl PortraitDigest {
     /// The digest of `portrait` under `salt`.
     #[must_use]
-    pub fn of(salt: &[u8; 16], portrait: &[u8]) -> Self {
-        Self(half(sha256(&[salt, portrait].concat())))
+    pub fn of(salt: &PortraitSalt, portrait: &[u8]) -> Self {
+        Self(half(sha256(&[&salt.0, portrait].concat())))
     }
 }
 

@@ -10,12 +10,14 @@ use p256::ecdsa::VerifyingKey;
 use serde::{Deserialize, Serialize};
 
 use super::{document::DocumentType, hex::Kid};
-use crate::time::UnixSeconds;
+use crate::{time::UnixSeconds, trust::IssuerId};
 
-/// One key of an issuer.
+/// One key of an issuer for credentials.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "IssuerKeyJson", into = "IssuerKeyJson")]
 pub struct IssuerKey {
+    /// Whose: places in status lists and what may be used once are the issuer's own.
+    pub issuer: IssuerId,
     /// The public key.
     pub key: VerifyingKey,
     /// The kinds of document it may sign.
@@ -80,6 +82,7 @@ pub enum IssuerKeyError {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct IssuerKeyJson {
+    issuer: IssuerId,
     kty: String,
     crv: String,
     x: String,
@@ -104,6 +107,7 @@ impl TryFrom<IssuerKeyJson> for IssuerKey {
             return Err(IssuerKeyError::Empty);
         }
         Ok(Self {
+            issuer: json.issuer,
             key,
             document_types: json.document_types,
             not_before: json.not_before,
@@ -117,6 +121,7 @@ impl From<IssuerKey> for IssuerKeyJson {
         let point = key.key.to_sec1_point(false);
         let (x, y) = point.as_bytes().get(1..).unwrap_or_default().split_at_checked(32).unwrap_or_default();
         Self {
+            issuer: key.issuer,
             kty: "EC".into(),
             crv: "P-256".into(),
             x: BASE64_URL_SAFE_NO_PAD.encode(x),

@@ -51,6 +51,18 @@ pub enum Refusal {
     Used,
     /// The issuer has withdrawn the document or the phone was reported lost.
     Revoked,
+    /// The issuer has withdrawn the document for now.
+    Suspended,
+    /// A later code of the credential was shown or used since.
+    Superseded,
+    /// No such digits are on display.
+    UnknownCode,
+    /// The holder said no.
+    Declined,
+    /// The holder did not answer in time.
+    NoAnswer,
+    /// The business wants every code checked online.
+    OnlineRequired,
     /// The register did not answer.
     RegisterNotReached,
 }
@@ -63,6 +75,10 @@ pub enum Reason {
     Valid,
     /// Accepted, but nothing is known of withdrawals.
     WithdrawalsNotChecked,
+    /// Accepted, but what is known of withdrawals is a day old or older than the credential.
+    ListOld,
+    /// Accepted, but the trust list is seven days old.
+    TrustListOld,
     /// [`Refusal::Unreadable`].
     Unreadable,
     /// [`Refusal::NotOurs`].
@@ -85,6 +101,18 @@ pub enum Reason {
     Used,
     /// [`Refusal::Revoked`].
     Revoked,
+    /// [`Refusal::Suspended`].
+    Suspended,
+    /// [`Refusal::Superseded`].
+    Superseded,
+    /// [`Refusal::UnknownCode`].
+    UnknownCode,
+    /// [`Refusal::Declined`].
+    Declined,
+    /// [`Refusal::NoAnswer`].
+    NoAnswer,
+    /// [`Refusal::OnlineRequired`].
+    OnlineRequired,
     /// [`Refusal::RegisterNotReached`].
     RegisterNotReached,
 }
@@ -105,6 +133,12 @@ impl Refusal {
             Self::HeldByServer => Reason::HeldByServer,
             Self::Used => Reason::Used,
             Self::Revoked => Reason::Revoked,
+            Self::Suspended => Reason::Suspended,
+            Self::Superseded => Reason::Superseded,
+            Self::UnknownCode => Reason::UnknownCode,
+            Self::Declined => Reason::Declined,
+            Self::NoAnswer => Reason::NoAnswer,
+            Self::OnlineRequired => Reason::OnlineRequired,
             Self::RegisterNotReached => Reason::RegisterNotReached,
         }
     }
@@ -132,6 +166,12 @@ impl Refusal {
             Self::HeldByServer => "The code was made by a server, not by a phone.".into(),
             Self::Used => "This code has been used.".into(),
             Self::Revoked => "The document has been withdrawn.".into(),
+            Self::Suspended => "The document has been withdrawn for now.".into(),
+            Self::Superseded => "A later code of this phone has taken the place of this one.".into(),
+            Self::UnknownCode => "No phone shows this code now.".into(),
+            Self::Declined => "The holder has said no.".into(),
+            Self::NoAnswer => "The holder has not answered.".into(),
+            Self::OnlineRequired => "This business accepts codes only after an online check.".into(),
             Self::RegisterNotReached => "The register does not answer.".into(),
         }
     }
@@ -155,8 +195,12 @@ impl Refusal {
             Self::DocumentExpired => "Ask for another document.",
             Self::NotForThisRequest => "Show the request again and let the holder scan it.",
             Self::HeldByServer => "Ask for the code on the holder's own phone.",
-            Self::Used => "Ask for the code now on the screen.",
-            Self::Revoked => "Do not accept it; the holder finds the reason in the app.",
+            Self::Used | Self::Superseded => "Ask for the code now on the screen.",
+            Self::Revoked | Self::Suspended => "Do not accept it; the holder finds the reason in the app.",
+            Self::UnknownCode => "Compare the digits with the screen, and type them again.",
+            Self::Declined => "Ask the holder which document they want to show.",
+            Self::NoAnswer => "Ask the holder to keep the code on the screen and to answer, then try again.",
+            Self::OnlineRequired => "Go online, then scan again.",
             Self::RegisterNotReached => "Scan the QR code, or try again in a minute.",
         }
     }

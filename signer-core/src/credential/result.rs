@@ -10,7 +10,7 @@ use super::{
     step::Step,
     verify::Verified,
 };
-use crate::time::UnixSeconds;
+use crate::{status::Withdrawals, time::UnixSeconds};
 
 /// What a clerk sees first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,29 @@ pub enum Note {
     /// The document may have been withdrawn since it was issued.
     #[serde(rename = "withdrawals not checked")]
     WithdrawalsNotChecked,
+    /// The document may have been withdrawn since `withdrawals_known_to`, which is long ago.
+    #[serde(rename = "status list old")]
+    StatusListOld,
+    /// An issuer's key may have been withdrawn since.
+    #[serde(rename = "trust list old")]
+    TrustListOld,
+    /// The credential is past its 26 hours and counts only because the trust list says emergency.
+    #[serde(rename = "emergency life")]
+    EmergencyLife,
+}
+
+/// How much a verifier without network knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Known {
+    /// Of withdrawals of this credential.
+    pub withdrawals: Withdrawals,
+    /// Whether its trust list is old.
+    pub trust_list_old: bool,
+}
+
+impl Known {
+    /// Neither a status list nor the age of a trust list.
+    pub const NOTHING: Self = Self { withdrawals: Withdrawals::NotChecked, trust_list_old: false };
 }
 
 /// The outcome of a check. Red carries nothing of the document.
@@ -58,6 +81,8 @@ pub struct VerificationResult {
     pub step: Option<Step>,
     /// The verifier's clock.
     pub checked_at: UnixSeconds,
+    /// Date of the status list that was looked at, if one was and the result is not red.
+    pub withdrawals_known_to: Option<UnixSeconds>,
     /// Whether it was checked without the server.
     pub offline: bool,
     /// What the result does not cover.
@@ -65,24 +90,41 @@ pub struct VerificationResult {
 }
 
 impl VerificationResult {
-    /// The outcome of a check without network and without status lists: amber at best.
+    /// The outcome of a check without network: green where the lists are fresh, else amber. Another verifier may have
+    /// accepted the same code in any case.
     #[must_use]
-    pub fn offline(outcome: &Result<Verified, Refusal>, now: UnixSeconds) -> Self {
-        let online = Self::online(outcome, now);
-        if online.result != Colour::Green {
-            return Self { offline: true, ..online };
+    pub fn offline(outcome: &Result<Verified, Refusal>, known: Known, now: UnixSeconds) -> Self {
+        let mut result = Self { offline: true, ..Self::online(outcome, now) };
+        if result.result != Colour::Green {
+            return result;
         }
-        Self {
-            result: Colour::Amber,
-            reason: Reason::WithdrawalsNotChecked,
-            sentence:
-                "The issuer and this phone have signed it; whether it was withdrawn since is not known."
-                    .into(),
-            next_step: "Compare the face with the photo; where it matters, check online.".into(),
-            offline: true,
-            notes: vec![Note::CopyNotExcluded, Note::PhotoNotChecked, Note::WithdrawalsNotChecked],
-            ..online
+        result.notes.insert(0, Note::CopyNotExcluded);
+        let doubt = match known.withdrawals {
+            Withdrawals::KnownTo(time) => {
+                result.withdrawals_known_to = Some(time);
+                None
+            }
+            Withdrawals::ListOld(time) => {
+                result.withdrawals_known_to = Some(time);
+                result.notes.push(Note::StatusListOld);
+                Some((Reason::ListOld, "Genuine; what is known of withdrawals is out of date."))
+            }
+            Withdrawals::NotChecked => {
+                result.notes.push(Note::WithdrawalsNotChecked);
+                Some((Reason::WithdrawalsNotChecked, "Genuine; whether it was withdrawn since is not known."))
+            }
+        };
+        let old = known.trust_list_old.then(|| {
+            result.notes.push(Note::TrustListOld);
+            (Reason::TrustListOld, "Genuine by a list of issuers that is over a week old.")
+        });
+        if let Some((reason, sentence)) = old.or(doubt) {
+            result.result = Colour::Amber;
+            (result.reason, result.sentence) = (reason, sentence.into());
+            result.next_step =
+                "Compare the face with the photo; go online to bring the lists up to date.".into();
         }
+        result
     }
 
     /// The outcome of a check by the server, which has looked up withdrawal and used the code up.
@@ -98,17 +140,22 @@ impl VerificationResult {
     #[must_use]
     pub fn register_not_reached(verified: &Verified, now: UnixSeconds) -> Self {
         let refusal = Refusal::RegisterNotReached;
+        let mut result = Self::accepted(verified, now);
+        result.notes.push(Note::WithdrawalsNotChecked);
         Self {
             result: Colour::Amber,
             reason: refusal.reason(),
             sentence: refusal.sentence(),
             next_step: "Compare the face with the photo, and try again in a minute where it matters.".into(),
-            notes: vec![Note::PhotoNotChecked, Note::WithdrawalsNotChecked],
-            ..Self::accepted(verified, now)
+            ..result
         }
     }
 
     fn accepted(verified: &Verified, now: UnixSeconds) -> Self {
+        let mut notes = vec![Note::PhotoNotChecked];
+        if now >= verified.expires() {
+            notes.push(Note::EmergencyLife);
+        }
         Self {
             result: Colour::Green,
             reason: Reason::Valid,
@@ -118,8 +165,9 @@ impl VerificationResult {
             claims: Some(verified.document().clone()),
             step: Some(verified.step()),
             checked_at: now,
+            withdrawals_known_to: None,
             offline: false,
-            notes: vec![Note::PhotoNotChecked],
+            notes,
         }
     }
 
@@ -134,6 +182,7 @@ impl VerificationResult {
             claims: None,
             step: None,
             checked_at: now,
+            withdrawals_known_to: None,
             offline: false,
             notes: Vec::new(),
         }

@@ -22,6 +22,7 @@ use super::{
 use crate::{
     codec::{self, CodecError},
     time::UnixSeconds,
+    trust::Life,
 };
 
 /// Which code of its step this is: 0 at first, one more each time one is used up, at most 15. The format calls it `n`.
@@ -107,15 +108,30 @@ pub enum ShowError {
 }
 
 impl DayCredential {
-    /// The bytes for the day key to sign, wherever it is.
+    /// The bytes for the day key to sign, wherever it is, within the credential's 26 hours.
     ///
     /// # Errors
     /// [`ShowError::TooFarAhead`] or [`ShowError::Expired`], by the phone's anchored clock `now`.
     pub fn prepare(&self, show: &Show, now: UnixSeconds, rule: StepRule) -> Result<UnsignedShow, ShowError> {
+        self.prepare_under(show, now, rule, Life::Standard)
+    }
+
+    /// The same within the life that the trust list gives.
+    ///
+    /// # Errors
+    /// As [`Self::prepare`].
+    pub fn prepare_under(
+        &self,
+        show: &Show,
+        now: UnixSeconds,
+        rule: StepRule,
+        life: Life,
+    ) -> Result<UnsignedShow, ShowError> {
         if show.step > rule.step_at(now).next() {
             return Err(ShowError::TooFarAhead);
         }
-        if rule.start(show.step) >= self.claims().expires() || now >= self.claims().expires() {
+        let end = self.claims().issued().plus(life.seconds());
+        if rule.start(show.step) >= end || now >= end {
             return Err(ShowError::Expired);
         }
         let payload = codec::encode(show);

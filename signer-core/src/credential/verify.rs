@@ -15,7 +15,11 @@ use super::{
     show::{Show, Token, Turn},
     step::{Step, StepRule},
 };
-use crate::{codec, time::UnixSeconds};
+use crate::{
+    codec,
+    time::UnixSeconds,
+    trust::{IssuerId, Life},
+};
 
 /// What the verifier knows and wants.
 #[derive(Debug, Clone, Copy)]
@@ -26,14 +30,16 @@ pub struct VerifyOptions {
     pub rule: StepRule,
     /// The request the code must answer; `None` wants a code that answers none.
     pub expected_challenge: Option<Challenge>,
-    /// The newest time seen under a trusted signature: the clock cannot be before it.
+    /// The newest time seen under a trusted signature: the clock cannot be before it by more than the grace.
     pub clock_floor: UnixSeconds,
+    /// How long a credential is accepted: the trust list says.
+    pub life: Life,
     /// Whether a day key held by a server will do (fleets).
     pub custody_allowed: bool,
 }
 
 impl VerifyOptions {
-    /// At `now`: the standard rule, no request, no lower bound, phones only.
+    /// At `now`: the standard rule and life, no request, no lower bound, phones only.
     #[must_use]
     pub const fn at(now: UnixSeconds) -> Self {
         Self {
@@ -41,6 +47,7 @@ impl VerifyOptions {
             rule: StepRule::STANDARD,
             expected_challenge: None,
             clock_floor: UnixSeconds(0),
+            life: Life::Standard,
             custody_allowed: false,
         }
     }
@@ -49,6 +56,8 @@ impl VerifyOptions {
 /// What may be accepted once only. A new signature over the same show does not make it another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Once {
+    /// The issuer, whose lists are counted apart from others'.
+    pub issuer: IssuerId,
     /// The credential, by its place in the status lists.
     pub status: StatusIndex,
     /// The step.
@@ -62,6 +71,7 @@ pub struct Once {
 pub struct Verified {
     claims: DayClaims,
     show: Show,
+    issuer: IssuerId,
     kid: Kid,
 }
 
@@ -96,9 +106,15 @@ impl Verified {
         self.show.digits
     }
 
+    /// The issuer.
+    #[must_use]
+    pub const fn issuer(&self) -> IssuerId {
+        self.issuer
+    }
+
     /// The issuer's key.
     #[must_use]
-    pub const fn issuer(&self) -> Kid {
+    pub const fn kid(&self) -> Kid {
         self.kid
     }
 
@@ -108,7 +124,7 @@ impl Verified {
         self.claims.issued()
     }
 
-    /// When the credential ends.
+    /// When the credential ends by its own word; under [`Life::Emergency`] it is accepted longer.
     #[must_use]
     pub const fn expires(&self) -> UnixSeconds {
         self.claims.expires()
@@ -123,7 +139,7 @@ impl Verified {
     /// What may be accepted once only.
     #[must_use]
     pub const fn once(&self) -> Once {
-        Once { status: self.status(), step: self.step(), turn: self.turn() }
+        Once { issuer: self.issuer, status: self.status(), step: self.step(), turn: self.turn() }
     }
 }
 
@@ -142,7 +158,7 @@ pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Resu
     let show: Show =
         codec::decode(&token.device.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
 
-    let kid = check_issuer(&token.issuer, &claims, issuers)?;
+    let (issuer, kid) = check_issuer(&token.issuer, &claims, issuers)?;
     let aad = cose::show_aad(&codec::encode(&token.issuer));
     let signed = cose::sig_structure(&aad, &token.device.payload);
     if !cose::verifies(claims.day_key(), &signed, &token.device.signature) {
@@ -161,11 +177,15 @@ pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Resu
     {
         return Err(Refusal::DocumentExpired);
     }
-    Ok(Verified { claims, show, kid })
+    Ok(Verified { claims, show, issuer, kid })
 }
 
 /// All keys under the hint are tried; one that fits must also be allowed to sign this.
-fn check_issuer(envelope: &Sign1, claims: &DayClaims, issuers: &IssuerKeys) -> Result<Kid, Refusal> {
+fn check_issuer(
+    envelope: &Sign1,
+    claims: &DayClaims,
+    issuers: &IssuerKeys,
+) -> Result<(IssuerId, Kid), Refusal> {
     let kid = envelope.kid.ok_or(Refusal::Unreadable)?;
     let signed = cose::sig_structure(ISSUER_AAD, &envelope.payload);
     let mut refusal = Refusal::UnknownIssuer;
@@ -173,7 +193,7 @@ fn check_issuer(envelope: &Sign1, claims: &DayClaims, issuers: &IssuerKeys) -> R
         if !cose::verifies(&issuer.key, &signed, &envelope.signature) {
             refusal = Refusal::BadSignature;
         } else if issuer.may_sign(claims.document().document_type(), claims.issued()) {
-            return Ok(kid);
+            return Ok((issuer.issuer, kid));
         } else {
             return Err(Refusal::UnknownIssuer);
         }
@@ -185,11 +205,10 @@ fn check_time(claims: &DayClaims, options: &VerifyOptions) -> Result<(), Refusal
     let behind = |floor: UnixSeconds| {
         Err(Refusal::Clock(ClockFault::VerifierBehind { seconds: options.now.distance(floor) }))
     };
-    if options.now < options.clock_floor {
-        return behind(options.clock_floor);
+    // Lists are signed at the very quarter of an hour: a clock within the grace of theirs is no fault.
+    let floor = options.clock_floor.max(claims.issued());
+    if options.now.plus(options.rule.grace()) < floor {
+        return behind(floor);
     }
-    if options.now.plus(options.rule.grace()) < claims.issued() {
-        return behind(claims.issued());
-    }
-    if options.now >= claims.expires() { Err(Refusal::Expired) } else { Ok(()) }
+    if options.now >= claims.issued().plus(options.life.seconds()) { Err(Refusal::Expired) } else { Ok(()) }
 }

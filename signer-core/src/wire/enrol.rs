@@ -7,6 +7,7 @@ use crate::{
     codec::Text,
     device_key::DevicePublicKeyBytes,
     ids::{CeremonyId, Epoch, KeyId},
+    lost_code::HolderKeys,
     secret::SecretBytes,
     suite::{Commitment, Contribution, GroupPublicKey, KeygenMessage, Signature, SuiteId},
     time::UnixSeconds,
@@ -33,6 +34,9 @@ pub struct EnrolStart {
     /// The suite's first key generation message.
     #[n(4)]
     pub hello: KeygenMessage,
+    /// What the phone leaves with the server for its holder.
+    #[n(5)]
+    pub holder_keys: HolderKeys,
 }
 
 /// An enrolment code as typed. `Debug` does not show it.

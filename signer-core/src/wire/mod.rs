@@ -7,6 +7,7 @@ mod certificate;
 mod credentials;
 mod displays;
 mod enrol;
+mod history;
 mod problem;
 mod refresh;
 mod relying_party;
@@ -18,8 +19,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, credentials::*, displays::*, enrol::*, problem::*, refresh::*, relying_party::*, sign::*,
-    verification::*,
+    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    relying_party::*, sign::*, verification::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},
@@ -111,6 +112,8 @@ operations! {
     AnswerCheck = 20 "answer-check": AnswerCheck => CheckAnswered,
     /// To be told of what happens: the reply is a stream of events.
     Listen = 21 "listen": Listen => Event,
+    /// The holder's history.
+    History = 22 "history": HistoryQuery => HistoryPage,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

@@ -146,6 +146,20 @@ pub struct ApprovalEvidence {
     pub device_key: String,
 }
 
+/// `POST /v1/report-lost`: ends the installation of a lost code. Anybody may send it; the answer says nothing.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ReportLost {
+    /// The code, as it was written down; see [`crate::lost_code::LostCode::parse`].
+    pub code: String,
+}
+
+impl core::fmt::Debug for ReportLost {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str("ReportLost(redacted)")
+    }
+}
+
 /// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SignedTime {
@@ -211,6 +225,9 @@ pub struct CreateRelyingParty {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    #[serde(default)]
+    pub may_report: bool,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
@@ -239,6 +256,26 @@ pub struct RelyingPartyView {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    #[serde(default)]
+    pub may_report: bool,
     /// Revoked.
     pub revoked: bool,
+}
+
+/// Reply to `POST /register/v1/events`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReportedEvent {
+    /// What became of the event.
+    pub outcome: EventOutcome,
+}
+
+/// What became of an event of a register.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EventOutcome {
+    /// Taken, and in force when this is answered.
+    Applied,
+    /// Taken, and overtaken by a later one about the same document: nothing was done.
+    Late,
 }

@@ -3,7 +3,9 @@
 use signer_core::{
     ceremony::{CheckedRefresh, DeviceRefresh, ServerEnrolment, refresh_challenge, statement},
     codec,
+    history::HistoryKeyBytes,
     ids::{CeremonyId, Epoch},
+    lost_code::HolderKeys,
     suite::KeyContext,
     wire::{EnrolStart, RefreshPayload},
 };
@@ -128,7 +130,12 @@ fn cer_006_a_proof_is_of_one_ceremony() {
 fn cer_007_the_statement_names_everything() {
     let pair = enrol(1);
     let ceremony = CeremonyId::from_bytes([1; 16]);
-    let say = |context: KeyContext, q, device, ceremony| statement(&context, &q, &device, ceremony);
+    let keys = holder_keys();
+    let say =
+        |context: KeyContext, q, device, ceremony| statement(&context, &q, &device, ceremony, Some(&keys));
+    let leaves = |keys: &HolderKeys| {
+        statement(&pair.context, &pair.public_key, &pair.device_key, ceremony, Some(keys))
+    };
     let (context, q, device) = (pair.context, pair.public_key, pair.device_key);
     let other = enrol(2);
     let all = [
@@ -140,6 +147,8 @@ fn cer_007_the_statement_names_everything() {
         say(context, other.public_key, device, ceremony),
         say(context, q, Phone::new(2).public(), ceremony),
         say(context, q, device, CeremonyId::from_bytes([2; 16])),
+        leaves(&HolderKeys { history: HistoryKeyBytes([1; 32]), ..keys }),
+        leaves(&HolderKeys { lost_code: [1; 32], ..keys }),
     ];
     for (i, one) in all.iter().enumerate() {
         assert!(all[i + 1..].iter().all(|other| other != one), "{i}");
@@ -158,7 +167,9 @@ fn cer_008_an_enrolment_is_answered_for_its_own_device_at_epoch_0() {
     });
     let start: EnrolStart = codec::decode(&hello.unwrap(), 1 << 16).unwrap();
     let right = KeyContext { suite: SUITE, key: start.key, epoch: Epoch(0), device: phone.id() };
-    let answer = |context| ServerEnrolment::start(context, phone.public(), &start.hello, &mut Stream::new(2));
+    let answer = |context| {
+        ServerEnrolment::start(context, phone.public(), start.holder_keys, &start.hello, &mut Stream::new(2))
+    };
     assert!(answer(right).is_ok());
     assert!(answer(KeyContext { epoch: Epoch(1), ..right }).is_err());
     assert!(answer(KeyContext { device: Phone::new(2).id(), ..right }).is_err());

@@ -124,8 +124,13 @@ fn play(events: &[Event]) {
                 let (mut device, mut server) = (Stream::new(60 + device_seed), Stream::new(70 + server_seed));
                 let new = refresh_with(&old, KEEP_PIN, &mut device, &mut server, &mut note).unwrap();
                 let shown = shown.unwrap();
-                let digest =
-                    signer_core::ceremony::statement(&new.context, &new.public_key, &new.device_key, shown.0);
+                let digest = signer_core::ceremony::statement(
+                    &new.context,
+                    &new.public_key,
+                    &new.device_key,
+                    shown.0,
+                    None,
+                );
                 seen.commitment(&new, digest, &shown.1, &shown.2.unwrap());
                 seen.signature(digest, shown.3.unwrap().as_slice(), new.proof.as_slice());
                 states.push(new);

@@ -4,7 +4,10 @@ use signer_core::{
     approval::ApprovalRecord,
     ceremony::{CheckedRefresh, statement},
     codec,
+    history::HistoryHead,
     ids::{CeremonyId, DeviceId, Epoch, KeyId},
+    lost_code::LostCode,
+    secret::SecretBytes,
     signing::approve_payload_hash,
     suite::{GroupPublicKey, KeyContext},
     wire::{
@@ -36,10 +39,15 @@ fn wir_031_every_hash_of_the_protocol_is_pinned() {
     let bytes = |name: &str| &samples.iter().find(|sample| sample.name == name).unwrap().bytes;
     let approve: Approve = codec::decode(bytes("Approve"), 1 << 20).unwrap();
     let refresh: RefreshStart = codec::decode(bytes("RefreshStart"), 1 << 20).unwrap();
+    let lost_code =
+        LostCode::derive(&SecretBytes::new(std::array::from_fn(|place| u8::try_from(place).unwrap())));
     let hashes = [
         ("device_id", device_key.device_id().as_bytes().to_vec()),
-        ("enrolment_statement", statement(&context, &q, &device_key, ceremony).to_vec()),
-        ("refresh_statement", statement(&next, &q, &device_key, ceremony).to_vec()),
+        (
+            "enrolment_statement",
+            statement(&context, &q, &device_key, ceremony, Some(&holder_keys())).to_vec(),
+        ),
+        ("refresh_statement", statement(&next, &q, &device_key, ceremony, None).to_vec()),
         ("request_object_hash", object().hash().to_vec()),
         ("approval_record_to_sign", ApprovalRecord::to_sign(&approval_record().encode()).0.to_vec()),
         ("approve_payload_hash", approve_payload_hash(&context, &approve).to_vec()),
@@ -54,8 +62,12 @@ fn wir_031_every_hash_of_the_protocol_is_pinned() {
         ),
         ("day_key_proof.age", day_key_proof(context.device, Profile::Age, &device_key).0.to_vec()),
         ("day_key_proof.full", day_key_proof(context.device, Profile::Full, &device_key).0.to_vec()),
+        ("history_start", HistoryHead::start(context.device).hash.to_vec()),
+        ("history_entry", HistoryHead::start(context.device).after(&sealed_entry()).hash.to_vec()),
+        ("lost_code_hash", lost_code.hash().to_vec()),
         ("time_to_sign", time_to_sign(NOW.0, "000102030405060708090a0b0c0d0e0f").0.to_vec()),
     ];
+    assert_eq!(lost_code.text().as_str(), "0123-4567-89AB-CDEF-GHJK-ANCY");
     let lines: String = hashes.iter().map(|(name, hash)| format!("{name} {}\n", hex(hash))).collect();
     golden("tests/golden/preimages.txt", &lines);
 }

@@ -32,6 +32,7 @@ fn wir_001_every_message_is_read_as_it_was_written() {
             "CodeState" => "CodeStateQuery".into(),
             "Certificate" => "CertificateQuery".into(),
             "Checks" => "ChecksQuery".into(),
+            "History" => "HistoryQuery".into(),
             _ => name,
         };
         assert!(listed.iter().any(|sample| sample.name == body), "{body} is not tested");
@@ -266,7 +267,7 @@ fn wir_008_paths_and_numbers_of_operations_are_distinct() {
     numbers.sort_unstable();
     numbers.dedup();
     assert_eq!((paths.len(), numbers.len()), (Operation::ALL.len(), Operation::ALL.len()));
-    for unknown in [0x00, 0x16] {
+    for unknown in [0x00, 0x17] {
         assert!(codec::decode::<Operation>(&[unknown], 8).is_err(), "pitfall 38: refused, not guessed");
     }
 }

@@ -6,13 +6,14 @@ use signer_core::{
     codec::{self, Blob, CodecError, Label, List, Text},
     credential::{BarCode, Digits, Step, Turn},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
+    history::{Act, Asked, Entry, HistoryHead, Scan, SealedEntry},
     ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
     secret::SecretBytes,
     suite::{Commitment, Contribution, GroupPublicKey, KeygenMessage, Signature},
     wire::*,
 };
 
-use crate::common::{NOW, Phone, SUITE, request};
+use crate::common::{NOW, Phone, SUITE, holder_keys, request};
 
 pub(crate) struct Sample {
     pub(crate) name: &'static str,
@@ -129,7 +130,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         mac: [3; 32],
     };
     let day_key = DayKeyRequest { profile: Profile::Age, day_key: DAY_KEY, proof: DeviceSignature([1; 64]) };
-    vec![
+    let mut all = vec![
         sample("Envelope", &envelope()),
         sample(
             "EnrolStart",
@@ -139,6 +140,7 @@ pub(crate) fn samples() -> Vec<Sample> {
                 key: KEY,
                 suite: SUITE,
                 hello: keygen(1, 137),
+                holder_keys: holder_keys(),
             },
         ),
         sample("EnrolStarted", &EnrolStarted { ceremony: CEREMONY, hello: keygen(2, 173) }),
@@ -289,9 +291,65 @@ pub(crate) fn samples() -> Vec<Sample> {
                 chain: list([Blob::new(vec![2; 40]).unwrap(), Blob::new(vec![3; 50]).unwrap()]),
             },
         ),
+        sample("HistoryQuery", &HistoryQuery { after: 41, limit: 64 }),
+        sample(
+            "HistoryPage",
+            &HistoryPage {
+                time: NOW,
+                before: [1; 32],
+                entries: vec![NumberedEntry { number: 42, sealed: sealed_entry() }],
+                head: HistoryHead { number: 42, hash: [2; 32] },
+            },
+        ),
+        sample(
+            "HistoryPage.none",
+            &HistoryPage {
+                time: NOW,
+                before: [1; 32],
+                entries: Vec::new(),
+                head: HistoryHead { number: 41, hash: [1; 32] },
+            },
+        ),
         sample("RequestObject", &object()),
         sample("ApprovalRecord", &approval_record()),
+    ];
+    all.extend(entries().into_iter().map(|(name, act)| sample(name, &Entry { at: NOW, act })));
+    all
+}
+
+/// Entries of every kind, as they are before they are sealed.
+fn entries() -> Vec<(&'static str, Act)> {
+    let name = |text: &str| Label::new(text.into()).unwrap();
+    let asked = || Asked::of(&object()).unwrap();
+    let attempts = Attempts { left: 2, locked_until: None, blocked: false };
+    let scan = |reason: &str| Scan {
+        verifier: name("Крамниця на розі"),
+        profile: Profile::Age,
+        document_type: 1,
+        reason: Label::new(reason.into()).unwrap(),
+    };
+    vec![
+        ("Entry.signed", Act::Signed { asked: asked() }),
+        ("Entry.declined", Act::Declined { asked: asked() }),
+        ("Entry.wrong_pin", Act::WrongPin { attempts }),
+        ("Entry.pin_changed", Act::PinChanged {}),
+        ("Entry.verified", Act::Verified { scan: scan("valid") }),
+        ("Entry.refused", Act::Refused { scan: scan("used") }),
+        ("Entry.credentials_issued", Act::CredentialsIssued { document_type: 1, count: 8 }),
+        ("Entry.document_changed", Act::DocumentChanged { document_type: 2 }),
+        ("Entry.document_withdrawn", Act::DocumentWithdrawn { document_type: 2 }),
+        ("Entry.suspended", Act::Suspended {}),
+        ("Entry.resumed", Act::Resumed {}),
+        ("Entry.frozen", Act::Frozen {}),
+        ("Entry.revoked", Act::Revoked { reason: Label::new("superseded".into()).unwrap() }),
+        ("Entry.reported_lost", Act::ReportedLost {}),
+        ("Entry.key_ended", Act::KeyEnded {}),
     ]
+}
+
+/// A sealed entry by its length; its content is the phone's matter.
+pub(crate) fn sealed_entry() -> SealedEntry {
+    SealedEntry::new(vec![5; 304]).unwrap()
 }
 
 /// The largest request there can be.

@@ -60,6 +60,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         | Operation::Checks
         | Operation::AnswerCheck
         | Operation::Listen => Err(ProblemCode::NoSuchPath.into()),
+        Operation::History => reply(service.history(body)).await,
     }
 }
 

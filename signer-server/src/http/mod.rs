@@ -7,7 +7,9 @@ mod device;
 mod health;
 mod listen;
 mod problem;
+mod register;
 mod relying_party;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -42,6 +44,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .merge(ca::routes())
+        .merge(register::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));
@@ -55,6 +58,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(quick)
         .merge(waiting)
         .merge(health::routes())
+        .merge(web::routes())
         .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
         .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

@@ -1,4 +1,5 @@
-//! The relying-party API: signing requests, online verification, public keys, time.
+//! The relying-party API: signing requests, online verification; and what anybody may ask: public keys, time, a report of a
+//! lost phone.
 
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use signer_core::{
     credential::{IssuerKeys, VerificationResult},
     ids::RequestId,
     wire::{
-        AnswerKey, CreateRequest, CreatedRequest, ProblemCode, RequestView, SignedTime, SigningCertificate,
-        VerifyCode,
+        AnswerKey, CreateRequest, CreatedRequest, ProblemCode, ReportLost, RequestView, SignedTime,
+        SigningCertificate, VerifyCode,
     },
 };
 
@@ -35,6 +36,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
         .route("/v1/time", get(time))
+        .route("/v1/report-lost", post(report_lost))
 }
 
 /// Routes that wait for a person; they have limits of their own.
@@ -120,6 +122,14 @@ async fn time(
 ) -> Result<Json<SignedTime>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     Ok(Json(service.signed_time(&query.nonce)?))
+}
+
+async fn report_lost(
+    State(service): State<Arc<Service>>,
+    StrictJson(asked, _turn): StrictJson<ReportLost>,
+) -> Result<StatusCode, ApiProblem> {
+    service.report_lost(&asked).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 pub(super) fn query_refusal(_: QueryRejection) -> ApiProblem {

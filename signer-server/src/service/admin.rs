@@ -5,6 +5,7 @@ use signer_core::{
     approval::NAME_BYTES_MAX,
     codec::Label,
     domain::{Domain, Hasher},
+    history::Act,
     ids::{DeviceId, RelyingPartyId},
     wire::{
         CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
@@ -13,7 +14,7 @@ use signer_core::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceResult, enrol::code_hash};
+use super::{Refusal, Service, ServiceResult, enrol::code_hash, history::code};
 use crate::store::{EnrolmentCodeRow, Holder, RelyingPartyRow, RevocationReason};
 
 /// Life of an enrolment code that does not say, and the longest, seconds.
@@ -96,6 +97,7 @@ impl Service {
             token_hash: token_hash(&token),
             may_ask: asked.may_ask,
             may_verify: asked.may_verify,
+            may_report: asked.may_report,
             revoked: false,
         };
         self.store.add_relying_party(row, self.now()).await?;
@@ -113,6 +115,7 @@ impl Service {
             name: row.name,
             may_ask: row.may_ask,
             may_verify: row.may_verify,
+            may_report: row.may_report,
             revoked: row.revoked,
         };
         Ok(rows.into_iter().map(view).collect())
@@ -132,7 +135,9 @@ impl Service {
     /// `not_found`, also for one that is revoked.
     pub async fn suspend_device(&self, device: DeviceId, suspended: bool) -> ServiceResult<()> {
         tracing::info!(%device, suspended, "suspension set by the operator");
-        found(self.store.suspend(device, suspended, self.now()).await?)
+        let act = if suspended { Act::Suspended {} } else { Act::Resumed {} };
+        let told = self.note_for(device, act).await?;
+        found(self.store.suspend(device, suspended, told, self.now()).await?)
     }
 
     /// Revokes an installation and its certificates, and ends its key. A frozen one is not made good again: nobody can tell the phone from its copy.
@@ -141,7 +146,9 @@ impl Service {
     /// `not_found`.
     pub async fn revoke_device(&self, device: DeviceId, reason: RevocationReason) -> ServiceResult<()> {
         tracing::info!(%device, "revoked by the operator");
-        found(self.store.revoke(device, reason, self.now()).await?)
+        let reason_name = code(reason.name().unwrap_or("unspecified"))?;
+        let told = self.note_for(device, Act::Revoked { reason: reason_name }).await?;
+        found(self.store.revoke(device, reason, told, self.now()).await?)
     }
 }
 

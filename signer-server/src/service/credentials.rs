@@ -4,8 +4,12 @@
 use rand::Rng as _;
 use signer_core::{
     codec::{Blob, List},
-    credential::{Date, DayClaims, Document, DocumentRecord, DocumentType, LIFE_SECONDS, StatusIndex},
+    credential::{
+        Date, DayClaims, Document, DocumentRecord, DocumentType, LIFE_SECONDS, PortraitSalt, StatusIndex,
+        portrait_salt,
+    },
     device_key::DevicePublicKeyBytes,
+    history::Act,
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{
@@ -36,16 +40,25 @@ impl Service {
         let (asked, caller) = self.open::<IssueCredentials>(bytes).await?;
         good_standing(&caller.installation)?;
         check_day_keys(&caller, &asked)?;
+        let events = self.store.document_events(caller.installation.device).await?;
         let record = self.record(&caller.installation.holder, asked.document_type).await?;
         let record = record.ok_or_else(|| Refusal::new(ProblemCode::NoDocument))?;
         let secret = SecretBytes::random(&mut *self.rng());
         let keys = asked.keys.as_slice();
+        let count = u32::try_from(keys.len()).map_err(|_| ServiceError::Bug("a batch that long"))?;
+        let told = Act::CredentialsIssued { document_type: asked.document_type, count };
+        let told = self.note(&caller.installation, told)?;
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
-            let credentials = self.sign_batch(&record, keys, &places, caller.now)?;
+            let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
             let rows = self.rows(&caller, &asked, &places, &secret)?;
-            match self.store.add_credentials(rows, caller.now).await? {
+            match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
+                    if self.store.document_events(caller.installation.device).await? != events {
+                        // An event about this holder came in between: the claims may be those from before it, and it could
+                        // not end what was not there yet. Nobody gets these credentials.
+                        return Err(Refusal::new(ProblemCode::Stale).into());
+                    }
                     tracing::info!(device = %caller.installation.device, count = places.len(), "credentials issued");
                     let otp_secret = WireSecret(secret);
                     return Ok(IssuedCredentials { time: caller.now, otp_secret, credentials });
@@ -110,10 +123,14 @@ impl Service {
         record: &DocumentRecord,
         keys: &[DayKeyRequest],
         places: &[StatusIndex],
+        secret: &SecretBytes<32>,
         now: UnixSeconds,
     ) -> ServiceResult<List<Blob<BYTES>, MAX>> {
         let pairs = keys.iter().zip(places);
-        let signed = pairs.map(|(key, place)| self.sign_credential(record, key, *place, now));
+        let signed = pairs.map(|(key, place)| {
+            let document = document(record, key.profile, &portrait_salt(secret, *place), now)?;
+            self.sign_credential(document, key, *place, now)
+        });
         List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
     }
 
@@ -145,12 +162,11 @@ impl Service {
 
     fn sign_credential<const MAX: usize>(
         &self,
-        record: &DocumentRecord,
+        document: Document,
         key: &DayKeyRequest,
         status: StatusIndex,
         now: UnixSeconds,
     ) -> ServiceResult<Blob<MAX>> {
-        let document = document(record, key.profile, now)?;
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);
@@ -190,7 +206,12 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
 
 /// What a profile says of a record. A document that has ended, or ends within a credential's life where the credential does
 /// not say when, gets none.
-fn document(record: &DocumentRecord, profile: Profile, now: UnixSeconds) -> ServiceResult<Document> {
+fn document(
+    record: &DocumentRecord,
+    profile: Profile,
+    salt: &PortraitSalt,
+    now: UnixSeconds,
+) -> ServiceResult<Document> {
     let unfit = |text| Refusal::because(ProblemCode::NoDocument, text);
     let date = |time| Date::of(time).ok_or(ServiceError::Bug("date out of range"));
     let today = date(now)?;
@@ -198,13 +219,11 @@ fn document(record: &DocumentRecord, profile: Profile, now: UnixSeconds) -> Serv
     if record.expires < last_needed {
         return Err(unfit("the document has ended, or ends before the credential would").into());
     }
-    // One portrait digest in several credentials would join them; it comes back with a salt of its own for each.
-    let record = DocumentRecord { portrait: None, ..record.clone() };
     Ok(match profile {
-        Profile::Full => record.full(),
+        Profile::Full => record.full(salt),
         Profile::Minimal => record.minimal(today).map_err(|_| unfit("the initials do not fit a code"))?,
         Profile::Age => record
-            .age(today, &[DocumentRecord::AGE])
+            .age(today, &[DocumentRecord::AGE], salt)
             .ok_or_else(|| unfit("the holder has not reached the age this profile states"))?,
     })
 }

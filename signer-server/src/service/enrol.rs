@@ -4,6 +4,7 @@ use signer_core::{
     ceremony::{CeremonyError, CheckedConfirmation, ServerEnrolment},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher},
+    history::Act,
     ids::{CeremonyId, Epoch},
     suite::KeyContext,
     time::UnixSeconds,
@@ -16,7 +17,9 @@ use signer_core::{
 use super::{
     Refusal, Service, ServiceError, ServiceResult,
     ceremonies::{Owner, Stage, Turn},
-    clock_refusal, token,
+    clock_refusal,
+    history::code as code_name,
+    token,
 };
 use crate::store::{EnrolResult, KeyRow, NewInstallation};
 
@@ -53,9 +56,15 @@ impl Service {
             epoch: Epoch(0),
             device: device_key.device_id(),
         };
+        let holder_keys = start.holder_keys;
+        if !self.can_tell(context.device, &holder_keys.history) {
+            return Err(Refusal::because(ProblemCode::InvalidValue, "the history key is of low order").into());
+        }
         let mut rng = self.rng();
         let (stage, started) = self
-            .compute(move || ServerEnrolment::start(context, device_key, &start.hello, &mut *rng))
+            .compute(move || {
+                ServerEnrolment::start(context, device_key, holder_keys, &start.hello, &mut *rng)
+            })
             .await??;
         turn.go_on(started.ceremony, Stage::Enrolling(stage));
         Ok(started)
@@ -107,12 +116,16 @@ impl Service {
             wrapped: self.wrap_key(&proven.context, &proven.key)?,
             proof: proven.proof.as_slice().to_vec(),
         };
+        let holder_keys = proven.holder_keys.ok_or(ServiceError::Bug("an enrolment without holder keys"))?;
+        let superseded = Act::Revoked { reason: code_name("superseded")? };
         let new = NewInstallation {
             code,
             device_key: proven.device_key.0,
             key,
             request: proven.request,
             certificate,
+            holder_keys,
+            superseded: self.note_if_needed(superseded),
         };
         match self.store.enrol(new, now).await? {
             EnrolResult::Created => {

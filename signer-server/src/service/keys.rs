@@ -7,6 +7,7 @@ use signer_core::{
     credential::{DocumentType, IssuerKey, IssuerKeys},
     secret::SecretBytes,
     time::UnixSeconds,
+    trust::IssuerId,
     wrap::{Kek, Location},
 };
 
@@ -18,6 +19,9 @@ use crate::{
 
 /// Life of an issuer key, seconds: about two years.
 const ISSUER_KEY_SECONDS: u64 = 2 * 366 * 86_400;
+
+/// This server among the issuers of a trust list.
+pub(super) const ISSUER: IssuerId = IssuerId(1);
 
 /// The server's own keys, in memory.
 pub struct ServerKeys {
@@ -50,6 +54,7 @@ impl ServerKeys {
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let issuer_keys = IssuerKeys::new(vec![IssuerKey {
+            issuer: ISSUER,
             key: *issuer.verifying_key(),
             document_types: DocumentType::ALL.to_vec(),
             not_before: made.hour(),

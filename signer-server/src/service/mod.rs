@@ -6,7 +6,10 @@ mod certificate;
 mod credentials;
 mod enrol;
 mod error;
+mod events;
+mod history;
 mod keys;
+mod lost;
 mod refresh;
 mod requests;
 mod sign;
@@ -14,6 +17,7 @@ mod status;
 mod token;
 mod verify;
 mod watch;
+mod web;
 
 use std::{
     collections::HashMap,
@@ -39,7 +43,12 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
-pub use self::{error::*, keys::ServerKeys, requests::WaitMs};
+pub use self::{
+    error::*,
+    events::{CloudEvent, EventData},
+    keys::ServerKeys,
+    requests::WaitMs,
+};
 use crate::{
     ca::{Authority, Settings},
     ports::{Clock, Random},
@@ -72,6 +81,7 @@ pub struct Service {
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
+    refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
@@ -154,6 +164,7 @@ impl Service {
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
             fetches: Mutex::default(),
+            refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
@@ -200,6 +211,7 @@ impl Service {
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
         self.ceremonies.expire(now);
+        self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now).await?)
     }

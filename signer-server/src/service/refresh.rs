@@ -6,6 +6,7 @@ use signer_core::{
         CeremonyError, CheckedConfirmation, CheckedRefresh, ProvenKey, ServerRefresh, refresh_challenge,
     },
     device_key::DevicePublicKeyBytes,
+    history::Act,
     suite::{KeyContext, Signature},
     time::UnixSeconds,
     wire::{
@@ -19,7 +20,7 @@ use super::{
     ceremonies::{Owner, Stage},
     good_standing, key_context,
 };
-use crate::store::{KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, StoredOutcome, Verdict};
+use crate::store::{KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, Sealer, StoredOutcome, Verdict};
 
 impl Service {
     /// A challenge for a PIN proof. Stores nothing.
@@ -59,13 +60,14 @@ impl Service {
             based_on,
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
+            frozen: self.note_if_needed(Act::Frozen {}),
             now: self.now(),
         };
         let stored = match self.reserve(reserve).await? {
             Ok(lease) => {
                 let right = checked.pin_is_right(&key, &context);
                 let verdict = if right { Verdict::PinProven } else { Verdict::WrongPin };
-                let stored = self.settle(lease, None, verdict).await?;
+                let stored = self.settle(&caller.installation, lease, None, verdict).await?;
                 stored.ok_or(ServiceError::Bug("a PIN proof settled as a refresh"))?
             }
             // One proof opens one ceremony; a repeated message must not open another. The phone proves anew.
@@ -150,7 +152,7 @@ impl Service {
         let lease = self.reserve_confirmation(&old, payload, caller.now).await?;
         let proven = self.compute(move || checked.evaluate()).await?;
         let (verdict, proof) = self.confirmation_verdict(&caller.installation.key, proven);
-        match (self.settle(lease, None, verdict).await?, proof) {
+        match (self.settle(&caller.installation, lease, None, verdict).await?, proof) {
             (None, Some(signature)) => Ok(Confirmed { signature }),
             (Some(StoredOutcome { kind: OutcomeKind::Cheating, .. }), _) => {
                 Err(Refusal::new(ProblemCode::Revoked).into())
@@ -175,6 +177,8 @@ impl Service {
             based_on,
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
+            // Without a token nothing freezes.
+            frozen: Sealer::none(),
             now: self.now(),
         };
         match self.reserve(reserve).await {

@@ -7,6 +7,7 @@ use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
     codec::{Label, List, Text},
     domain::{Domain, Hasher},
+    history::{Act, Asked, SealedEntry},
     ids::RequestId,
     suite::{PROTOCOL_VERSION, SuiteId},
     wire::{
@@ -145,7 +146,7 @@ impl Service {
     /// # Errors
     /// `not_found`, or `request_closed` if it ended otherwise.
     pub async fn cancel_request(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<()> {
-        self.close(id, ClosedBy::RelyingParty(asker.id)).await
+        self.close(id, ClosedBy::RelyingParty(asker.id), None).await
     }
 
     /// Requests that wait for the calling device's holder.
@@ -192,12 +193,22 @@ impl Service {
     /// `not_found`, or `request_closed` if it ended otherwise.
     pub async fn decline(&self, bytes: &[u8]) -> ServiceResult<Declined> {
         let (decline, caller) = self.open::<Decline>(bytes).await?;
-        self.close(decline.request, ClosedBy::Device(caller.installation.device)).await?;
+        let installation = &caller.installation;
+        let request = self.request_of(installation, decline.request).await?;
+        let told = match request.state {
+            RequestState::Open => {
+                let asked =
+                    Asked::of(&decode_object(&request)?).ok_or(ServiceError::Bug("a request of nothing"))?;
+                self.note(installation, Act::Declined { asked })?
+            }
+            _ => None,
+        };
+        self.close(decline.request, ClosedBy::Device(installation.device), told).await?;
         Ok(Declined {})
     }
 
-    async fn close(&self, id: RequestId, by: ClosedBy) -> ServiceResult<()> {
-        match self.store.close_request(id, by, self.now()).await? {
+    async fn close(&self, id: RequestId, by: ClosedBy, told: Option<SealedEntry>) -> ServiceResult<()> {
+        match self.store.close_request(id, by, told, self.now()).await? {
             CloseResult::Closed => {
                 self.watch.ring(id);
                 Ok(())

@@ -7,6 +7,7 @@ use signer_core::{
     approval::RequestObject,
     ceremony::ServerKey,
     codec::{Blob, List},
+    history::{Act, Asked},
     ids::RequestId,
     signing::{CheckedApprove, Evaluation, ReceivedApprove, answer_fetch, approve_payload_hash},
     suite::Signature,
@@ -74,6 +75,7 @@ impl Service {
             based_on: checked.fetched_at(),
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
+            frozen: self.note_if_needed(Act::Frozen {}),
             now: self.now(),
         };
         let lease = match self.reserve(reserve).await? {
@@ -92,7 +94,8 @@ impl Service {
             Evaluation::Cheating => Verdict::Cheating,
             Evaluation::ServerFault => Verdict::ServerFault,
         };
-        let stored = self.settle(lease, Some(request.id), verdict).await?;
+        let asked = Asked::of(&decode_object(&request)?);
+        let stored = self.settle(&caller.installation, lease, Some((request.id, asked)), verdict).await?;
         let stored = stored.ok_or(ServiceError::Bug("an approve settled as a refresh"))?;
         self.watch.ring(request.id);
         self.evaluated(&caller.installation, stored)
@@ -147,13 +150,24 @@ impl Service {
     /// A refusal if nothing may be released.
     pub(super) async fn settle(
         &self,
+        installation: &Installation,
         lease: Lease,
-        request: Option<RequestId>,
+        request: Option<(RequestId, Option<Asked>)>,
         verdict: Verdict,
     ) -> ServiceResult<Option<StoredOutcome>> {
         let device = lease.device;
         tracing::info!(%device, verdict = verdict.name(), "evaluated");
-        let settle = Settle { lease, request, verdict, policy: self.policy.clone(), now: self.now() };
+        let now = self.now();
+        let (request, asked) = request.unzip();
+        let told = match &verdict {
+            Verdict::Signed { .. } => asked.flatten().map(|asked| Act::Signed { asked }),
+            Verdict::WrongPin => Some(Act::WrongPin { attempts: lease.counter.shown(&self.policy, now) }),
+            Verdict::Cheating => Some(Act::KeyEnded {}),
+            Verdict::Refreshed { .. } => Some(Act::PinChanged {}),
+            Verdict::PinProven | Verdict::ServerFault => None,
+        };
+        let told = told.map(|act| self.note(installation, act)).transpose()?.flatten();
+        let settle = Settle { lease, request, verdict, told, policy: self.policy.clone(), now };
         match self.store.settle(settle).await? {
             Settled::GivenBack => {
                 tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");

@@ -4,17 +4,18 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        Colour, Refusal as CodeRefusal, VerificationResult, Verified, VerifyOptions, digits, verify,
+        Colour, Reason, Refusal as CodeRefusal, VerificationResult, Verified, VerifyOptions, digits, verify,
     },
     domain::{Domain, Hasher},
+    history::Act,
     time::UnixSeconds,
     wire::{AnswerKey, ProblemCode, SignedTime, VerifyCode, time_to_sign},
 };
 
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceError, ServiceResult};
-use crate::store::{Burn, Burned, RelyingPartyRow};
+use super::{Refusal, Service, ServiceError, ServiceResult, history::scan};
+use crate::store::{Burn, Burned, CredentialRow, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's end, seconds.
 const FORGET_SECONDS: u64 = 86_400;
@@ -78,17 +79,52 @@ impl Service {
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
             return refused(CodeRefusal::Revoked);
         };
+        // From here on it is known whose code it is, and the holder is told.
+        let (profile, document_type) = (verified.document().profile(), row.document_type);
+        let device = row.device;
+        match self.use_up_known(verifier, request_id, verified, row, now, only_repeat).await? {
+            Ok(result) => Ok(result),
+            Err(refusal) => {
+                if !only_repeat {
+                    let scan = scan(verifier, profile, document_type, refusal.reason())?;
+                    self.tell_refusal(device, verifier, scan).await?;
+                }
+                refused(refusal)
+            }
+        }
+    }
+
+    /// The same for a code whose credential is known.
+    async fn use_up_known(
+        &self,
+        verifier: &RelyingPartyRow,
+        request_id: &[u8],
+        verified: Verified,
+        row: CredentialRow,
+        now: UnixSeconds,
+        only_repeat: bool,
+    ) -> ServiceResult<Result<VerificationResult, CodeRefusal>> {
+        let once = verified.once();
         let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
         if !bool::from(expected.ct_eq(&verified.digits())) {
-            return refused(CodeRefusal::BadSignature);
+            return Ok(Err(CodeRefusal::BadSignature));
         }
-        let holder = self.store.installation(row.device).await?.map(|installation| installation.holder);
-        let Some(holder) = holder else { return refused(CodeRefusal::Revoked) };
-        let reached = match self.record(&holder, row.document_type).await {
+        let Some(installation) = self.store.installation(row.device).await? else {
+            return Ok(Err(CodeRefusal::Revoked));
+        };
+        let reached = match self.record(&installation.holder, row.document_type).await {
             Ok(Some(_)) => true,
-            Ok(None) => return refused(CodeRefusal::Revoked),
+            Ok(None) => return Ok(Err(CodeRefusal::Revoked)),
             Err(ServiceError::Refused(_)) => false,
             Err(error) => return Err(error),
+        };
+        let reason = if reached { Reason::Valid } else { Reason::RegisterNotReached };
+        let told = match only_repeat {
+            true => None,
+            false => {
+                let scan = scan(verifier, verified.document().profile(), row.document_type, reason)?;
+                self.note(&installation, Act::Verified { scan })?
+            }
         };
         let burn = Burn {
             list: once.status.list,
@@ -99,6 +135,7 @@ impl Service {
             request: Hasher::new(Domain::TokenHash).field(b"verification").field(request_id).finish(),
             answer: now.0.to_be_bytes().to_vec(),
             only_repeat,
+            told,
             forget: verified.expires().plus(FORGET_SECONDS),
             now,
         };
@@ -108,13 +145,13 @@ impl Service {
                 let at = answer.try_into().map_err(|_| ServiceError::Bug("stored answer"))?;
                 UnixSeconds(u64::from_be_bytes(at))
             }
-            Burned::Used => return refused(CodeRefusal::Used),
-            Burned::Withdrawn => return refused(CodeRefusal::Revoked),
+            Burned::Used => return Ok(Err(CodeRefusal::Used)),
+            Burned::Withdrawn => return Ok(Err(CodeRefusal::Revoked)),
         };
         if !reached {
-            return Ok(VerificationResult::register_not_reached(&verified, at));
+            return Ok(Ok(VerificationResult::register_not_reached(&verified, at)));
         }
-        Ok(VerificationResult::online(&Ok(verified), at))
+        Ok(Ok(VerificationResult::online(&Ok(verified), at)))
     }
 
     /// Server time under the answer key, so that a phone can anchor its own.

@@ -6,17 +6,20 @@
 
 mod certificates;
 mod counter;
+mod history;
+mod reports;
 mod rows;
 pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
+    history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, rows::*};
+pub use self::{certificates::*, counter::*, history::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -58,19 +61,34 @@ pub trait Installations: Send + Sync {
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
 
     /// Sets the standing of an installation; `Revoked` is [`Installations::revoke`] without a reason, `Suspended`
-    /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow. False if there is no such
-    /// installation, or it is revoked and would not stay so.
+    /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow; its history is told nothing. False
+    /// if there is no such installation, or it is revoked and would not stay so.
     async fn set_standing(&self, device: DeviceId, standing: Standing, now: UnixSeconds)
     -> StoreResult<bool>;
 
     /// Revokes an installation with its certificates and ends its key, with its holder's open requests; the wrapped shares
-    /// are erased. False if there is no such installation.
-    async fn revoke(&self, device: DeviceId, reason: RevocationReason, now: UnixSeconds)
-    -> StoreResult<bool>;
+    /// are erased. `told` goes into its history, unless it was revoked before. False if there is no such installation.
+    async fn revoke(
+        &self,
+        device: DeviceId,
+        reason: RevocationReason,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<bool>;
 
     /// Suspends an installation with its certificates, or takes that back: then it stands as it did before, which may be
-    /// frozen. False if there is no such installation, or it is revoked.
-    async fn suspend(&self, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool>;
+    /// frozen. `told` goes into its history, if this changes anything. False if there is no such installation, or it is
+    /// revoked.
+    async fn suspend(
+        &self,
+        device: DeviceId,
+        suspended: bool,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<bool>;
+
+    /// The installation whose lost code has this hash.
+    async fn by_lost_code(&self, hash: [u8; 32]) -> StoreResult<Option<DeviceId>>;
 
     /// The one installation of a holder that is not revoked.
     async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>>;
@@ -113,8 +131,15 @@ pub trait Requests: Send + Sync {
     /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;
 
-    /// Cancels (relying party) or declines (device) an open request.
-    async fn close_request(&self, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult>;
+    /// Cancels (relying party) or declines (device) an open request. `told` goes into the history of the device that
+    /// declines.
+    async fn close_request(
+        &self,
+        id: RequestId,
+        by: ClosedBy,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<CloseResult>;
 }
 
 /// Relying parties and their bearer tokens.
@@ -136,10 +161,11 @@ pub trait RelyingParties: Send + Sync {
 /// Issued day credentials and the codes shown from them.
 #[async_trait]
 pub trait Credentials: Send + Sync {
-    /// Adds a batch of one installation, all or nothing.
+    /// Adds a batch of one installation, all or nothing. `told` goes into its history with it.
     async fn add_credentials(
         &self,
         batch: Vec<CredentialRow>,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AddedCredentials>;
 
@@ -163,10 +189,19 @@ pub trait ServerKeys: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    Installations + Attempts + Requests + RelyingParties + Credentials + Certificates + ServerKeys
+    Installations
+    + Attempts
+    + Requests
+    + RelyingParties
+    + Credentials
+    + Certificates
+    + Histories
+    + Reports
+    + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, credentials 24 h after their end, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, credentials 70 h after their end (a day after an emergency life), events of registers after 30 days, used
+    /// and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.

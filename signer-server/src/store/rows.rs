@@ -1,13 +1,15 @@
 //! What goes into the store and comes out of it.
 
 use signer_core::{
+    history::{HistoryKeyBytes, SealedEntry},
     ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
+    lost_code::HolderKeys,
     suite::{GroupPublicKey, SuiteId},
     time::UnixSeconds,
     wire::Standing,
 };
 
-use super::{CertificateRow, Counter, LockPolicy};
+use super::{CertificateRow, Counter, LockPolicy, Sealer};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -66,7 +68,7 @@ pub struct KeyRow {
 }
 
 /// What an enrolment creates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct NewInstallation {
     /// Hash of the enrolment code, used up.
     pub code: [u8; 32],
@@ -78,6 +80,10 @@ pub struct NewInstallation {
     pub request: Option<Vec<u8>>,
     /// Its first certificate.
     pub certificate: Option<CertificateRow>,
+    /// What its phone left for its holder.
+    pub holder_keys: HolderKeys,
+    /// Tells the history of the holder's earlier installation that it is revoked.
+    pub superseded: Sealer,
 }
 
 /// How an enrolment ended.
@@ -106,6 +112,8 @@ pub struct Installation {
     pub counter: Counter,
     /// Number of the current device token.
     pub token: u64,
+    /// What its history is sealed to; none if it was enrolled before there was one.
+    pub history_key: Option<HistoryKeyBytes>,
     /// The key.
     pub key: KeyRow,
 }
@@ -135,6 +143,8 @@ pub struct Reserve {
     pub lease_seconds: u64,
     /// The lock policy.
     pub policy: LockPolicy,
+    /// Tells the history that a retired token has frozen the installation.
+    pub frozen: Sealer,
     /// Server time.
     pub now: UnixSeconds,
 }
@@ -148,6 +158,8 @@ pub struct Lease {
     pub payload: PayloadHash,
     /// Fencing number: rises with every reservation of the installation.
     pub serial: u64,
+    /// The counter with this attempt counted: what a wrong PIN leaves.
+    pub counter: Counter,
 }
 
 /// Answer to a reservation.
@@ -228,6 +240,8 @@ pub struct Settle {
     pub request: Option<RequestId>,
     /// How it ended.
     pub verdict: Verdict,
+    /// Goes into the history, if the verdict is recorded, or ends the key, or the shares are renewed.
+    pub told: Option<SealedEntry>,
     /// The lock policy.
     pub policy: LockPolicy,
     /// Server time.
@@ -389,6 +403,8 @@ pub struct RelyingPartyRow {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    pub may_report: bool,
     /// Revoked.
     pub revoked: bool,
 }
@@ -447,6 +463,8 @@ pub struct Burn {
     pub answer: Vec<u8>,
     /// Only look for an earlier use by the same verifier and request id; use nothing up.
     pub only_repeat: bool,
+    /// Goes into the history with a first use.
+    pub told: Option<SealedEntry>,
     /// When the row may be dropped.
     pub forget: UnixSeconds,
     /// Server time.
@@ -462,7 +480,7 @@ pub enum Burned {
     Same(Vec<u8>),
     /// Used before, or a higher (step, n) of the credential was.
     Used,
-    /// No such credential, or its installation is frozen or revoked.
+    /// No such credential, or it was withdrawn, or its installation is suspended, frozen or revoked.
     Withdrawn,
 }
 

@@ -55,7 +55,10 @@ impl Seen {
             Value::Object(members) => {
                 for (name, value) in members {
                     let place = if name == "claims" { "claim".into() } else { format!("{place}.{name}") };
-                    self.add_answer(if place == "claim" || self.is_claim(&place) { "claim" } else { &place }, value);
+                    self.add_answer(
+                        if place == "claim" || self.is_claim(&place) { "claim" } else { &place },
+                        value,
+                    );
                 }
             }
             Value::Array(values) => values.iter().for_each(|value| self.add_answer(place, value)),
@@ -83,7 +86,8 @@ impl Seen {
                 for n in 0..length {
                     let name = ["protected", "unprotected", "payload", "signature"];
                     let envelope = matches!(place, "issuer" | "device");
-                    let name = if envelope { name[usize::try_from(n).unwrap()].into() } else { n.to_string() };
+                    let name =
+                        if envelope { name[usize::try_from(n).unwrap()].into() } else { n.to_string() };
                     self.value(decoder, &format!("{place}.{name}"));
                 }
             }

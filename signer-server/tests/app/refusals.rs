@@ -19,9 +19,9 @@ use signer_core::{
     wire::{
         AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, CodeStateQuery, Decline,
         Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
-        Envelope, Exchange, Fetch, IssueCredentials, IssuedCredentials, Listen, Operation, OutcomeQuery,
-        ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload, RefreshStart,
-        RequestsQuery, StatusQuery, WireSecret,
+        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
+        OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
+        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
     },
 };
 
@@ -42,16 +42,25 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 12] = [
     "/v1/issuer-keys",
     "/v1/answer-key",
     "/v1/time",
+    REPORT_LOST,
     "/ca/v1/ca.pem",
     "/ca/v1/ca.der",
     "/ca/v1/crl.der",
     "/health/live",
     "/health/ready",
+    "/verify/",
+    "/verify/config.json",
+    "/verify/files.json",
 ];
+
+/// Open to whoever has a lost code; the answer tells nothing either.
+const REPORT_LOST: &str = "/v1/report-lost";
+/// A lost code that is nobody's.
+const LOST_CODE: &str = "0123-4567-89AB-CDEF-GHJK-ANCY";
 
 /// A route with its methods, as it stands in the sources.
 #[derive(Debug)]
@@ -184,7 +193,11 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     assert_eq!(app.dump(), before);
     assert!(walked.len() >= 9, "{walked:?}");
     // Everything else is open on purpose, and answers without a token.
-    for path in PUBLIC {
+    let report = serde_json::to_vec(&serde_json::json!({ "code": LOST_CODE })).unwrap();
+    let answer = app.http.send("POST", REPORT_LOST, &[("content-type", "application/json")], &report);
+    assert_eq!((answer.status, answer.body.len()), (204, 0));
+    assert_eq!(app.dump(), before);
+    for path in PUBLIC.into_iter().filter(|path| *path != REPORT_LOST) {
         let query = if path == "/v1/time" { "?nonce=00112233445566778899aabbccddeeff" } else { "" };
         assert_eq!(app.http.send("GET", &format!("{path}{query}"), &[], b"").status, 200, "{path}");
     }
@@ -273,6 +286,20 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/now", 12.into(), Malformed),
         ],
     );
+    with(
+        "POST /v1/report-lost",
+        &serde_json::json!({ "code": LOST_CODE }),
+        &[
+            ("/code", "".into(), InvalidValue),
+            ("/code", LOST_CODE.replace("4567", "4576").into(), InvalidValue),
+            ("/code", LOST_CODE.replace("-ANCY", "").into(), InvalidValue),
+            ("/code", format!("{LOST_CODE}0").into(), InvalidValue),
+            ("/code", LOST_CODE.replace('0', "ї").into(), InvalidValue),
+            ("/code", "x".repeat(1000).into(), InvalidValue),
+            ("/code", 12.into(), Malformed),
+            ("/device", "0a".repeat(16).into(), Malformed),
+        ],
+    );
     let good = serde_json::json!({ "person": "olena", "expires_in": 3600 });
     with(
         "POST /admin/v1/enrolment-codes",
@@ -299,6 +326,13 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/token", "chosen".into(), Malformed),
         ],
     );
+    // In binary mode all but the data is in headers, none of which are sent here.
+    calls.push((
+        "POST /register/v1/events",
+        "/register/v1/events".into(),
+        Some(serde_json::json!({})),
+        Malformed,
+    ));
     let nobody = "0a".repeat(16);
     for id in [nobody.as_str(), "x", "", &"0A".repeat(16), &"0".repeat(31), "..%2f..%2fhealth", "%00", "%ff"]
     {
@@ -371,6 +405,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
 fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let app = TestApp::spawn();
     let (bank, shop) = (app.relying_party("Bank", true, false), app.relying_party("Shop", false, true));
+    let register = crate::events::reporter(&app);
     let ask = |token: &str, key: &str| {
         let body = serde_json::to_vec(&crate::harness::request("olena", 1)).unwrap();
         let bearer = format!("Bearer {token}");
@@ -391,6 +426,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),
         path if path.starts_with("/v1/verifications") => shop.token.as_str(),
+        path if path.starts_with("/register/") => register.as_str(),
         _ => bank.token.as_str(),
     };
     let before = app.dump();
@@ -568,6 +604,7 @@ impl Messages {
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
+            Operation::History => self.seal(&HistoryQuery { after: 0, limit: 64 }),
             Operation::Display => self.seal(&SHOWN),
             Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
             Operation::Checks => self.seal(&ChecksQuery {}),
@@ -607,7 +644,7 @@ impl Messages {
             RefreshChallenge: RefreshChallenge, RefreshStart: RefreshStart, RefreshKeys: RefreshKeys,
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
             Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
-            AnswerCheck: AnswerCheck, Listen: Listen,
+            AnswerCheck: AnswerCheck, Listen: Listen, History: HistoryQuery,
         }
     }
 }
@@ -738,6 +775,11 @@ fn others_and_absent(suite: SuiteId) {
     for (list, index, case) in [(list, index, "another's"), (1, 1, "nobody's")] {
         let query = CodeStateQuery { list, index, step: 1 };
         check(Operation::CodeState, &messages.seal(&query), Code::NotFound, case);
+    }
+
+    for limit in [0, 65, u32::MAX] {
+        let query = HistoryQuery { after: 0, limit };
+        check(Operation::History, &messages.seal(&query), Code::InvalidValue, "a page of no such length");
     }
 
     // Fetch.
@@ -1049,6 +1091,12 @@ fn enrol_cases(messages: &Messages, check: Check<'_>) {
     let used = messages.phone.wire.last("enrol-start").body;
     let used: EnrolStart = Envelope::decode(&used).unwrap().peek().unwrap();
     altered(newcomer, &|start| start.code = used.code.clone(), Code::EnrolmentCode, "a used code");
+    altered(
+        newcomer,
+        &|start| start.holder_keys.history.0 = [0; 32],
+        Code::InvalidValue,
+        "a history key of low order",
+    );
     let hello = |bytes: &'static [u8]| {
         move |start: &mut EnrolStart| start.hello = KeygenMessage::new(bytes.to_vec()).unwrap()
     };

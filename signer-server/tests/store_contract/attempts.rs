@@ -123,7 +123,7 @@ pub(crate) async fn att_012_nothing_is_signed_for_a_closed_request<E: Engine>() 
     let id = add_request(store, 1, 1).await;
     let late = add_request(store, 2, 1).await;
     let lease = granted(store, Reserve { request: Some(id), ..reserve(1, T0) }).await;
-    store.close_request(id, ClosedBy::RelyingParty(BANK), T0).await.unwrap();
+    store.close_request(id, ClosedBy::RelyingParty(BANK), None, T0).await.unwrap();
     let answer = store.settle(settle(lease, Some(id), signed(), T0)).await.unwrap();
     assert_eq!(answer, Settled::RequestClosed);
     assert_eq!(store.request(id, T0).await.unwrap().unwrap().state, RequestState::Cancelled);
@@ -137,7 +137,7 @@ pub(crate) async fn att_012_nothing_is_signed_for_a_closed_request<E: Engine>() 
     // A wrong PIN is counted also if the holder declines meanwhile: declining buys no free guess.
     let id = add_request(store, 3, 1).await;
     let lease = granted(store, Reserve { request: Some(id), ..reserve(3, T0) }).await;
-    store.close_request(id, ClosedBy::Device(device(1)), T0).await.unwrap();
+    store.close_request(id, ClosedBy::Device(device(1)), None, T0).await.unwrap();
     recorded(store, settle(lease, Some(id), Verdict::WrongPin, T0)).await;
     assert_eq!(counted(store).await, (0, 1));
 }

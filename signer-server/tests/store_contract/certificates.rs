@@ -81,7 +81,7 @@ pub(crate) async fn sto_031_the_last_certificate_added_is_in_use<E: Engine>() {
         assert_eq!(store.certificate_at(device(1), at).await.unwrap(), Some(expected), "{at:?}");
     }
     assert!(!store.add_certificate(certificate(9, 0), T0).await.unwrap(), "nobody's");
-    store.suspend(device(1), true, T0).await.unwrap();
+    store.suspend(device(1), true, None, T0).await.unwrap();
     assert!(!store.add_certificate(certificate(1, 3), T0).await.unwrap(), "suspended");
 }
 
@@ -92,25 +92,25 @@ pub(crate) async fn sto_032_a_suspension_is_listed_and_taken_back<E: Engine>() {
     enrol_certified(store, 1).await;
     store.add_certificate(CertificateRow { imported: true, ..certificate(1, 1) }, T0).await.unwrap();
     let changes = store.revocation_changes().await.unwrap();
-    assert!(store.suspend(device(1), true, T0.plus(5)).await.unwrap());
+    assert!(store.suspend(device(1), true, None, T0.plus(5)).await.unwrap());
     let standing = async || store.installation(device(1)).await.unwrap().unwrap().standing;
     assert_eq!(standing().await, Standing::Suspended);
     assert_ne!(store.revocation_changes().await.unwrap(), changes);
     assert_eq!(listed(store).await, [entry(1, 0, RevocationReason::Hold, 5)], "ours only");
     assert_eq!(store.reserve(reserve(1, T0.plus(6))).await.unwrap(), Reserved::Suspended);
     assert_eq!(counted(store).await, (0, 0), "nothing is counted");
-    assert!(store.suspend(device(1), true, T0.plus(7)).await.unwrap(), "again is no change");
+    assert!(store.suspend(device(1), true, None, T0.plus(7)).await.unwrap(), "again is no change");
     assert_eq!(listed(store).await, [entry(1, 0, RevocationReason::Hold, 5)]);
-    assert!(store.suspend(device(1), false, T0.plus(8)).await.unwrap());
+    assert!(store.suspend(device(1), false, None, T0.plus(8)).await.unwrap());
     assert_eq!(standing().await, Standing::Good);
     assert_eq!(listed(store).await, []);
     granted(store, reserve(1, T0.plus(9))).await;
-    assert!(!store.suspend(device(9), true, T0).await.unwrap(), "nobody");
+    assert!(!store.suspend(device(9), true, None, T0).await.unwrap(), "nobody");
     // A suspension does not hide a copy that was seen, and its end does not make one good.
-    store.suspend(device(1), true, T0.plus(10)).await.unwrap();
+    store.suspend(device(1), true, None, T0.plus(10)).await.unwrap();
     store.set_standing(device(1), Standing::Frozen, T0.plus(11)).await.unwrap();
     assert_eq!(standing().await, Standing::Frozen);
-    store.suspend(device(1), false, T0.plus(12)).await.unwrap();
+    store.suspend(device(1), false, None, T0.plus(12)).await.unwrap();
     assert_eq!(standing().await, Standing::Frozen);
     assert_eq!(listed(store).await, [entry(1, 0, RevocationReason::Hold, 10)]);
 }
@@ -126,22 +126,25 @@ pub(crate) async fn sto_033_a_key_that_ends_takes_its_certificates_with_it<E: En
     let lease = granted(store, reserve(1, T0)).await;
     recorded(store, settle(lease, None, Verdict::Cheating, T0.plus(1))).await;
     // An operator, with a reason; suspended before.
-    store.suspend(device(2), true, T0.plus(2)).await.unwrap();
-    assert!(store.revoke(device(2), RevocationReason::PrivilegeWithdrawn, T0.plus(9)).await.unwrap());
-    assert!(store.revoke(device(2), RevocationReason::KeyCompromise, T0.plus(9)).await.unwrap(), "no change");
-    assert!(!store.suspend(device(2), false, T0.plus(9)).await.unwrap(), "revoked is for good");
+    store.suspend(device(2), true, None, T0.plus(2)).await.unwrap();
+    assert!(store.revoke(device(2), RevocationReason::PrivilegeWithdrawn, None, T0.plus(9)).await.unwrap());
+    assert!(
+        store.revoke(device(2), RevocationReason::KeyCompromise, None, T0.plus(9)).await.unwrap(),
+        "no change"
+    );
+    assert!(!store.suspend(device(2), false, None, T0.plus(9)).await.unwrap(), "revoked is for good");
     // The holder enrols again.
     add_code(store, 5, 3).await;
     assert_eq!(store.enrol(new_installation(5, 5), T0.plus(3)).await.unwrap(), EnrolResult::Created);
     // Its certificate had ended before.
-    assert!(store.revoke(device(4), RevocationReason::KeyCompromise, T0.plus(1001)).await.unwrap());
+    assert!(store.revoke(device(4), RevocationReason::KeyCompromise, None, T0.plus(1001)).await.unwrap());
     let expected = [
         entry(1, 0, RevocationReason::KeyCompromise, 1),
         entry(2, 0, RevocationReason::PrivilegeWithdrawn, 2),
         entry(3, 0, RevocationReason::Superseded, 3),
     ];
     assert_eq!(listed(store).await, expected);
-    assert!(!store.revoke(device(9), RevocationReason::Unspecified, T0).await.unwrap(), "nobody");
+    assert!(!store.revoke(device(9), RevocationReason::Unspecified, None, T0).await.unwrap(), "nobody");
     assert_eq!(listed(store).await, expected, "entries stay");
 }
 

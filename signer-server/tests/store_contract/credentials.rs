@@ -33,6 +33,7 @@ pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
         request: [1; 32],
         answer: vec![1, 2, 3],
         only_repeat: false,
+        told: None,
         forget: T0.plus(600),
         now: T0,
     }
@@ -49,7 +50,7 @@ pub(crate) async fn sto_015_a_batch_is_added_whole_or_not_at_all<E: Engine>() {
         };
         (0..).zip(indexes).map(keyed).collect::<Vec<_>>()
     };
-    let add = async |rows| store.add_credentials(rows, T0).await.unwrap();
+    let add = async |rows| store.add_credentials(rows, None, T0).await.unwrap();
     assert_eq!(add(batch(&[1, 2, u32::MAX])).await, AddedCredentials::Added);
     assert_eq!(add(batch(&[3, 2, 4])).await, AddedCredentials::Taken(vec![1]));
     assert_eq!(add(batch(&[5, 6, 5])).await, AddedCredentials::Taken(vec![2]), "twice in one batch");
@@ -61,7 +62,7 @@ pub(crate) async fn sto_015_a_batch_is_added_whole_or_not_at_all<E: Engine>() {
     let last = batch(&[1, 2, u32::MAX])[2].clone();
     assert_eq!(store.credential(1, u32::MAX).await.unwrap(), Some(last));
     assert_eq!(store.credential(2, 1).await.unwrap(), None);
-    assert!(store.add_credentials(vec![credential(7, 9)], T0).await.is_err(), "no such installation");
+    assert!(store.add_credentials(vec![credential(7, 9)], None, T0).await.is_err(), "no such installation");
 }
 
 pub(crate) async fn sto_015_one_phone_cannot_fill_the_lists<E: Engine>() {
@@ -69,18 +70,18 @@ pub(crate) async fn sto_015_one_phone_cannot_fill_the_lists<E: Engine>() {
     let store = &*engine.store();
     enrol(store, 1).await;
     let rows = (0..LIVING_CREDENTIALS_MAX).map(|index| credential(index, 1)).collect();
-    assert_eq!(store.add_credentials(rows, T0).await.unwrap(), AddedCredentials::Added);
+    assert_eq!(store.add_credentials(rows, None, T0).await.unwrap(), AddedCredentials::Added);
     let more = || vec![credential(LIVING_CREDENTIALS_MAX, 1)];
-    assert_eq!(store.add_credentials(more(), T0).await.unwrap(), AddedCredentials::TooMany);
+    assert_eq!(store.add_credentials(more(), None, T0).await.unwrap(), AddedCredentials::TooMany);
     let after = T0.plus(26 * 3600);
-    assert_eq!(store.add_credentials(more(), after).await.unwrap(), AddedCredentials::Added);
+    assert_eq!(store.add_credentials(more(), None, after).await.unwrap(), AddedCredentials::Added);
 }
 
 pub(crate) async fn sto_016_looking_for_a_repeat_uses_nothing_up<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     let look = Burn { only_repeat: true, ..burn(5, 10, 0) };
     assert_eq!(store.burn(look.clone()).await.unwrap(), Burned::Used);
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
@@ -91,7 +92,7 @@ pub(crate) async fn sto_016_a_code_is_used_once<E: Engine>() {
     let mut engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    store.add_credentials(vec![credential(5, 1), credential(6, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1), credential(6, 1)], None, T0).await.unwrap();
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
     drop(store);
     engine.reopen().await;
@@ -107,7 +108,7 @@ pub(crate) async fn sto_017_a_higher_code_supersedes_lower_ones<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     for (step, n, expected) in [
         (10, 2, Burned::Fresh),
         (10, 1, Burned::Used),
@@ -128,7 +129,7 @@ pub(crate) async fn sto_017_the_same_verifier_gets_the_same_answer_for_a_minute<
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
     let again = |seconds| Burn { now: T0.plus(seconds), answer: vec![9], ..burn(5, 10, 0) };
     assert_eq!(store.burn(again(60)).await.unwrap(), Burned::Same(vec![1, 2, 3]));
@@ -142,7 +143,7 @@ pub(crate) async fn sto_017_codes_of_a_frozen_installation_are_withdrawn<E: Engi
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Withdrawn);
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
     for standing in [Standing::Frozen, Standing::Revoked] {

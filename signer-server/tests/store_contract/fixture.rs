@@ -5,13 +5,15 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use rand::{SeedableRng, rngs::StdRng};
 use signer_core::{
+    history::{HistoryKeyBytes, SealedEntry},
     ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
+    lost_code::HolderKeys,
     suite::{GroupPublicKey, SuiteId},
     time::UnixSeconds,
 };
 use signer_server::store::{
     EnrolResult, EnrolmentCodeRow, Holder, KeyRow, Lease, LockPolicy, NewInstallation, NewRequest,
-    PayloadHash, RelyingPartyRow, Reserve, Reserved, Settle, Settled, Store, StoredOutcome, Verdict,
+    PayloadHash, RelyingPartyRow, Reserve, Reserved, Sealer, Settle, Settled, Store, StoredOutcome, Verdict,
     sqlite::{SqliteOptions, SqliteStore},
 };
 
@@ -80,6 +82,7 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         token_hash: [id.as_bytes()[0]; 32],
         may_ask: true,
         may_verify: true,
+        may_report: false,
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");
@@ -112,7 +115,25 @@ pub(crate) fn key(n: u8) -> KeyRow {
 
 /// What enrols installation `n` with code `code`.
 pub(crate) fn new_installation(n: u8, code: u8) -> NewInstallation {
-    NewInstallation { code: [code; 32], device_key: [n; 33], key: key(n), request: None, certificate: None }
+    NewInstallation {
+        code: [code; 32],
+        device_key: [n; 33],
+        key: key(n),
+        request: None,
+        certificate: None,
+        holder_keys: holder_keys(n),
+        superseded: Sealer::none(),
+    }
+}
+
+/// What the phone of installation `n` left for its holder.
+pub(crate) fn holder_keys(n: u8) -> HolderKeys {
+    HolderKeys { history: HistoryKeyBytes([n; 32]), lost_code: [n ^ 0xff; 32] }
+}
+
+/// The sealed entry number `n`. Only a phone could tell that it is none.
+pub(crate) fn entry(n: u8) -> Option<SealedEntry> {
+    SealedEntry::new(vec![n; 304])
 }
 
 /// Adds the code number `code` for holder `who`.
@@ -166,6 +187,7 @@ pub(crate) fn reserve(n: u8, now: UnixSeconds) -> Reserve {
         based_on: now,
         lease_seconds: LEASE,
         policy: LockPolicy::default(),
+        frozen: Sealer::none(),
         now,
     }
 }
@@ -180,7 +202,7 @@ pub(crate) async fn granted(store: &dyn Store, reserve: Reserve) -> Lease {
 
 /// A settlement.
 pub(crate) fn settle(lease: Lease, request: Option<RequestId>, verdict: Verdict, now: UnixSeconds) -> Settle {
-    Settle { lease, request, verdict, policy: LockPolicy::default(), now }
+    Settle { lease, request, verdict, told: None, policy: LockPolicy::default(), now }
 }
 
 /// Settles, which must be recorded.

@@ -30,6 +30,7 @@ pub(crate) async fn sto_011_a_code_enrols_once_and_not_after_its_end<E: Engine>(
         standing: Standing::Good,
         counter: Counter::default(),
         token: 0,
+        history_key: Some(holder_keys(1).history),
         key: key(1),
     };
     assert_eq!(store.installation(device(1)).await.unwrap(), Some(expected));

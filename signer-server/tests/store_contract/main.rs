@@ -6,11 +6,13 @@ mod attempts;
 mod certificates;
 mod credentials;
 mod fixture;
+mod history;
 mod installations;
 mod lease;
 mod model;
 mod races;
 mod refresh;
+mod reports;
 mod requests;
 mod rest;
 mod tokens;
@@ -87,6 +89,13 @@ macro_rules! store_contract {
                 rest: sto_020_the_first_key_of_a_purpose_stays,
                 rest: sto_021_the_latest_time_never_goes_back,
                 rest: sto_023_a_closed_store_says_so,
+                history: sto_080_an_entry_goes_in_with_its_act_and_not_without,
+                history: sto_081_entries_are_chained_and_read_in_parts,
+                history: sto_082_what_the_store_decides_is_told_too,
+                history: sto_083_a_lost_code_finds_its_installation,
+                reports: sto_070_an_event_ends_the_credentials_it_is_about,
+                reports: sto_071_an_event_is_taken_once_and_in_order,
+                reports: sto_072_a_list_says_what_is_revoked_and_what_is_suspended,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

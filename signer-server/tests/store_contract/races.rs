@@ -73,7 +73,10 @@ pub(crate) async fn sto_016_of_100_burns_one_is_fresh<E: Engine>() {
     let engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    assert_eq!(store.add_credentials(vec![credential(5, 1)], T0).await.unwrap(), AddedCredentials::Added);
+    assert_eq!(
+        store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap(),
+        AddedCredentials::Added
+    );
     let answers = all(&store, 100, |store, n| async move {
         let mut burn = burn(5, 10, 0);
         burn.verifier = RelyingPartyId::from_bytes([n; 16]);

@@ -45,7 +45,7 @@ pub(crate) async fn sto_013_one_relying_party_cannot_bury_a_person_in_requests<E
     let other = NewRequest { relying_party: SHOP, ..new_request(102, 1) };
     assert_eq!(store.add_request(other).await.unwrap(), AddResult::Added, "another relying party");
     let first = RequestId::from_bytes([1; 16]);
-    store.close_request(first, ClosedBy::RelyingParty(BANK), T0).await.unwrap();
+    store.close_request(first, ClosedBy::RelyingParty(BANK), None, T0).await.unwrap();
     assert_eq!(store.add_request(new_request(103, 1)).await.unwrap(), AddResult::Added, "one has ended");
 }
 
@@ -69,7 +69,7 @@ pub(crate) async fn sto_014_a_request_is_closed_once_by_whom_it_concerns<E: Engi
     add_party(store, SHOP).await;
     let (bank, shop) = (ClosedBy::RelyingParty(BANK), ClosedBy::RelyingParty(SHOP));
     let (mine, theirs) = (ClosedBy::Device(device(1)), ClosedBy::Device(device(2)));
-    let close = async |id, by| store.close_request(id, by, T0).await.unwrap();
+    let close = async |id, by| store.close_request(id, by, None, T0).await.unwrap();
     let unknown = RequestId::from_bytes([99; 16]);
     assert_eq!(close(unknown, bank).await, CloseResult::NotFound);
 
@@ -106,7 +106,7 @@ pub(crate) async fn sto_014_a_request_expires_by_time_alone<E: Engine>() {
     assert_eq!(store.request(id, end.minus(1)).await.unwrap().unwrap().state, RequestState::Open);
     assert_eq!(store.request(id, end).await.unwrap().unwrap().state, RequestState::Expired);
     assert!(store.pending(device(1), end, 10).await.unwrap().is_empty());
-    let close = store.close_request(id, ClosedBy::RelyingParty(BANK), end).await.unwrap();
+    let close = store.close_request(id, ClosedBy::RelyingParty(BANK), None, end).await.unwrap();
     assert_eq!(close, CloseResult::AlreadyEnded);
     assert_eq!(store.expire(end).await.unwrap(), 2, "the request and the used code");
     assert_eq!(state(store, id).await, RequestState::Expired);
@@ -120,7 +120,10 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
         let request = NewRequest { created: T0.plus(created), ..new_request(n, who) };
         store.add_request(request).await.unwrap();
     }
-    store.close_request(RequestId::from_bytes([1; 16]), ClosedBy::RelyingParty(BANK), T0).await.unwrap();
+    store
+        .close_request(RequestId::from_bytes([1; 16]), ClosedBy::RelyingParty(BANK), None, T0)
+        .await
+        .unwrap();
     let ids = |rows: Vec<RequestRow>| rows.iter().map(|row| row.id.as_bytes()[0]).collect::<Vec<_>>();
     assert_eq!(ids(store.pending(device(1), T0, 10).await.unwrap()), [2, 4, 5]);
     assert_eq!(ids(store.pending(device(1), T0, 2).await.unwrap()), [2, 4]);

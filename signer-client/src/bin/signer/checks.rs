@@ -84,12 +84,16 @@ fn kind(check: &Check) -> Option<DocumentType> {
 }
 
 fn asked(check: &Check) -> String {
-    let of = match kind(check) {
-        Some(DocumentType::IdentityCard) => "your identity card",
-        Some(DocumentType::DrivingLicence) => "your driving licence",
-        None => "a document this program does not know",
-    };
-    format!("{} ({of})", claims(check.profile))
+    let of = kind(check).map_or("document, of a kind this program does not know", kind_name);
+    format!("{} (your {of})", claims(check.profile))
+}
+
+/// A kind of document, for the holder.
+pub(crate) const fn kind_name(kind: DocumentType) -> &'static str {
+    match kind {
+        DocumentType::IdentityCard => "identity card",
+        DocumentType::DrivingLicence => "driving licence",
+    }
 }
 
 /// What a profile tells, for the holder.

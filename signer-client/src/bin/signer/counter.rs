@@ -4,7 +4,7 @@ use std::{io::Read as _, process::ExitCode};
 
 use serde_json::Value;
 use signer_client::{desk::SystemClock, ports::Clock as _, verify_offline};
-use signer_core::credential::{Colour, IssuerKeys, Refusal, VerificationResult, VerifyOptions};
+use signer_core::credential::{Colour, IssuerKeys, Known, Refusal, VerificationResult, VerifyOptions};
 
 use crate::{
     Global, Verify,
@@ -65,7 +65,7 @@ fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> 
         let (result, outcome) = verify_offline(code, &keys, &options);
         return Ok(match outcome {
             Ok(verified) if !memory.accept(&verified, now)? => {
-                VerificationResult::offline(&Err(Refusal::Used), now)
+                VerificationResult::offline(&Err(Refusal::Used), Known::NOTHING, now)
             }
             _ => result,
         });

@@ -34,20 +34,23 @@ pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<()
     let pin = new_pin("New PIN, 6 to 12 digits", args.pin.pin_stdin)?;
     output.progress("Making a key together with the server ...");
     let enrolled = phone.enrol(suite, &code, &pin)?;
+    let lost_code = phone.lost_code()?.text();
     let value = json!({
         "server": phone.server(),
         "device": enrolled.device,
         "key": enrolled.context.key,
         "suite": suite.name(),
         "public_key": hex(&enrolled.public_key.0),
+        "lost_code": lost_code.as_str(),
     });
     let text = format!(
-        "Enrolled with {}.\nSuite      {}\nPublic key {}\nKey        {}\nThis phone {}",
+        "Enrolled with {}.\nSuite      {}\nPublic key {}\nKey        {}\nThis phone {}\n\nLost code  {}\nWrite it down and keep it away from this phone; it is not shown again. With it anybody can report the\nphone lost (`signer report-lost`): it then signs no more and its codes are refused. It does nothing else.",
         phone.server(),
         suite.name(),
         hex(&enrolled.public_key.0),
         enrolled.context.key,
         enrolled.device,
+        lost_code.as_str(),
     );
     output.print(&value, &text);
     Ok(())

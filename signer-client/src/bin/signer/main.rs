@@ -4,6 +4,7 @@ mod ask;
 mod certificate;
 mod checks;
 mod counter;
+mod history;
 mod holder;
 mod input;
 mod live;
@@ -117,6 +118,14 @@ enum Command {
         after_help = "Example:\n  signer certificate --pem certificate.pem --ca-out ca.pem --csr request.csr\n  openssl verify -CAfile ca.pem certificate.pem"
     )]
     Certificate(Certificate),
+    /// List who asked what of you, when, and with what result
+    #[command(
+        after_help = "Example:\n  signer history --most 20\n\nExit code 1 if the server's history is not the one this phone has seen."
+    )]
+    History(HistoryArgs),
+    /// Report a lost phone, from any machine, with its lost code. It signs no more, and its codes are refused
+    #[command(after_help = "Example:\n  signer report-lost --server https://signer.example")]
+    ReportLost(ReportLost),
     /// Remove the key from this phone; the server is not told
     #[command(after_help = "Example:\n  signer forget")]
     Forget {
@@ -168,6 +177,26 @@ struct Certificate {
 }
 
 #[derive(Debug, Args)]
+struct HistoryArgs {
+    /// How many lines, the newest
+    #[arg(long, value_name = "NUMBER", default_value_t = 100)]
+    most: usize,
+    /// Compare with the server's history as it is now from here on, after its operator has explained the change
+    #[arg(long)]
+    accept: bool,
+}
+
+#[derive(Debug, Args)]
+struct ReportLost {
+    /// Origin of the server
+    #[arg(long, env = "SIGNER_SERVER", value_name = "URL")]
+    server: String,
+    /// The lost code, as written down at enrolment; asked for if left out
+    #[arg(long)]
+    code: Option<String>,
+}
+
+#[derive(Debug, Args)]
 struct Approve {
     /// The request; the only one that waits if left out
     request: Option<RequestId>,
@@ -193,6 +222,7 @@ enum PinCommand {
 #[command(after_help = "Examples:
   signer show                                   age only, in the terminal, until Ctrl-C
   signer show --profile full --to-whoever-scans the whole document
+  signer show --request 'DR1:…'                 what a business asks for, for it alone; offline too
   signer show --once --svg code.svg --bar-svg bar.svg --text code.txt
   signer show --spoken uk                       the number in Ukrainian words, for a screen reader
 
@@ -206,9 +236,15 @@ struct Show {
     /// What is shown
     #[arg(long, value_enum, default_value_t = ProfileArg::Age)]
     profile: ProfileArg,
-    /// Agree to show it to whoever scans: needed for the full document
+    /// Agree to show it to whoever scans: needed for the full document, unless a business asks
     #[arg(long)]
     to_whoever_scans: bool,
+    /// Answer the request that a business shows: its name and what it asks for are printed, and you are asked
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["profile", "to_whoever_scans"])]
+    request: Option<String>,
+    /// Do not ask whether to answer the request
+    #[arg(long, requires = "request")]
+    yes: bool,
     /// Show the codes of this moment and end; bar code and number stay good for their three minutes
     #[arg(long)]
     once: bool,
@@ -462,6 +498,8 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Checks => checks::list(global, output),
         Command::Answer(args) => checks::answer(global, output, &args),
         Command::Certificate(args) => certificate::print(global, output, &args),
+        Command::History(args) => history::history(global, output, &args),
+        Command::ReportLost(args) => history::lost(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
         Command::Ask(args) => ask::ask(global, output, &args),
         Command::VerifySignature(args) => signature::verify_signature(output, &args),

@@ -79,7 +79,7 @@ pub(crate) fn step_rule(global: &Global) -> Result<StepRule, Failure> {
     }
 }
 
-fn network(global: &Global) -> Result<NetworkOptions, Failure> {
+pub(crate) fn network(global: &Global) -> Result<NetworkOptions, Failure> {
     if global.insecure {
         warning(
             "--insecure: what is sent in the clear gives away the PIN to whoever has the phone's storage.",

@@ -1,20 +1,21 @@
 //! `signer show`: a document's three codes on the screen.
 
-use signer_client::{ClientError, NoShortCodes, Phone, Screen, ShowSession, Showing};
+use signer_client::{BusinessRequest, ClientError, NoShortCodes, Phone, Screen, ShowSession, Showing};
 use signer_core::{credential::DocumentType, wire::Profile};
 
 use crate::{
-    Global, Show, live,
-    output::{Failure, Output},
+    Global, Show,
+    checks::{claims, kind_name},
+    live,
+    output::{Failure, Output, confirm, printable},
     screen,
     setup::{Desk, open},
 };
 
 pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global, None)?;
-    let kind = DocumentType::from(args.document);
     let online = !args.offline && phone.synchronise().is_ok();
-    let showing = agreed(args)?;
+    let (kind, showing) = agreed(output, &phone, args)?;
     if online {
         stock_up(output, &mut phone, kind, showing.profile())?;
     }
@@ -32,17 +33,50 @@ pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), 
     live::run(output, args, phone, session, online)
 }
 
-/// What the holder agrees to by the options.
-fn agreed(args: &Show) -> Result<Showing, Failure> {
+/// What the holder agrees to, by the options or when asked.
+fn agreed(output: &Output, phone: &Phone, args: &Show) -> Result<(DocumentType, Showing), Failure> {
+    let kind = args.document.into();
+    if let Some(text) = &args.request {
+        return answered(output, phone.read_request(text.trim())?, kind, args.yes);
+    }
     match Profile::from(args.profile) {
-        profile if args.to_whoever_scans => Ok(Showing::to_whoever_scans(profile)),
-        Profile::Age => Ok(Showing::age()),
-        Profile::Minimal => Ok(Showing::minimal()),
+        profile if args.to_whoever_scans => Ok((kind, Showing::to_whoever_scans(profile))),
+        Profile::Age => Ok((kind, Showing::age())),
+        Profile::Minimal => Ok((kind, Showing::minimal())),
         Profile::Full => Err(Failure::usage(
             "the full document is shown only with your word",
-            "Add --to-whoever-scans, or show age or minimal and agree when a business asks for more.",
+            "Add --to-whoever-scans or the business's --request, or show age and agree when somebody asks for more.",
         )),
     }
+}
+
+/// Names the business and what it asks for, and takes the holder's word.
+fn answered(
+    output: &Output,
+    request: BusinessRequest,
+    kind: DocumentType,
+    yes: bool,
+) -> Result<(DocumentType, Showing), Failure> {
+    let kind = request.document_type().unwrap_or(kind);
+    let name = printable(request.name());
+    output.progress(&format!(
+        "{name} asks\nFor      {} (your {})",
+        claims(request.profile()),
+        kind_name(kind)
+    ));
+    if request.is_trust_list_old() {
+        output.progress(
+            "This phone's trust list is over a week old: the business may have been struck off since.",
+        );
+    }
+    if !yes && !confirm(&format!("Show it to {name}?"))? {
+        return Err(Failure::new(
+            "declined",
+            "nothing was shown",
+            "Show age or minimal instead, if you like.",
+        ));
+    }
+    Ok((kind, Showing::answer(request)))
 }
 
 fn stock_up(output: &Output, phone: &mut Phone, kind: DocumentType, profile: Profile) -> Result<(), Failure> {

@@ -13,8 +13,8 @@ use signer_core::{
     ceremony::*,
     codec::{self, Blob, Label, List, Text},
     credential::{
-        Age, BarCode, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, StatusIndex, Turn,
-        digits,
+        Age, BarCode, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt,
+        StatusIndex, Turn, digits,
     },
     device_key::DevicePublicKeyBytes,
     ids::{CheckId, Epoch, RelyingPartyId, RequestId},
@@ -326,7 +326,7 @@ impl Server {
                 self.open::<Listen>(&envelope, now)?;
                 self.counter.stream.map(<[u8]>::to_vec).ok_or_else(|| problem(ProblemCode::NoSuchPath))
             }
-            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
+            Operation::Certificate | Operation::History => Err(problem(ProblemCode::NotFound)),
         }
     }
 
@@ -370,8 +370,9 @@ impl Server {
             epoch: Epoch(0),
             device: body.device_key.device_id(),
         };
-        let (next, started) = ServerEnrolment::start(context, body.device_key, &body.hello, &mut self.rng)
-            .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        let (next, started) =
+            ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
+                .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
         Ok(started)
@@ -661,7 +662,7 @@ fn document(profile: Profile) -> Shown {
             Shown::Age(Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None })
         }
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
-        Profile::Full => record.full(),
+        Profile::Full => record.full(&PortraitSalt([0; 16])),
     }
 }
 

@@ -14,14 +14,19 @@ fn today() -> Date {
 
 #[test]
 fn crd_030_three_profiles_come_from_one_record() {
-    let Document::Full(full) = record().full() else { panic!() };
+    let Document::Full(full) = record().full(&salt()) else { panic!() };
     assert_eq!((full.family.as_str(), full.birth.to_string()), ("Шевченко", "1994-03-09".to_string()));
     let Document::Minimal(minimal) = record().minimal(today()).unwrap() else { panic!() };
     assert_eq!((minimal.initials.as_str(), minimal.ddmm, minimal.over18), ("Ш.Т.Г.", 903, true));
-    let Document::Age(age) = record().age(today(), &[DocumentRecord::AGE]).unwrap() else { panic!() };
-    assert_eq!((age.over, age.portrait), (18, record().portrait));
+    let Document::Age(age) = record().age(today(), &[DocumentRecord::AGE], &salt()).unwrap() else {
+        panic!()
+    };
+    let digest = PortraitDigest::of(&salt(), record().portrait.unwrap().as_bytes());
+    assert_eq!((age.over, age.portrait, full.portrait), (18, Some(digest), Some(digest)));
     assert_eq!(
-        record().age(today(), &[14, 18, 21, 60]).map(|d| matches!(d, Document::Age(a) if a.over == 21)),
+        record()
+            .age(today(), &[14, 18, 21, 60], &salt())
+            .map(|d| matches!(d, Document::Age(a) if a.over == 21)),
         Some(true)
     );
 }
@@ -29,8 +34,8 @@ fn crd_030_three_profiles_come_from_one_record() {
 #[test]
 fn crd_030_of_age_counts_from_the_birthday() {
     let born = |text: &str| DocumentRecord { birth: text.parse().unwrap(), ..record() };
-    assert!(born("2008-11-20").age(today(), &[18]).is_some());
-    assert!(born("2008-11-21").age(today(), &[18]).is_none());
+    assert!(born("2008-11-20").age(today(), &[18], &salt()).is_some());
+    assert!(born("2008-11-21").age(today(), &[18], &salt()).is_none());
     let over18 = |text: &str| {
         matches!(born(text).minimal(today()), Ok(Document::Minimal(Minimal { over18: true, .. })))
     };
@@ -49,7 +54,7 @@ fn crd_031_record_file_is_strict() {
         assert!(serde_json::from_str::<DocumentRecord>(&bad).is_err(), "{to}");
     }
     let old = DocumentRecord { expires: "1969-12-31".parse().unwrap(), ..record() };
-    assert_eq!(claims(old.full()).sign(&issuer()), Err(DayError::Unencodable));
+    assert_eq!(claims(old.full(&salt())).sign(&issuer()), Err(DayError::Unencodable));
 }
 
 /// RFC 4226 by hand.
@@ -114,13 +119,14 @@ fn crd_035_debug_shows_no_personal_data_and_no_live_code() {
     let unsigned = credential.prepare(&show_at(Step::at(NOW)), NOW, STANDARD).unwrap();
     let text = present(&credential);
     let code = credential.present(&show_at(Step::at(NOW)), NOW, STANDARD, &day_key()).unwrap();
-    let day = claims(record().full()).prepare(issuer().verifying_key()).unwrap();
+    let day = claims(record().full(&salt())).prepare(issuer().verifying_key()).unwrap();
     let verified = check(&text).unwrap();
     let shown = format!(
-        "{:?} {:?} {:?} {credential:?} {unsigned:?} {code:?} {day:?} {verified:?} {:?}",
+        "{:?} {:?} {:?} {:?} {credential:?} {unsigned:?} {code:?} {day:?} {verified:?} {:?}",
         record(),
-        record().full(),
+        record().full(&salt()),
         record().family,
+        record().portrait,
         credential.claims(),
     );
     let digits = verified.digits().value().to_string();

@@ -5,7 +5,11 @@ use alloc::{string::String, vec, vec::Vec};
 use p256::ecdsa::SigningKey;
 
 use super::*;
-use crate::{secret::SecretBytes, time::UnixSeconds};
+use crate::{
+    secret::SecretBytes,
+    time::UnixSeconds,
+    trust::{IssuerId, Life},
+};
 
 mod format;
 mod issue;
@@ -15,27 +19,28 @@ mod trust;
 mod vectors;
 
 /// 2026-11-20T10:15:00Z: the first second of a step.
-pub(super) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
-pub(super) const STATUS: StatusIndex = StatusIndex { list: 1, index: 777_777 };
-pub(super) const STANDARD: StepRule = StepRule::STANDARD;
+pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
+pub(crate) const STATUS: StatusIndex = StatusIndex { list: 1, index: 777_777 };
+pub(crate) const ISSUER: IssuerId = IssuerId(1);
+pub(crate) const STANDARD: StepRule = StepRule::STANDARD;
 
-pub(super) fn key(seed: u8) -> SigningKey {
+pub(crate) fn key(seed: u8) -> SigningKey {
     SigningKey::from_slice(&[seed; 32]).unwrap()
 }
 
-pub(super) fn issuer() -> SigningKey {
+pub(crate) fn issuer() -> SigningKey {
     key(0x11)
 }
 
-pub(super) fn day_key() -> SigningKey {
+pub(crate) fn day_key() -> SigningKey {
     key(0x22)
 }
 
-pub(super) fn secret() -> SecretBytes<32> {
+pub(crate) fn secret() -> SecretBytes<32> {
     SecretBytes::new([0x33; 32])
 }
 
-pub(super) fn record() -> DocumentRecord {
+pub(crate) fn record() -> DocumentRecord {
     DocumentRecord {
         document_type: DocumentType::DrivingLicence,
         family: Name::new("Шевченко").unwrap(),
@@ -44,12 +49,16 @@ pub(super) fn record() -> DocumentRecord {
         number: Short::new("ВХА123456").unwrap(),
         expires: "2034-05-31".parse().unwrap(),
         rights: Short::new("A,B").unwrap(),
-        portrait: Some(PortraitDigest::of(&[0x44; 16], b"portrait")),
+        portrait: Some(Portrait::new(b"\xFF\xD8\xFFportrait".to_vec()).unwrap()),
     }
 }
 
+pub(crate) fn salt() -> PortraitSalt {
+    portrait_salt(&secret(), STATUS)
+}
+
 /// The longest names the format is sized for: 28 and 24 letters.
-pub(super) fn longest_record() -> DocumentRecord {
+pub(crate) fn longest_record() -> DocumentRecord {
     DocumentRecord {
         family: Name::new("Ж".repeat(28)).unwrap(),
         given: Name::new("Щ".repeat(24)).unwrap(),
@@ -58,12 +67,13 @@ pub(super) fn longest_record() -> DocumentRecord {
     }
 }
 
-pub(super) fn issuer_keys() -> IssuerKeys {
+pub(crate) fn issuer_keys() -> IssuerKeys {
     IssuerKeys::new(vec![issuer_key(&issuer())])
 }
 
-pub(super) fn issuer_key(key: &SigningKey) -> IssuerKey {
+pub(crate) fn issuer_key(key: &SigningKey) -> IssuerKey {
     IssuerKey {
+        issuer: ISSUER,
         key: *key.verifying_key(),
         document_types: vec![DocumentType::IdentityCard, DocumentType::DrivingLicence],
         not_before: UnixSeconds(1_790_000_000),
@@ -71,39 +81,39 @@ pub(super) fn issuer_key(key: &SigningKey) -> IssuerKey {
     }
 }
 
-pub(super) fn claims(document: Document) -> DayClaims {
+pub(crate) fn claims(document: Document) -> DayClaims {
     DayClaims::new(NOW, *day_key().verifying_key(), STATUS, document, false)
 }
 
-pub(super) fn credential() -> DayCredential {
-    claims(record().full()).sign(&issuer()).unwrap()
+pub(crate) fn credential() -> DayCredential {
+    claims(record().full(&salt())).sign(&issuer()).unwrap()
 }
 
-pub(super) fn show_at(step: Step) -> Show {
+pub(crate) fn show_at(step: Step) -> Show {
     Show { step, turn: Turn::FIRST, digits: digits(&secret(), STATUS, step, Turn::FIRST), challenge: None }
 }
 
-pub(super) fn present(credential: &DayCredential) -> String {
+pub(crate) fn present(credential: &DayCredential) -> String {
     present_show(credential, &show_at(Step::at(NOW)))
 }
 
-pub(super) fn present_show(credential: &DayCredential, show: &Show) -> String {
+pub(crate) fn present_show(credential: &DayCredential, show: &Show) -> String {
     credential.present(show, NOW, STANDARD, &day_key()).unwrap().as_str().into()
 }
 
-pub(super) fn check(text: &str) -> Result<Verified, Refusal> {
+pub(crate) fn check(text: &str) -> Result<Verified, Refusal> {
     verify(text, &issuer_keys(), &VerifyOptions::at(NOW))
 }
 
-pub(super) fn check_at(text: &str, now: u64) -> Result<Verified, Refusal> {
+pub(crate) fn check_at(text: &str, now: u64) -> Result<Verified, Refusal> {
     verify(text, &issuer_keys(), &VerifyOptions::at(UnixSeconds(now)))
 }
 
 /// The bytes behind a text.
-pub(super) fn bytes(text: &str) -> Vec<u8> {
+pub(crate) fn bytes(text: &str) -> Vec<u8> {
     base45::decode(text.strip_prefix(PREFIX).unwrap()).unwrap()
 }
 
-pub(super) fn hex(bytes: &[u8]) -> String {
+pub(crate) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| alloc::format!("{byte:02x}")).collect()
 }

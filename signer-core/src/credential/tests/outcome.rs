@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::*;
 
-const REFUSALS: [Refusal; 14] = [
+const REFUSALS: [Refusal; 20] = [
     Refusal::Unreadable,
     Refusal::NotOurs,
     Refusal::UnknownIssuer,
@@ -19,6 +19,12 @@ const REFUSALS: [Refusal; 14] = [
     Refusal::HeldByServer,
     Refusal::Used,
     Refusal::Revoked,
+    Refusal::Suspended,
+    Refusal::Superseded,
+    Refusal::UnknownCode,
+    Refusal::Declined,
+    Refusal::NoAnswer,
+    Refusal::OnlineRequired,
     Refusal::RegisterNotReached,
 ];
 
@@ -32,7 +38,8 @@ fn crd_040_every_refusal_has_a_stable_code_one_sentence_and_one_next_step() {
     assert_eq!(
         codes.join(" "),
         "unreadable not_ours unknown_issuer bad_signature clock clock clock expired document_expired \
-         not_for_this_request held_by_server used revoked register_not_reached"
+         not_for_this_request held_by_server used revoked suspended superseded unknown_code declined no_answer online_required \
+         register_not_reached"
     );
     let said: HashSet<_> = REFUSALS.map(|refusal| refusal.to_string()).into();
     assert_eq!(said.len(), REFUSALS.len(), "no two say the same");
@@ -44,9 +51,10 @@ fn crd_040_every_refusal_has_a_stable_code_one_sentence_and_one_next_step() {
 #[test]
 fn crd_041_red_shows_no_personal_data() {
     for refusal in REFUSALS.into_iter().filter(|refusal| *refusal != Refusal::RegisterNotReached) {
-        for result in
-            [VerificationResult::offline(&Err(refusal), NOW), VerificationResult::online(&Err(refusal), NOW)]
-        {
+        for result in [
+            VerificationResult::offline(&Err(refusal), Known::NOTHING, NOW),
+            VerificationResult::online(&Err(refusal), NOW),
+        ] {
             assert_eq!((result.result, result.reason), (Colour::Red, refusal.reason()));
             assert_eq!((result.document_type, result.claims, result.step), (None, None, None));
         }
@@ -54,8 +62,8 @@ fn crd_041_red_shows_no_personal_data() {
 }
 
 #[test]
-fn crd_042_offline_is_amber_and_says_what_it_does_not_cover() {
-    let result = VerificationResult::offline(&check(&present(&credential())), NOW);
+fn crd_042_offline_without_status_list_is_amber_and_says_what_it_does_not_cover() {
+    let result = VerificationResult::offline(&check(&present(&credential())), Known::NOTHING, NOW);
     assert_eq!(
         (result.result, result.reason, result.offline),
         (Colour::Amber, Reason::WithdrawalsNotChecked, true)
@@ -83,7 +91,7 @@ fn crd_043_online_is_green_and_register_down_is_amber() {
 
 #[test]
 fn crd_044_result_file_is_strict() {
-    let result = VerificationResult::offline(&check(&present(&credential())), NOW);
+    let result = VerificationResult::offline(&check(&present(&credential())), Known::NOTHING, NOW);
     let json = serde_json::to_string(&result).unwrap();
     assert_eq!(serde_json::from_str::<VerificationResult>(&json).unwrap(), result);
     for (from, to) in [
@@ -104,7 +112,7 @@ fn crd_045_once_is_the_place_in_the_list_the_step_and_the_turn() {
         present_show(&credential(), &show)
     });
     let once = |text: &str| check(text).unwrap().once();
-    assert_eq!(once(&first), Once { status: STATUS, step: Step::at(NOW), turn: Turn::FIRST });
+    assert_eq!(once(&first), Once { issuer: ISSUER, status: STATUS, step: Step::at(NOW), turn: Turn::FIRST });
     assert_ne!(once(&first), once(&second));
     let other_digits = Show { digits: Digits::new(0).unwrap(), ..show_at(Step::at(NOW)) };
     let resigned = present_show(&credential(), &other_digits);

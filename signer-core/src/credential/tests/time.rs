@@ -1,6 +1,7 @@
 //! The step, the life of a credential, and the verifier's clock.
 
 use super::*;
+use crate::credential::cose;
 
 const START: u64 = NOW.0;
 const END: u64 = START + STEP_SECONDS;
@@ -43,10 +44,11 @@ fn crd_012_code_31_s_early_is_refused_naming_time() {
 #[test]
 fn crd_013_clock_before_a_signed_time_is_refused() {
     let text = present(&credential());
-    let floor = VerifyOptions { clock_floor: UnixSeconds(START + 7), ..VerifyOptions::at(NOW) };
+    let floor = VerifyOptions { clock_floor: UnixSeconds(START + 31), ..VerifyOptions::at(NOW) };
     let refusal = verify(&text, &issuer_keys(), &floor).unwrap_err();
-    assert_eq!(refusal, Refusal::Clock(ClockFault::VerifierBehind { seconds: 7 }));
-    assert!(verify(&text, &issuer_keys(), &VerifyOptions { clock_floor: NOW, ..floor }).is_ok());
+    assert_eq!(refusal, Refusal::Clock(ClockFault::VerifierBehind { seconds: 31 }));
+    let within_the_grace = VerifyOptions { clock_floor: UnixSeconds(START + 30), ..floor };
+    assert!(verify(&text, &issuer_keys(), &within_the_grace).is_ok(), "two good clocks may be so far apart");
 
     // A credential "issued tomorrow" says the same of the verifier's clock.
     let issued = NOW.hour().0;
@@ -70,6 +72,31 @@ fn crd_014_credential_lives_26_hours_and_not_a_second_more() {
         Err(ShowError::Expired),
         "the phone does not sign under it either"
     );
+}
+
+#[test]
+fn crd_018_emergency_life_is_72_hours() {
+    let (credential, issued) = (credential(), NOW.hour());
+    let text_at = |now: UnixSeconds, life| {
+        let unsigned = credential.prepare_under(&show_at(Step::at(now)), now, STANDARD, life)?;
+        let signature = cose::sign(&day_key(), unsigned.to_sign());
+        unsigned.complete(&signature).map(|code| String::from(code.as_str()))
+    };
+    let emergency = |now| VerifyOptions { life: Life::Emergency, ..VerifyOptions::at(now) };
+    for last in [issued.plus(LIFE_SECONDS), issued.plus(72 * 3600 - 1)] {
+        let text = text_at(last, Life::Emergency).unwrap();
+        assert_eq!(check_at(&text, last.0), Err(Refusal::Expired));
+        let verified = verify(&text, &issuer_keys(), &emergency(last)).unwrap();
+        let result = VerificationResult::online(&Ok(verified), last);
+        assert_eq!(
+            (result.result, result.notes),
+            (Colour::Green, vec![Note::PhotoNotChecked, Note::EmergencyLife])
+        );
+        assert_eq!(text_at(last, Life::Standard), Err(ShowError::Expired));
+        let over = UnixSeconds(issued.0 + 72 * 3600);
+        assert_eq!(verify(&text, &issuer_keys(), &emergency(over)), Err(Refusal::Expired));
+        assert_eq!(text_at(over, Life::Emergency), Err(ShowError::Expired));
+    }
 }
 
 #[test]
@@ -102,7 +129,7 @@ fn crd_016_phone_signs_no_step_beyond_the_next() {
 fn crd_017_document_past_its_last_day_is_refused() {
     let ended = |last: &str| {
         let record = DocumentRecord { expires: last.parse().unwrap(), ..record() };
-        check(&present(&claims(record.full()).sign(&issuer()).unwrap()))
+        check(&present(&claims(record.full(&salt())).sign(&issuer()).unwrap()))
     };
     assert!(ended("2026-11-20").is_ok(), "the last day counts");
     assert_eq!(ended("2026-11-19"), Err(Refusal::DocumentExpired));

@@ -17,7 +17,7 @@ fn show_under(element: &[u8]) -> String {
 }
 
 fn payload() -> Vec<u8> {
-    crate::codec::encode(&claims(record().full()))
+    crate::codec::encode(&claims(record().full(&salt())))
 }
 
 fn kid() -> Kid {
@@ -68,7 +68,7 @@ fn crd_021_all_keys_under_a_hint_are_tried() {
     assert_ne!(one.verifying_key(), two.verifying_key());
     let keys = IssuerKeys::new(vec![issuer_key(one), issuer_key(two)]);
     for signer in &twins {
-        let text = present(&claims(record().full()).sign(signer).unwrap());
+        let text = present(&claims(record().full(&salt())).sign(signer).unwrap());
         assert!(verify(&text, &keys, &VerifyOptions::at(NOW)).is_ok());
     }
 }
@@ -166,11 +166,11 @@ fn crd_027_signatures_from_hardware_are_checked_and_made_low_s() {
         let low = p256::ecdsa::Signature::from_slice(&signature).unwrap();
         p256::ecdsa::Signature::from_scalars(low.r(), -low.s()).unwrap().to_bytes().into()
     };
-    let unsigned = claims(record().full()).prepare(issuer().verifying_key()).unwrap();
+    let unsigned = claims(record().full(&salt())).prepare(issuer().verifying_key()).unwrap();
     let signature = cose::sign(&issuer(), unsigned.to_sign());
     assert_eq!(unsigned.complete(&high(signature)).unwrap(), credential());
 
-    let prepare = || claims(record().full()).prepare(issuer().verifying_key()).unwrap();
+    let prepare = || claims(record().full(&salt())).prepare(issuer().verifying_key()).unwrap();
     assert_eq!(prepare().complete(&[0; 64]), Err(DayError::Signature(SignatureError::Malformed)));
     let wrong = cose::sign(&key(9), prepare().to_sign());
     assert_eq!(prepare().complete(&wrong), Err(DayError::Signature(SignatureError::Wrong)));
@@ -198,7 +198,7 @@ fn crd_028_code_must_answer_the_request_and_no_other() {
 
 #[test]
 fn crd_029_key_held_by_a_server_needs_leave() {
-    let document = record().full();
+    let document = record().full(&salt());
     let claims = DayClaims::new(NOW, *day_key().verifying_key(), STATUS, document, true);
     let text = present(&claims.sign(&issuer()).unwrap());
     assert_eq!(check(&text), Err(Refusal::HeldByServer));

@@ -9,7 +9,9 @@ use signer_core::{
         ServerRefresh, Unproven, refresh_challenge,
     },
     codec::{self, Text},
+    history::HistoryKeyBytes,
     ids::Epoch,
+    lost_code::HolderKeys,
     secret::SecretBytes,
     suite::KeyContext,
     time::UnixSeconds,
@@ -65,6 +67,11 @@ pub(crate) fn code() -> EnrolmentCode {
     EnrolmentCode(Text::new("K7QF-2M9D".into()).unwrap())
 }
 
+/// What a phone leaves with the server for its holder.
+pub(crate) fn holder_keys() -> HolderKeys {
+    HolderKeys { history: HistoryKeyBytes([0x68; 32]), lost_code: [0x6c; 32] }
+}
+
 /// An enrolment of phone 1. Made once for each seed: key generation of `es256` takes a while.
 pub(crate) fn enrol(seed: u64) -> Pair {
     static MADE: Mutex<BTreeMap<u64, Pair>> = Mutex::new(BTreeMap::new());
@@ -74,7 +81,7 @@ pub(crate) fn enrol(seed: u64) -> Pair {
 
 pub(crate) fn enrol_with(phone: &Phone, rng: &mut Stream, meddle: &mut Meddle<'_>) -> Result<Pair, Broken> {
     let (device, start) =
-        at_device("EnrolStart", DeviceEnrolment::start(SUITE, phone.public(), code(), rng))?;
+        at_device("EnrolStart", DeviceEnrolment::start(SUITE, phone.public(), code(), holder_keys(), rng))?;
     let start: EnrolStart = pass(meddle, "EnrolStart", &start)?;
     let context = KeyContext {
         suite: start.suite,
@@ -82,7 +89,7 @@ pub(crate) fn enrol_with(phone: &Phone, rng: &mut Stream, meddle: &mut Meddle<'_
         epoch: Epoch(0),
         device: start.device_key.device_id(),
     };
-    let server = ServerEnrolment::start(context, start.device_key, &start.hello, rng);
+    let server = ServerEnrolment::start(context, start.device_key, start.holder_keys, &start.hello, rng);
     let (server, started) = at_server("EnrolStart", server)?;
     let started: EnrolStarted = pass(meddle, "EnrolStarted", &started)?;
     let (device, keys) = at_device("EnrolStarted", device.keys(&started, &HEDGE, rng))?;

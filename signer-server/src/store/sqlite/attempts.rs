@@ -18,7 +18,7 @@ use super::{
         FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing,
         standing_column, time,
     },
-    installations,
+    history, installations,
     requests::{OPEN, SIGNED},
 };
 use crate::store::{
@@ -157,6 +157,7 @@ fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Opt
     }
     execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
     certificates::follow(db, reserve.device, reserve.now)?;
+    history::append_now(db, reserve.device, &reserve.frozen, reserve.now)?;
     Ok(Some(Reserved::Frozen))
 }
 
@@ -199,17 +200,23 @@ fn lease(
             time(counted.stepped_down_at),
         ],
     )?;
-    Ok(Reserved::Granted(Lease { device: reserve.device, payload: reserve.payload, serial }))
+    Ok(Reserved::Granted(Lease {
+        device: reserve.device,
+        payload: reserve.payload,
+        serial,
+        counter: counted,
+    }))
 }
 
 fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
-    let Lease { device, payload, serial } = settle.lease;
+    let Lease { device, payload, serial, .. } = settle.lease;
     // Whether the lease still holds does not matter as long as nobody took it.
     let Some(state) = load(db, device, 0, settle.now)? else { return Ok(Settled::LeaseLost) };
     if state.payload != Some(payload) || state.serial != serial {
         // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
         if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
             installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
+            history::append(db, device, settle.told.as_ref(), settle.now)?;
         }
         return Ok(Settled::LeaseLost);
     }
@@ -227,14 +234,15 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
             installations::end(db, device, RevocationReason::KeyCompromise, settle.now)?;
             record(db, settle, &state, OutcomeKind::Cheating, state.counter)
         }
-        Verdict::Refreshed { key } => refresh(db, device, &state, key),
+        Verdict::Refreshed { key } => refresh(db, settle, &state, key),
         Verdict::PinProven | Verdict::Signed { .. } => succeed(db, settle, &state),
     }
 }
 
 /// The new shares signed. They become the living ones unless the installation was frozen meanwhile. The PIN proof before was
 /// the success that steps the counter down and gives out a token; this one leaves both as they were.
-fn refresh(db: &Connection, device: DeviceId, state: &State, key: &KeyRow) -> StoreResult<Settled> {
+fn refresh(db: &Connection, settle: &Settle, state: &State, key: &KeyRow) -> StoreResult<Settled> {
+    let device = settle.lease.device;
     if state.standing != Standing::Good {
         free(db, device, state.counter)?;
         return Ok(Settled::LeaseLost);
@@ -244,6 +252,7 @@ fn refresh(db: &Connection, device: DeviceId, state: &State, key: &KeyRow) -> St
     }
     installations::promote(db, key)?;
     free(db, device, state.before)?;
+    history::append(db, device, settle.told.as_ref(), settle.now)?;
     Ok(Settled::Refreshed)
 }
 
@@ -333,6 +342,7 @@ fn record(
             time(settle.now),
         ],
     )?;
+    history::append(db, device, settle.told.as_ref(), settle.now)?;
     Ok(Settled::Recorded(StoredOutcome { kind, counter, next_token, at: settle.now }))
 }
 

@@ -8,7 +8,7 @@ use crate::store::{Counter, Holder, StoreError, StoreResult};
 pub(super) const GOOD: i64 = 0;
 pub(super) const FROZEN: i64 = 1;
 pub(super) const REVOKED: i64 = 2;
-const SUSPENDED: i64 = 3;
+pub(super) const SUSPENDED: i64 = 3;
 
 /// The standing of a row of `installation`, for [`standing`]: a suspension shows where nothing graver does.
 macro_rules! standing_column {

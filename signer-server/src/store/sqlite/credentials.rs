@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
 };
@@ -12,6 +13,7 @@ use signer_core::{
 use super::{
     SqliteStore,
     columns::{GOOD, execute_one, first, get_time, get_u64, int, standing_column, time},
+    history,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -25,9 +27,18 @@ impl Credentials for SqliteStore {
     async fn add_credentials(
         &self,
         batch: Vec<CredentialRow>,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AddedCredentials> {
-        self.write(now, move |db| add(db, &batch, now)).await
+        self.write(now, move |db| {
+            let added = add(db, &batch, now)?;
+            let told = told.as_ref().filter(|_| added == AddedCredentials::Added);
+            if let Some(row) = batch.first() {
+                history::append(db, row.device, told, now)?;
+            }
+            Ok(added)
+        })
+        .await
     }
 
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
@@ -110,7 +121,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let standing = concat!(
         "SELECT ",
         standing_column!(),
-        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2"
+        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
     if first(db, standing, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
         return Ok(Burned::Withdrawn);
@@ -126,6 +137,10 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let highest: Option<(i64, u8)> = first(db, highest, place, |row| Ok((row.get(0)?, row.get(1)?)))?;
     if highest.is_some_and(|highest| highest > (step, burn.n)) {
         return Ok(Burned::Used);
+    }
+    let device = "SELECT device FROM credential WHERE list = ?1 AND idx = ?2";
+    if let Some(device) = first(db, device, place, |row| Ok(DeviceId::from_bytes(row.get(0)?)))? {
+        history::append(db, device, burn.told.as_ref(), burn.now)?;
     }
     execute_one(
         db,

@@ -9,6 +9,8 @@ use crate::store::StoreResult;
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
 const DAY: u64 = 24 * 3600;
+/// What an emergency adds to a credential's 26 hours: its place in a status list must still say whose it is.
+const EMERGENCY: u64 = 46 * 3600;
 
 const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
     (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
@@ -20,6 +22,10 @@ const BURNS: &str = "DELETE FROM burn WHERE (list, idx, step, n) IN
     (SELECT list, idx, step, n FROM burn WHERE forget <= ?1 LIMIT ?2)";
 const CREDENTIALS: &str = "DELETE FROM credential WHERE (list, idx) IN
     (SELECT list, idx FROM credential WHERE expires <= ?1 LIMIT ?2)";
+const EVENTS: &str = "DELETE FROM register_event WHERE id IN
+    (SELECT id FROM register_event WHERE at <= ?1 LIMIT ?2)";
+const ORDERS: &str = "DELETE FROM register_order WHERE about IN
+    (SELECT about FROM register_order WHERE at <= ?1 LIMIT ?2)";
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
 
@@ -32,7 +38,9 @@ pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)
         (OUTCOMES, now.minus(DAY)),
         (ENDED, now.minus(7 * DAY)),
         (BURNS, now),
-        (CREDENTIALS, now.minus(DAY)),
+        (CREDENTIALS, now.minus(DAY + EMERGENCY)),
+        (EVENTS, now.minus(30 * DAY)),
+        (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
     ] {
         let rows = execute(db, sql, (time(before), limit))?;

@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    history::{HistoryKeyBytes, SealedEntry},
     ids::{DeviceId, Epoch, KeyId},
     suite::GroupPublicKey,
     time::UnixSeconds,
@@ -15,7 +16,7 @@ use super::{
         FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
         standing_column, suite, time,
     },
-    requests,
+    history, requests,
 };
 use crate::store::{
     EnrolResult, EnrolmentCodeRow, Holder, Installation, Installations, KeyRow, NewInstallation,
@@ -62,18 +63,39 @@ impl Installations for SqliteStore {
         &self,
         device: DeviceId,
         reason: RevocationReason,
+        told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<bool> {
         self.write(now, move |db| match standing_of(db, device)? {
             None => Ok(false),
             Some(Standing::Revoked) => Ok(true),
-            Some(_) => end(db, device, reason, now).map(|()| true),
+            Some(_) => {
+                end(db, device, reason, now)?;
+                history::append(db, device, told.as_ref(), now).map(|()| true)
+            }
         })
         .await
     }
 
-    async fn suspend(&self, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
-        self.write(now, move |db| suspend(db, device, suspended, now)).await
+    async fn suspend(
+        &self,
+        device: DeviceId,
+        suspended: bool,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<bool> {
+        self.write(now, move |db| {
+            let sql = "SELECT 1 FROM installation WHERE device = ?1 AND suspended <> ?2";
+            let changes = first(db, sql, (device.as_bytes(), suspended), |_| Ok(()))?.is_some();
+            let done = suspend(db, device, suspended, now)?;
+            history::append(db, device, told.as_ref().filter(|_| done && changes), now).map(|()| done)
+        })
+        .await
+    }
+
+    async fn by_lost_code(&self, hash: [u8; 32]) -> StoreResult<Option<DeviceId>> {
+        let sql = "SELECT device FROM installation WHERE lost_code = ?1";
+        self.readers.read(move |db| first(db, sql, [hash], |row| Ok(DeviceId::from_bytes(row.get(0)?)))).await
     }
 
     async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>> {
@@ -89,21 +111,24 @@ fn usable_code(db: &Connection, hash: &[u8; 32], now: UnixSeconds) -> StoreResul
 fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
     let Some(holder) = usable_code(db, &new.code, now)? else { return Ok(EnrolResult::CodeUnusable) };
     let (device, key) = (new.key.device.as_bytes(), &new.key);
+    let keys = &new.holder_keys;
     let taken = "SELECT 1 WHERE EXISTS (SELECT 1 FROM installation WHERE device = ?1 OR device_key = ?2)
+        OR EXISTS (SELECT 1 FROM installation WHERE lost_code = ?5)
         OR EXISTS (SELECT 1 FROM signing_key WHERE id = ?3 OR public_key = ?4)";
-    let params = (device, new.device_key, key.id.as_bytes(), key.public_key.0);
+    let params = (device, new.device_key, key.id.as_bytes(), key.public_key.0, keys.lost_code);
     if first(db, taken, params, |_| Ok(()))?.is_some() {
         return Ok(EnrolResult::Exists);
     }
     execute_one(db, "UPDATE enrolment_code SET used = 1 WHERE hash = ?1 AND used = 0", [new.code])?;
     if let Some(earlier) = living(db, &holder)? {
         revoke(db, earlier, RevocationReason::Superseded, now)?;
+        history::append_now(db, earlier, &new.superseded, now)?;
     }
     execute_one(
         db,
-        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_changed_at)
-         VALUES (?1, ?2, ?3, ?4, ?5, ?5)",
-        (device, holder.as_str(), new.device_key, GOOD, time(now)),
+        "INSERT INTO installation (device, holder, device_key, standing, enrolled, token_changed_at, history_key,
+         lost_code) VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7)",
+        (device, holder.as_str(), new.device_key, GOOD, time(now), keys.history.0, keys.lost_code),
     )?;
     execute_one(
         db,
@@ -127,7 +152,7 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
 }
 
 /// The one installation of a holder that is not revoked.
-fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
+pub(super) fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
     let sql = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
     first(db, sql, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))
 }
@@ -137,7 +162,7 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
         "SELECT holder, ",
         standing_column!(),
         ", suite, device_key, level, wrong, locked_until, stepped_down_at, token,
-        id, epoch, public_key, wrapped, proof
+        id, epoch, public_key, wrapped, proof, history_key
         FROM installation JOIN signing_key USING (device) WHERE device = ?1"
     );
     first(db, sql, [device.as_bytes()], |row| {
@@ -157,6 +182,7 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
             standing: standing(row.get(1)?)?,
             counter: get_counter(row, 4)?,
             token: get_u64(row, 8)?,
+            history_key: row.get::<_, Option<_>>(14)?.map(HistoryKeyBytes),
             key,
         })
     })
@@ -200,7 +226,12 @@ fn standing_of(db: &Connection, device: DeviceId) -> StoreResult<Option<Standing
     first(db, sql, [device.as_bytes()], |row| standing(row.get(0)?))
 }
 
-fn suspend(db: &Connection, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
+pub(super) fn suspend(
+    db: &Connection,
+    device: DeviceId,
+    suspended: bool,
+    now: UnixSeconds,
+) -> StoreResult<bool> {
     let sql = "UPDATE installation SET suspended = ?2 WHERE device = ?1 AND standing <> ?3";
     if execute(db, sql, (device.as_bytes(), suspended, REVOKED))? == 0 {
         return Ok(false);

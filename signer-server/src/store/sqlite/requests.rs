@@ -3,6 +3,7 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, Row, params};
 use signer_core::{
+    history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
 };
@@ -10,6 +11,7 @@ use signer_core::{
 use super::{
     SqliteStore,
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
+    history,
 };
 use crate::store::{
     AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Requests,
@@ -41,8 +43,14 @@ impl Requests for SqliteStore {
         self.readers.read(move |db| open_for(db, device, now, limit)).await
     }
 
-    async fn close_request(&self, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult> {
-        self.write(now, move |db| close(db, id, by, now)).await
+    async fn close_request(
+        &self,
+        id: RequestId,
+        by: ClosedBy,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<CloseResult> {
+        self.write(now, move |db| close(db, id, by, told.as_ref(), now)).await
     }
 }
 
@@ -110,7 +118,13 @@ pub(super) fn cancel_all_of(db: &Connection, party: RelyingPartyId, now: UnixSec
     Ok(())
 }
 
-fn close(db: &Connection, id: RequestId, by: ClosedBy, now: UnixSeconds) -> StoreResult<CloseResult> {
+fn close(
+    db: &Connection,
+    id: RequestId,
+    by: ClosedBy,
+    told: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<CloseResult> {
     let Some(request) = load(db, id, now)? else { return Ok(CloseResult::NotFound) };
     let (allowed, number, state) = match by {
         ClosedBy::RelyingParty(party) => (party == request.relying_party, CANCELLED, RequestState::Cancelled),
@@ -125,6 +139,9 @@ fn close(db: &Connection, id: RequestId, by: ClosedBy, now: UnixSeconds) -> Stor
         RequestState::Open => {
             let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0";
             execute_one(db, sql, (id.as_bytes(), number, time(now)))?;
+            if let ClosedBy::Device(device) = by {
+                history::append(db, device, told, now)?;
+            }
             Ok(CloseResult::Closed)
         }
         before if before == state => Ok(CloseResult::Closed),
