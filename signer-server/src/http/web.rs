@@ -26,7 +26,10 @@ const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wa
      require-trusted-types-for 'script'; trusted-types signer";
 const HEADERS: [(HeaderName, &str); 6] = [
     (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
-    (HeaderName::from_static("permissions-policy"), "camera=(self), microphone=(), geolocation=(), payment=(), usb=()"),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    ),
     (header::REFERRER_POLICY, "no-referrer"),
     (header::X_FRAME_OPTIONS, "DENY"),
     (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
@@ -121,7 +124,8 @@ async fn config(State(service): State<Arc<Service>>) -> Response {
 /// The version of the page and its files. The worker itself is not among them: the browser fetches it.
 async fn files() -> Response {
     let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| **path != "/verify/sw.js").collect();
-    let all: Vec<u8> = files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
+    let all: Vec<u8> =
+        files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
     let version = hex(&Sha256::digest(&all)[..8]);
     no_cache(&json!({ "version": version, "files": files }))
 }

@@ -14,7 +14,8 @@ fn web_040_every_file_has_its_type_its_tag_and_the_headers_that_keep_it_in() {
     let app = TestApp::spawn();
     let mut paths = served(&app);
     assert!(paths.len() > 30, "{paths:?}");
-    paths.extend(["/verify/", "/verify/sw.js", "/verify/config.json", "/verify/files.json"].map(String::from));
+    paths
+        .extend(["/verify/", "/verify/sw.js", "/verify/config.json", "/verify/files.json"].map(String::from));
     for path in &paths {
         let answer = app.http.send("GET", path, &[], b"");
         assert_eq!(answer.status, 200, "{path}");
@@ -70,7 +71,11 @@ fn web_043_what_is_not_of_the_page_is_not_served() {
         "/vendor/",
         "/vendor/zxing-wasm/3.1.4/SHA256SUMS",
     ] {
-        assert_eq!(app.http.send("GET", path, &[], b"").code(), signer_core::wire::ProblemCode::NoSuchPath, "{path}");
+        assert_eq!(
+            app.http.send("GET", path, &[], b"").code(),
+            signer_core::wire::ProblemCode::NoSuchPath,
+            "{path}"
+        );
     }
     let moved = app.http.send("GET", "/verify", &[], b"");
     assert_eq!((moved.status, moved.header("location")), (308, Some("/verify/")));
