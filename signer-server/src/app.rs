@@ -130,6 +130,11 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let service = Arc::clone(&self.service);
+        let stop = async move {
+            stop.await;
+            service.hang_up();
+        };
         self.server.run(router, stop).await;
         sweeper.abort();
         self.service.drain(DRAIN_TIME).await;

@@ -5,6 +5,7 @@ use serde::Deserialize;
 use signer_core::{
     credential::DocumentType,
     domain::{Domain, Hasher},
+    history::Act,
     wire::{ProblemCode, ReportedEvent},
 };
 
@@ -122,8 +123,20 @@ impl Service {
             sequence,
             holder,
             what,
+            told: self.note_if_needed(told(event, what)),
             now: self.now(),
         })
+    }
+}
+
+/// What the holder is told of an event.
+fn told(event: &CloudEvent, what: Happened) -> Act {
+    match what {
+        Happened::Document(document_type) if event.kind == "signer.document.changed.v1" => {
+            Act::DocumentChanged { document_type }
+        }
+        Happened::Document(document_type) => Act::DocumentWithdrawn { document_type },
+        Happened::Deceased => Act::Suspended {},
     }
 }
 

@@ -1,5 +1,5 @@
 //! The server's own keys: issuer of credentials, signer of answers, certification authority,
-//! secret of device tokens. Each is made once and wrapped.
+//! secrets of device tokens and of online use (hashes of short codes, salts of disclosures). Each is made once and wrapped.
 
 use p256::ecdsa::SigningKey;
 use rand::Rng as _;
@@ -29,6 +29,7 @@ pub struct ServerKeys {
     pub(super) answer: SigningKey,
     pub(super) authority: SigningKey,
     pub(super) device_token: SecretBytes<32>,
+    pub(super) online: SecretBytes<32>,
     issuer_keys: IssuerKeys,
 }
 
@@ -53,6 +54,7 @@ impl ServerKeys {
         let (answer, _) = signing_key(store, kek, random, "answer", now).await?;
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
+        let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
         let issuer_keys = IssuerKeys::new(vec![IssuerKey {
             issuer: ISSUER,
             key: *issuer.verifying_key(),
@@ -60,7 +62,7 @@ impl ServerKeys {
             not_before: made.hour(),
             not_after: made.plus(ISSUER_KEY_SECONDS),
         }]);
-        Ok(Self { issuer, answer, authority, device_token, issuer_keys })
+        Ok(Self { issuer, answer, authority, device_token, online, issuer_keys })
     }
 
     /// Public keys of the issuer: all a shop needs offline.

@@ -1,14 +1,18 @@
 //! The decisions, one file per use case: no HTTP, no SQL.
 
 mod admin;
+mod answer;
 mod ceremonies;
 mod certificate;
+mod check;
 mod credentials;
+mod display;
 mod enrol;
 mod error;
 mod events;
 mod history;
 mod keys;
+mod listen;
 mod lost;
 mod refresh;
 mod requests;
@@ -47,7 +51,9 @@ pub use self::{
     error::*,
     events::{CloudEvent, EventData},
     keys::ServerKeys,
+    listen::Listening,
     requests::WaitMs,
+    verify::Verifying,
 };
 use crate::{
     ca::{Authority, Settings},
@@ -80,6 +86,7 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
+    listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
     refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
@@ -163,6 +170,7 @@ impl Service {
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
+            listeners: Arc::default(),
             fetches: Mutex::default(),
             refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
@@ -227,6 +235,14 @@ impl Service {
             *checked = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether short codes are guessed so often that every verifier is slowed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn miss_alarm(&self) -> ServiceResult<bool> {
+        Ok(self.store.miss_alarm(self.now()).await?)
     }
 
     /// A turn to be worked on; held until the work is done, also when its caller hangs up.

@@ -6,6 +6,7 @@
 
 mod certificates;
 mod counter;
+mod displays;
 mod history;
 mod reports;
 mod rows;
@@ -19,7 +20,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, history::*, reports::*, rows::*};
+pub use self::{certificates::*, counter::*, displays::*, history::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -172,7 +173,8 @@ pub trait Credentials: Send + Sync {
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
 
-    /// Uses up one code, by (list, index, step, n): of any number of tries exactly one is `Fresh`.
+    /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
+    /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
 
     /// Highest `n` used up within `step`, if any.
@@ -194,18 +196,23 @@ pub trait Store:
     + Requests
     + RelyingParties
     + Credentials
+    + Displays
+    + Checks
     + Certificates
     + Histories
     + Reports
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, credentials 70 h after their end (a day after an emergency life), events of registers after 30 days, used
-    /// and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, displays, checks and misses at their end, credentials 70 h after theirs (a day after an emergency life),
+    /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
     fn latest_time(&self) -> UnixSeconds;
+
+    /// When the store was last brought back from a backup; 0 for never. What was used up shortly before may be forgotten.
+    fn restored_at(&self) -> UnixSeconds;
 
     /// Says that a caller is about to write. The writer waits a moment for announced writes to share its commit.
     fn announce(&self) -> Announcement;

@@ -154,7 +154,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     let mut walked = BTreeSet::new();
     for route in routes().iter().filter(|route| !route.is_public()) {
         let operator = route.path.starts_with("/admin/");
-        let verifier = route.path == "/v1/verifications";
+        let verifier = route.path.starts_with("/v1/verifications");
         for method in &route.methods {
             let path = route.example();
             let send = |authorization: &str| {
@@ -283,6 +283,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/request_id", "with a space".into(), InvalidValue),
             ("/request_id", "кирилиця".into(), InvalidValue),
             ("/code", 12.into(), Malformed),
+            ("/profile", "everything".into(), Malformed),
+            ("/profile", 2.into(), Malformed),
+            ("/challenge", "0A".repeat(16).into(), Malformed),
+            ("/challenge", "0a".repeat(15).into(), Malformed),
             ("/now", 12.into(), Malformed),
         ],
     );
@@ -342,6 +346,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         for (route, path) in [
             ("GET /v1/requests/{id}", format!("/v1/requests/{id}")),
             ("DELETE /v1/requests/{id}", format!("/v1/requests/{id}")),
+            ("GET /v1/verifications/{id}", format!("/v1/verifications/{id}")),
             ("DELETE /admin/v1/relying-parties/{id}", format!("/admin/v1/relying-parties/{id}")),
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
             ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
@@ -368,6 +373,13 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             Malformed,
         ),
         ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?wait=1"), None, Malformed),
+        ("GET /v1/verifications/{id}", format!("/v1/verifications/{nobody}?wait=1"), None, Malformed),
+        (
+            "GET /v1/verifications/{id}",
+            format!("/v1/verifications/{nobody}?timeout_ms=120001"),
+            None,
+            InvalidValue,
+        ),
         (
             "POST /admin/v1/devices/{id}/revoke",
             format!("/admin/v1/devices/{nobody}/revoke?reason=hold"),
@@ -769,12 +781,18 @@ fn others_and_absent(suite: SuiteId) {
     };
     for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
         check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
+        let answer = AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true };
+        check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
     }
     let (list, index) = messages.others_credential;
     for (list, index, case) in [(list, index, "another's"), (1, 1, "nobody's")] {
         let query = CodeStateQuery { list, index, step: 1 };
         check(Operation::CodeState, &messages.seal(&query), Code::NotFound, case);
+        let shown = Display { list, index, ..SHOWN };
+        check(Operation::Display, &messages.seal(&shown), Code::NotFound, case);
+        let early = Display { step: Step(SHOWN.step.0 + 1), ..shown };
+        check(Operation::Display, &messages.seal(&early), Code::InvalidValue, case);
     }
 
     for limit in [0, 65, u32::MAX] {
