@@ -33,7 +33,7 @@ impl Server {
         fs::write(
             &config,
             format!(
-                "listen = {:?}\ndata_dir = {:?}\nregister_file = {REGISTER:?}\nstep_seconds = {step_seconds}\n",
+                "listen = {:?}\ndata_dir = {:?}\nregister_file = {REGISTER:?}\nstep_seconds = {step_seconds}\nlog = \"warn\"\n",
                 address.to_string(),
                 data.join("server"),
             ),

@@ -19,6 +19,7 @@ use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server, 
 pub(crate) const PERSON: &str = "olena";
 pub(crate) const PIN: &str = "730194";
 const PNG_PIXELS_PER_MODULE: u8 = 8;
+const HISTORY_LINES: usize = 20;
 
 pub(crate) fn tell(options: &Options) -> Result<()> {
     let stop = Stop::listen()?;
@@ -65,8 +66,8 @@ fn try_it(phone: &mut Phone, server: &Server, shop: Shop, options: &Options, sto
     let page = format!("{}/verify/#token={}", server.url(), shop.token);
     println!("Holder: {}", wallet.url());
     println!("Shop:   {page}");
-    println!("Save the token on the shop's page; show a document on the holder's. Type its number in the shop, or scan it,");
-    println!("compare the two digits on both pages, and allow or deny. The terminal keeps what both of them cannot show.");
+    println!("Save the token on the shop's page. Show a document on the holder's; type its number in the shop, or scan");
+    println!("its code. Compare the two digits on both pages, and allow or deny.");
     wallet.run(phone, page, options.step_seconds, stop)
 }
 
@@ -97,8 +98,14 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
     let count = phone.top_up(DocumentType::IdentityCard)?;
     println!("Phone: {count} day credentials, each with a key of its own, good for 26 hours.");
     let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age())?;
-    let code = phone.code(&mut session)?;
-    draw_code(&code)?;
+    let screen = phone.display(&mut session)?;
+    let code = &screen.code;
+    draw_code(code)?;
+    if let Ok(short) = &screen.short {
+        println!("Bar code: {}. It and the digits are good online only, and after the holder agrees.", short.bar);
+        let bars = draw::bars(&short.bar.to_string())?;
+        output.file("bar-code.svg", draw::bar_svg(&bars, "Bar code", "Of the same document").as_bytes())?;
+    }
     let text = code.presentation.as_str();
     let matrix = draw::matrix(text)?;
     output.file("code.txt", format!("{text}\n").as_bytes())?;
@@ -126,6 +133,11 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
         println!("Phone: the code was used; the next one is on the screen.");
     }
     phone.end_display(session)?;
+    let history = phone.history(HISTORY_LINES)?;
+    println!(
+        "Phone: {} entries of history, sealed to this phone; the server cannot change one unseen.",
+        history.head.number
+    );
     Ok(())
 }
 

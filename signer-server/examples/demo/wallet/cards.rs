@@ -6,7 +6,7 @@ use std::{collections::BTreeMap, fs};
 use serde::Deserialize;
 use signer_core::credential::DocumentType;
 
-use super::view::Person;
+use super::view::{Person, kind_of};
 use crate::{Result, server::REGISTER, story::PERSON};
 
 /// A document as its card shows it.
@@ -33,9 +33,9 @@ pub(super) fn read() -> Result<(Person, Vec<Card>)> {
     let mut person = Person::default();
     let mut cards = Vec::new();
     for Record { document_type, family, given, number, expires } in records {
-        let kind = DocumentType::ALL.iter().copied().find(|kind| kind.name() == document_type);
+        let kind = kind_of(&document_type).ok_or("an unknown kind of document")?;
         person = Person { family, given };
-        cards.push(Card { kind: kind.ok_or("an unknown kind of document")?, number, expires });
+        cards.push(Card { kind, number, expires });
     }
     Ok((person, cards))
 }

@@ -7,7 +7,7 @@ use signer_core::{
     wire::Profile,
 };
 
-use super::view::kind_name;
+use super::view::kind_numbered;
 
 /// Newest first, and what the server did to it, if anything.
 pub(super) fn view(history: History) -> Value {
@@ -38,7 +38,7 @@ fn line(line: HistoryLine) -> Value {
 fn told(Entry { at, act }: &Entry) -> Value {
     let at = Some(at.0);
     let alone = |kind| entry(at, kind, None, None, &[]);
-    let about = |kind, document_type| entry(at, kind, None, Some(kind_name(document_type)), &[]);
+    let about = |kind, document_type| entry(at, kind, None, Some(kind_numbered(document_type)), &[]);
     match act {
         Act::Signed { asked } => signing(at, "signed", asked),
         Act::Declined { asked } => signing(at, "declined", asked),
@@ -68,7 +68,7 @@ fn signing(at: Option<u64>, kind: &str, asked: &Asked) -> Value {
 }
 
 fn check(at: Option<u64>, kind: &str, scan: &Scan, claims: &[&str]) -> Value {
-    entry(at, kind, Some(scan.verifier.as_str()), Some(kind_name(scan.document_type)), claims)
+    entry(at, kind, Some(scan.verifier.as_str()), Some(kind_numbered(scan.document_type)), claims)
 }
 
 fn entry(at: Option<u64>, kind: &str, who: Option<&str>, what: Option<&str>, claims: &[&str]) -> Value {

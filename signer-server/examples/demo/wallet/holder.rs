@@ -149,13 +149,13 @@ impl<'a> Holder<'a> {
     /// What a business asks for, before anything is agreed to.
     fn read(&self, text: &str) -> std::result::Result<Value, ClientError> {
         let request = self.phone.read_request(text)?;
-        let document_type = request.document_type().map(DocumentType::name);
+        let document_type = request.document_type().map(view::kind_name);
         Ok(json!({ "name": request.name(), "profile": request.profile().name(), "document_type": document_type }))
     }
 
     fn start(&mut self, body: &ShowBody) -> std::result::Result<Value, ClientError> {
         let odd = ClientError::Usage("the page asked for what it does not offer");
-        let kind = DocumentType::ALL.iter().copied().find(|kind| kind.name() == body.document_type);
+        let kind = view::kind_of(&body.document_type);
         let profile = Profile::ALL.into_iter().find(|profile| profile.name() == body.profile);
         let showing = match (profile, body.to_whoever_scans, &body.request) {
             (Some(Profile::Age), false, None) => Showing::age(),
@@ -324,7 +324,7 @@ impl<'a> Holder<'a> {
     /// The page is told to look again only if something but the time is another.
     fn publish(&self, screen: &watch::Sender<Screen>) {
         let held = |card: &Card| Held {
-            kind: card.kind.name(),
+            kind: view::kind_name(card.kind),
             number: card.number.clone(),
             expires: card.expires.clone(),
             stock: self.phone.stock(card.kind).into(),

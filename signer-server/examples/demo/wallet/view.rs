@@ -111,7 +111,7 @@ pub(super) fn asked(check: &Check) -> Asked {
         id: check.id.to_string(),
         verifier: check.verifier.as_str().to_owned(),
         profile: check.profile.name(),
-        document_type: kind_name(check.document_type),
+        document_type: kind_numbered(check.document_type),
         match_number: check.match_number.to_string(),
         expires: check.expires.0,
     }
@@ -137,7 +137,7 @@ pub(super) fn shown(about: &About<'_>, codes: &Codes) -> Result<(Shown, String, 
     let bars = bar.as_deref().map(draw::bars).transpose()?;
     let version = about.version;
     let shown = Shown {
-        document_type: about.kind.name(),
+        document_type: kind_name(about.kind),
         profile: about.session.profile().name(),
         whoever: about.whoever,
         request_of: about.request_of.map(str::to_owned),
@@ -159,6 +159,19 @@ pub(super) fn shown(about: &About<'_>, codes: &Codes) -> Result<(Shown, String, 
     Ok((shown, qr, bar))
 }
 
-pub(super) fn kind_name(number: u32) -> &'static str {
-    u8::try_from(number).ok().and_then(DocumentType::from_number).map_or("other", DocumentType::name)
+/// A kind of document by the page's word for it.
+pub(super) const fn kind_name(kind: DocumentType) -> &'static str {
+    match kind {
+        DocumentType::IdentityCard => "identity_card",
+        DocumentType::DrivingLicence => "driving_licence",
+    }
+}
+
+pub(super) fn kind_of(name: &str) -> Option<DocumentType> {
+    DocumentType::ALL.iter().copied().find(|kind| kind_name(*kind) == name)
+}
+
+/// Of a number on the wire.
+pub(super) fn kind_numbered(number: u32) -> &'static str {
+    u8::try_from(number).ok().and_then(DocumentType::from_number).map_or("other", kind_name)
 }
