@@ -66,7 +66,9 @@ fn try_it(phone: &mut Phone, server: &Server, shop: Shop, options: &Options, sto
     let page = format!("{}/verify/#token={}", server.url(), shop.token);
     println!("Holder: {}", wallet.url());
     println!("Shop:   {page}");
-    println!("Save the token on the shop's page. Show a document on the holder's; type its number in the shop, or scan");
+    println!(
+        "Save the token on the shop's page. Show a document on the holder's; type its number in the shop, or scan"
+    );
     println!("its code. Compare the two digits on both pages, and allow or deny.");
     wallet.run(phone, page, options.step_seconds, stop)
 }
@@ -102,7 +104,10 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
     let code = &screen.code;
     draw_code(code)?;
     if let Ok(short) = &screen.short {
-        println!("Bar code: {}. It and the digits are good online only, and after the holder agrees.", short.bar);
+        println!(
+            "Bar code: {}. It and the digits are good online only, and after the holder agrees.",
+            short.bar
+        );
         let bars = draw::bars(&short.bar.to_string())?;
         output.file("bar-code.svg", draw::bar_svg(&bars, "Bar code", "Of the same document").as_bytes())?;
     }

@@ -15,12 +15,12 @@ use signer_core::{
 };
 use tokio::sync::{oneshot, watch};
 
+use super::cards::{self, Card};
 use super::{
     history,
     routes::ShowBody,
     view::{self, About, Held, Notice, Person, Screen, Shown, State},
 };
-use super::cards::{self, Card};
 use crate::{Result, Stop};
 
 /// The screen is looked after this often.
@@ -81,7 +81,12 @@ pub(super) struct Holder<'a> {
 }
 
 impl<'a> Holder<'a> {
-    pub(super) fn new(phone: &'a mut Phone, shop: String, messages: Sender<Message>, step_seconds: u64) -> Result<Self> {
+    pub(super) fn new(
+        phone: &'a mut Phone,
+        shop: String,
+        messages: Sender<Message>,
+        step_seconds: u64,
+    ) -> Result<Self> {
         let (person, cards) = cards::read()?;
         Ok(Self {
             phone,
@@ -102,7 +107,12 @@ impl<'a> Holder<'a> {
     }
 
     /// Until Ctrl-C. An act is answered after the screen shows what came of it.
-    pub(super) fn run(mut self, messages: &Receiver<Message>, screen: &watch::Sender<Screen>, stop: &Stop) -> Result<()> {
+    pub(super) fn run(
+        mut self,
+        messages: &Receiver<Message>,
+        screen: &watch::Sender<Screen>,
+        stop: &Stop,
+    ) -> Result<()> {
         while !stop.asked() {
             let answered = match messages.recv_timeout(TICK) {
                 Ok(Message::Act(act, reply)) => {
@@ -150,7 +160,9 @@ impl<'a> Holder<'a> {
     fn read(&self, text: &str) -> std::result::Result<Value, ClientError> {
         let request = self.phone.read_request(text)?;
         let document_type = request.document_type().map(view::kind_name);
-        Ok(json!({ "name": request.name(), "profile": request.profile().name(), "document_type": document_type }))
+        Ok(
+            json!({ "name": request.name(), "profile": request.profile().name(), "document_type": document_type }),
+        )
     }
 
     fn start(&mut self, body: &ShowBody) -> std::result::Result<Value, ClientError> {
@@ -344,8 +356,10 @@ impl<'a> Holder<'a> {
             let changed = screen.state != state;
             if changed {
                 screen.state = state;
-                (screen.qr, screen.bar) =
-                    self.drawn.as_ref().map_or_else(Default::default, |(_, qr, bar)| (qr.clone(), bar.clone()));
+                (screen.qr, screen.bar) = self
+                    .drawn
+                    .as_ref()
+                    .map_or_else(Default::default, |(_, qr, bar)| (qr.clone(), bar.clone()));
             }
             changed
         });

@@ -54,7 +54,8 @@ impl Wallet {
         let address = listener.local_addr()?;
         let (sender, messages) = mpsc::channel();
         let screen = watch::Sender::new(Screen::default());
-        let router = routes::router(Pages { holder: sender.clone(), screen: screen.subscribe() }, address.port());
+        let router =
+            routes::router(Pages { holder: sender.clone(), screen: screen.subscribe() }, address.port());
         runtime.spawn(async move { axum::serve(listener, router).await });
         Ok(Self { address, runtime, messages, sender, screen })
     }
@@ -65,7 +66,8 @@ impl Wallet {
 
     /// Drives the phone until Ctrl-C. `shop` is the address of the shop's page, for a link.
     pub(crate) fn run(self, phone: &mut Phone, shop: String, step_seconds: u64, stop: &Stop) -> Result<()> {
-        let end = Holder::new(phone, shop, self.sender, step_seconds)?.run(&self.messages, &self.screen, stop);
+        let end =
+            Holder::new(phone, shop, self.sender, step_seconds)?.run(&self.messages, &self.screen, stop);
         self.runtime.shutdown_background();
         end
     }

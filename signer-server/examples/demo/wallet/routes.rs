@@ -37,14 +37,26 @@ pub(super) fn router(pages: Pages, port: u16) -> Router {
     let mut router = Router::new()
         .route("/", get(async || Redirect::temporary("/wallet/")))
         .route("/wallet", get(async || Redirect::temporary("/wallet/")))
-        .route("/wallet/", get(async || file("text/html; charset=utf-8", include_bytes!("../../../web/wallet/index.html"))))
+        .route(
+            "/wallet/",
+            get(async || file("text/html; charset=utf-8", include_bytes!("../../../web/wallet/index.html"))),
+        )
         .route("/wallet/state", get(state))
-        .route("/wallet/qr.svg", get(async |State(pages): State<Pages>| svg(pages.screen.borrow().qr.clone())))
-        .route("/wallet/bar.svg", get(async |State(pages): State<Pages>| svg(pages.screen.borrow().bar.clone())))
+        .route(
+            "/wallet/qr.svg",
+            get(async |State(pages): State<Pages>| svg(pages.screen.borrow().qr.clone())),
+        )
+        .route(
+            "/wallet/bar.svg",
+            get(async |State(pages): State<Pages>| svg(pages.screen.borrow().bar.clone())),
+        )
         .route("/wallet/events", get(events))
         .route("/wallet/history", get(async |State(pages): State<Pages>| act(&pages, Act::History).await))
         .route("/wallet/show", post(show))
-        .route("/wallet/hide", post(async |State(pages): State<Pages>, Json(Nothing {})| act(&pages, Act::Hide).await))
+        .route(
+            "/wallet/hide",
+            post(async |State(pages): State<Pages>, Json(Nothing {})| act(&pages, Act::Hide).await),
+        )
         .route("/wallet/request", post(request))
         .route("/wallet/checks/{id}", post(answer));
     for (path, media_type, bytes) in FILES {
@@ -151,7 +163,11 @@ struct AnswerBody {
     allow: bool,
 }
 
-async fn answer(State(pages): State<Pages>, Path(id): Path<String>, Json(body): Json<AnswerBody>) -> Response {
+async fn answer(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Json(body): Json<AnswerBody>,
+) -> Response {
     act(&pages, Act::Answer { id, allow: body.allow }).await
 }
 

@@ -147,3 +147,9 @@ export async function readCanvas(page, selector) {
   }
   throw new Error('no code on the canvas');
 }
+
+/** The texts of the bar codes drawn in an element. */
+export async function readBars(page, selector) {
+  const found = await readBarcodes(await page.locator(selector).screenshot(), { formats: ['Code128'] });
+  return found.filter(({ isValid }) => isValid).map(({ text }) => text);
+}
