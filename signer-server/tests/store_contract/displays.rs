@@ -237,7 +237,6 @@ pub(crate) async fn sto_062_of_90_uses_of_three_codes_one_is_the_first<E: Engine
             token_hash: [n; 32],
             may_ask: false,
             may_verify: true,
-            may_report: false,
             revoked: false,
         };
         store.add_relying_party(row, T0).await.unwrap();
@@ -370,7 +369,6 @@ pub(crate) async fn sto_065_many_misses_slow_everybody<E: Engine>() {
                 token_hash: [verifier.as_bytes()[3]; 32],
                 may_ask: false,
                 may_verify: true,
-                may_report: false,
                 revoked: false,
             };
             store.add_relying_party(row, T0).await.unwrap();
