@@ -220,7 +220,12 @@ async fn together<T: Send + 'static>(
 }
 
 async fn register(service: &Service) -> RelyingPartyRow {
-    let asked = CreateRelyingParty { name: "Bank of Examples".into(), may_ask: true, may_verify: false };
+    let asked = CreateRelyingParty {
+        name: "Bank of Examples".into(),
+        may_ask: true,
+        may_verify: false,
+        may_report: false,
+    };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()
 }

@@ -2,14 +2,15 @@
 
 use std::{fs, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use p256::ecdsa::SigningKey;
 use signer_core::{credential::StepRule, wrap::Kek};
 
 use crate::{
     config::{Config, ConfigError},
     http,
     ports::{Clock, Random, SystemClock, SystemRandom},
-    registers::{FileRegister, Register, RegisterError},
-    service::{self, Parts, Service, ServiceError},
+    registers::{FileRegister, HttpRegister, Register, RegisterError},
+    service::{self, Parts, Service, ServiceError, TrustRoot},
     store::{
         Store,
         sqlite::{OpenError, SqliteOptions, SqliteStore},
@@ -79,10 +80,7 @@ impl App {
     ) -> Result<Self, StartError> {
         config.check()?;
         create_private_folder(&config.data_dir)?;
-        let register = match &config.register_file {
-            Some(file) => Some(Arc::new(FileRegister::open(file)?) as Arc<dyn Register>),
-            None => None,
-        };
+        let register = open_register(&config, &random)?;
         let existed = config.data_dir.join(STORE_FILE).exists();
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
         let kek = load_kek(&config.data_dir, existed, &*random)?;
@@ -96,8 +94,10 @@ impl App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             kek,
             clock,
+            trust_root: trust_root(&config, &*random)?,
             random,
             register,
+            issuer: config.issuer.settings(&ca.terms.public_url)?,
             ca,
             policy: config.lock_policy.clone(),
             rule: step_rule(&config),
@@ -163,8 +163,19 @@ pub async fn stop_signal() {
 
 const STORE_FILE: &str = "store.db";
 const KEK_FILE: &str = "kek";
+const TRUST_ROOT_FILE: &str = "trust-root";
 /// File in the data folder that holds the admin token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
+
+fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc<dyn Register>>, StartError> {
+    if let Some(settings) = config.register.settings(config.insecure)? {
+        return Ok(Some(Arc::new(HttpRegister::open(settings, Arc::clone(random))?)));
+    }
+    Ok(match &config.register_file {
+        Some(file) => Some(Arc::new(FileRegister::open(file)?)),
+        None => None,
+    })
+}
 
 fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, StartError> {
     let witness = config.witness_dir();
@@ -192,6 +203,32 @@ fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, 
 pub fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
     create_private_folder(&config.data_dir)?;
     Ok(SqliteStore::migrate(&config.data_dir.join(STORE_FILE))?)
+}
+
+fn trust_root(config: &Config, random: &dyn Random) -> Result<TrustRoot, StartError> {
+    if let Some(root) = config.trust_root()? {
+        return Ok(TrustRoot::Pinned(root));
+    }
+    let path = config.data_dir.join(TRUST_ROOT_FILE);
+    let read = |bytes: &[u8]| SigningKey::from_slice(bytes).ok();
+    if !path.exists() {
+        let mut bytes = zeroize::Zeroizing::new([0; 32]);
+        // Out of range with probability 2^-32; draw again.
+        while read(&*bytes).is_none() {
+            random.rng().fill_bytes(&mut *bytes);
+        }
+        wrap::write_private(&path, &*bytes)?;
+    }
+    tracing::warn!(
+        path = %path.display(),
+        "THE ROOT OF TRUST IS A FILE OF THIS SERVER, which signs its own trust list: whoever takes the server decides whom \
+         verifiers believe. For trying out only: keep a root offline and set trust_root."
+    );
+    let bytes = zeroize::Zeroizing::new(fs::read(&path)?);
+    let key = read(&bytes).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: not a key", path.display()))
+    })?;
+    Ok(TrustRoot::Own(Box::new(key)))
 }
 
 fn load_kek(folder: &Path, store_existed: bool, random: &dyn Random) -> Result<Kek, StartError> {

@@ -1,5 +1,7 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
+mod issuer;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -69,6 +71,16 @@ enum Command {
     /// Certificates from an authority elsewhere: export the request, import the certificate.
     #[command(subcommand)]
     Certificate(CertificateCommand),
+    /// Print this server's public keys, as input for `signer trust sign`; or rotate them.
+    Keys {
+        #[command(subcommand)]
+        command: Option<issuer::KeysCommand>,
+    },
+    /// The trust list given out.
+    #[command(subcommand)]
+    TrustList(issuer::TrustListCommand),
+    /// Sign a credential for a business that asks by QR.
+    BusinessCredential(issuer::BusinessArgs),
 }
 
 #[derive(Debug, Args)]
@@ -93,6 +105,9 @@ enum RelyingPartyCommand {
         /// It may verify codes online.
         #[arg(long)]
         verify: bool,
+        /// It is a register, and may report what happens to documents.
+        #[arg(long)]
+        report: bool,
     },
     /// List all.
     List,
@@ -195,6 +210,11 @@ fn try_run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::Certificate(command) => certificate(&AdminClient::new(&config)?, cli.json, command),
+        Command::Keys { command } => issuer::keys(&AdminClient::new(&config)?, cli.json, command),
+        Command::TrustList(command) => issuer::trust_list(&AdminClient::new(&config)?, cli.json, command),
+        Command::BusinessCredential(args) => {
+            issuer::business_credential(&AdminClient::new(&config)?, cli.json, args)
+        }
     }
 }
 
@@ -253,11 +273,11 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify } => {
-            if !ask && !verify {
-                return Err("say what it may do: --ask, --verify, or both".into());
+        RelyingPartyCommand::Add { name, ask, verify, report } => {
+            if !ask && !verify && !report {
+                return Err("say what it may do: --ask, --verify, --report".into());
             }
-            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify };
+            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify, may_report: report };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
@@ -271,6 +291,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 let mut may: Vec<&str> = Vec::new();
                 may.extend(party.may_ask.then_some("ask"));
                 may.extend(party.may_verify.then_some("verify"));
+                may.extend(party.may_report.then_some("report"));
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };
@@ -326,6 +347,10 @@ impl AdminClient {
     }
 
     fn text(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<String, String> {
+        self.text_of(method, path, "application/json", body.unwrap_or_default())
+    }
+
+    fn text_of(&self, method: &str, path: &str, media_type: &str, body: Vec<u8>) -> Result<String, String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -337,8 +362,8 @@ impl AdminClient {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json");
-        let request = request.body(body.unwrap_or_default()).map_err(|error| error.to_string())?;
+            .header("content-type", media_type);
+        let request = request.body(body).map_err(|error| error.to_string())?;
         let mut response = agent.run(request).map_err(|error| {
             format!("cannot reach the server at {}: {error}. Is `signer-server serve` running with the same configuration?", self.base)
         })?;

@@ -7,10 +7,18 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::VerifyingKey;
 use serde::Deserialize;
+use signer_core::{
+    codec::Label,
+    trust::{IssuerId, StatusUri},
+};
 
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
+    registers::HttpSettings,
+    service::IssuerSettings,
     store::LockPolicy,
 };
 
@@ -43,12 +51,146 @@ pub struct Config {
     pub request_timeout_seconds: u64,
     /// Locks after wrong PINs.
     pub lock_policy: LockPolicy,
-    /// JSON file that plays the document register; see `spec/register.json`. Without it no credentials are issued.
+    /// JSON file that plays the document register; see `spec/register.json`. Without it and without [`Config::register`] no
+    /// credentials are issued.
     pub register_file: Option<PathBuf>,
     /// Length of a code's step, seconds. Anything but 180 is for demonstrations.
     pub step_seconds: u64,
+    /// Key of the root that signs trust lists: 33 bytes of a compressed point of P-256 in base64url. Without it the server
+    /// makes a root of its own, in the data folder, and signs its own list: for trying out.
+    pub trust_root: Option<String>,
+    /// This server as an issuer of credentials.
+    pub issuer: IssuerConfig,
+    /// The document register, over HTTP/JSON.
+    pub register: RegisterConfig,
     /// The built-in certification authority.
     pub ca: CaConfig,
+}
+
+/// This server as an issuer of credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Its number in trust lists, from 1.
+    pub id: u32,
+    /// Its name in trust lists, 1 to 96 bytes.
+    pub name: String,
+    /// Where verifiers fetch its status lists, without a slash at the end. Default: `/status/v1/lists` under `ca.public_url`.
+    pub status_uri: Option<String>,
+}
+
+impl Default for IssuerConfig {
+    fn default() -> Self {
+        Self { id: 1, name: "Signer".into(), status_uri: None }
+    }
+}
+
+impl IssuerConfig {
+    /// The settings, checked; `public_url` is where this server is reached.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn settings(&self, public_url: &str) -> Result<IssuerSettings, ConfigError> {
+        let refuse = |text: &str| ConfigError::Value(text.into());
+        let uri = self.status_uri.clone().unwrap_or_else(|| format!("{public_url}/status/v1/lists"));
+        let uri = StatusUri::new(uri).ok_or_else(|| {
+            refuse("issuer.status_uri is an http or https URL of at most 200 characters without query or a slash at the end")
+        })?;
+        let name = Label::new(self.name.clone())
+            .ok_or_else(|| refuse("issuer.name is 1 to 96 bytes of NFC text on one line"))?;
+        if self.id == 0 {
+            return Err(refuse("issuer.id is from 1 on"));
+        }
+        Ok(IssuerSettings { id: IssuerId(self.id), name, status_uri: uri })
+    }
+}
+
+/// How the document register is asked: `spec/registers.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RegisterConfig {
+    /// Its address, without a slash at the end.
+    pub url: Option<String>,
+    /// File with the bearer token it knows this server by.
+    pub token_file: Option<PathBuf>,
+    /// PEM file with the authorities its certificate is trusted under. Default: those of the web.
+    pub ca_file: Option<PathBuf>,
+    /// Time to connect, without TLS, milliseconds.
+    pub connect_timeout_ms: u64,
+    /// Time for an answer, with everything that is tried again, milliseconds.
+    pub timeout_ms: u64,
+    /// How often a question that found the register down is put again: 0 to 2.
+    pub retries: u32,
+    /// Most questions at once; more wait, within their time.
+    pub concurrency_max: usize,
+}
+
+impl Default for RegisterConfig {
+    fn default() -> Self {
+        Self {
+            url: None,
+            token_file: None,
+            ca_file: None,
+            connect_timeout_ms: 1_000,
+            timeout_ms: 3_000,
+            retries: 1,
+            concurrency_max: 64,
+        }
+    }
+}
+
+impl RegisterConfig {
+    /// The settings, checked, if there is a register; `insecure` allows plain HTTP to another machine.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn settings(&self, insecure: bool) -> Result<Option<HttpSettings>, ConfigError> {
+        let refuse = |text: &str| Err(ConfigError::Value(text.into()));
+        let (url, token_file) = match (&self.url, &self.token_file) {
+            (Some(url), Some(token_file)) => (url.clone(), token_file.clone()),
+            (None, None) => return Ok(None),
+            _ => return refuse("register.url and register.token_file go together"),
+        };
+        if !is_public_url(&url) || url.contains(['?', '#', '@']) {
+            return refuse(
+                "register.url is an http or https URL of at most 200 characters, without user, query or a slash at the end",
+            );
+        }
+        let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+        let stays = loopback
+            .iter()
+            .filter_map(|host| url.strip_prefix(host))
+            .any(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+        if url.starts_with("http://") && !stays && !insecure {
+            return refuse(
+                "register.url is plain HTTP to another machine: documents and the token would be open on the way",
+            );
+        }
+        let times = [self.connect_timeout_ms, self.timeout_ms];
+        if times.iter().any(|time| !(50..=15_000).contains(time))
+            || self.retries > 2
+            || self.concurrency_max == 0
+        {
+            return refuse(
+                "register.connect_timeout_ms and register.timeout_ms are from 50 to 15000, register.retries at most 2, register.concurrency_max at least 1",
+            );
+        }
+        Ok(Some(HttpSettings {
+            url,
+            token_file,
+            ca_file: self.ca_file.clone(),
+            connect_timeout: Duration::from_millis(self.connect_timeout_ms),
+            timeout: Duration::from_millis(self.timeout_ms),
+            retries: self.retries,
+            concurrency_max: self.concurrency_max,
+        }))
+    }
+}
+
+/// Whether a text can stand as an address in what is given out, with a path put after it.
+fn is_public_url(url: &str) -> bool {
+    let scheme = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
+    scheme && url.len() <= 200 && url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.ends_with('/')
 }
 
 /// Settings of the built-in certification authority.
@@ -92,9 +234,7 @@ impl CaConfig {
         let name = AuthorityName::new(country, &self.name)
             .ok_or_else(|| refuse("ca.name is one line of 1 to 64 characters of NFC text"))?;
         let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
-        let is_url = ["http://", "https://"].iter().any(|scheme| public_url.starts_with(scheme));
-        let plain = public_url.bytes().all(|byte| byte.is_ascii_graphic()) && !public_url.ends_with('/');
-        if !is_url || !plain || public_url.len() > 200 {
+        if !is_public_url(&public_url) {
             return Err(refuse(
                 "ca.public_url is an http or https URL of at most 200 characters without a slash at the end",
             ));
@@ -134,6 +274,9 @@ impl Default for Config {
             lock_policy: LockPolicy::default(),
             register_file: None,
             step_seconds: 180,
+            trust_root: None,
+            issuer: IssuerConfig::default(),
+            register: RegisterConfig::default(),
             ca: CaConfig::default(),
         }
     }
@@ -185,7 +328,12 @@ impl Config {
                 "lock_policy allows too many guesses: at most 15 tries in all, each lock at least 1800 s, step_down_seconds at least 3600 (insecure = true lifts this, for tests)",
             );
         }
-        self.ca.settings(self.listen)?;
+        let ca = self.ca.settings(self.listen)?;
+        self.issuer.settings(&ca.terms.public_url)?;
+        self.trust_root()?;
+        if self.register.settings(self.insecure)?.is_some() && self.register_file.is_some() {
+            return refuse("register_file and register.url are two registers: choose one");
+        }
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
         }
@@ -193,6 +341,18 @@ impl Config {
             return refuse("request_timeout_seconds must be from 1 to 120, group_window_ms at most 1000");
         }
         Ok(())
+    }
+
+    /// Key of the root, if one is configured.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn trust_root(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+        let Some(text) = &self.trust_root else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == 33);
+        let key = bytes.and_then(|bytes| VerifyingKey::from_sec1_bytes(&bytes).ok());
+        let text = "trust_root is a compressed point of P-256: 33 bytes in base64url without padding";
+        key.map(Some).ok_or_else(|| ConfigError::Value(text.into()))
     }
 
     /// Folder of the witness.
@@ -224,6 +384,51 @@ mod tests {
         std::fs::write(file.path(), "lissten = \"127.0.0.1:1\"\n").unwrap();
         let error = Config::load(Some(file.path())).unwrap_err().to_string();
         assert!(error.contains("lissten"), "{error}");
+    }
+
+    #[test]
+    fn reg_006_a_register_is_asked_in_the_clear_on_this_machine_only() {
+        let with = |url: &str, insecure: bool| {
+            let register = RegisterConfig {
+                url: Some(url.into()),
+                token_file: Some("token".into()),
+                ..RegisterConfig::default()
+            };
+            Config { register, insecure, ..Config::default() }.check().is_ok()
+        };
+        for url in
+            ["http://127.0.0.1:7500", "http://[::1]/register", "http://localhost", "https://register.example"]
+        {
+            assert!(with(url, false), "{url}");
+        }
+        for url in
+            ["http://register.example", "http://127.0.0.1.evil.example", "http://localhost.evil.example:80"]
+        {
+            assert!(!with(url, false) && with(url, true), "{url}");
+        }
+        for url in [
+            "",
+            "register.example",
+            "ftp://register.example",
+            "https://register.example/",
+            "https://a@b",
+            "https://a?b",
+        ] {
+            assert!(!with(url, true), "{url}");
+        }
+        let two = Config {
+            register_file: Some("file".into()),
+            register: RegisterConfig {
+                url: Some("https://register.example".into()),
+                token_file: Some("token".into()),
+                ..RegisterConfig::default()
+            },
+            ..Config::default()
+        };
+        assert!(two.check().is_err());
+        let without_token =
+            RegisterConfig { url: Some("https://a.example".into()), ..RegisterConfig::default() };
+        assert!(Config { register: without_token, ..Config::default() }.check().is_err());
     }
 
     #[test]

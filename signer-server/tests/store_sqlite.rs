@@ -43,6 +43,7 @@ fn party(n: u8) -> RelyingPartyRow {
         token_hash: [n; 32],
         may_ask: true,
         may_verify: true,
+        may_report: false,
         revoked: false,
     }
 }

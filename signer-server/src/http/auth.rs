@@ -21,6 +21,8 @@ use crate::{
 pub(super) struct Asker(pub(super) RelyingPartyRow);
 /// A relying party that may verify codes online.
 pub(super) struct Verifier(pub(super) RelyingPartyRow);
+/// A register that may report events.
+pub(super) struct Reporter(pub(super) RelyingPartyRow);
 /// The operator.
 pub(super) struct Admin;
 
@@ -37,6 +39,14 @@ impl FromRequestParts<Arc<Service>> for Verifier {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
         if row.may_verify { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Reporter {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let row = service.relying_party(bearer(&parts.headers)?).await?;
+        if row.may_report { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
     }
 }
 
@@ -91,7 +101,22 @@ impl FromRequest<Arc<Service>> for Cbor {
     }
 }
 
-async fn typed_body(request: Request, state: &Arc<Service>, wanted: &str) -> Result<Bytes, ApiProblem> {
+/// A signed list and the turn to work on it.
+pub(super) struct Cose(pub(super) Bytes, pub(super) OwnedSemaphorePermit);
+
+impl FromRequest<Arc<Service>> for Cose {
+    type Rejection = ApiProblem;
+    async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let bytes = typed_body(request, state, super::trust::COSE).await?;
+        Ok(Self(bytes, state.admit()?))
+    }
+}
+
+pub(super) async fn typed_body(
+    request: Request,
+    state: &Arc<Service>,
+    wanted: &str,
+) -> Result<Bytes, ApiProblem> {
     let media_type = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
     let bare = media_type.and_then(|value| value.split(';').next()).map(str::trim);
     if bare.is_none_or(|bare| !bare.eq_ignore_ascii_case(wanted)) {
@@ -110,7 +135,7 @@ fn body_refusal(error: &BytesRejection) -> ApiProblem {
 }
 
 /// Says where the JSON is wrong, without repeating any of it: serde's own text may quote a value.
-fn json_refusal(error: &serde_json::Error) -> Refusal {
+pub(super) fn json_refusal(error: &serde_json::Error) -> Refusal {
     let kind = match error.classify() {
         serde_json::error::Category::Data => "a field is missing, unknown or of the wrong type",
         serde_json::error::Category::Syntax

@@ -7,8 +7,11 @@ mod device;
 mod health;
 mod listen;
 mod problem;
+mod register;
 mod relying_party;
+mod trust;
 mod verification;
+mod web;
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,6 +47,8 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(relying_party::routes())
         .merge(verification::routes())
         .merge(ca::routes())
+        .merge(register::routes())
+        .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));
@@ -58,6 +63,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(quick)
         .merge(waiting)
         .merge(health::routes())
+        .merge(web::routes())
         .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
         .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

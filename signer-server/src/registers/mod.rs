@@ -1,17 +1,22 @@
 //! Document registers: where claims come from when a credential is issued. The server forgets them right after.
 
+mod breaker;
 mod file;
+mod http;
 
 use async_trait::async_trait;
 use signer_core::credential::DocumentRecord;
 
-pub use self::file::FileRegister;
+pub use self::{
+    file::FileRegister,
+    http::{HttpRegister, HttpSettings},
+};
 use crate::store::Holder;
 
 /// Why a register gave no document.
 #[derive(Debug, thiserror::Error)]
 pub enum RegisterError {
-    /// It cannot be reached or answers nonsense.
+    /// It cannot be reached or answers nonsense. The text names no person and no claim.
     #[error("register not reached: {0}")]
     NotReached(String),
 }

@@ -97,6 +97,7 @@ impl Service {
             token_hash: token_hash(&token),
             may_ask: asked.may_ask,
             may_verify: asked.may_verify,
+            may_report: asked.may_report,
             revoked: false,
         };
         self.store.add_relying_party(row, self.now()).await?;
@@ -114,6 +115,7 @@ impl Service {
             name: row.name,
             may_ask: row.may_ask,
             may_verify: row.may_verify,
+            may_report: row.may_report,
             revoked: row.revoked,
         };
         Ok(rows.into_iter().map(view).collect())

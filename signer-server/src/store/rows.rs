@@ -403,6 +403,8 @@ pub struct RelyingPartyRow {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
+    /// May report events of a register.
+    pub may_report: bool,
     /// Revoked.
     pub revoked: bool,
 }
@@ -482,7 +484,7 @@ pub enum Burned {
     Used,
     /// A higher (step, n) of the credential was used before.
     Superseded,
-    /// No such credential, or its installation is frozen or revoked.
+    /// No such credential, or it was withdrawn, or its installation is frozen or revoked.
     Withdrawn,
     /// The installation is suspended.
     Suspended,
@@ -490,10 +492,23 @@ pub enum Burned {
     TooManyChecks,
 }
 
+/// The trust list given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustListRow {
+    /// Its number.
+    pub number: u64,
+    /// The root that signed it, SEC1 compressed.
+    pub root: [u8; 33],
+    /// The root pinned when it was taken.
+    pub pinned: [u8; 33],
+    /// The signed list.
+    pub bytes: Vec<u8>,
+}
+
 /// One of the server's own keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerKeyRow {
-    /// What it is for: `issuer`, `answer`, `device-token`, …
+    /// What it is for: `issuer`, `answer`, `device-token`, …; the second of a purpose is `issuer.2`.
     pub purpose: String,
     /// Public half, SEC1 compressed; empty for symmetric keys.
     pub public_key: Vec<u8>,

@@ -7,9 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod backup;
 mod certificates;
 mod clone;
+mod events;
 mod forge;
 mod harness;
 mod history;
@@ -20,9 +22,12 @@ mod online;
 mod pin;
 mod race;
 mod refusals;
+mod register;
 mod relying_party;
 mod screen;
 mod secrets;
 mod suites;
+mod trust;
 mod vault;
 mod verify;
+mod web;

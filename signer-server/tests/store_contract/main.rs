@@ -13,6 +13,7 @@ mod lease;
 mod model;
 mod races;
 mod refresh;
+mod reports;
 mod requests;
 mod rest;
 mod tokens;
@@ -108,6 +109,10 @@ macro_rules! store_contract {
                 history: sto_081_entries_are_chained_and_read_in_parts,
                 history: sto_082_what_the_store_decides_is_told_too,
                 history: sto_083_a_lost_code_finds_its_installation,
+                reports: sto_070_an_event_ends_the_credentials_it_is_about,
+                reports: sto_071_an_event_is_taken_once_and_in_order,
+                reports: sto_072_a_list_says_what_is_revoked_and_what_is_suspended,
+                reports: sto_073_keys_follow_one_another_and_trust_lists_only_rise,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

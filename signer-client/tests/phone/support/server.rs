@@ -16,7 +16,9 @@ use signer_core::{
         Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt, StatusIndex,
     },
     device_key::DevicePublicKeyBytes,
+    history::{Act, Entry, HistoryHead, SealedEntry},
     ids::{Epoch, RelyingPartyId, RequestId},
+    lost_code::HolderKeys,
     secret::SecretBytes,
     signing::*,
     suite::{GroupPublicKey, KeyContext, Signature, SuiteId},
@@ -76,6 +78,12 @@ pub(crate) struct Server {
     pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
     pub(crate) lies_about_time: bool,
+    /// What the phone left for its holder.
+    pub(crate) holder_keys: Option<HolderKeys>,
+    /// The history, sealed as it was told.
+    pub(crate) history: Vec<SealedEntry>,
+    /// What a hostile server does to a page on its way.
+    pub(crate) spoil: Option<fn(&mut HistoryPage)>,
 }
 
 type Answer = (u16, &'static str, Vec<u8>);
@@ -107,7 +115,40 @@ impl Server {
             day_keys: HashSet::new(),
             envelopes: Vec::new(),
             lies_about_time: false,
+            holder_keys: None,
+            history: Vec::new(),
+            spoil: None,
         }
+    }
+
+    /// Tells the holder something.
+    pub(crate) fn tell(&mut self, at: u64, act: Act) {
+        let device = self.device.as_ref().unwrap().context.device;
+        let entry = Entry { at: UnixSeconds(at), act };
+        let sealed = self.holder_keys.unwrap().history.seal(device, &entry, &mut self.rng).unwrap();
+        self.history.push(sealed);
+    }
+
+    fn history(&self, query: &HistoryQuery, now: UnixSeconds) -> Outcome<HistoryPage> {
+        let start = HistoryHead::start(self.device()?.context.device);
+        let head =
+            |length: usize| self.history[..length].iter().fold(start, |head, sealed| head.after(sealed));
+        let length = self.history.len();
+        let first = usize::try_from(query.after).unwrap_or(usize::MAX).min(length);
+        let last = first.saturating_add(usize::try_from(query.limit).unwrap()).min(length);
+        let entries = (query.after.saturating_add(1)..).zip(&self.history[first..last]);
+        let mut page = HistoryPage {
+            time: now,
+            before: head(first).hash,
+            entries: entries
+                .map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() })
+                .collect(),
+            head: head(length),
+        };
+        if let Some(spoil) = self.spoil {
+            spoil(&mut page);
+        }
+        Ok(page)
     }
 
     /// Files a request for the documents' digests.
@@ -246,6 +287,10 @@ impl Server {
                 self.open::<CodeStateQuery>(&envelope, now)?;
                 reply(CodeState { time: now, burned: self.burned })
             }
+            Operation::History => {
+                let query: HistoryQuery = self.open(&envelope, now)?;
+                reply(self.history(&query, now)?)
+            }
             Operation::Certificate
             | Operation::Display
             | Operation::EndDisplay
@@ -298,6 +343,7 @@ impl Server {
         let (next, started) =
             ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
                 .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        self.holder_keys = Some(body.holder_keys);
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
         Ok(started)

@@ -122,7 +122,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let standing = concat!(
         "SELECT ",
         standing_column!(),
-        ", device FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2"
+        ", device FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
     let found = first(db, standing, place, |row| Ok((row.get(0)?, DeviceId::from_bytes(row.get(1)?))))?;
     let device = match found {

@@ -12,6 +12,8 @@ use crate::store::{MISS_SECONDS, StoreResult};
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
 const DAY: u64 = 24 * 3600;
+/// What an emergency adds to a credential's 26 hours: its place in a status list must still say whose it is.
+const EMERGENCY: u64 = 46 * 3600;
 
 const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
     (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
@@ -23,6 +25,10 @@ const BURNS: &str = "DELETE FROM burn WHERE (list, idx, step, n) IN
     (SELECT list, idx, step, n FROM burn WHERE forget <= ?1 LIMIT ?2)";
 const CREDENTIALS: &str = "DELETE FROM credential WHERE (list, idx) IN
     (SELECT list, idx FROM credential WHERE expires <= ?1 LIMIT ?2)";
+const EVENTS: &str = "DELETE FROM register_event WHERE id IN
+    (SELECT id FROM register_event WHERE at <= ?1 LIMIT ?2)";
+const ORDERS: &str = "DELETE FROM register_order WHERE about IN
+    (SELECT about FROM register_order WHERE at <= ?1 LIMIT ?2)";
 const DISPLAYS: &str = "DELETE FROM display WHERE (list, idx, step) IN
     (SELECT list, idx, step FROM display WHERE until <= ?1 LIMIT ?2)";
 const CHECKS: &str = "DELETE FROM holder_check WHERE id IN
@@ -41,7 +47,9 @@ pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)
         (OUTCOMES, now.minus(DAY)),
         (ENDED, now.minus(7 * DAY)),
         (BURNS, now),
-        (CREDENTIALS, now.minus(DAY)),
+        (CREDENTIALS, now.minus(DAY + EMERGENCY)),
+        (EVENTS, now.minus(30 * DAY)),
+        (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
         (DISPLAYS, now),
         (CHECKS, now.minus(CHECK_SECONDS + CHECK_KEPT_SECONDS)),

@@ -152,7 +152,7 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
 }
 
 /// The one installation of a holder that is not revoked.
-fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
+pub(super) fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
     let sql = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
     first(db, sql, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))
 }
@@ -226,7 +226,12 @@ fn standing_of(db: &Connection, device: DeviceId) -> StoreResult<Option<Standing
     first(db, sql, [device.as_bytes()], |row| standing(row.get(0)?))
 }
 
-fn suspend(db: &Connection, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
+pub(super) fn suspend(
+    db: &Connection,
+    device: DeviceId,
+    suspended: bool,
+    now: UnixSeconds,
+) -> StoreResult<bool> {
     let sql = "UPDATE installation SET suspended = ?2 WHERE device = ?1 AND standing <> ?3";
     if execute(db, sql, (device.as_bytes(), suspended, REVOKED))? == 0 {
         return Ok(false);

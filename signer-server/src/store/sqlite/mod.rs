@@ -25,6 +25,7 @@ mod misses;
 mod open;
 mod readers;
 mod relying_parties;
+mod reports;
 mod requests;
 mod server_keys;
 mod settings;

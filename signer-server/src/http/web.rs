@@ -1,0 +1,213 @@
+//! The verifier page under `/verify/`: files of `signer-server/web`, embedded, with the headers that keep them to themselves.
+//!
+//! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, LazyLock},
+};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderMap, HeaderName, StatusCode, header},
+    middleware::map_response,
+    response::{IntoResponse, Redirect, Response},
+    routing::get,
+};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::service::Service;
+
+/// Nothing inline, nothing from elsewhere; scripts reach the page only as these files.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; \
+     img-src 'self' blob:; object-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
+     require-trusted-types-for 'script'; trusted-types signer";
+const HEADERS: [(HeaderName, &str); 6] = [
+    (header::CONTENT_SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+    (
+        HeaderName::from_static("permissions-policy"),
+        "camera=(self), microphone=(), geolocation=(), payment=(), usb=()",
+    ),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+/// The folder of a vendored package has its version in its name.
+const CACHE_VENDORED: &str = "public, max-age=31536000, immutable";
+const CACHE_OURS: &str = "no-cache";
+/// Start of the page.
+const INDEX: &str = "/verify/index.html";
+
+macro_rules! files {
+    ($($path:literal)*) => {
+        &[$(($path, include_bytes!(concat!(env!("CARGO_MANIFEST_DIR"), "/web", $path)))),*]
+    };
+}
+
+/// Every file that is served, by its path.
+const FILES: &[(&str, &[u8])] = files![
+    "/verify/app.js"
+    "/verify/check.js"
+    "/verify/colours.css"
+    "/verify/i18n.js"
+    "/verify/icon.svg"
+    "/verify/index.html"
+    "/verify/manifest.webmanifest"
+    "/verify/online.js"
+    "/verify/request.js"
+    "/verify/result.js"
+    "/verify/scanner.js"
+    "/verify/settings.js"
+    "/verify/store.js"
+    "/verify/style.css"
+    "/verify/sw.js"
+    "/verify/trust.js"
+    "/verify/wedge.js"
+    "/verify/worker.js"
+    "/verifier/src/answer.js"
+    "/verifier/src/base45.js"
+    "/verifier/src/bytes.js"
+    "/verifier/src/cbor.js"
+    "/verifier/src/check.js"
+    "/verifier/src/cose.js"
+    "/verifier/src/date.js"
+    "/verifier/src/document.js"
+    "/verifier/src/fields.js"
+    "/verifier/src/index.js"
+    "/verifier/src/p256.js"
+    "/verifier/src/refusal.js"
+    "/verifier/src/request.js"
+    "/verifier/src/status-list.js"
+    "/verifier/src/step.js"
+    "/verifier/src/token.js"
+    "/verifier/src/trust-list.js"
+    "/verifier/src/verify.js"
+    "/verifier/src/words.js"
+    "/vendor/zxing-wasm/3.1.4/LICENSE"
+    "/vendor/zxing-wasm/3.1.4/share.js"
+    "/vendor/zxing-wasm/3.1.4/reader/index.js"
+    "/vendor/zxing-wasm/3.1.4/reader/zxing_reader.wasm"
+    "/vendor/zxing-wasm/3.1.4/writer/index.js"
+    "/vendor/zxing-wasm/3.1.4/writer/zxing_writer.wasm"
+];
+
+/// SHA-256 of each file, hexadecimal, by path.
+static DIGESTS: LazyLock<BTreeMap<&'static str, String>> =
+    LazyLock::new(|| FILES.iter().map(|(path, bytes)| (*path, hex(&Sha256::digest(bytes)))).collect());
+
+pub(super) fn routes() -> Router<Arc<Service>> {
+    let mut router = Router::new()
+        .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
+        .route("/verify/config.json", get(config))
+        .route("/verify/files.json", get(files));
+    let slash = "/verify";
+    router = router.route(slash, get(async || Redirect::permanent("/verify/")));
+    for (path, _) in FILES {
+        router = router.route(path, get(async |headers: HeaderMap| file(path, &headers)));
+    }
+    router.layer(map_response(with_headers))
+}
+
+/// What the page knows before it trusts anybody. It pins the first root it is told.
+async fn config(State(service): State<Arc<Service>>) -> Response {
+    no_cache(&json!({
+        "server": service.public_url(),
+        "root": service.trust_root(),
+        "languages": ["en", "uk"],
+        "step_seconds": service.step_seconds(),
+    }))
+}
+
+/// The version of the page and its files. The worker itself is not among them: the browser fetches it.
+async fn files() -> Response {
+    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| **path != "/verify/sw.js").collect();
+    let all: Vec<u8> =
+        files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
+    let version = hex(&Sha256::digest(&all)[..8]);
+    no_cache(&json!({ "version": version, "files": files }))
+}
+
+fn file(path: &'static str, headers: &HeaderMap) -> Response {
+    let Some((_, bytes)) = FILES.iter().find(|(name, _)| *name == path) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let etag = format!("\"{}\"", DIGESTS.get(path).map_or("", String::as_str));
+    let cache = if path.starts_with("/vendor/") { CACHE_VENDORED } else { CACHE_OURS };
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
+    let head = [(header::ETAG, etag), (header::CACHE_CONTROL, cache.to_owned())];
+    if known {
+        return (StatusCode::NOT_MODIFIED, head).into_response();
+    }
+    (head, [(header::CONTENT_TYPE, media_type(path))], *bytes).into_response()
+}
+
+fn media_type(path: &str) -> &'static str {
+    match path.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("html") => "text/html; charset=utf-8",
+        Some("js") => "text/javascript; charset=utf-8",
+        Some("css") => "text/css; charset=utf-8",
+        Some("svg") => "image/svg+xml",
+        Some("wasm") => "application/wasm",
+        Some("webmanifest") => "application/manifest+json",
+        _ => "text/plain; charset=utf-8",
+    }
+}
+
+fn no_cache(body: &Value) -> Response {
+    ([(header::CACHE_CONTROL, CACHE_OURS)], Json(body)).into_response()
+}
+
+async fn with_headers(mut response: Response) -> Response {
+    for (name, value) in HEADERS {
+        response.headers_mut().insert(name, super::header_value(value));
+    }
+    response
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, fs, path::Path};
+
+    use super::*;
+
+    fn paths_below(folder: &Path, prefix: &str) -> BTreeSet<String> {
+        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
+        entries
+            .flat_map(|entry| {
+                let path = format!("{prefix}/{}", entry.file_name().to_str().unwrap());
+                if entry.path().is_dir() { paths_below(&entry.path(), &path) } else { BTreeSet::from([path]) }
+            })
+            .collect()
+    }
+
+    #[test]
+    fn web_041_every_file_of_the_page_is_served_and_no_other() {
+        let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
+        let mut there = BTreeSet::new();
+        for folder in ["/verify", "/verifier/src", "/vendor"] {
+            there.extend(paths_below(&web.join(&folder[1..]), folder));
+        }
+        there.retain(|path| !path.ends_with("/SHA256SUMS"));
+        let served: BTreeSet<_> = FILES.iter().map(|(path, _)| (*path).to_owned()).collect();
+        assert_eq!(served, there);
+    }
+
+    #[test]
+    fn web_042_vendored_files_are_the_ones_that_were_checked() {
+        let folder = "/vendor/zxing-wasm/3.1.4";
+        let sums = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("web{folder}/SHA256SUMS"));
+        let sums = fs::read_to_string(sums).unwrap();
+        assert_eq!(sums.lines().count(), FILES.iter().filter(|(path, _)| path.starts_with(folder)).count());
+        for line in sums.lines() {
+            let (digest, path) = line.split_once("  .").unwrap();
+            assert_eq!(DIGESTS.get(format!("{folder}{path}").as_str()).unwrap(), digest, "{path}");
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! Events of registers, and the state of credentials.
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use signer_core::{ids::DeviceId, wire::EventOutcome};
+
+use super::{
+    SqliteStore,
+    columns::{GOOD, SUSPENDED, execute, execute_one, first, get_u64, int, standing_column, time},
+    history, installations,
+};
+use crate::store::{Happened, Report, Reported, Reports, StoreResult, Withdrawal};
+
+const APPLIED: i64 = 0;
+const LATE: i64 = 1;
+
+#[async_trait]
+impl Reports for SqliteStore {
+    async fn report(&self, report: Report) -> StoreResult<Reported> {
+        self.write(report.now, move |db| take(db, &report)).await
+    }
+
+    async fn document_events(&self, device: DeviceId) -> StoreResult<u64> {
+        let sql = "SELECT document_events FROM installation WHERE device = ?1";
+        let events =
+            self.readers.read(move |db| first(db, sql, [device.as_bytes()], |row| Ok(get_u64(row, 0)?)));
+        Ok(events.await?.unwrap_or(0))
+    }
+
+    async fn withdrawals(&self, list: u32) -> StoreResult<Vec<Withdrawal>> {
+        let sql = concat!(
+            "SELECT idx, state, ",
+            standing_column!(),
+            " FROM credential JOIN installation USING (device)
+            WHERE list = ?1 AND (state <> 0 OR standing <> 0 OR suspended <> 0) ORDER BY idx"
+        );
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let rows = statement.query_map([list], |row| {
+                    let (state, standing): (i64, i64) = (row.get(1)?, row.get(2)?);
+                    Ok(Withdrawal { index: row.get(0)?, suspended: state == GOOD && standing == SUSPENDED })
+                })?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+}
+
+fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
+    let known = "SELECT content, outcome FROM register_event WHERE id = ?1";
+    let known = first(db, known, [report.id], |row| Ok((row.get::<_, [u8; 32]>(0)?, row.get::<_, i64>(1)?)))?;
+    if let Some((content, outcome)) = known {
+        if content != report.content {
+            return Ok(Reported::Mismatch);
+        }
+        let outcome = if outcome == APPLIED { EventOutcome::Applied } else { EventOutcome::Late };
+        return Ok(Reported::Taken { outcome, device: None });
+    }
+    let sequence = int(report.sequence)?;
+    let late = "SELECT 1 FROM register_order WHERE about = ?1 AND sequence >= ?2";
+    let late = first(db, late, (report.about, sequence), |_| Ok(()))?.is_some();
+    let remember = "INSERT INTO register_event (id, content, outcome, at) VALUES (?1, ?2, ?3, ?4)";
+    let outcome = if late { LATE } else { APPLIED };
+    execute_one(db, remember, (report.id, report.content, outcome, time(report.now)))?;
+    if late {
+        return Ok(Reported::Taken { outcome: EventOutcome::Late, device: None });
+    }
+    let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
+        ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
+    execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    let device = installations::living(db, &report.holder)?;
+    if let Some(device) = device {
+        apply(db, device, report)?;
+    }
+    Ok(Reported::Taken { outcome: EventOutcome::Applied, device })
+}
+
+fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
+    let counted = "UPDATE installation SET document_events = document_events + 1 WHERE device = ?1";
+    execute_one(db, counted, [device.as_bytes()])?;
+    match report.what {
+        Happened::Document(document_type) => {
+            let sql =
+                "UPDATE credential SET state = 1 WHERE device = ?1 AND document_type = ?2 AND state = 0";
+            execute(db, sql, (device.as_bytes(), document_type))?;
+        }
+        Happened::Deceased => {
+            execute(
+                db,
+                "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0",
+                [device.as_bytes()],
+            )?;
+            installations::suspend(db, device, true, report.now)?;
+        }
+    }
+    let displays = "DELETE FROM display WHERE device = ?1 AND EXISTS (SELECT 1 FROM credential
+        WHERE credential.list = display.list AND credential.idx = display.idx AND state = 1)";
+    execute(db, displays, [device.as_bytes()])?;
+    history::append_now(db, device, &report.told, report.now)
+}

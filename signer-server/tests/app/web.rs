@@ -1,0 +1,91 @@
+//! The files of the verifier page, as they are served.
+
+use serde_json::Value;
+
+use crate::harness::TestApp;
+
+fn served(app: &TestApp) -> Vec<String> {
+    let files: Value = app.http.send("GET", "/verify/files.json", &[], b"").json();
+    files["files"].as_object().unwrap().keys().cloned().collect()
+}
+
+#[test]
+fn web_040_every_file_has_its_type_its_tag_and_the_headers_that_keep_it_in() {
+    let app = TestApp::spawn();
+    let mut paths = served(&app);
+    assert!(paths.len() > 30, "{paths:?}");
+    paths
+        .extend(["/verify/", "/verify/sw.js", "/verify/config.json", "/verify/files.json"].map(String::from));
+    for path in &paths {
+        let answer = app.http.send("GET", path, &[], b"");
+        assert_eq!(answer.status, 200, "{path}");
+        let header = |name: &str| answer.header(name).unwrap_or_else(|| panic!("{path} has no {name}"));
+        let media_type = match path.rsplit_once('.').map(|(_, ending)| ending) {
+            Some("js") => "text/javascript; charset=utf-8",
+            Some("css") => "text/css; charset=utf-8",
+            Some("svg") => "image/svg+xml",
+            Some("wasm") => "application/wasm",
+            Some("json") => "application/json",
+            Some("webmanifest") => "application/manifest+json",
+            Some("html") => "text/html; charset=utf-8",
+            _ if path.ends_with('/') => "text/html; charset=utf-8",
+            _ => "text/plain; charset=utf-8",
+        };
+        assert_eq!(header("content-type"), media_type, "{path}");
+        let policy = header("content-security-policy");
+        assert!(policy.starts_with("default-src 'self'; script-src 'self' 'wasm-unsafe-eval';"), "{policy}");
+        for part in ["frame-ancestors 'none'", "base-uri 'none'", "require-trusted-types-for 'script'"] {
+            assert!(policy.contains(part), "{policy}");
+        }
+        for never in ["unsafe-inline", "'unsafe-eval'", "http:", "https:", "*"] {
+            assert!(!policy.contains(never), "{policy}");
+        }
+        assert!(header("permissions-policy").starts_with("camera=(self), microphone=()"));
+        assert_eq!(header("referrer-policy"), "no-referrer");
+        assert_eq!(header("x-frame-options"), "DENY");
+        assert_eq!(header("x-content-type-options"), "nosniff");
+        assert_eq!(header("cross-origin-opener-policy"), "same-origin");
+        let immutable = header("cache-control").contains("immutable");
+        assert_eq!(immutable, path.starts_with("/vendor/"), "{path}");
+        if let Some(tag) = answer.header("etag") {
+            let again = app.http.send("GET", path, &[("if-none-match", tag)], b"");
+            assert_eq!((again.status, again.body.len(), again.header("etag")), (304, 0, Some(tag)), "{path}");
+            let other = app.http.send("GET", path, &[("if-none-match", "\"x\"")], b"");
+            assert_eq!(other.body, answer.body, "{path}");
+        } else {
+            assert!(path.ends_with(".json"), "{path} has no tag");
+        }
+    }
+}
+
+#[test]
+fn web_043_what_is_not_of_the_page_is_not_served() {
+    let app = TestApp::spawn();
+    for path in [
+        "/verify/../../Cargo.toml",
+        "/verify/%2e%2e/%2e%2e/Cargo.toml",
+        "/verify/x.js",
+        "/verify/app.js/",
+        "/verifier/package.json",
+        "/verifier/test/credential.test.mjs",
+        "/vendor/",
+        "/vendor/zxing-wasm/3.1.4/SHA256SUMS",
+    ] {
+        assert_eq!(
+            app.http.send("GET", path, &[], b"").code(),
+            signer_core::wire::ProblemCode::NoSuchPath,
+            "{path}"
+        );
+    }
+    let moved = app.http.send("GET", "/verify", &[], b"");
+    assert_eq!((moved.status, moved.header("location")), (308, Some("/verify/")));
+}
+
+#[test]
+fn web_044_the_page_is_told_server_languages_and_step() {
+    let app = TestApp::spawn();
+    let config: Value = app.http.send("GET", "/verify/config.json", &[], b"").json();
+    assert_eq!(config["server"], format!("http://{}", app.config.listen));
+    assert_eq!(config["languages"], serde_json::json!(["en", "uk"]));
+    assert_eq!(config["step_seconds"], 180);
+}

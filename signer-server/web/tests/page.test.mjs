@@ -1,0 +1,417 @@
+import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+
+import * as issuer from '../verifier/test/support/issuer.mjs';
+import { film, picture } from './support/camera.mjs';
+import * as browser from './support/browser.mjs';
+import { hourOf, nowSeconds, quarterOf, signedAnswer, start, stepOf } from './support/server.mjs';
+
+const FULL = [2, 'Шевченко', 'Тарас Григорович', 34_400, 'ВХА123456', 23_526, 'A,B', null];
+const TOKEN = 'test-token-0123456789abcdef';
+
+let world;
+let plain;
+let index = 1_000;
+const films = [];
+
+before(async () => {
+  world = await start();
+  plain = await browser.launch();
+});
+after(async () => {
+  await plain?.close();
+  await world?.stop();
+  for (const file of films) rmSync(file, { force: true });
+});
+
+/** A code of a credential of its own, for now. */
+async function code({ document, shift = 0, n = 0, challenge = null, at = (index += 1), signer, credential } = {}) {
+  const now = nowSeconds();
+  const made = credential ?? (await issuer.newCredential(world, hourOf(now), { document, index: at, signer: signer ?? world.keys.credentials }));
+  return issuer.show(made, stepOf(now) + shift, { n, challenge });
+}
+
+async function inFront(texts, options) {
+  const file = path.join(tmpdir(), `signer-film-${process.pid}-${films.length}.y4m`);
+  films.push(file);
+  await film(file, texts, options);
+  return browser.launch(file);
+}
+
+/** Puts a token in by the settings, as a person does. */
+async function setUp(page, { onlineOnly = false, ask = '' } = {}) {
+  await page.click('[data-view="settings"]');
+  await page.fill('#token', TOKEN);
+  await page.selectOption('#ask', ask);
+  if (onlineOnly) await page.check('#online-only');
+  await page.click('#online button[type="submit"]');
+  await page.waitForFunction(() => document.getElementById('token').value === '');
+  await page.click('[data-view="scan"]');
+}
+
+const words = (page) => browser.result(page).then(({ result, verdict }) => [result, verdict]);
+
+test('WEB-050 a live code before the camera is checked online, once', async () => {
+  const text = await code();
+  world.answer = async (body) => signedAnswer(world, body, { claims: { age: { document_type: 'driving_licence', over: 18, portrait: null } }, document_type: 'driving_licence' });
+  const camera = await inFront(['', text], { seconds: 3 });
+  try {
+    world.asked = [];
+    const page = await browser.open(camera, world.origin);
+    await setUp(page);
+    const shown = await browser.result(page);
+    assert.deepEqual([shown.result, shown.verdict], ['green', 'Valid']);
+    assert.match(shown.claims, /At least 18 years old/);
+    assert.match(shown.when, /Checked online/);
+    assert.deepEqual(world.asked.map((body) => body.code), [text]);
+    await browser.shot(page, 'desktop-light-online-green');
+    await page.finish();
+  } finally {
+    await camera.close();
+  }
+});
+
+test('WEB-051 after the first load a code is checked without network, also after a reload', async () => {
+  // Others than the one that was read while there was a network.
+  const texts = await Promise.all(Array.from({ length: 8 }, () => code({ document: FULL })));
+  const camera = await inFront(texts, { seconds: 1.5 });
+  try {
+    const page = await browser.open(camera, world.origin);
+    await browser.kept(page);
+    await page.context().setOffline(true);
+    await page.reload();
+    await browser.ready(page);
+    let shown = await browser.result(page);
+    while ((await browser.lastReason(page)) === 'used') {
+      await browser.next(page);
+      shown = await browser.result(page);
+    }
+    assert.equal(await browser.lastReason(page), 'valid');
+    assert.match(shown.claims, /Шевченко Тарас Григорович/);
+    assert.match(shown.when, /Checked offline.*withdrawals known to/);
+    assert.match(shown.notes, /copy of the code/);
+    await page.finish();
+  } finally {
+    await camera.close();
+  }
+});
+
+test('WEB-052 expired, tampered, revoked, superseded, late and foreign codes before the camera give their own reasons', async () => {
+  const now = nowSeconds();
+  const credential = await issuer.newCredential(world, hourOf(now), { index: (index += 1) });
+  const newer = await code({ credential, n: 3 });
+  const older = await code({ credential, n: 2 });
+  const revoked = (index += 1);
+  const suspended = (index += 1);
+  world.statuses = { [revoked]: 1, [suspended]: 2 };
+  const good = await code();
+  const expired = await issuer.newCredential(world, hourOf(now) - 27 * 3_600, { index: (index += 1) });
+  const texts = [
+    newer,
+    older,
+    `${good.slice(0, -9)}${good.at(-9) === 'A' ? 'B' : 'A'}${good.slice(-8)}`,
+    await code({ at: revoked }),
+    await code({ at: suspended }),
+    await code({ credential: expired }),
+    await code({ shift: -3 }),
+    await code({ signer: await issuer.newKey() }),
+    'https://example.org/not-ours',
+  ];
+  const camera = await inFront(texts, { seconds: 2 });
+  try {
+    const page = await browser.open(camera, world.origin);
+    const expected = ['valid', 'superseded', 'revoked', 'suspended', 'expired', 'clock', 'unknown_issuer', 'not_ours'];
+    const seen = new Set();
+    const missing = () => expected.filter((reason) => !seen.has(reason)).concat(seen.has('unreadable') || seen.has('bad_signature') ? [] : ['tampered']);
+    for (let checks = 0; checks < 40 && missing().length; checks += 1) {
+      const shown = await browser.result(page);
+      seen.add(await browser.lastReason(page));
+      assert.equal(shown.claims === '', shown.result === 'red', JSON.stringify(shown));
+      await browser.next(page);
+    }
+    assert.deepEqual(missing(), []);
+    await page.finish();
+  } finally {
+    world.statuses = {};
+    await camera.close();
+  }
+});
+
+test('WEB-053 a number asks the holder, shows the two digits, and waits for the answer', async () => {
+  const page = await browser.open(plain, world.origin, { size: browser.PHONE });
+  await setUp(page);
+  let decide;
+  const decided = new Promise((resolve) => (decide = resolve));
+  world.asked = [];
+  world.answer = async () => ({ status: 202, body: { check: 'ab'.repeat(16), match: '47', expires: nowSeconds() + 120 } });
+  let polls = 0;
+  world.poll = async () => {
+    polls += 1;
+    if (polls === 1) return { status: 202, body: { check: 'ab'.repeat(16), match: '47', expires: nowSeconds() + 119 } };
+    await decided;
+    return signedAnswer(world, world.asked[0], { claims: { minimal: { document_type: 'identity_card', initials: 'Ш.Т.Г.', ddmm: 903, over18: true } }, document_type: 'identity_card' });
+  };
+  await page.fill('#digits', '1234 5678');
+  await page.press('#digits', 'Enter');
+  await page.waitForSelector('#asked:not([hidden])');
+  assert.equal(await page.innerText('#asked-match'), '47');
+  assert.match(await page.textContent('#announce'), /4 7/);
+  await browser.shot(page, 'phone-light-asked');
+  decide();
+  const shown = await browser.result(page);
+  assert.deepEqual([shown.result, world.asked[0].code], ['green', '12345678']);
+  assert.match(shown.claims, /Of age[\s\S]*Ш\.Т\.Г\.[\s\S]*09\.03/);
+  await browser.next(page);
+
+  world.answer = async (body) => signedAnswer(world, body, { result: 'red', reason: 'declined' });
+  await page.fill('#digits', '1234567890123456');
+  await page.click('#number button');
+  assert.deepEqual(await words(page), ['red', 'Do not accept']);
+  assert.equal(await browser.lastReason(page), 'declined');
+  await browser.next(page);
+
+  await page.fill('#digits', '1234 567');
+  await page.click('#number button');
+  assert.match(await page.innerText('#number-hint'), /8 or 16 digits/);
+  await page.finish();
+});
+
+test('WEB-054 while the holder is asked the clerk may stop, and nothing is shown', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.answer = async () => ({ status: 202, body: { check: 'cd'.repeat(16), match: '08', expires: nowSeconds() + 120 } });
+  world.poll = () => new Promise(() => {});
+  await page.fill('#digits', '12345678');
+  await page.press('#digits', 'Enter');
+  await page.waitForSelector('#asked:not([hidden])');
+  await page.click('#asked-stop');
+  await page.waitForSelector('#scan:not([hidden])');
+  assert.equal(await page.isVisible('dialog#result'), false);
+  await page.finish();
+});
+
+test('WEB-055 online only never falls back; otherwise a lost network is said', async () => {
+  const page = await browser.open(plain, world.origin);
+  await browser.kept(page);
+  await setUp(page, { onlineOnly: true });
+  await page.context().setOffline(true);
+  await browser.wedge(page, await code());
+  assert.deepEqual(await words(page), ['red', 'Do not accept']);
+  assert.equal(await browser.lastReason(page), 'online_required');
+  await browser.next(page);
+  await page.fill('#digits', '12345678');
+  await page.press('#digits', 'Enter');
+  assert.deepEqual(await words(page), ['grey', 'Not checked']);
+  await browser.next(page);
+  await page.click('[data-view="settings"]');
+  await page.uncheck('#online-only');
+  await page.click('#online button[type="submit"]');
+  await page.click('[data-view="scan"]');
+  await browser.wedge(page, await code());
+  const shown = await browser.result(page);
+  assert.match(shown.when, /Checked offline/);
+  assert.equal(shown.result, 'green');
+  await page.finish();
+});
+
+test('WEB-056 a server that refuses is no verdict on the document', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  const failing = async (status, sentence) => {
+    world.answer = async () => ({ status, body: { code: 'x' } });
+    await page.fill('#digits', '12345678');
+    await page.press('#digits', 'Enter');
+    const shown = await browser.result(page);
+    assert.equal(shown.result, 'grey', String(status));
+    assert.match(shown.sentence, sentence);
+    await browser.next(page);
+  };
+  await failing(401, /token/);
+  await failing(429, /Too many wrong numbers/);
+  await failing(503, /cannot be reached/);
+  await failing(422, /could not answer/);
+  world.answer = async (body) => {
+    const { body: answer } = await signedAnswer(world, body);
+    return { status: 200, body: { ...answer, answer: undefined } };
+  };
+  await browser.wedge(page, await code());
+  const unsigned = await browser.result(page);
+  assert.deepEqual([unsigned.result, unsigned.claims], ['grey', '']);
+  assert.match(unsigned.sentence, /signature of the server/);
+  await browser.next(page);
+  world.answer = async (body) => signedAnswer(world, { ...body, request_id: 'another-request' });
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'grey');
+  await page.finish();
+});
+
+test('WEB-057 a scanner that plays a keyboard is read, also over a Ukrainian keyboard', async () => {
+  const page = await browser.open(plain, world.origin);
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'green');
+  // The next scan needs no click: it takes the place of the result.
+  const text = await code({ shift: -3 });
+  const cyrillic = Object.fromEntries(Array.from('ABCDEFGHIJKLMNOPQRSTUVWXYZ', (letter) => [letter, 'Ф']));
+  await browser.wedge(page, text, { ...cyrillic, D: 'В', Q: 'Й', ':': 'Ж', '/': '.', '.': 'Ю', $: ';' });
+  await page.waitForSelector('dialog[data-result="red"]');
+  assert.equal(await browser.lastReason(page), 'clock');
+  await browser.next(page);
+  // Into the field for numbers, too; and with the keys of a real keyboard.
+  await page.focus('#digits');
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  await page.evaluate(() => document.activeElement.blur());
+  await page.keyboard.type('1234567812345678');
+  await page.keyboard.press('Enter');
+  assert.equal((await browser.result(page)).result, 'grey');
+  await page.finish();
+});
+
+test('WEB-058 a code in a picture is read; a picture without one says so', async () => {
+  const page = await browser.open(plain, world.origin);
+  await page.setInputFiles('#picture', { name: 'code.png', mimeType: 'image/png', buffer: await picture(await code()) });
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  await page.setInputFiles('#picture', { name: 'none.png', mimeType: 'image/png', buffer: Buffer.from('not a picture') });
+  await page.waitForFunction(() => /no code/.test(document.getElementById('number-hint').textContent));
+  await page.finish();
+});
+
+test('WEB-059 the ages of the lists are shown, and old ones are marked', async (t) => {
+  const page = await browser.open(plain, world.origin);
+  assert.match(await page.innerText('#ages'), /List of issuers: \d\d:\d\d/);
+  assert.equal(await page.locator('.age.old').count(), 0);
+  await page.finish();
+  const { issued, listIssued } = world;
+  t.after(() => Object.assign(world, { issued, listIssued }));
+  Object.assign(world, { issued: nowSeconds() - 8 * 86_400, listIssued: quarterOf(nowSeconds() - 2 * 86_400) });
+  const later = await browser.open(plain, world.origin);
+  assert.equal(await later.locator('.age.old').count(), 2);
+  await browser.wedge(later, await code());
+  assert.deepEqual([(await browser.result(later)).result, await browser.lastReason(later)], ['amber', 'trust_list_old']);
+  await later.finish();
+});
+
+test('WEB-060 an older trust list or status list is not taken over, nor another root', async (t) => {
+  world.number = 5;
+  const revoked = (index += 1);
+  world.statuses = { [revoked]: 1 };
+  const kept = { number: world.number, listIssued: world.listIssued, issued: world.issued };
+  t.after(() => Object.assign(world, { ...kept, config: {}, statuses: {} }));
+  const page = await browser.open(plain, world.origin);
+  Object.assign(world, { number: 4, listIssued: world.listIssued - 1_800, statuses: {}, issued: world.issued + 60 });
+  await page.reload();
+  await browser.ready(page);
+  await browser.wedge(page, await code({ at: revoked }));
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'revoked');
+  await browser.next(page);
+  await page.click('[data-view="settings"]');
+  assert.match(await page.innerText('#trust'), /number 5 of/);
+  const other = await issuer.newWorld(nowSeconds());
+  world.config = { root: Buffer.from(other.keys.root.point).toString('base64url') };
+  await page.click('#refresh');
+  await page.waitForSelector('#notice:not([hidden])');
+  assert.match(await page.innerText('#notice'), /another root key/);
+  assert.equal(await page.isVisible('#root-replace'), true);
+  await page.finish();
+});
+
+test('WEB-061 the device keeps result, kind, time and a hash: no code and no claim', async () => {
+  const page = await browser.open(plain, world.origin);
+  const text = await code({ document: FULL });
+  await browser.wedge(page, text);
+  assert.match((await browser.result(page)).claims, /Шевченко/);
+  await browser.next(page);
+  assert.doesNotMatch(await page.content(), /Шевченко/);
+  const everything = await page.evaluate(async () => {
+    const database = await new Promise((resolve) => {
+      const open = indexedDB.open('signer-verify');
+      open.onsuccess = () => resolve(open.result);
+    });
+    const all = [];
+    for (const name of database.objectStoreNames) {
+      const store = database.transaction(name).objectStore(name);
+      const rows = await new Promise((resolve) => {
+        const request = store.getAll();
+        request.onsuccess = () => resolve(request.result);
+      });
+      const keys = await new Promise((resolve) => {
+        const request = store.getAllKeys();
+        request.onsuccess = () => resolve(request.result);
+      });
+      all.push(name, rows.filter((row) => !(row instanceof Uint8Array)), keys);
+    }
+    return JSON.stringify([all, { ...localStorage }, { ...sessionStorage }]);
+  });
+  for (const secret of [text, text.slice(4, 40), 'Шевченко', 'Тарас', 'ВХА123456', '1234 5678']) {
+    assert.ok(!everything.includes(secret), secret);
+  }
+  assert.match(everything, /"reason":"valid"/);
+  await page.click('[data-view="history"]');
+  assert.match(await page.innerText('#history-list'), /Valid[\s\S]*Driving licence/);
+  await page.click('#history-clear');
+  await page.waitForSelector('#history-list .none');
+  await page.finish();
+});
+
+test('WEB-062 what a document says is shown as text, whatever it says', async () => {
+  const page = await browser.open(plain, world.origin);
+  const nasty = '<img src=x onerror=alert(1)>';
+  await browser.wedge(page, await code({ document: [2, nasty, '<script>1</script>', 34_400, '"><b>', 23_526, '&lt;', null] }));
+  assert.match((await browser.result(page)).claims, /<img src=x onerror=alert\(1\)> <script>1<\/script>/);
+  assert.equal(await page.locator('#claims img, #claims script, #claims b').count(), 0);
+  await page.finish();
+});
+
+test('WEB-063 the shop shows its own request, and only its answer is accepted', async () => {
+  const page = await browser.open(plain, world.origin);
+  await page.click('[data-view="settings"]');
+  await page.waitForFunction(() => document.getElementById('business-key').value.length === 44);
+  const point = Buffer.from(await page.inputValue('#business-key'), 'base64url');
+  const credential = await issuer.businessCredential(world, hourOf(nowSeconds()), { point: new Uint8Array(point), name: 'Аптека №7', profiles: [0, 1] });
+  const foreign = await issuer.newBusiness(world, hourOf(nowSeconds()));
+  await page.fill('#business-credential', Buffer.from(foreign.bytes).toString('base64url'));
+  await page.click('#business button[type="submit"]');
+  await page.waitForFunction(() => /not a credential/.test(document.getElementById('announce').textContent));
+  await page.fill('#business-credential', Buffer.from(credential).toString('base64url'));
+  await page.click('#business button[type="submit"]');
+  await page.waitForFunction(() => document.getElementById('business-credential').value === '');
+  await page.click('[data-view="scan"]');
+  await page.click('#request-toggle');
+  const text = await browser.readCanvas(page, '#request-code');
+  assert.match(text, /^DR1:/);
+  assert.match(await page.innerText('#request'), /Аптека №7/);
+  await browser.shot(page, 'desktop-light-request');
+  const challenge = await issuer.challengeOf(text);
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'not_for_this_request');
+  await browser.next(page);
+  await page.waitForTimeout(1_500);
+  const fresh = await issuer.challengeOf(await browser.readCanvas(page, '#request-code'));
+  assert.notDeepEqual(fresh, challenge);
+  await browser.wedge(page, await code({ challenge: fresh }));
+  assert.equal((await browser.result(page)).result, 'green');
+  await page.finish();
+});
+
+test('WEB-064 a link may offer a token, which is kept only when saved', async () => {
+  const page = await browser.open(plain, `${world.origin}`);
+  await page.goto(`${world.origin}/verify/#token=${TOKEN}`);
+  await page.reload();
+  await browser.ready(page);
+  await page.goto('about:blank');
+  await page.goto(`${world.origin}/verify/#token=${TOKEN}`);
+  await browser.ready(page);
+  assert.equal(await page.inputValue('#token'), TOKEN);
+  assert.equal(new URL(page.url()).hash, '');
+  assert.doesNotMatch(await page.innerText('#mode'), /Online/);
+  await page.click('#online button[type="submit"]');
+  await page.waitForFunction(() => document.getElementById('mode').textContent === 'Online');
+  await page.finish();
+});

@@ -1,0 +1,149 @@
+/** Chromium with a film for a camera, and what must hold of every page: nothing from elsewhere, no violation, no error. */
+
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+
+import { chromium } from 'playwright-core';
+
+import { prepareZXingModule, readBarcodes } from '../../vendor/zxing-wasm/3.1.4/reader/index.js';
+
+const wasmBinary = readFileSync(new URL('../../vendor/zxing-wasm/3.1.4/reader/zxing_reader.wasm', import.meta.url));
+prepareZXingModule({ overrides: { wasmBinary } });
+
+const EXECUTABLE = process.env.CHROMIUM ?? '/usr/bin/chromium';
+const SHOTS = process.env.SCREENSHOTS ?? new URL('../../../../target/screenshots', import.meta.url).pathname;
+
+/** A browser whose camera shows `film`; without a film it has no camera. */
+export function launch(film = null) {
+  const camera = film
+    ? ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`]
+    : [];
+  return chromium.launch({
+    executablePath: EXECUTABLE,
+    headless: true,
+    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', ...camera],
+  });
+}
+
+export const PHONE = { width: 390, height: 844 };
+export const DESKTOP = { width: 1280, height: 800 };
+
+/**
+ * A page of `origin` in a context of its own. `page.problems` gathers what must not happen; `finish` checks and closes.
+ */
+export async function open(browser, origin, { size = DESKTOP, theme = 'light', language = 'en', camera = true } = {}) {
+  const context = await browser.newContext({
+    viewport: size,
+    colorScheme: theme,
+    locale: language === 'uk' ? 'uk-UA' : 'en-GB',
+    timezoneId: 'Europe/Kyiv',
+    permissions: camera ? ['camera'] : [],
+  });
+  const page = await context.newPage();
+  page.problems = [];
+  context.on('request', (request) => {
+    const { protocol, origin: from } = new URL(request.url());
+    if (protocol !== 'blob:' && from !== origin) page.problems.push(`a request to ${request.url()}`);
+  });
+  page.on('pageerror', (error) => page.problems.push(`an error: ${error.message}`));
+  page.on('console', (message) => {
+    const text = message.text();
+    // What the browser itself says of requests that fail is what some tests are about.
+    if (message.type() === 'error' && !text.startsWith('Failed to load resource')) page.problems.push(`console: ${text}`);
+  });
+  await page.addInitScript(() => {
+    addEventListener('securitypolicyviolation', (event) => console.error(`CSP: ${event.violatedDirective} ${event.blockedURI}`));
+  });
+  page.finish = async () => {
+    assert.deepEqual(page.problems, []);
+    await context.close();
+  };
+  await page.goto(`${origin}/verify/`);
+  await ready(page);
+  return page;
+}
+
+/** Until the page has its lists. */
+export const ready = (page) => page.waitForSelector('html[data-ready="true"]', { timeout: 30_000 });
+
+/** Until the service worker has the whole page and serves it. */
+export async function kept(page) {
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await page.evaluate(() => navigator.serviceWorker.controller?.state === 'activated')) return;
+    await page.waitForTimeout(100);
+  }
+  throw new Error('the service worker does not serve the page');
+}
+
+/** The result on the screen: colour, word, sentence, next step. */
+export async function result(page) {
+  await page.waitForSelector('dialog#result[open]', { timeout: 30_000 });
+  return page.evaluate(() => {
+    const text = (id) => document.getElementById(id).innerText.trim();
+    return {
+      result: document.getElementById('result').dataset.result,
+      verdict: text('verdict'),
+      sentence: text('sentence'),
+      next: text('next'),
+      claims: text('claims'),
+      when: text('when'),
+      notes: text('notes'),
+    };
+  });
+}
+
+export async function next(page) {
+  await page.click('#again');
+  await page.waitForSelector('dialog#result', { state: 'hidden' });
+}
+
+/** The reason of the newest check, from the device's history. */
+export const lastReason = (page) =>
+  page.evaluate(
+    () =>
+      new Promise((resolve) => {
+        const open = indexedDB.open('signer-verify');
+        open.onsuccess = () => {
+          const all = open.result.transaction('history').objectStore('history').getAll();
+          all.onsuccess = () => resolve(all.result.at(-1)?.reason ?? null);
+        };
+      }),
+  );
+
+/** Characters of a code to keys of a US keyboard. */
+const PLACES = { ' ': 'Space', '-': 'Minus', '+': 'Equal', '.': 'Period', '/': 'Slash', ':': 'Semicolon', $: 'Digit4', '%': 'Digit5', '*': 'Digit8' };
+
+/** Types a text as a keyboard-wedge scanner does, as fast as one; `said` is what another layout makes of a key. */
+export async function wedge(page, text, said = {}) {
+  await page.evaluate(
+    ([text, places, said]) => {
+      const press = (key, code, shiftKey) =>
+        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true }));
+      for (const letter of text) {
+        const code = places[letter] ?? (/[0-9]/.test(letter) ? `Digit${letter}` : `Key${letter}`);
+        press(said[letter] ?? letter, code, /[A-Z$%*+:]/.test(letter));
+      }
+      press('Enter', 'Enter', false);
+    },
+    [text, PLACES, said],
+  );
+}
+
+/** Keeps a picture beside the other build output, never in git. */
+export async function shot(page, name) {
+  mkdirSync(SHOTS, { recursive: true });
+  await page.waitForTimeout(350);
+  await page.screenshot({ path: path.join(SHOTS, `${name}.png`) });
+}
+
+/** The text of a code drawn on a canvas of the page, once there is one. */
+export async function readCanvas(page, selector) {
+  for (let tries = 0; tries < 50; tries += 1) {
+    const image = await page.locator(selector).screenshot();
+    const [found] = await readBarcodes(image, { formats: ['QRCode'] });
+    if (found?.isValid) return found.text;
+    await page.waitForTimeout(100);
+  }
+  throw new Error('no code on the canvas');
+}

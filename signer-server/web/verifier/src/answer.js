@@ -1,0 +1,107 @@
+/**
+ * Signed answers of the server: a JWS by a key that the trust list names for answers, and beside it the claims as a
+ * disclosure whose digest is signed (as in SD-JWT, RFC 9901).
+ */
+
+import { equal, fromBase64url, fromHex, sha256, toBase64url, utf8 } from './bytes.js';
+import { publicKey, verifies } from './p256.js';
+import { USE, signsAt } from './trust-list.js';
+
+const TYPE = 'signer-verification+jwt';
+const ANSWER_CHARS_MAX = 8_192;
+const DISCLOSURE_CHARS_MAX = 16_384;
+
+/** An answer that is not the server's, or not to this question. */
+export class AnswerError extends Error {
+  name = 'AnswerError';
+
+  /** @param {'malformed' | 'unknown_key' | 'bad_signature' | 'other_request' | 'bad_disclosure'} code */
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {{
+ *   iat: number, verifier: string, request_id: string, document_type?: string, profile?: string,
+ *   result: 'green' | 'amber' | 'red', reason: string, offline: false,
+ *   predicates?: Record<string, number | boolean>, disclosure_sha256?: string,
+ * }} AnswerPayload
+ */
+
+/**
+ * @param {string} answer JWS, compact
+ * @param {string | null} disclosure
+ * @param {import('./trust-list.js').TrustList} trust
+ * @param {string} requestId what was asked
+ * @returns {Promise<{ payload: AnswerPayload, claims: import('./document.js').Claims | null }>}
+ * @throws {AnswerError}
+ */
+export async function openAnswer(answer, disclosure, trust, requestId) {
+  const { kid, payload, signed, signature } = read(answer);
+  let known = false;
+  for (const candidate of trust.keysFor(USE.answers)) {
+    const key = await publicKey(candidate.point);
+    if (!equal(key.kid, kid) || !signsAt(candidate, payload.iat)) continue;
+    known = true;
+    if (await verifies(key, signed, signature)) {
+      if (payload.request_id !== requestId) throw new AnswerError('other_request');
+      return { payload, claims: await openDisclosure(disclosure, payload) };
+    }
+  }
+  throw new AnswerError(known ? 'bad_signature' : 'unknown_key');
+}
+
+/** @param {string} answer */
+function read(answer) {
+  try {
+    const parts = answer.length <= ANSWER_CHARS_MAX ? answer.split('.') : [];
+    if (parts.length !== 3) throw new TypeError('not three parts');
+    const header = json(parts[0]);
+    const payload = /** @type {AnswerPayload} */ (json(parts[1]));
+    if (header.alg !== 'ES256' || header.typ !== TYPE || Object.keys(header).length !== 3) throw new TypeError('header');
+    const wellFormed =
+      Number.isSafeInteger(payload.iat) &&
+      ['green', 'amber', 'red'].includes(payload.result) &&
+      typeof payload.reason === 'string' &&
+      typeof payload.request_id === 'string' &&
+      payload.offline === false;
+    if (!wellFormed) throw new TypeError('payload');
+    return {
+      kid: fromHex(String(header.kid)),
+      payload,
+      signed: utf8(`${parts[0]}.${parts[1]}`),
+      signature: fromBase64url(parts[2]),
+    };
+  } catch {
+    throw new AnswerError('malformed');
+  }
+}
+
+/** @param {string} part */
+function json(part) {
+  const value = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(fromBase64url(part)));
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new TypeError('not an object');
+  return value;
+}
+
+/**
+ * The claims, if the answer speaks of any and red does not.
+ * @param {string | null} disclosure
+ * @param {AnswerPayload} payload
+ */
+async function openDisclosure(disclosure, payload) {
+  if (payload.disclosure_sha256 === undefined && !disclosure) return null;
+  if (!disclosure || payload.result === 'red' || disclosure.length > DISCLOSURE_CHARS_MAX) {
+    throw new AnswerError('bad_disclosure');
+  }
+  if (toBase64url(await sha256(utf8(disclosure))) !== payload.disclosure_sha256) throw new AnswerError('bad_disclosure');
+  try {
+    const row = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(fromBase64url(disclosure)));
+    if (!Array.isArray(row) || row.length !== 2 || fromBase64url(String(row[0])).length !== 16) throw new TypeError('row');
+    return row[1];
+  } catch {
+    throw new AnswerError('bad_disclosure');
+  }
+}

@@ -1,0 +1,95 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+
+import { openAnswer } from '../src/answer.js';
+import { checkOffline } from '../src/check.js';
+import { checkRequest, makeRequest, openBusiness } from '../src/request.js';
+import { openTrustList } from '../src/trust-list.js';
+import { LANGUAGES, reasonsWithWords, sentenceOf } from '../src/words.js';
+import * as issuer from './support/issuer.mjs';
+
+const NOW = 1_795_169_700;
+const HOUR = NOW - (NOW % 3_600);
+const STEP = Math.floor(NOW / 180);
+const code = (promise) => promise.then(() => null, (error) => error.code ?? error.reason ?? String(error));
+
+async function world() {
+  const made = await issuer.newWorld(NOW);
+  return { made, trust: await openTrustList(await issuer.trustListOf(made, NOW - 60), made.keys.root.point) };
+}
+
+test('WEB-020 a request names the business, and only its answer is accepted', async () => {
+  const { made, trust } = await world();
+  const { key, bytes } = await issuer.newBusiness(made, HOUR);
+  const business = await openBusiness(bytes, trust, NOW);
+  const request = await makeRequest(business, key, { now: NOW, profile: 1, type: 2 });
+  assert.ok(request.text.length <= 600);
+  const checked = await checkRequest(request.text, trust, { now: NOW });
+  assert.deepEqual([checked.business.name, checked.profile, checked.type, checked.step], ['Аптека №7', 1, 2, STEP]);
+  assert.deepEqual(checked.challenge, request.challenge);
+  const credential = await issuer.newCredential(made, HOUR);
+  const reason = async (shown, challenge) =>
+    (await checkOffline(await issuer.show(credential, STEP, { challenge: shown }), { trust }, { now: NOW, challenge })).reason;
+  assert.equal(await reason(checked.challenge, request.challenge), 'withdrawals_not_checked');
+  const other = await makeRequest(business, key, { now: NOW, profile: 1, type: 2 });
+  assert.equal(await reason(other.challenge, request.challenge), 'not_for_this_request');
+  assert.equal(await reason(null, request.challenge), 'not_for_this_request');
+  assert.equal(await reason(checked.challenge, null), 'not_for_this_request');
+});
+
+test('WEB-021 a request that is forged, old, or beyond what the business may ask is refused', async () => {
+  const { made, trust } = await world();
+  const own = await issuer.newBusiness(made, HOUR);
+  const business = await openBusiness(own.bytes, trust, NOW);
+  await assert.rejects(makeRequest(business, own.key, { now: NOW, profile: 2 }), RangeError);
+  const greedy = await makeRequest({ ...business, profiles: [2] }, own.key, { now: NOW, profile: 2 });
+  assert.equal(await code(checkRequest(greedy.text, trust, { now: NOW })), 'not_allowed');
+  const stolen = await makeRequest(business, (await issuer.newBusiness(made, HOUR)).key, { now: NOW, profile: 0 });
+  assert.equal(await code(checkRequest(stolen.text, trust, { now: NOW })), 'bad_signature');
+  const good = await makeRequest(business, own.key, { now: NOW, profile: 0 });
+  assert.equal(await code(checkRequest(good.text, trust, { now: NOW + 300 })), 'clock');
+  assert.equal(await code(checkRequest(good.text, trust, { now: NOW + 86_400 * 30 })), 'expired');
+  assert.equal(await code(checkRequest('DQ1:AAAA', trust, { now: NOW })), 'not_ours');
+  const self = await issuer.newBusiness(made, HOUR, { signer: made.keys.credentials });
+  assert.equal(await code(openBusiness(self.bytes, trust, NOW)), 'unknown_issuer');
+  let refused = 0;
+  for (let at = 4; at < good.text.length; at += 7) {
+    const text = good.text.slice(0, at) + (good.text[at] === 'A' ? 'B' : 'A') + good.text.slice(at + 1);
+    assert.notEqual(await code(checkRequest(text, trust, { now: NOW })), null);
+    refused += 1;
+  }
+  assert.ok(refused > 50);
+});
+
+test('WEB-022 an answer is believed under an answer key, for what was asked, with the claims it names', async () => {
+  const { made, trust } = await world();
+  const payload = { iat: NOW, verifier: '00', request_id: 'till-000001', result: 'green', reason: 'valid', offline: false };
+  const claims = { age: { document_type: 'identity_card', over: 18, portrait: null } };
+  const { answer, disclosure } = await issuer.answerOf(made, payload, claims);
+  const opened = await openAnswer(answer, disclosure, trust, 'till-000001');
+  assert.deepEqual([opened.payload.result, opened.claims], ['green', claims]);
+  assert.equal(await code(openAnswer(answer, disclosure, trust, 'till-000002')), 'other_request');
+  assert.equal(await code(openAnswer(answer, null, trust, 'till-000001')), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer, `${disclosure}A`, trust, 'till-000001')), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer.replace('.', '.A'), disclosure, trust, 'till-000001')), 'malformed');
+  const foreign = await issuer.answerOf(made, payload, null, { signer: made.keys.lists });
+  assert.equal(await code(openAnswer(foreign.answer, null, trust, 'till-000001')), 'unknown_key');
+  const none = await issuer.answerOf(made, payload, null, { header: { alg: 'none' } });
+  assert.equal(await code(openAnswer(none.answer, null, trust, 'till-000001')), 'malformed');
+  const red = await issuer.answerOf(made, { ...payload, result: 'red', reason: 'used' }, claims);
+  assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, 'till-000001')), 'bad_disclosure');
+  const [head, body] = answer.split('.');
+  const forged = `${head}.${body}.${foreign.answer.split('.')[2]}`;
+  assert.equal(await code(openAnswer(forged, disclosure, trust, 'till-000001')), 'bad_signature');
+});
+
+test('WEB-023 every reason has a sentence and a next step in both languages', () => {
+  assert.deepEqual(reasonsWithWords('uk'), reasonsWithWords('en'));
+  for (const language of LANGUAGES) {
+    for (const reason of reasonsWithWords(language)) {
+      const { sentence, next } = sentenceOf({ reason }, language);
+      assert.ok(sentence.endsWith('.') && next.endsWith('.'), `${language} ${reason}`);
+    }
+  }
+  assert.match(sentenceOf({ reason: 'clock', clock: { code: 'late', seconds: 42 } }, 'uk').sentence, /42/);
+});

@@ -1,0 +1,121 @@
+/** One check from text to outcome: online where it can, offline where it may. */
+
+import { Refusal, checkOffline, colourOf, readToken, toHex, tokenHash } from '../verifier/src/index.js';
+import { Failure, checkOnline } from './online.js';
+import * as store from './store.js';
+import { now, trust } from './trust.js';
+
+/**
+ * @typedef {{
+ *   result: 'green' | 'amber' | 'red' | 'grey', reason: string, clock: import('../verifier/src/refusal.js').ClockFault | null,
+ *   document_type: string | null, claims: import('../verifier/src/document.js').Claims | null,
+ *   predicates: Record<string, number | boolean> | null, portrait: Blob | null, notes: string[],
+ *   time: number, offline: boolean, withdrawalsKnownTo: number | null, digits: string | null,
+ * }} Outcome
+ * `grey` is no verdict on the document; `reason` is then the code of a Failure.
+ *
+ * @typedef {{ token: string | null, ask: string, onlineOnly: boolean }} Settings
+ */
+
+/** What every outcome has. */
+const EMPTY = { clock: null, document_type: null, claims: null, predicates: null, portrait: null, notes: [], withdrawalsKnownTo: null, digits: null };
+
+/** The eight or sixteen digits of a short code, or null. @param {string} text */
+export function numberOf(text) {
+  const digits = text.replace(/[\s\u00a0-]/g, '');
+  return /^([0-9]{8}|[0-9]{16})$/.test(digits) ? digits : null;
+}
+
+/**
+ * @param {string} text of a QR, or digits
+ * @param {Settings} settings
+ * @param {import('../verifier/src/bytes.js').Bytes[]} challenges of the requests shown; none: a code that answers none
+ * @param {(asked: import('./online.js').Asked) => void} onAsked
+ * @param {AbortSignal} stop
+ * @returns {Promise<Outcome>}
+ */
+export async function check(text, settings, challenges, onAsked, stop) {
+  const outcome = await decide(text, settings, challenges, onAsked, stop).catch((error) => {
+    if (error instanceof Failure) return failed(error.code);
+    throw error;
+  });
+  if (outcome.result !== 'grey') await remember(text, outcome);
+  return outcome;
+}
+
+/** @type {typeof check} */
+async function decide(text, settings, challenges, onAsked, stop) {
+  const number = numberOf(text);
+  if (number === null) {
+    const refusal = misread(text);
+    if (refusal) return refused(refusal);
+  }
+  const { token } = settings;
+  if (number !== null && !token) throw new Failure('no_token');
+  const challenge = number === null ? challengeOf(text, challenges) : null;
+  if (token) {
+    try {
+      const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
+      const { time, ...answer } = await checkOnline(question, onAsked, stop);
+      return { ...EMPTY, ...answer, time, offline: false };
+    } catch (error) {
+      if (!(error instanceof Failure) || error.code !== 'network' || number !== null || stop.aborted) throw error;
+    }
+  }
+  return settings.onlineOnly ? refused(new Refusal('online_required')) : offline(text, challenge);
+}
+
+/** What is no code of ours never leaves this device. @param {string} text */
+function misread(text) {
+  try {
+    readToken(text);
+    return null;
+  } catch (error) {
+    if (error instanceof Refusal) return error;
+    throw error;
+  }
+}
+
+/**
+ * The challenge a code must carry: of the request it answers, or of the newest one shown; null where none is shown.
+ * @param {string} text
+ * @param {import('../verifier/src/bytes.js').Bytes[]} challenges newest first
+ */
+function challengeOf(text, challenges) {
+  const { challenge } = readToken(text).show;
+  return challenges.find((one) => challenge && toHex(one) === toHex(challenge)) ?? challenges[0] ?? null;
+}
+
+/**
+ * @param {string} text
+ * @param {import('../verifier/src/bytes.js').Bytes | null} challenge
+ * @returns {Promise<Outcome>}
+ */
+async function offline(text, challenge) {
+  if (!trust.list) throw new Failure('setup');
+  const { sentence, next_step, withdrawals_known_to, checked_at, ...result } = await checkOffline(
+    text,
+    { trust: trust.list, statusLists: trust.statusLists, memory: store.memory },
+    { now: now(), rule: trust.rule, clockFloor: trust.clockFloor, challenge },
+  );
+  const digits = String(readToken(text).show.otp).padStart(8, '0').replace(/^..../, '$& ');
+  return {
+    ...EMPTY,
+    ...result,
+    time: checked_at,
+    withdrawalsKnownTo: withdrawals_known_to,
+    digits: result.result === 'red' ? null : digits,
+  };
+}
+
+/** @param {Refusal} refusal @returns {Outcome} */
+const refused = ({ reason, clock }) => ({ ...EMPTY, result: colourOf(reason), reason, clock, time: now(), offline: true });
+
+/** @param {Failure['code']} code @returns {Outcome} */
+const failed = (code) => ({ ...EMPTY, result: 'grey', reason: code, time: now(), offline: true });
+
+/** @param {string} text @param {Outcome} outcome */
+async function remember(text, outcome) {
+  const { result, reason, document_type, time } = outcome;
+  await store.addHistory({ result, reason, type: document_type, time, token: await tokenHash(text) });
+}
