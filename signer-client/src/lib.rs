@@ -9,7 +9,8 @@
 //! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::code`], [`Phone::poll`]: show a document; [`draw`] makes it a picture.
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
 //! 6. [`Phone::certificate`]: who holds the key, as others are told.
-//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
+//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`lists`]: what it keeps to check codes without
+//!    network; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -23,6 +24,7 @@ pub mod error;
 pub mod formats;
 mod history;
 pub mod http;
+pub mod lists;
 mod phone;
 mod pin;
 pub mod ports;
@@ -38,8 +40,8 @@ pub use self::{
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{
-        RelyingParty, ResultError, VerifiedResult, file_digest, report_lost, signature_file, verify_offline,
-        verify_result,
+        RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
+        verify_offline, verify_result,
     },
     show::{Code, Consent, ShowSession, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
     sign::{Approved, Outcome, SignedRequest},
