@@ -24,14 +24,12 @@ use crate::{
 };
 
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
-    match (args.without_network(), code(args)?) {
-        (true, code) => offline(global, output, args, code.as_deref()),
-        (false, Some(code)) => {
-            let checked = online(global, args, &code).map_err(Failure::without_answer)?;
-            Ok(tell(output, &checked))
-        }
-        (false, None) => Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
-    }
+    let checked = match code(args)? {
+        code if args.without_network() => offline(global, output, args, code.as_deref()),
+        Some(code) => online(global, args, &code).map(|result| tell(output, &result)),
+        None => Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
+    };
+    checked.map_err(Failure::without_answer)
 }
 
 fn online(global: &Global, args: &Verify, code: &str) -> Result<VerificationResult, Failure> {
@@ -87,15 +85,15 @@ const MAX_CODE: u64 = 4096;
 /// Brings the lists up to date as asked, then checks the code by them, if there is one.
 fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) -> Result<ExitCode, Failure> {
     let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
-    let mut lists = memory.lists(root(args)?).map_err(Failure::without_answer)?;
+    let mut lists = memory.lists(root(args)?)?;
     if let Some(path) = &args.trust_list {
-        lists.take_trust_list(&bytes_of(path)?).map_err(|error| Failure::from(error).without_answer())?;
+        lists.take_trust_list(&bytes_of(path)?)?;
     }
     for path in &args.status_list {
-        lists.take_status_list(&bytes_of(path)?).map_err(|error| Failure::from(error).without_answer())?;
+        lists.take_status_list(&bytes_of(path)?)?;
     }
     if args.sync {
-        let synced = sync(global, args, &mut lists, now).map_err(Failure::without_answer)?;
+        let synced = sync(global, args, &mut lists, now)?;
         for (address, why) in &synced.failed {
             output.progress(&format!("Not brought up to date: {address}: {why}"));
         }
@@ -113,10 +111,9 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
         expected_challenge: memory.asked().filter(|_| args.request),
         ..VerifyOptions::at(now)
     };
-    let (result, outcome) =
-        lists.verify(code, &options).map_err(|error| Failure::from(error).without_answer())?;
+    let (result, outcome) = lists.verify(code, &options)?;
     let Ok(verified) = outcome else { return Ok(tell(output, &result)) };
-    match memory.accept(&verified, now).map_err(Failure::without_answer)? {
+    match memory.accept(&verified, now)? {
         Ok(()) => Ok(tell(output, &result)),
         Err(refusal) => Ok(tell(output, &VerificationResult::offline(&Err(refusal), Known::NOTHING, now))),
     }
