@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minicbor::Decoder;
 use signer_client::{
-    ClientError, StateError,
+    ClientError, Showing, StateError,
     desk::{FileStorage, SoftwareKey, system_rng},
     ports::{HardwareKey as _, Storage as _},
     state::{STATE_VERSION, server_of},
@@ -42,8 +42,7 @@ fn life(suite: SuiteId, seed: u64, first: &str, second: &str, wrong: &str) -> Ar
     let shown = phone.fetch(listed).unwrap();
     phone.approve(shown, &pin(second)).unwrap();
     phone.top_up(DocumentType::IdentityCard).unwrap();
-    let mut session =
-        phone.start_show(signer_core::wire::Profile::Age, signer_client::Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     phone.code(&mut session).unwrap();
     world
 }
@@ -367,6 +366,6 @@ fn cli_069_expired_credentials_are_dropped_on_open_and_on_every_save() {
             phone.synchronise().unwrap();
         }
         assert_eq!(*world.image().last().unwrap(), EMPTY);
-        assert_eq!(phone.stock().age, 0);
+        assert_eq!(phone.stock(DocumentType::IdentityCard).age, 0);
     }
 }

@@ -9,6 +9,7 @@ mod listen;
 mod problem;
 mod register;
 mod relying_party;
+mod trust;
 mod verification;
 mod web;
 
@@ -47,6 +48,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(verification::routes())
         .merge(ca::routes())
         .merge(register::routes())
+        .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));

@@ -93,7 +93,7 @@ async fn signing_certificate(
 }
 
 async fn issuer_keys(State(service): State<Arc<Service>>) -> Json<IssuerKeys> {
-    Json(service.keys().issuer_keys().clone())
+    Json(IssuerKeys::clone(&service.keys().issuer_keys()))
 }
 
 async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {

@@ -6,7 +6,7 @@ use signer_core::{
     credential::DocumentType,
     domain::{Domain, Hasher},
     history::Act,
-    wire::{ProblemCode, ReportedEvent},
+    wire::{Event, ProblemCode, ReportedEvent},
 };
 
 use super::{Refusal, Service, ServiceResult};
@@ -72,6 +72,10 @@ impl Service {
         let report = self.checked(reporter, event)?;
         match self.store.report(report).await? {
             Reported::Taken { outcome, device } => {
+                if let Some(device) = device {
+                    self.tell(device, Event::Documents);
+                    self.tell(device, Event::History);
+                }
                 // Not whom it is about: the installation, which the log names anyway.
                 let device = device.map(|device| device.to_string());
                 tracing::info!(reporter = %reporter.id, kind = event.kind, ?outcome, device, "event of a register");

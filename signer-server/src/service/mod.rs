@@ -2,6 +2,7 @@
 
 mod admin;
 mod answer;
+mod businesses;
 mod ceremonies;
 mod certificate;
 mod check;
@@ -18,7 +19,9 @@ mod refresh;
 mod requests;
 mod sign;
 mod status;
+mod status_lists;
 mod token;
+mod trust;
 mod verify;
 mod watch;
 mod web;
@@ -50,9 +53,10 @@ pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{
     error::*,
     events::{CloudEvent, EventData},
-    keys::ServerKeys,
+    keys::{KeyPurpose, ServerKeys},
     listen::Listening,
     requests::WaitMs,
+    trust::{IssuerSettings, TrustRoot},
     verify::Verifying,
 };
 use crate::{
@@ -75,6 +79,9 @@ pub struct Service {
     store: Arc<dyn Store>,
     kek: Kek,
     keys: ServerKeys,
+    issuer: IssuerSettings,
+    trust: trust::Trust,
+    status_lists: status_lists::StatusLists,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     register: Option<Arc<dyn Register>>,
@@ -117,6 +124,10 @@ pub struct Parts {
     pub register: Option<Arc<dyn Register>>,
     /// The built-in certification authority.
     pub ca: Settings,
+    /// This server as an issuer of credentials.
+    pub issuer: IssuerSettings,
+    /// Whose signature makes the trust list.
+    pub trust_root: TrustRoot,
     /// Locks after wrong PINs.
     pub policy: LockPolicy,
     /// Length of a code's step.
@@ -153,13 +164,18 @@ impl Service {
     /// [`ServiceError`] if the store or the wrapping fails.
     pub async fn new(parts: Parts) -> ServiceResult<Self> {
         let now = parts.clock.now().max(parts.store.latest_time());
-        let keys = ServerKeys::load_or_make(&*parts.store, &parts.kek, &*parts.random, now).await?;
+        let (store, kek, random) = (&*parts.store, &parts.kek, &*parts.random);
+        let keys = ServerKeys::load_or_make(store, kek, random, parts.issuer.id, now).await?;
+        let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
-        Ok(Self {
+        let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
             kek: parts.kek,
             keys,
+            issuer: parts.issuer,
+            trust,
+            status_lists: status_lists::StatusLists::default(),
             clock: parts.clock,
             random: parts.random,
             register: parts.register,
@@ -179,7 +195,9 @@ impl Service {
             polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
-        })
+        };
+        service.renew_trust_list().await?;
+        Ok(service)
     }
 
     /// The server's own keys.
@@ -212,12 +230,13 @@ impl Service {
         Ok((body, Caller { installation, device_key, now }))
     }
 
-    /// Deletes what has run out.
+    /// Deletes what has run out, and renews a trust list of this server's own.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
+        self.renew_trust_list().await?;
         self.ceremonies.expire(now);
         self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);

@@ -111,9 +111,13 @@ impl Service {
     }
 
     fn check_code(&self, asked: &VerifyCode, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
-        let options =
-            VerifyOptions { rule: self.rule, expected_challenge: asked.challenge, ..VerifyOptions::at(now) };
-        verify(&asked.code, self.keys.issuer_keys(), &options)
+        let options = VerifyOptions {
+            rule: self.rule,
+            life: self.credential_life(),
+            expected_challenge: asked.challenge,
+            ..VerifyOptions::at(now)
+        };
+        verify(&asked.code, &self.keys.issuer_keys(), &options)
     }
 
     /// The register, then the burn, after signatures and time: exactly one use is the first. Where more is asked for than

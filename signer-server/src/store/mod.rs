@@ -181,11 +181,23 @@ pub trait Credentials: Send + Sync {
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>>;
 }
 
-/// The server's own keys.
+/// The server's own keys, and the trust list it gives out.
 #[async_trait]
 pub trait ServerKeys: Send + Sync {
     /// Stores `key` unless one with its purpose exists; returns the one that is stored.
     async fn server_key(&self, key: ServerKeyRow, now: UnixSeconds) -> StoreResult<ServerKeyRow>;
+
+    /// The first key of a purpose and those made to follow it, in any order, each with the time it came into use.
+    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<(ServerKeyRow, Option<UnixSeconds>)>>;
+
+    /// Puts a key to use; false if it is in use already, or there is none.
+    async fn activate_server_key(&self, purpose: String, now: UnixSeconds) -> StoreResult<bool>;
+
+    /// The trust list given out.
+    async fn trust_list(&self) -> StoreResult<Option<TrustListRow>>;
+
+    /// Replaces the trust list; false if the one under the same pinned root has as high a number.
+    async fn put_trust_list(&self, list: TrustListRow, now: UnixSeconds) -> StoreResult<bool>;
 }
 
 /// The whole store.

@@ -492,10 +492,23 @@ pub enum Burned {
     TooManyChecks,
 }
 
+/// The trust list given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustListRow {
+    /// Its number.
+    pub number: u64,
+    /// The root that signed it, SEC1 compressed.
+    pub root: [u8; 33],
+    /// The root pinned when it was taken.
+    pub pinned: [u8; 33],
+    /// The signed list.
+    pub bytes: Vec<u8>,
+}
+
 /// One of the server's own keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerKeyRow {
-    /// What it is for: `issuer`, `answer`, `device-token`, …
+    /// What it is for: `issuer`, `answer`, `device-token`, …; the second of a purpose is `issuer.2`.
     pub purpose: String,
     /// Public half, SEC1 compressed; empty for symmetric keys.
     pub public_key: Vec<u8>,

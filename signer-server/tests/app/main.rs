@@ -7,9 +7,11 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod backup;
 mod certificates;
 mod clone;
+mod colluding;
 mod events;
 mod forge;
 mod harness;
@@ -26,6 +28,8 @@ mod relying_party;
 mod screen;
 mod secrets;
 mod suites;
+mod trust;
+mod unlinkable;
 mod vault;
 mod verify;
 mod web;

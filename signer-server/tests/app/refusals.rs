@@ -42,8 +42,11 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 15] = [
     "/v1/issuer-keys",
+    "/v1/trust-list",
+    "/status/v1/lists",
+    "/status/v1/lists/{id}",
     "/v1/answer-key",
     "/v1/time",
     REPORT_LOST,
@@ -199,6 +202,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     assert_eq!(app.dump(), before);
     for path in PUBLIC.into_iter().filter(|path| *path != REPORT_LOST) {
         let query = if path == "/v1/time" { "?nonce=00112233445566778899aabbccddeeff" } else { "" };
+        let path = path.replace("{id}", &(app.clock.seconds() / 86_400 * 64).to_string());
         assert_eq!(app.http.send("GET", &format!("{path}{query}"), &[], b"").status, 200, "{path}");
     }
 }
@@ -337,6 +341,47 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         Some(serde_json::json!({})),
         Malformed,
     ));
+    let point = {
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
+    };
+    let good = serde_json::json!({ "name": "Shop", "key": point, "profiles": ["age"] });
+    let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
+        for (pointer, value, code) in changes {
+            let mut body = good.clone();
+            body[pointer.trim_start_matches('/')] = value.clone();
+            let route = "POST /admin/v1/business-credentials";
+            calls.push((route, "/admin/v1/business-credentials".into(), Some(body), *code));
+        }
+    };
+    with_business(&[
+        ("/name", "".into(), InvalidValue),
+        ("/name", "x".repeat(97).into(), InvalidValue),
+        ("/name", "two\nlines".into(), InvalidValue),
+        ("/key", "".into(), InvalidValue),
+        ("/key", point.to_uppercase().into(), InvalidValue),
+        ("/key", point[..43].into(), InvalidValue),
+        ("/profiles", serde_json::json!([]), InvalidValue),
+        ("/profiles", serde_json::json!(["everything"]), Malformed),
+        ("/days", 0.into(), InvalidValue),
+        ("/days", 367.into(), InvalidValue),
+        ("/id", "0A".repeat(16).into(), Malformed),
+        ("/credential", "chosen".into(), Malformed),
+    ]);
+    for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
+        for act in ["next", "activate"] {
+            let route = if act == "next" {
+                "POST /admin/v1/keys/{id}/next"
+            } else {
+                "POST /admin/v1/keys/{id}/activate"
+            };
+            calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
+        }
+    }
+    for number in ["0", "x", "-1", "4294967296"] {
+        calls.push(("GET /status/v1/lists/{id}", format!("/status/v1/lists/{number}"), None, NotFound));
+    }
     let nobody = "0a".repeat(16);
     for id in [nobody.as_str(), "x", "", &"0A".repeat(16), &"0".repeat(31), "..%2f..%2fhealth", "%00", "%ff"]
     {
@@ -511,7 +556,11 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
             let name = format!("{method} {}", route.path);
             let nothing_to_refuse = route.is_public() && route.path != "/v1/time";
             // Listing takes no argument: its token is all there is to it.
-            let no_argument = nothing_to_refuse || name == "GET /admin/v1/relying-parties";
+            let lists = ["GET /admin/v1/relying-parties", "GET /admin/v1/keys"];
+            // What is not JSON is in `trust`.
+            let elsewhere = ["PUT /admin/v1/trust-list"];
+            let no_argument =
+                nothing_to_refuse || lists.contains(&name.as_str()) || elsewhere.contains(&name.as_str());
             assert!(no_argument || covered.contains(&name), "{name} has no refusal of its own");
         }
     }

@@ -13,7 +13,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, OpenFlags};
-use signer_client::{Approved, ClientError, Consent, RelyingParty, ports::Clock as PhoneClock};
+use signer_client::{Approved, ClientError, RelyingParty, Showing, ports::Clock as PhoneClock};
 use signer_core::{
     codec,
     credential::{Colour, DocumentType},
@@ -43,7 +43,7 @@ const WRONG: &str = "739105826418";
 const NEW: &str = "918273640519";
 
 /// What must not be seen, with a name for the report. `stored` may stand in the store, as the operator is told.
-struct Secret {
+pub(crate) struct Secret {
     name: String,
     bytes: Vec<u8>,
     stored: bool,
@@ -53,10 +53,10 @@ struct Secret {
 type Needle<'a> = (&'a str, &'static str, Vec<u8>);
 
 #[derive(Default)]
-struct Secrets(Vec<Secret>);
+pub(crate) struct Secrets(Vec<Secret>);
 
 impl Secrets {
-    fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref().to_vec();
         assert!(bytes.len() >= 8, "{name} is too short to look for");
         self.0.push(Secret { name: name.into(), bytes, stored: false });
@@ -68,7 +68,7 @@ impl Secrets {
     }
 
     /// Names and forms of what `haystack` shows.
-    fn found_in(&self, haystack: &[u8], in_store: bool) -> Vec<String> {
+    pub(crate) fn found_in(&self, haystack: &[u8], in_store: bool) -> Vec<String> {
         let sought = self.0.iter().filter(|secret| !(in_store && secret.stored));
         // By their first eight bytes, so that one pass finds all.
         let mut needles: HashMap<[u8; 8], Vec<Needle<'_>>> = HashMap::new();
@@ -191,7 +191,8 @@ fn story(url: &str, admin: &str, keystore: &Path, clock: impl PhoneClock + Clone
 
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
     for profile in Profile::ALL {
-        let mut session = phone.phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+        let mut session =
+            phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile)).unwrap();
         let code = phone.phone.code(&mut session).unwrap();
         let text = code.presentation.as_str();
         secrets.add("text of a code", &text[4..]);

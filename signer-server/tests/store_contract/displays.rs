@@ -231,6 +231,7 @@ pub(crate) async fn sto_062_of_90_uses_of_three_codes_one_is_the_first<E: Engine
         let mut id = [n; 16];
         id[0] = 0x90;
         let row = signer_server::store::RelyingPartyRow {
+            may_report: false,
             id: RelyingPartyId::from_bytes(id),
             name: format!("shop {n}"),
             token_hash: [n; 32],
@@ -362,6 +363,7 @@ pub(crate) async fn sto_065_many_misses_slow_everybody<E: Engine>() {
         let verifier = crowd(n / per);
         if n % per == 0 {
             let row = signer_server::store::RelyingPartyRow {
+                may_report: false,
                 id: verifier,
                 name: "one of a crowd".into(),
                 token_hash: [verifier.as_bytes()[3]; 32],

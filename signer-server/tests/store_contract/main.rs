@@ -112,6 +112,7 @@ macro_rules! store_contract {
                 reports: sto_070_an_event_ends_the_credentials_it_is_about,
                 reports: sto_071_an_event_is_taken_once_and_in_order,
                 reports: sto_072_a_list_says_what_is_revoked_and_what_is_suspended,
+                reports: sto_073_keys_follow_one_another_and_trust_lists_only_rise,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

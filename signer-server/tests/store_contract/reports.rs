@@ -1,7 +1,9 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::wire::{EventOutcome, Standing};
-use signer_server::store::{Burned, CredentialRow, Happened, Report, Reported, Sealer, Withdrawal};
+use signer_server::store::{
+    Burned, CredentialRow, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow, Withdrawal,
+};
 
 use crate::{
     credentials::{burn, credential},
@@ -115,4 +117,43 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(1).await.unwrap().len(), 6);
     store.expire(end).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), []);
+}
+
+pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E: Engine>() {
+    let mut engine: E = engine().await;
+    let store = engine.store();
+    let key = |purpose: &str| ServerKeyRow {
+        purpose: purpose.to_owned(),
+        public_key: vec![1; 33],
+        wrapped: vec![2; 60],
+        created: T0,
+    };
+    for purpose in ["issuer", "issuer.2", "issuer.3", "issuers", "list"] {
+        store.server_key(key(purpose), T0).await.unwrap();
+    }
+    assert!(store.activate_server_key("issuer.2".to_owned(), T0.plus(5)).await.unwrap());
+    for purpose in ["issuer.2", "issuer.9"] {
+        assert!(!store.activate_server_key(purpose.to_owned(), T0.plus(9)).await.unwrap(), "{purpose}");
+    }
+    let list =
+        |number, pinned| TrustListRow { number, root: [2; 33], pinned: [pinned; 33], bytes: vec![7; 9] };
+    assert_eq!(store.trust_list().await.unwrap(), None);
+    for (row, taken) in [
+        (list(5, 1), true),
+        (list(5, 1), false),
+        (list(4, 1), false),
+        (list(6, 1), true),
+        (list(1, 3), true),
+        (list(1, 3), false),
+    ] {
+        assert_eq!(store.put_trust_list(row.clone(), T0).await.unwrap(), taken, "{row:?}");
+    }
+    drop(store);
+    engine.reopen().await;
+    let store = &*engine.store();
+    assert_eq!(store.trust_list().await.unwrap(), Some(list(1, 3)));
+    let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
+    keys.sort_by(|one, other| one.0.purpose.cmp(&other.0.purpose));
+    let wanted = [(key("issuer"), None), (key("issuer.2"), Some(T0.plus(5))), (key("issuer.3"), None)];
+    assert_eq!(keys, wanted);
 }

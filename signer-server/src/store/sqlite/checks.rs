@@ -29,10 +29,10 @@ macro_rules! select {
     ($where:literal) => {
         concat!(
             "SELECT holder_check.id, verifier, relying_party.name, request_id, holder_check.device, holder,
-            (credential.device IS NOT NULL AND ",
+            (credential.state IS 0 AND ",
             standing_column!(),
-            " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires, state, decided,
-            told, reached
+            " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
+            holder_check.state, decided, told, reached
             FROM holder_check JOIN installation ON installation.device = holder_check.device
             JOIN relying_party ON relying_party.id = verifier
             LEFT JOIN credential ON credential.list = holder_check.list AND credential.idx = holder_check.idx
@@ -90,7 +90,7 @@ pub(super) fn opened_before(db: &Connection, asked: &Resolve) -> StoreResult<Opt
 
 fn open_of(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
     let sql = select!(
-        "holder_check.device = ?1 AND state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id LIMIT ?3"
+        "holder_check.device = ?1 AND holder_check.state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id LIMIT ?3"
     );
     let limit = u32::try_from(CHECKS_MAX).unwrap_or(u32::MAX);
     let mut statement = db.prepare_cached(sql)?;

@@ -59,7 +59,7 @@ fn put_up(db: &Connection, new: &NewDisplay) -> StoreResult<DisplayResult> {
         "SELECT ",
         standing_column!(),
         " FROM credential JOIN installation USING (device)
-        WHERE list = ?1 AND idx = ?2 AND device = ?3 AND expires > ?4"
+        WHERE list = ?1 AND idx = ?2 AND device = ?3 AND expires > ?4 AND state = 0"
     );
     let place = (new.list, new.index, new.device.as_bytes(), time(new.now));
     if first(db, living, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
@@ -168,7 +168,7 @@ fn live(db: &Connection, code: CodeHash, now: UnixSeconds) -> StoreResult<Option
         "SELECT display.list, display.idx, step, n, display.device, profile, expires
         FROM display JOIN installation USING (device)
         JOIN credential ON credential.list = display.list AND credential.idx = display.idx
-        WHERE (digits = ?1 OR bar = ?1) AND until > ?2 AND expires > ?2 AND ",
+        WHERE (digits = ?1 OR bar = ?1) AND until > ?2 AND expires > ?2 AND credential.state = 0 AND ",
         standing_column!(),
         " = 0"
     );

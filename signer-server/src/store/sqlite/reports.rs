@@ -94,5 +94,8 @@ fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> 
             installations::suspend(db, device, true, report.now)?;
         }
     }
+    let displays = "DELETE FROM display WHERE device = ?1 AND EXISTS (SELECT 1 FROM credential
+        WHERE credential.list = display.list AND credential.idx = display.idx AND state = 1)";
+    execute(db, displays, [device.as_bytes()])?;
     history::append_now(db, device, &report.told, report.now)
 }
