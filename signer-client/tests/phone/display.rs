@@ -108,7 +108,11 @@ fn cli_112_a_check_is_named_and_answered_once() {
     let now = world.clock().truth.as_secs();
     let asked = world.server().counter.ask("Corner Shop", Profile::Full, now);
     let late = world.server().counter.ask("Late Shop", Profile::Age, now - 1000);
-    assert_eq!(phone.checks().unwrap(), std::slice::from_ref(&asked), "one that has ended is not shown: {late:?}");
+    assert_eq!(
+        phone.checks().unwrap(),
+        std::slice::from_ref(&asked),
+        "one that has ended is not shown: {late:?}"
+    );
     assert_eq!((asked.verifier.as_str(), asked.match_number.to_string()), ("Corner Shop", "07".into()));
     // A lost answer is sent again.
     world.plan("/device/v1/answer-check", 0, 1, LoseAnswer);
