@@ -14,8 +14,8 @@ use signer_core::{
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate, VerifyCode,
-        WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate,
+        Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
 
@@ -80,7 +80,9 @@ impl RelyingParty {
     pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
         let body =
             VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge: None };
-        self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))
+        let answer: Verification =
+            self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))?;
+        Ok(answer.result)
     }
 
     /// Keys of the issuers, for checking offline.

@@ -32,6 +32,8 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "checks",
         "answer",
         "certificate",
+        "history",
+        "report-lost",
         "forget",
         "verify",
         "ask",
@@ -87,6 +89,28 @@ fn cli_082_wrong_use_ends_with_exit_code_2() {
     let output = signer(&["--json", "show", "--offline"]);
     assert_eq!(exit(&output), 1);
     assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"], "state");
+}
+
+#[test]
+fn cli_085_a_lost_phone_is_reported_without_one_and_a_slip_of_the_pen_is_found_before_it_is_sent() {
+    // Nothing listens there: what gets so far fails by the network.
+    let report = |code: &str| {
+        let server = ["report-lost", "--server", "http://127.0.0.1:9", "--code", code];
+        let output = signer(&[&["--json"][..], &server].concat());
+        let error =
+            serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].as_str().unwrap().to_owned();
+        (exit(&output), error)
+    };
+    assert_eq!(report("0123-4567-89AB-CDEF-GHJK-ANCY"), (1, "transport".into()));
+    assert_eq!(report("0123 4567 89ab cdef ghjk ancy"), (1, "transport".into()));
+    for wrong in ["0123-4567-89AB-CDEF-GHJK-ANCZ", "0123-4567-89AB-CDEF-GHKJ-ANCY", "0123-4567", ""] {
+        assert_eq!(report(wrong), (2, "usage".into()), "{wrong}");
+    }
+    let output = signer(&["--json", "history"]);
+    assert_eq!(
+        (exit(&output), serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"].clone()),
+        (1, "state".into())
+    );
 }
 
 #[test]

@@ -86,6 +86,10 @@ domains! {
     CredentialOtp = "signer/v1/credential-otp",
     /// Salt of a credential's portrait digest.
     PortraitSalt = "signer/v1/portrait-salt",
+    /// Stored form of a short code on display, keyed by the server's key for online use.
+    ShortCode = "signer/v1/short-code",
+    /// Salt of a disclosure, keyed by the same.
+    DisclosureSalt = "signer/v1/disclosure-salt",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.

@@ -2,6 +2,7 @@
 
 use std::{fs, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
+use p256::ecdsa::SigningKey;
 use signer_core::{credential::StepRule, wrap::Kek};
 
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     http,
     ports::{Clock, Random, SystemClock, SystemRandom},
     registers::{FileRegister, HttpRegister, Register, RegisterError},
-    service::{self, Parts, Service, ServiceError},
+    service::{self, Parts, Service, ServiceError, TrustRoot},
     store::{
         Store,
         sqlite::{OpenError, SqliteOptions, SqliteStore},
@@ -93,8 +94,10 @@ impl App {
             store: Arc::clone(&store) as Arc<dyn Store>,
             kek,
             clock,
+            trust_root: trust_root(&config, &*random)?,
             random,
             register,
+            issuer: config.issuer.settings(&ca.terms.public_url)?,
             ca,
             policy: config.lock_policy.clone(),
             rule: step_rule(&config),
@@ -130,6 +133,11 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let service = Arc::clone(&self.service);
+        let stop = async move {
+            stop.await;
+            service.hang_up();
+        };
         self.server.run(router, stop).await;
         sweeper.abort();
         self.service.drain(DRAIN_TIME).await;
@@ -155,6 +163,7 @@ pub async fn stop_signal() {
 
 const STORE_FILE: &str = "store.db";
 const KEK_FILE: &str = "kek";
+const TRUST_ROOT_FILE: &str = "trust-root";
 /// File in the data folder that holds the admin token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 
@@ -194,6 +203,32 @@ fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, 
 pub fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
     create_private_folder(&config.data_dir)?;
     Ok(SqliteStore::migrate(&config.data_dir.join(STORE_FILE))?)
+}
+
+fn trust_root(config: &Config, random: &dyn Random) -> Result<TrustRoot, StartError> {
+    if let Some(root) = config.trust_root()? {
+        return Ok(TrustRoot::Pinned(root));
+    }
+    let path = config.data_dir.join(TRUST_ROOT_FILE);
+    let read = |bytes: &[u8]| SigningKey::from_slice(bytes).ok();
+    if !path.exists() {
+        let mut bytes = zeroize::Zeroizing::new([0; 32]);
+        // Out of range with probability 2^-32; draw again.
+        while read(&*bytes).is_none() {
+            random.rng().fill_bytes(&mut *bytes);
+        }
+        wrap::write_private(&path, &*bytes)?;
+    }
+    tracing::warn!(
+        path = %path.display(),
+        "THE ROOT OF TRUST IS A FILE OF THIS SERVER, which signs its own trust list: whoever takes the server decides whom \
+         verifiers believe. For trying out only: keep a root offline and set trust_root."
+    );
+    let bytes = zeroize::Zeroizing::new(fs::read(&path)?);
+    let key = read(&bytes).ok_or_else(|| {
+        io::Error::new(io::ErrorKind::InvalidData, format!("{}: not a key", path.display()))
+    })?;
+    Ok(TrustRoot::Own(Box::new(key)))
 }
 
 fn load_kek(folder: &Path, store_existed: bool, random: &dyn Random) -> Result<Kek, StartError> {

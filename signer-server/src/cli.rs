@@ -1,5 +1,7 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
+mod issuer;
+
 use std::{
     fs,
     net::SocketAddr,
@@ -69,6 +71,16 @@ enum Command {
     /// Certificates from an authority elsewhere: export the request, import the certificate.
     #[command(subcommand)]
     Certificate(CertificateCommand),
+    /// Print this server's public keys, as input for `signer trust sign`; or rotate them.
+    Keys {
+        #[command(subcommand)]
+        command: Option<issuer::KeysCommand>,
+    },
+    /// The trust list given out.
+    #[command(subcommand)]
+    TrustList(issuer::TrustListCommand),
+    /// Sign a credential for a business that asks by QR.
+    BusinessCredential(issuer::BusinessArgs),
 }
 
 #[derive(Debug, Args)]
@@ -198,6 +210,11 @@ fn try_run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::Certificate(command) => certificate(&AdminClient::new(&config)?, cli.json, command),
+        Command::Keys { command } => issuer::keys(&AdminClient::new(&config)?, cli.json, command),
+        Command::TrustList(command) => issuer::trust_list(&AdminClient::new(&config)?, cli.json, command),
+        Command::BusinessCredential(args) => {
+            issuer::business_credential(&AdminClient::new(&config)?, cli.json, args)
+        }
     }
 }
 
@@ -330,6 +347,10 @@ impl AdminClient {
     }
 
     fn text(&self, method: &str, path: &str, body: Option<Vec<u8>>) -> Result<String, String> {
+        self.text_of(method, path, "application/json", body.unwrap_or_default())
+    }
+
+    fn text_of(&self, method: &str, path: &str, media_type: &str, body: Vec<u8>) -> Result<String, String> {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(Duration::from_secs(30)))
             .http_status_as_error(false)
@@ -341,8 +362,8 @@ impl AdminClient {
             .method(method)
             .uri(format!("{}{path}", self.base))
             .header("authorization", format!("Bearer {}", self.token))
-            .header("content-type", "application/json");
-        let request = request.body(body.unwrap_or_default()).map_err(|error| error.to_string())?;
+            .header("content-type", media_type);
+        let request = request.body(body).map_err(|error| error.to_string())?;
         let mut response = agent.run(request).map_err(|error| {
             format!("cannot reach the server at {}: {error}. Is `signer-server serve` running with the same configuration?", self.base)
         })?;

@@ -7,11 +7,18 @@ use std::{
     time::Duration,
 };
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::VerifyingKey;
 use serde::Deserialize;
+use signer_core::{
+    codec::Label,
+    trust::{IssuerId, StatusUri},
+};
 
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,
+    service::IssuerSettings,
     store::LockPolicy,
 };
 
@@ -49,10 +56,53 @@ pub struct Config {
     pub register_file: Option<PathBuf>,
     /// Length of a code's step, seconds. Anything but 180 is for demonstrations.
     pub step_seconds: u64,
+    /// Key of the root that signs trust lists: 33 bytes of a compressed point of P-256 in base64url. Without it the server
+    /// makes a root of its own, in the data folder, and signs its own list: for trying out.
+    pub trust_root: Option<String>,
+    /// This server as an issuer of credentials.
+    pub issuer: IssuerConfig,
     /// The document register, over HTTP/JSON.
     pub register: RegisterConfig,
     /// The built-in certification authority.
     pub ca: CaConfig,
+}
+
+/// This server as an issuer of credentials.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct IssuerConfig {
+    /// Its number in trust lists, from 1.
+    pub id: u32,
+    /// Its name in trust lists, 1 to 96 bytes.
+    pub name: String,
+    /// Where verifiers fetch its status lists, without a slash at the end. Default: `/status/v1/lists` under `ca.public_url`.
+    pub status_uri: Option<String>,
+}
+
+impl Default for IssuerConfig {
+    fn default() -> Self {
+        Self { id: 1, name: "Signer".into(), status_uri: None }
+    }
+}
+
+impl IssuerConfig {
+    /// The settings, checked; `public_url` is where this server is reached.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn settings(&self, public_url: &str) -> Result<IssuerSettings, ConfigError> {
+        let refuse = |text: &str| ConfigError::Value(text.into());
+        let uri = self.status_uri.clone().unwrap_or_else(|| format!("{public_url}/status/v1/lists"));
+        let uri = StatusUri::new(uri).ok_or_else(|| {
+            refuse("issuer.status_uri is an http or https URL of at most 200 characters without query or a slash at the end")
+        })?;
+        let name = Label::new(self.name.clone())
+            .ok_or_else(|| refuse("issuer.name is 1 to 96 bytes of NFC text on one line"))?;
+        if self.id == 0 {
+            return Err(refuse("issuer.id is from 1 on"));
+        }
+        Ok(IssuerSettings { id: IssuerId(self.id), name, status_uri: uri })
+    }
 }
 
 /// How the document register is asked: `spec/registers.md`.
@@ -224,6 +274,8 @@ impl Default for Config {
             lock_policy: LockPolicy::default(),
             register_file: None,
             step_seconds: 180,
+            trust_root: None,
+            issuer: IssuerConfig::default(),
             register: RegisterConfig::default(),
             ca: CaConfig::default(),
         }
@@ -276,7 +328,9 @@ impl Config {
                 "lock_policy allows too many guesses: at most 15 tries in all, each lock at least 1800 s, step_down_seconds at least 3600 (insecure = true lifts this, for tests)",
             );
         }
-        self.ca.settings(self.listen)?;
+        let ca = self.ca.settings(self.listen)?;
+        self.issuer.settings(&ca.terms.public_url)?;
+        self.trust_root()?;
         if self.register.settings(self.insecure)?.is_some() && self.register_file.is_some() {
             return refuse("register_file and register.url are two registers: choose one");
         }
@@ -287,6 +341,18 @@ impl Config {
             return refuse("request_timeout_seconds must be from 1 to 120, group_window_ms at most 1000");
         }
         Ok(())
+    }
+
+    /// Key of the root, if one is configured.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn trust_root(&self) -> Result<Option<VerifyingKey>, ConfigError> {
+        let Some(text) = &self.trust_root else { return Ok(None) };
+        let bytes = URL_SAFE_NO_PAD.decode(text).ok().filter(|bytes| bytes.len() == 33);
+        let key = bytes.and_then(|bytes| VerifyingKey::from_sec1_bytes(&bytes).ok());
+        let text = "trust_root is a compressed point of P-256: 33 bytes in base64url without padding";
+        key.map(Some).ok_or_else(|| ConfigError::Value(text.into()))
     }
 
     /// Folder of the witness.

@@ -19,9 +19,12 @@ use std::{
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{ClientError, Phone, ShowSession, Showing, desk::SystemClock, verify_result};
+use signer_client::{
+    ClientError, HistoryLine, Phone, ShowSession, Showing, desk::SystemClock, verify_result,
+};
 use signer_core::{
     credential::{Colour, DocumentType, Reason, VerificationResult},
+    history::{Act, Entry},
     ids::RequestId,
     pin::Pin,
     suite::SuiteId,
@@ -197,6 +200,8 @@ struct Signer<'a> {
     wrong: u64,
     signed: Vec<(RequestId, SignedResult)>,
     answered: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Answers this phone got, in order: whether each was a signature. Its history must tell exactly these.
+    acts: Vec<bool>,
 }
 
 impl<'a> Signer<'a> {
@@ -204,8 +209,17 @@ impl<'a> Signer<'a> {
         let client = Client::new(&world.url);
         let bank = world.relying_party(&client, true);
         let phone = world.enrol(&client, &person);
-        let mut signer =
-            Self { world, client, bank, person, phone, wrong: 0, signed: Vec::new(), answered: Vec::new() };
+        let mut signer = Self {
+            world,
+            client,
+            bank,
+            person,
+            phone,
+            wrong: 0,
+            signed: Vec::new(),
+            answered: Vec::new(),
+            acts: Vec::new(),
+        };
         signer.begin();
         signer
     }
@@ -230,7 +244,7 @@ impl<'a> Signer<'a> {
             if self.wrong >= TRIES_MAX {
                 self.look_again();
                 self.phone = self.world.enrol(&self.client, &self.person);
-                (self.wrong, self.answered) = (0, Vec::new());
+                (self.wrong, self.answered, self.acts) = (0, Vec::new(), Vec::new());
                 self.begin();
             }
         }
@@ -264,6 +278,7 @@ impl<'a> Signer<'a> {
             }
             other => panic!("{pin} gave {other:?}"),
         }
+        self.acts.push(pin == PIN);
         // The phone learns what became of it, as after a lost answer.
         self.world.until_ok("resume", || self.phone.phone.resume());
         self.answered.push((body, reply.body));
@@ -309,7 +324,15 @@ impl<'a> Signer<'a> {
     }
 
     /// What was answered, asked for again.
-    fn look_again(&self) {
+    fn look_again(&mut self) {
+        let history = self.world.until_ok("history", || self.phone.phone.history(64));
+        assert_eq!(history.fault, None);
+        let told = history.lines.iter().map(|line| match line {
+            HistoryLine::Told { entry: Some(Entry { act, .. }), .. } => matches!(act, Act::Signed { .. }),
+            other => panic!("{other:?}"),
+        });
+        let acts = &self.acts[self.acts.len().saturating_sub(64)..];
+        assert_eq!(told.collect::<Vec<_>>(), acts, "what was answered is told, and nothing else");
         for (id, result) in self.signed.iter().rev().take(4) {
             assert_eq!(self.view(*id).result.as_ref(), Some(result));
         }

@@ -61,6 +61,8 @@ pub enum Refusal {
     Declined,
     /// The holder did not answer in time.
     NoAnswer,
+    /// The holder has not reached the age asked for.
+    TooYoung,
     /// The business wants every code checked online.
     OnlineRequired,
     /// The register did not answer.
@@ -111,6 +113,8 @@ pub enum Reason {
     Declined,
     /// [`Refusal::NoAnswer`].
     NoAnswer,
+    /// [`Refusal::TooYoung`].
+    TooYoung,
     /// [`Refusal::OnlineRequired`].
     OnlineRequired,
     /// [`Refusal::RegisterNotReached`].
@@ -138,6 +142,7 @@ impl Refusal {
             Self::UnknownCode => Reason::UnknownCode,
             Self::Declined => Reason::Declined,
             Self::NoAnswer => Reason::NoAnswer,
+            Self::TooYoung => Reason::TooYoung,
             Self::OnlineRequired => Reason::OnlineRequired,
             Self::RegisterNotReached => Reason::RegisterNotReached,
         }
@@ -171,6 +176,7 @@ impl Refusal {
             Self::UnknownCode => "No phone shows this code now.".into(),
             Self::Declined => "The holder has said no.".into(),
             Self::NoAnswer => "The holder has not answered.".into(),
+            Self::TooYoung => "The holder has not reached the age asked for.".into(),
             Self::OnlineRequired => "This business accepts codes only after an online check.".into(),
             Self::RegisterNotReached => "The register does not answer.".into(),
         }
@@ -200,6 +206,7 @@ impl Refusal {
             Self::UnknownCode => "Compare the digits with the screen, and type them again.",
             Self::Declined => "Ask the holder which document they want to show.",
             Self::NoAnswer => "Ask the holder to keep the code on the screen and to answer, then try again.",
+            Self::TooYoung => "Treat the holder as under age.",
             Self::OnlineRequired => "Go online, then scan again.",
             Self::RegisterNotReached => "Scan the QR code, or try again in a minute.",
         }

@@ -136,6 +136,25 @@ impl VerificationResult {
         }
     }
 
+    /// The outcome of a check that the holder agreed to: what the register says now. `portrait` says whether the portrait
+    /// goes with it.
+    #[must_use]
+    pub fn confirmed(document: Document, step: Step, portrait: bool, now: UnixSeconds) -> Self {
+        Self {
+            result: Colour::Green,
+            reason: Reason::Valid,
+            sentence: VALID.into(),
+            next_step: COMPARE.into(),
+            document_type: Some(document.document_type()),
+            claims: Some(document),
+            step: Some(step),
+            checked_at: now,
+            withdrawals_known_to: None,
+            offline: false,
+            notes: if portrait { Vec::new() } else { vec![Note::PhotoNotChecked] },
+        }
+    }
+
     /// The outcome of a check by the server while the register is down: amber, with what the credential says.
     #[must_use]
     pub fn register_not_reached(verified: &Verified, now: UnixSeconds) -> Self {
@@ -159,8 +178,8 @@ impl VerificationResult {
         Self {
             result: Colour::Green,
             reason: Reason::Valid,
-            sentence: "The document is valid.".into(),
-            next_step: "Compare the face with the photo.".into(),
+            sentence: VALID.into(),
+            next_step: COMPARE.into(),
             document_type: Some(verified.document().document_type()),
             claims: Some(verified.document().clone()),
             step: Some(verified.step()),
@@ -188,3 +207,6 @@ impl VerificationResult {
         }
     }
 }
+
+const VALID: &str = "The document is valid.";
+const COMPARE: &str = "Compare the face with the photo.";

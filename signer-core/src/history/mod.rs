@@ -110,7 +110,7 @@ pub enum Act {
         #[n(0)]
         document_type: u32,
     },
-    /// The operator suspended the installation.
+    /// The installation was suspended, by the operator or because a register said so.
     #[n(9)]
     Suspended {},
     /// The operator took a suspension back.

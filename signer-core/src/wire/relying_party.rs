@@ -4,7 +4,11 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::ids::{RelyingPartyId, RequestId};
+use super::Profile;
+use crate::{
+    credential::BusinessId,
+    ids::{RelyingPartyId, RequestId},
+};
 
 /// Longest time a result is waited for, milliseconds.
 pub const WAIT_MS_MAX: u64 = 120_000;
@@ -278,4 +282,42 @@ pub enum EventOutcome {
     Applied,
     /// Taken, and overtaken by a later one about the same document: nothing was done.
     Late,
+}
+
+/// `POST /admin/v1/business-credentials`: a credential for a business that asks by QR.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateBusinessCredential {
+    /// The name phones show.
+    pub name: String,
+    /// Its public key: SEC1 compressed, base64url without padding.
+    pub key: String,
+    /// What it may ask for.
+    pub profiles: Vec<Profile>,
+    /// Life of the credential, days; 30 if absent, at most 366.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub days: Option<u64>,
+    /// The business's id in its earlier credential; a new one if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id: Option<BusinessId>,
+}
+
+/// Reply to `POST /admin/v1/business-credentials`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreatedBusinessCredential {
+    /// The business's id: the same in every credential of it.
+    pub id: BusinessId,
+    /// The credential, base64url without padding.
+    pub credential: String,
+    /// When it ends, Unix seconds.
+    pub expires: u64,
+}
+
+/// Reply to `PUT /admin/v1/trust-list`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutTrustList {
+    /// Number of the list given out.
+    pub number: u64,
+    /// What the operator should know: keys of this server that the list does not name.
+    pub notes: Vec<String>,
 }

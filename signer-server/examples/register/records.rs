@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use signer_core::credential::DocumentRecord;
 
@@ -83,23 +84,19 @@ impl Records {
 
     /// A person's document as JSON, if it is there and valid.
     pub(crate) fn document(&self, person: &str, kind: &str) -> Result<Option<DocumentRecord>> {
-        let sql = "SELECT family, given, birth, number, expires, rights FROM document
+        let sql = "SELECT family, given, birth, number, expires, rights, portrait FROM document
             WHERE person = ?1 AND kind = ?2 AND withdrawn = 0";
         let read = |row: &rusqlite::Row<'_>| {
             let text = |column: usize| row.get::<_, String>(column);
+            let portrait = row.get::<_, Option<Vec<u8>>>(6)?.map(|picture| BASE64_STANDARD.encode(picture));
             Ok(serde_json::json!({
                 "document_type": kind, "family": text(0)?, "given": text(1)?, "birth": text(2)?,
                 "number": text(3)?, "expires": text(4)?, "rights": text(5)?,
+                "portrait": portrait,
             }))
         };
         let found = self.lock().query_row(sql, (person, kind), read).optional()?;
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
-    }
-
-    /// The portrait in a person's document, PNG.
-    pub(crate) fn portrait(&self, person: &str, kind: &str) -> Result<Option<Vec<u8>>> {
-        let sql = "SELECT portrait FROM document WHERE person = ?1 AND kind = ?2 AND withdrawn = 0";
-        Ok(self.lock().query_row(sql, (person, kind), |row| row.get(0)).optional()?.flatten())
     }
 
     /// Makes a change and writes its event down.

@@ -31,9 +31,11 @@ CREATE INDEX register_order_by_time ON register_order (at);
 -- When a key made to follow another came into use; of a purpose the last one is in use, and the first where there is none.
 ALTER TABLE server_key ADD COLUMN activated INTEGER CHECK (activated >= 0);
 
--- One row: the list given out.
+-- One row: the trust list given out, the root that signed it, and the one that was pinned then.
 CREATE TABLE trust_list (
     only_row INTEGER PRIMARY KEY CHECK (only_row = 1),
     number INTEGER NOT NULL CHECK (number >= 0),
+    root BLOB NOT NULL CHECK (length(root) = 33),
+    pinned BLOB NOT NULL CHECK (length(pinned) = 33),
     bytes BLOB NOT NULL
 ) STRICT;

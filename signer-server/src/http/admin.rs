@@ -4,26 +4,28 @@ use std::sync::Arc;
 
 use axum::{
     Json, Router,
-    extract::{Query, State, rejection::QueryRejection},
+    extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::StatusCode,
     routing::{delete, get, post, put},
 };
 use serde::Deserialize;
 use signer_core::{
     ids::{DeviceId, RelyingPartyId},
+    trust::{TRUST_LIST_BYTES_MAX, TrustList},
     wire::{
-        CertificateRequestView, CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode,
-        CreatedRelyingParty, ImportCertificate, ProblemCode, RelyingPartyView,
+        CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
+        CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, ProblemCode,
+        PutTrustList, RelyingPartyView,
     },
 };
 
 use super::{
-    auth::{Admin, PathId, StrictJson},
+    auth::{Admin, Cose, PathId, StrictJson},
     problem::ApiProblem,
     relying_party::query_refusal,
 };
 use crate::{
-    service::{Refusal, Service},
+    service::{KeyPurpose, Refusal, Service},
     store::RevocationReason,
 };
 
@@ -37,6 +39,16 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/devices/{id}/resume", post(resume_device))
         .route("/devices/{id}/certificate-request", get(certificate_request))
         .route("/devices/{id}/certificate", put(import_certificate))
+        .route("/business-credentials", post(create_business_credential))
+        .route("/keys", get(keys))
+        .route("/keys/{id}/next", post(make_next_key))
+        .route("/keys/{id}/activate", post(activate_next_key))
+        .merge(trust_list_routes())
+}
+
+/// A list is longer than JSON is allowed to be.
+fn trust_list_routes() -> Router<Arc<Service>> {
+    Router::new().route("/trust-list", put(put_trust_list)).layer(DefaultBodyLimit::max(TRUST_LIST_BYTES_MAX))
 }
 
 async fn create_enrolment_code(
@@ -127,4 +139,42 @@ async fn import_certificate(
 ) -> Result<StatusCode, ApiProblem> {
     service.import_certificate(id, asked).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+async fn create_business_credential(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    StrictJson(asked, _turn): StrictJson<CreateBusinessCredential>,
+) -> Result<(StatusCode, Json<CreatedBusinessCredential>), ApiProblem> {
+    Ok((StatusCode::CREATED, Json(service.create_business_credential(asked)?)))
+}
+
+async fn keys(State(service): State<Arc<Service>>, _: Admin) -> Result<Json<TrustList>, ApiProblem> {
+    Ok(Json(service.next_trust_list()?))
+}
+
+async fn make_next_key(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(purpose): PathId<KeyPurpose>,
+) -> Result<StatusCode, ApiProblem> {
+    service.make_next_key(purpose).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn activate_next_key(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(purpose): PathId<KeyPurpose>,
+) -> Result<StatusCode, ApiProblem> {
+    service.activate_next_key(purpose).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn put_trust_list(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    Cose(list, _turn): Cose,
+) -> Result<Json<PutTrustList>, ApiProblem> {
+    Ok(Json(service.put_trust_list(&list).await?))
 }

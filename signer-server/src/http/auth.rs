@@ -101,6 +101,17 @@ impl FromRequest<Arc<Service>> for Cbor {
     }
 }
 
+/// A signed list and the turn to work on it.
+pub(super) struct Cose(pub(super) Bytes, pub(super) OwnedSemaphorePermit);
+
+impl FromRequest<Arc<Service>> for Cose {
+    type Rejection = ApiProblem;
+    async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let bytes = typed_body(request, state, super::trust::COSE).await?;
+        Ok(Self(bytes, state.admit()?))
+    }
+}
+
 pub(super) async fn typed_body(
     request: Request,
     state: &Arc<Service>,

@@ -1,13 +1,16 @@
 //! The device API: one route per operation of [`signer_core::wire`].
 
-use std::{future::Future, sync::Arc};
+use std::{convert::Infallible, future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
     body::Bytes,
     extract::State,
     http::header,
-    response::{IntoResponse, Response},
+    response::{
+        IntoResponse, Response,
+        sse::{self, KeepAlive, Sse},
+    },
     routing::post,
 };
 use signer_core::{
@@ -17,7 +20,10 @@ use signer_core::{
 use tracing::Instrument as _;
 
 use super::{auth::Cbor, problem::ApiProblem};
-use crate::service::{Service, ServiceResult};
+use crate::service::{Listening, Service, ServiceResult};
+
+/// How often a stream of events says that it is still there.
+const COMMENT_EVERY: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
@@ -54,14 +60,22 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::Credentials => reply(service.issue(body)).await,
         Operation::CodeState => reply(service.code_state(body)).await,
         Operation::Certificate => reply(service.certificate(body)).await,
-        // Their messages are defined, their service is not built yet.
-        Operation::Display
-        | Operation::EndDisplay
-        | Operation::Checks
-        | Operation::AnswerCheck
-        | Operation::Listen => Err(ProblemCode::NoSuchPath.into()),
+        Operation::Display => reply(service.display(body)).await,
+        Operation::EndDisplay => reply(service.end_display(body)).await,
+        Operation::Checks => reply(service.checks(body)).await,
+        Operation::AnswerCheck => reply(service.answer_check(body)).await,
+        Operation::Listen => Ok(stream(service.listen(body).await?)),
         Operation::History => reply(service.history(body)).await,
     }
+}
+
+/// Events by name. An event without data is none (HTML Living Standard §9.2.6), so the name stands there too.
+fn stream(listening: Listening) -> Response {
+    let events = futures_util::stream::unfold(listening, async |mut listening| {
+        let name = listening.next().await?.name();
+        Some((Ok::<_, Infallible>(sse::Event::default().event(name).data(name)), listening))
+    });
+    Sse::new(events).keep_alive(KeepAlive::new().interval(COMMENT_EVERY)).into_response()
 }
 
 async fn reply<T: minicbor::Encode<()>>(

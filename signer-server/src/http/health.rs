@@ -18,5 +18,5 @@ async fn live() -> Json<Value> {
 
 async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiProblem> {
     service.check().await?;
-    Ok(Json(json!({ "status": "ready" })))
+    Ok(Json(json!({ "status": "ready", "miss_alarm": service.miss_alarm().await? })))
 }

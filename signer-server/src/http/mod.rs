@@ -9,6 +9,8 @@ mod listen;
 mod problem;
 mod register;
 mod relying_party;
+mod trust;
+mod verification;
 mod web;
 
 use std::{sync::Arc, time::Duration};
@@ -43,12 +45,15 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
     let quick = Router::new()
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
+        .merge(verification::routes())
         .merge(ca::routes())
         .merge(register::routes())
+        .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));
     let waiting = relying_party::long_poll_routes()
+        .merge(verification::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,

@@ -1,5 +1,4 @@
-//! The relying-party API: signing requests, online verification; and what anybody may ask: public keys, time, a report of a
-//! lost phone.
+//! The relying-party API: signing requests; and what anybody may ask: public keys, time, a report of a lost phone.
 
 use std::sync::Arc;
 
@@ -11,16 +10,16 @@ use axum::{
 };
 use serde::Deserialize;
 use signer_core::{
-    credential::{IssuerKeys, VerificationResult},
+    credential::IssuerKeys,
     ids::RequestId,
     wire::{
         AnswerKey, CreateRequest, CreatedRequest, ProblemCode, ReportLost, RequestView, SignedTime,
-        SigningCertificate, VerifyCode,
+        SigningCertificate,
     },
 };
 
 use super::{
-    auth::{Asker, PathId, StrictJson, Verifier},
+    auth::{Asker, PathId, StrictJson},
     problem::ApiProblem,
 };
 use crate::{
@@ -31,7 +30,6 @@ use crate::{
 pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/v1/requests", post(create))
-        .route("/v1/verifications", post(verify))
         .route("/v1/persons/{id}/signing-certificate", get(signing_certificate))
         .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
@@ -60,9 +58,9 @@ async fn create(
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct ViewQuery {
+pub(super) struct ViewQuery {
     #[serde(default)]
-    timeout_ms: u64,
+    pub(super) timeout_ms: u64,
 }
 
 async fn view(
@@ -86,14 +84,6 @@ async fn cancel(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn verify(
-    State(service): State<Arc<Service>>,
-    Verifier(verifier): Verifier,
-    StrictJson(asked, _turn): StrictJson<VerifyCode>,
-) -> Result<Json<VerificationResult>, ApiProblem> {
-    Ok(Json(service.verify_code(&verifier, &asked).await?))
-}
-
 async fn signing_certificate(
     State(service): State<Arc<Service>>,
     _: Asker,
@@ -103,7 +93,7 @@ async fn signing_certificate(
 }
 
 async fn issuer_keys(State(service): State<Arc<Service>>) -> Json<IssuerKeys> {
-    Json(service.keys().issuer_keys().clone())
+    Json(IssuerKeys::clone(&service.keys().issuer_keys()))
 }
 
 async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {

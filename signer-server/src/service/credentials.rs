@@ -11,6 +11,7 @@ use signer_core::{
     device_key::DevicePublicKeyBytes,
     history::Act,
     secret::SecretBytes,
+    status::ENTRIES,
     time::UnixSeconds,
     wire::{
         CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
@@ -20,14 +21,11 @@ use signer_core::{
 };
 
 use super::{
-    Caller, Refusal, Service, ServiceError, ServiceResult, good_standing, unwrap_secret, wrap_secret,
+    Caller, KeyPurpose, Refusal, Service, ServiceError, ServiceResult, good_standing,
+    status_lists::LISTS_PER_DAY, unwrap_secret, wrap_secret,
 };
 use crate::store::{AddedCredentials, CredentialRow, Holder};
 
-/// Entries of one status list.
-const LIST_ENTRIES: u32 = 1 << 20;
-/// Status lists of one day: 2^26 places, so that a random one is nearly always free.
-const LISTS_PER_DAY: u32 = 64;
 /// How often taken indexes are drawn anew.
 const DRAWS_MAX: u32 = 8;
 
@@ -115,7 +113,7 @@ impl Service {
         let day = u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX / LISTS_PER_DAY);
         let mut rng = self.rng();
         let list = day.saturating_mul(LISTS_PER_DAY).saturating_add(rng.next_u32() % LISTS_PER_DAY);
-        StatusIndex { list, index: rng.next_u32() % LIST_ENTRIES }
+        StatusIndex { list, index: rng.next_u32() % ENTRIES }
     }
 
     fn sign_batch<const MAX: usize, const BYTES: usize>(
@@ -170,7 +168,7 @@ impl Service {
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);
-        let credential = claims.sign(&self.keys.issuer).map_err(|error| {
+        let credential = claims.sign(&self.keys.in_use(KeyPurpose::Issuer)?).map_err(|error| {
             tracing::warn!(%error, "credential not made");
             Refusal::because(ProblemCode::NoDocument, "the document's claims do not fit a code")
         })?;

@@ -5,7 +5,8 @@ use serde::Deserialize;
 use signer_core::{
     credential::DocumentType,
     domain::{Domain, Hasher},
-    wire::{ProblemCode, ReportedEvent},
+    history::Act,
+    wire::{Event, ProblemCode, ReportedEvent},
 };
 
 use super::{Refusal, Service, ServiceResult};
@@ -71,6 +72,10 @@ impl Service {
         let report = self.checked(reporter, event)?;
         match self.store.report(report).await? {
             Reported::Taken { outcome, device } => {
+                if let Some(device) = device {
+                    self.tell(device, Event::Documents);
+                    self.tell(device, Event::History);
+                }
                 // Not whom it is about: the installation, which the log names anyway.
                 let device = device.map(|device| device.to_string());
                 tracing::info!(reporter = %reporter.id, kind = event.kind, ?outcome, device, "event of a register");
@@ -122,8 +127,20 @@ impl Service {
             sequence,
             holder,
             what,
+            told: self.note_if_needed(told(event, what)),
             now: self.now(),
         })
+    }
+}
+
+/// What the holder is told of an event.
+fn told(event: &CloudEvent, what: Happened) -> Act {
+    match what {
+        Happened::Document(document_type) if event.kind == "signer.document.changed.v1" => {
+            Act::DocumentChanged { document_type }
+        }
+        Happened::Document(document_type) => Act::DocumentWithdrawn { document_type },
+        Happened::Deceased => Act::Suspended {},
     }
 }
 

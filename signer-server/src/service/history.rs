@@ -8,11 +8,11 @@ use signer_core::{
     history::{Act, Entry, HistoryKeyBytes, Name, ReasonName, Scan, SealedEntry},
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
-    wire::{HISTORY_PAGE_MAX, HistoryPage, HistoryQuery, ProblemCode, Profile},
+    wire::{Event, HISTORY_PAGE_MAX, HistoryPage, HistoryQuery, ProblemCode, Profile},
 };
 
 use super::{Refusal, Service, ServiceError, ServiceResult};
-use crate::store::{Installation, RelyingPartyRow, Sealer};
+use crate::store::{Installation, Sealer};
 
 /// Refusals of one verifier that are told to one phone within [`REFUSALS_SECONDS`]; more only fill the history.
 const REFUSALS_MAX: u32 = 10;
@@ -67,17 +67,19 @@ impl Service {
     pub(super) async fn tell_refusal(
         &self,
         device: DeviceId,
-        verifier: &RelyingPartyRow,
+        verifier: RelyingPartyId,
         scan: Scan,
     ) -> ServiceResult<()> {
-        if !self.may_tell(device, verifier.id) {
+        if !self.may_tell(device, verifier) {
             return Ok(());
         }
         let told = self.note_for(device, Act::Refused { scan }).await?;
         match told {
-            Some(told) => Ok(self.store.append_history(device, told, self.now()).await?),
-            None => Ok(()),
+            Some(told) => self.store.append_history(device, told, self.now()).await?,
+            None => return Ok(()),
         }
+        self.tell(device, Event::History);
+        Ok(())
     }
 
     fn may_tell(&self, device: DeviceId, verifier: RelyingPartyId) -> bool {
@@ -115,17 +117,12 @@ impl Service {
 
 /// What the history says of an online check.
 pub(super) fn scan(
-    verifier: &RelyingPartyRow,
-    profile: &str,
+    verifier: &str,
+    profile: Profile,
     document_type: u32,
     reason: Reason,
 ) -> ServiceResult<Scan> {
-    Ok(Scan {
-        verifier: name(&verifier.name)?,
-        profile: Profile::from_name(profile).ok_or(ServiceError::Bug("a profile without a name"))?,
-        document_type,
-        reason: reason_name(reason)?,
-    })
+    Ok(Scan { verifier: name(verifier)?, profile, document_type, reason: reason_name(reason)? })
 }
 
 /// The stable code of a reason, as it stands in JSON.

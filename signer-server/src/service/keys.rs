@@ -1,5 +1,8 @@
-//! The server's own keys: issuer of credentials, signer of answers, certification authority,
-//! secret of device tokens. Each is made once and wrapped.
+//! The server's own keys: issuer of credentials, of status lists and of credentials of businesses, signer of answers,
+//! certification authority, secrets of device tokens and of online use (hashes of short codes, salts of disclosures). Each is
+//! made once and wrapped; the issuer's are followed by others.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use p256::ecdsa::SigningKey;
 use rand::Rng as _;
@@ -7,7 +10,7 @@ use signer_core::{
     credential::{DocumentType, IssuerKey, IssuerKeys},
     secret::SecretBytes,
     time::UnixSeconds,
-    trust::IssuerId,
+    trust::{IssuerId, KeyUse, Life, TrustedKey},
     wrap::{Kek, Location},
 };
 
@@ -17,19 +20,82 @@ use crate::{
     store::{ServerKeyRow, Store},
 };
 
-/// Life of an issuer key, seconds: about two years.
-const ISSUER_KEY_SECONDS: u64 = 2 * 366 * 86_400;
+/// Life of a key, seconds: about two years.
+const KEY_SECONDS: u64 = 2 * 366 * 86_400;
 
-/// This server among the issuers of a trust list.
-pub(super) const ISSUER: IssuerId = IssuerId(1);
+/// What the issuer's keys are for. These follow one another; the others are for good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyPurpose {
+    /// Credentials.
+    Issuer,
+    /// Status lists.
+    List,
+    /// Credentials of businesses.
+    Business,
+}
+
+impl KeyPurpose {
+    /// Every purpose.
+    pub const ALL: [Self; 3] = [Self::Issuer, Self::List, Self::Business];
+
+    /// Its name in the store and in commands.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Issuer => "issuer",
+            Self::List => "list",
+            Self::Business => "business",
+        }
+    }
+
+    /// What a trust list says of its keys.
+    #[must_use]
+    pub const fn key_use(self) -> KeyUse {
+        match self {
+            Self::Issuer => KeyUse::Credentials,
+            Self::List => KeyUse::StatusLists,
+            Self::Business => KeyUse::Businesses,
+        }
+    }
+
+    /// Name of the key with this number, from 1.
+    fn row(self, number: u32) -> String {
+        if number == 1 { self.name().into() } else { format!("{}.{number}", self.name()) }
+    }
+}
+
+impl std::str::FromStr for KeyPurpose {
+    type Err = ();
+    fn from_str(text: &str) -> Result<Self, ()> {
+        Self::ALL.into_iter().find(|purpose| purpose.name() == text).ok_or(())
+    }
+}
+
+/// One of the keys that follow one another.
+#[derive(Clone)]
+struct Numbered {
+    number: u32,
+    key: SigningKey,
+    created: UnixSeconds,
+    /// None of the first key, which was in use from the start, and of one that waits.
+    activated: Option<UnixSeconds>,
+}
+
+/// The issuer's keys of every purpose, by number.
+struct Series {
+    keys: [Vec<Numbered>; KeyPurpose::ALL.len()],
+    issuer_keys: Arc<IssuerKeys>,
+}
 
 /// The server's own keys, in memory.
 pub struct ServerKeys {
-    pub(super) issuer: SigningKey,
     pub(super) answer: SigningKey,
     pub(super) authority: SigningKey,
     pub(super) device_token: SecretBytes<32>,
-    issuer_keys: IssuerKeys,
+    pub(super) online: SecretBytes<32>,
+    answer_made: UnixSeconds,
+    issuer: IssuerId,
+    series: RwLock<Series>,
 }
 
 impl std::fmt::Debug for ServerKeys {
@@ -39,7 +105,7 @@ impl std::fmt::Debug for ServerKeys {
 }
 
 impl ServerKeys {
-    /// Loads the keys, or makes those that are missing.
+    /// Loads the keys, or makes those that are missing. `issuer` is this server's number in trust lists.
     ///
     /// # Errors
     /// [`ServiceError`] if the store or the wrapping fails.
@@ -47,26 +113,24 @@ impl ServerKeys {
         store: &dyn Store,
         kek: &Kek,
         random: &dyn Random,
+        issuer: IssuerId,
         now: UnixSeconds,
     ) -> ServiceResult<Self> {
-        let (issuer, made) = signing_key(store, kek, random, "issuer", now).await?;
-        let (answer, _) = signing_key(store, kek, random, "answer", now).await?;
+        for purpose in KeyPurpose::ALL {
+            signing_key(store, kek, random, purpose.name(), now).await?;
+        }
+        let (answer, answer_made) = signing_key(store, kek, random, "answer", now).await?;
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
-        let issuer_keys = IssuerKeys::new(vec![IssuerKey {
-            issuer: ISSUER,
-            key: *issuer.verifying_key(),
-            document_types: DocumentType::ALL.to_vec(),
-            not_before: made.hour(),
-            not_after: made.plus(ISSUER_KEY_SECONDS),
-        }]);
-        Ok(Self { issuer, answer, authority, device_token, issuer_keys })
+        let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
+        let series = RwLock::new(Series::load(store, kek, issuer).await?);
+        Ok(Self { answer, authority, device_token, online, answer_made, issuer, series })
     }
 
-    /// Public keys of the issuer: all a shop needs offline.
+    /// Public keys of the issuer, for every credential that may still live.
     #[must_use]
-    pub const fn issuer_keys(&self) -> &IssuerKeys {
-        &self.issuer_keys
+    pub fn issuer_keys(&self) -> Arc<IssuerKeys> {
+        Arc::clone(&self.read().issuer_keys)
     }
 
     /// Public key that verifies time and answers, SEC1 compressed.
@@ -74,10 +138,152 @@ impl ServerKeys {
     pub fn answer_key(&self) -> Vec<u8> {
         compressed(&self.answer)
     }
+
+    /// The key in use.
+    pub(super) fn in_use(&self, purpose: KeyPurpose) -> ServiceResult<SigningKey> {
+        let series = self.read();
+        let found = in_use(series.of(purpose)).map(|numbered| numbered.key.clone());
+        found.ok_or(ServiceError::Bug("a purpose without a key"))
+    }
+
+    /// The key that waits to be put to use, SEC1 compressed.
+    pub(super) fn next(&self, purpose: KeyPurpose) -> Option<SigningKey> {
+        let series = self.read();
+        let used = in_use(series.of(purpose))?.number;
+        series.of(purpose).iter().find(|key| key.number > used).map(|key| key.key.clone())
+    }
+
+    /// Makes the key that is to follow the one in use, if none waits.
+    pub(super) async fn make_next(
+        &self,
+        store: &dyn Store,
+        kek: &Kek,
+        random: &dyn Random,
+        purpose: KeyPurpose,
+        now: UnixSeconds,
+    ) -> ServiceResult<()> {
+        let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
+        signing_key(store, kek, random, &purpose.row(used.saturating_add(1)), now).await?;
+        self.reload(store, kek).await
+    }
+
+    /// Puts the key that waits to use. False if none does.
+    pub(super) async fn activate(
+        &self,
+        store: &dyn Store,
+        kek: &Kek,
+        purpose: KeyPurpose,
+        now: UnixSeconds,
+    ) -> ServiceResult<bool> {
+        let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
+        let done = store.activate_server_key(purpose.row(used.saturating_add(1)), now).await?;
+        self.reload(store, kek).await?;
+        Ok(done)
+    }
+
+    /// What a trust list says of these keys: those in use, those that wait, and those whose work may still be shown.
+    pub(super) fn listed(&self, now: UnixSeconds) -> Vec<TrustedKey> {
+        let answer = TrustedKey {
+            issuer: self.issuer,
+            key_use: KeyUse::Answers,
+            key: *self.answer.verifying_key(),
+            document_types: Vec::new(),
+            not_before: self.answer_made.hour(),
+            not_after: self.answer_made.plus(KEY_SECONDS),
+        };
+        let mut all = vec![answer];
+        for purpose in KeyPurpose::ALL {
+            all.extend(
+                lives(self.read().of(purpose))
+                    .filter(|(_, _, end)| end.plus(Life::Emergency.seconds()) > now)
+                    .map(|(numbered, start, end)| TrustedKey {
+                        issuer: self.issuer,
+                        key_use: purpose.key_use(),
+                        key: *numbered.key.verifying_key(),
+                        document_types: if purpose == KeyPurpose::Issuer {
+                            document_types()
+                        } else {
+                            Vec::new()
+                        },
+                        not_before: start,
+                        not_after: end,
+                    }),
+            );
+        }
+        all
+    }
+
+    async fn reload(&self, store: &dyn Store, kek: &Kek) -> ServiceResult<()> {
+        let series = Series::load(store, kek, self.issuer).await?;
+        *self.series.write().unwrap_or_else(PoisonError::into_inner) = series;
+        Ok(())
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Series> {
+        self.series.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Series {
+    async fn load(store: &dyn Store, kek: &Kek, issuer: IssuerId) -> ServiceResult<Self> {
+        let mut keys: [Vec<Numbered>; KeyPurpose::ALL.len()] = Default::default();
+        for (place, purpose) in keys.iter_mut().zip(KeyPurpose::ALL) {
+            for (row, activated) in store.server_keys(purpose.name().into()).await? {
+                let number = row.purpose.rsplit_once('.').map_or(Ok(1), |(_, number)| number.parse());
+                let number = number.map_err(|_| ServiceError::Bug("stored name of a server key"))?;
+                let secret = unwrapped(kek, &row, |secret| parse(secret).map(|key| compressed(&key)))?;
+                let key = parse(secret.expose()).ok_or(ServiceError::Bug("stored signing key"))?;
+                place.push(Numbered { number, key, created: row.created, activated });
+            }
+            place.sort_by_key(|numbered| numbered.number);
+        }
+        let [issuers, ..] = &keys;
+        let issuer_keys = lives(issuers).map(|(numbered, not_before, not_after)| IssuerKey {
+            issuer,
+            key: *numbered.key.verifying_key(),
+            document_types: DocumentType::ALL.to_vec(),
+            not_before,
+            not_after,
+        });
+        let issuer_keys = Arc::new(IssuerKeys::new(issuer_keys.collect()));
+        Ok(Self { keys, issuer_keys })
+    }
+
+    fn of(&self, purpose: KeyPurpose) -> &[Numbered] {
+        let all = KeyPurpose::ALL.iter().zip(&self.keys);
+        all.filter(|(found, _)| **found == purpose)
+            .map(|(_, keys)| keys.as_slice())
+            .next()
+            .unwrap_or_default()
+    }
+}
+
+/// The last one that was put to use; the first where none was.
+fn in_use(keys: &[Numbered]) -> Option<&Numbered> {
+    keys.iter().rev().find(|key| key.activated.is_some()).or_else(|| keys.first())
+}
+
+/// Each key with the time it signs in: from when it was made, so that it can be listed before it signs, until the next one
+/// came into use. The last credential before that may be dated with the hour it happened in.
+fn lives(keys: &[Numbered]) -> impl Iterator<Item = (&Numbered, UnixSeconds, UnixSeconds)> {
+    keys.iter().map(|key| {
+        let follower = keys.iter().find(|other| other.number > key.number).and_then(|next| next.activated);
+        let end = follower.map(|at| at.hour().plus(3_600));
+        let natural = key.created.plus(KEY_SECONDS);
+        (key, key.created.hour(), end.map_or(natural, |end| end.min(natural)))
+    })
+}
+
+fn document_types() -> Vec<u32> {
+    DocumentType::ALL.iter().map(|kind| kind.number().into()).collect()
 }
 
 fn compressed(key: &SigningKey) -> Vec<u8> {
     key.verifying_key().to_sec1_point(true).as_bytes().to_vec()
+}
+
+fn parse(secret: &[u8]) -> Option<SigningKey> {
+    SigningKey::from_slice(secret).ok()
 }
 
 async fn signing_key(
@@ -87,7 +293,6 @@ async fn signing_key(
     purpose: &str,
     now: UnixSeconds,
 ) -> ServiceResult<(SigningKey, UnixSeconds)> {
-    let parse = |secret: &[u8]| SigningKey::from_slice(secret).ok();
     let public = |secret: &[u8]| parse(secret).map(|key| compressed(&key));
     let (secret, made) = secret(store, kek, random, purpose, now, public).await?;
     parse(secret.expose()).map(|key| (key, made)).ok_or(ServiceError::Bug("stored signing key"))
@@ -102,7 +307,6 @@ async fn secret(
     now: UnixSeconds,
     public: impl Fn(&[u8]) -> Option<Vec<u8>>,
 ) -> ServiceResult<(SecretBytes<32>, UnixSeconds)> {
-    let location = Location { table: "server_key", row: purpose.as_bytes(), column: "wrapped", epoch: 0 };
     let offer = {
         let mut rng = random.rng();
         let mut drawn = SecretBytes::new([0; 32]);
@@ -113,14 +317,55 @@ async fn secret(
                 break public_key;
             }
         };
-        let wrapped = wrap_secret(kek, &location, drawn.expose(), &mut *rng)?;
+        let wrapped = wrap_secret(kek, &location(purpose), drawn.expose(), &mut *rng)?;
         ServerKeyRow { purpose: purpose.into(), public_key, wrapped, created: now }
     };
     let row = store.server_key(offer, now).await?;
-    let bytes = unwrap_secret(kek, &location, &row.wrapped)?;
+    Ok((unwrapped(kek, &row, public)?, row.created))
+}
+
+fn unwrapped(
+    kek: &Kek,
+    row: &ServerKeyRow,
+    public: impl Fn(&[u8]) -> Option<Vec<u8>>,
+) -> ServiceResult<SecretBytes<32>> {
+    let bytes = unwrap_secret(kek, &location(&row.purpose), &row.wrapped)?;
     let secret = SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored server key"))?;
     if public(secret.expose()).as_ref() != Some(&row.public_key) {
         return Err(ServiceError::Bug("stored server key does not match its public half"));
     }
-    Ok((secret, row.created))
+    Ok(secret)
+}
+
+const fn location(purpose: &str) -> Location<'_> {
+    Location { table: "server_key", row: purpose.as_bytes(), column: "wrapped", epoch: 0 }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(activated: &[Option<u64>]) -> Vec<Numbered> {
+        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let numbered = |(number, activated): (u32, &Option<u64>)| Numbered {
+            number,
+            key: key.clone(),
+            created: UnixSeconds(3_600 * 100 + 5),
+            activated: activated.map(UnixSeconds),
+        };
+        (1..).zip(activated).map(numbered).collect()
+    }
+
+    #[test]
+    fn reg_033_a_key_that_was_followed_signs_nothing_later() {
+        for (activated, number) in
+            [(&[None][..], 1), (&[None, None], 1), (&[None, Some(500_000)], 2), (&[None, Some(1), None], 2)]
+        {
+            assert_eq!(in_use(&keys(activated)).unwrap().number, number);
+        }
+        let keys = keys(&[None, Some(500_000), None]);
+        let ends: Vec<_> = lives(&keys).map(|(_, start, end)| (start.0, end.0)).collect();
+        let natural = 360_005 + KEY_SECONDS;
+        assert_eq!(ends, [(360_000, 496_800 + 3_600), (360_000, natural), (360_000, natural)]);
+    }
 }

@@ -1,20 +1,27 @@
 //! The decisions, one file per use case: no HTTP, no SQL.
 
 mod admin;
+mod answer;
+mod businesses;
 mod ceremonies;
 mod certificate;
+mod check;
 mod credentials;
+mod display;
 mod enrol;
 mod error;
 mod events;
 mod history;
 mod keys;
+mod listen;
 mod lost;
 mod refresh;
 mod requests;
 mod sign;
 mod status;
+mod status_lists;
 mod token;
+mod trust;
 mod verify;
 mod watch;
 mod web;
@@ -46,8 +53,11 @@ pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{
     error::*,
     events::{CloudEvent, EventData},
-    keys::ServerKeys,
+    keys::{KeyPurpose, ServerKeys},
+    listen::Listening,
     requests::WaitMs,
+    trust::{IssuerSettings, TrustRoot},
+    verify::Verifying,
 };
 use crate::{
     ca::{Authority, Settings},
@@ -69,6 +79,9 @@ pub struct Service {
     store: Arc<dyn Store>,
     kek: Kek,
     keys: ServerKeys,
+    issuer: IssuerSettings,
+    trust: trust::Trust,
+    status_lists: status_lists::StatusLists,
     clock: Arc<dyn Clock>,
     random: Arc<dyn Random>,
     register: Option<Arc<dyn Register>>,
@@ -80,6 +93,7 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     watch: watch::Watch,
+    listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
     refusals: Mutex<history::Refusals>,
     ceremony_turns: Arc<Semaphore>,
@@ -110,6 +124,10 @@ pub struct Parts {
     pub register: Option<Arc<dyn Register>>,
     /// The built-in certification authority.
     pub ca: Settings,
+    /// This server as an issuer of credentials.
+    pub issuer: IssuerSettings,
+    /// Whose signature makes the trust list.
+    pub trust_root: TrustRoot,
     /// Locks after wrong PINs.
     pub policy: LockPolicy,
     /// Length of a code's step.
@@ -146,13 +164,18 @@ impl Service {
     /// [`ServiceError`] if the store or the wrapping fails.
     pub async fn new(parts: Parts) -> ServiceResult<Self> {
         let now = parts.clock.now().max(parts.store.latest_time());
-        let keys = ServerKeys::load_or_make(&*parts.store, &parts.kek, &*parts.random, now).await?;
+        let (store, kek, random) = (&*parts.store, &parts.kek, &*parts.random);
+        let keys = ServerKeys::load_or_make(store, kek, random, parts.issuer.id, now).await?;
+        let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
-        Ok(Self {
+        let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
             kek: parts.kek,
             keys,
+            issuer: parts.issuer,
+            trust,
+            status_lists: status_lists::StatusLists::default(),
             clock: parts.clock,
             random: parts.random,
             register: parts.register,
@@ -163,6 +186,7 @@ impl Service {
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             watch: watch::Watch::default(),
+            listeners: Arc::default(),
             fetches: Mutex::default(),
             refusals: Mutex::default(),
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
@@ -171,7 +195,9 @@ impl Service {
             polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
-        })
+        };
+        service.renew_trust_list().await?;
+        Ok(service)
     }
 
     /// The server's own keys.
@@ -204,12 +230,13 @@ impl Service {
         Ok((body, Caller { installation, device_key, now }))
     }
 
-    /// Deletes what has run out.
+    /// Deletes what has run out, and renews a trust list of this server's own.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
+        self.renew_trust_list().await?;
         self.ceremonies.expire(now);
         self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
@@ -227,6 +254,14 @@ impl Service {
             *checked = Some(Instant::now());
         }
         Ok(())
+    }
+
+    /// Whether short codes are guessed so often that every verifier is slowed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn miss_alarm(&self) -> ServiceResult<bool> {
+        Ok(self.store.miss_alarm(self.now()).await?)
     }
 
     /// A turn to be worked on; held until the work is done, also when its caller hangs up.

@@ -12,7 +12,7 @@ use signer_core::{
     suite::{PROTOCOL_VERSION, SuiteId},
     wire::{
         ApprovalEvidence, CreateRequest, CreatedRequest, Decline, Declined, DocumentDigest,
-        DocumentSignature, OutcomeQuery, PENDING_MAX, PendingRequests, ProblemCode, REQUEST_SECONDS,
+        DocumentSignature, Event, OutcomeQuery, PENDING_MAX, PendingRequests, ProblemCode, REQUEST_SECONDS,
         RequestOutcome, RequestStatus, RequestView, RequestsQuery, SignedResult, Standing, WAIT_MS_MAX,
     },
 };
@@ -20,6 +20,7 @@ use signer_core::{
 use super::{
     Refusal, Service, ServiceError, ServiceResult,
     sign::{decode_object, signature_list},
+    watch::Watched,
 };
 use crate::store::{
     AddResult, CloseResult, ClosedBy, Holder, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow, RequestRow,
@@ -44,6 +45,10 @@ impl WaitMs {
         } else {
             Err(invalid(format!("timeout_ms is at most {WAIT_MS_MAX}")))
         }
+    }
+
+    pub(super) const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
     }
 }
 
@@ -86,6 +91,7 @@ impl Service {
             expires,
         };
         let id = object.request;
+        let asked = holder.clone();
         let new = NewRequest {
             id,
             relying_party: asker.id,
@@ -98,6 +104,7 @@ impl Service {
         match self.store.add_request(new).await? {
             AddResult::Added => {
                 tracing::info!(request = %id, relying_party = %asker.id, "request made");
+                self.tell_holder(&asked, Event::Requests).await;
                 Ok(CreatedRequest { id, expires: expires.0 })
             }
             AddResult::Same(id) => {
@@ -123,8 +130,8 @@ impl Service {
         id: RequestId,
         wait: WaitMs,
     ) -> ServiceResult<RequestView> {
-        let bell = self.watch.bell(id);
-        let deadline = tokio::time::Instant::now() + Duration::from_millis(wait.0);
+        let bell = self.watch.bell(Watched::Request(id));
+        let deadline = tokio::time::Instant::now() + wait.duration();
         loop {
             let Some(notify) = bell.notify() else { return Err(ServiceError::Bug("bell")) };
             let rung = notify.notified();
@@ -210,7 +217,7 @@ impl Service {
     async fn close(&self, id: RequestId, by: ClosedBy, told: Option<SealedEntry>) -> ServiceResult<()> {
         match self.store.close_request(id, by, told, self.now()).await? {
             CloseResult::Closed => {
-                self.watch.ring(id);
+                self.watch.ring(Watched::Request(id));
                 Ok(())
             }
             CloseResult::NotFound => Err(Refusal::new(ProblemCode::NotFound).into()),

@@ -4,34 +4,57 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        Colour, Reason, Refusal as CodeRefusal, VerificationResult, Verified, VerifyOptions, digits, verify,
+        BarCode, Colour, Digits, Document, Reason, Refusal as CodeRefusal, VerificationResult, Verified,
+        VerifyOptions, digits, verify,
     },
     domain::{Domain, Hasher},
     history::Act,
+    ids::CheckId,
     time::UnixSeconds,
-    wire::{AnswerKey, ProblemCode, SignedTime, VerifyCode, time_to_sign},
+    wire::{
+        AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode, time_to_sign,
+    },
 };
-
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceError, ServiceResult, history::scan};
-use crate::store::{Burn, Burned, CredentialRow, RelyingPartyRow};
+use super::{
+    Refusal, Service, ServiceError, ServiceResult, answer::Question, check::too_many_checks, history::scan,
+};
+use crate::store::{Burn, Burned, CredentialRow, Installation, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's end, seconds.
-const FORGET_SECONDS: u64 = 86_400;
+pub(super) const FORGET_SECONDS: u64 = 86_400;
 /// How long the same verifier and request id get the same answer, seconds.
 const REPEAT_SECONDS: u64 = 60;
+
+/// What a verifier is told.
+#[derive(Debug)]
+pub enum Verifying {
+    /// The result.
+    Done(Box<Verification>),
+    /// The holder is asked.
+    Asked(OpenCheck),
+}
+
+/// What a burn is noted with: enough to give the same answer again, and no claim.
+#[derive(Debug, Clone, Copy)]
+enum Noted {
+    /// Answered at once, at this time; whether the register was reached.
+    Answered(UnixSeconds, bool),
+    /// The holder was asked.
+    Asked(CheckId),
+}
 
 impl Service {
     /// Checks a code and uses it up. A refused code is a result, not a problem.
     ///
     /// # Errors
-    /// A refusal if the request id is out of bounds.
+    /// A refusal if the request id is out of bounds, or the verifier has guessed or asked too often.
     pub async fn verify_code(
         &self,
         verifier: &RelyingPartyRow,
         asked: &VerifyCode,
-    ) -> ServiceResult<VerificationResult> {
+    ) -> ServiceResult<Verifying> {
         let _announced = self.store.announce();
         let id = asked.request_id.as_bytes();
         if !(8..=64).contains(&id.len()) || !id.iter().all(u8::is_ascii_graphic) {
@@ -39,57 +62,91 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let now = self.now();
-        let result = match self.check_code(&asked.code, now) {
-            Ok(verified) => self.use_up(verifier, id, verified, now, false).await?,
+        let question =
+            Question { verifier: verifier.id, verifier_name: &verifier.name, request_id: &asked.request_id };
+        let short = match (asked.code.parse::<Digits>(), asked.code.parse::<BarCode>()) {
+            (Ok(digits), _) => Some(self.digits_hash(digits)),
+            (_, Ok(bar)) => Some(self.bar_hash(bar)),
+            _ => None,
+        };
+        let told = match short {
+            // Only a QR is signed over a challenge.
+            Some(_) if asked.challenge.is_some() => {
+                self.refused(&question, CodeRefusal::NotForThisRequest, now)?
+            }
+            Some(code) => self.verify_short(&question, asked.profile, code, now).await?,
+            None => self.verify_qr(&question, asked, now).await?,
+        };
+        let (colour, reason) = match &told {
+            Verifying::Asked(_) => ("none", "asked".to_owned()),
+            Verifying::Done(done) => (colour(done.result.result), format!("{:?}", done.result.reason)),
+        };
+        tracing::info!(verifier = %verifier.id, colour, reason, "code verified");
+        Ok(told)
+    }
+
+    async fn verify_qr(
+        &self,
+        question: &Question<'_>,
+        asked: &VerifyCode,
+        now: UnixSeconds,
+    ) -> ServiceResult<Verifying> {
+        match self.check_code(asked, now) {
+            Ok(verified) => self.use_up(question, asked.profile, verified, now, false).await,
             // The repeat of an answer may come when the code's own time is over.
-            Err(CodeRefusal::Clock(fault)) => match self.check_code(&asked.code, now.minus(REPEAT_SECONDS)) {
-                Ok(verified) => {
-                    let repeat = self.use_up(verifier, id, verified, now, true).await?;
-                    let late = Err(CodeRefusal::Clock(fault));
-                    if repeat.result == Colour::Red { VerificationResult::online(&late, now) } else { repeat }
+            Err(CodeRefusal::Clock(fault)) => {
+                let late = CodeRefusal::Clock(fault);
+                let Ok(verified) = self.check_code(asked, now.minus(REPEAT_SECONDS)) else {
+                    return self.refused(question, late, now);
+                };
+                match self.use_up(question, asked.profile, verified, now, true).await? {
+                    Verifying::Done(done) if done.result.result == Colour::Red => {
+                        self.refused(question, late, now)
+                    }
+                    repeat => Ok(repeat),
                 }
-                Err(_) => VerificationResult::online(&Err(CodeRefusal::Clock(fault)), now),
-            },
-            Err(refusal) => VerificationResult::online(&Err(refusal), now),
-        };
-        let colour = match result.result {
-            Colour::Green => "green",
-            Colour::Amber => "amber",
-            Colour::Red => "red",
-        };
-        tracing::info!(verifier = %verifier.id, colour, reason = ?result.reason, "code verified");
-        Ok(result)
+            }
+            Err(refusal) => self.refused(question, refusal, now),
+        }
     }
 
-    fn check_code(&self, code: &str, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
-        verify(code, self.keys.issuer_keys(), &VerifyOptions { rule: self.rule, ..VerifyOptions::at(now) })
+    fn check_code(&self, asked: &VerifyCode, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
+        let options = VerifyOptions {
+            rule: self.rule,
+            life: self.credential_life(),
+            expected_challenge: asked.challenge,
+            ..VerifyOptions::at(now)
+        };
+        verify(&asked.code, &self.keys.issuer_keys(), &options)
     }
 
-    /// The register, then the burn, after signatures and time: exactly one use is the first.
+    /// The register, then the burn, after signatures and time: exactly one use is the first. Where more is asked for than
+    /// the credential says, the burn opens a check instead, and the register is asked after the holder.
     async fn use_up(
         &self,
-        verifier: &RelyingPartyRow,
-        request_id: &[u8],
+        question: &Question<'_>,
+        wanted: Option<Profile>,
         verified: Verified,
         now: UnixSeconds,
         only_repeat: bool,
-    ) -> ServiceResult<VerificationResult> {
-        let refused = |refusal| Ok(VerificationResult::online(&Err(refusal), now));
+    ) -> ServiceResult<Verifying> {
         let once = verified.once();
+        if self.forgotten_by_restore(once.step) {
+            return self.refused(question, CodeRefusal::Used, now);
+        }
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
-            return refused(CodeRefusal::Revoked);
+            return self.refused(question, CodeRefusal::Revoked, now);
         };
         // From here on it is known whose code it is, and the holder is told.
-        let (profile, document_type) = (verified.document().profile(), row.document_type);
-        let device = row.device;
-        match self.use_up_known(verifier, request_id, verified, row, now, only_repeat).await? {
-            Ok(result) => Ok(result),
+        match self.use_up_known(question, wanted, &verified, &row, now, only_repeat).await? {
+            Ok(told) => Ok(told),
             Err(refusal) => {
                 if !only_repeat {
-                    let scan = scan(verifier, profile, document_type, refusal.reason())?;
-                    self.tell_refusal(device, verifier, scan).await?;
+                    let profile = profile_of(verified.document());
+                    let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
+                    self.tell_refusal(row.device, question.verifier, scan).await?;
                 }
-                refused(refusal)
+                self.refused(question, refusal, now)
             }
         }
     }
@@ -97,61 +154,123 @@ impl Service {
     /// The same for a code whose credential is known.
     async fn use_up_known(
         &self,
-        verifier: &RelyingPartyRow,
-        request_id: &[u8],
-        verified: Verified,
-        row: CredentialRow,
+        question: &Question<'_>,
+        wanted: Option<Profile>,
+        verified: &Verified,
+        row: &CredentialRow,
         now: UnixSeconds,
         only_repeat: bool,
-    ) -> ServiceResult<Result<VerificationResult, CodeRefusal>> {
+    ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
         let once = verified.once();
-        let expected = digits(&self.otp_secret(&row)?, once.status, once.step, once.turn);
+        let expected = digits(&self.otp_secret(row)?, once.status, once.step, once.turn);
         if !bool::from(expected.ct_eq(&verified.digits())) {
             return Ok(Err(CodeRefusal::BadSignature));
         }
         let Some(installation) = self.store.installation(row.device).await? else {
             return Ok(Err(CodeRefusal::Revoked));
         };
-        let reached = match self.record(&installation.holder, row.document_type).await {
-            Ok(Some(_)) => true,
-            Ok(None) => return Ok(Err(CodeRefusal::Revoked)),
-            Err(ServiceError::Refused(_)) => false,
-            Err(error) => return Err(error),
+        let profile = profile_of(verified.document());
+        let check = wanted
+            .filter(|wanted| *wanted > profile)
+            .map(|wanted| self.new_check(question, Some(wanted), now));
+        let reached = match check {
+            Some(_) => Reached::NotAsked,
+            None => self.ask_register(&installation, row.document_type).await?,
         };
-        let reason = if reached { Reason::Valid } else { Reason::RegisterNotReached };
-        let told = match only_repeat {
-            true => None,
-            false => {
-                let scan = scan(verifier, verified.document().profile(), row.document_type, reason)?;
+        let (noted, reason) = match (&check, reached) {
+            (Some(check), _) => (Noted::Asked(check.id), None),
+            (None, Reached::No) => (Noted::Answered(now, false), Some(Reason::RegisterNotReached)),
+            (None, _) => (Noted::Answered(now, true), Some(Reason::Valid)),
+        };
+        // A document that is gone uses nothing up.
+        let only_repeat = only_repeat || reached == Reached::Gone;
+        let told = match reason.filter(|_| !only_repeat) {
+            Some(reason) => {
+                let scan = scan(question.verifier_name, profile, row.document_type, reason)?;
                 self.note(&installation, Act::Verified { scan })?
             }
+            None => None,
         };
         let burn = Burn {
             list: once.status.list,
             index: once.status.index,
             step: once.step.0,
             n: once.turn.number(),
-            verifier: verifier.id,
-            request: Hasher::new(Domain::TokenHash).field(b"verification").field(request_id).finish(),
-            answer: now.0.to_be_bytes().to_vec(),
+            verifier: question.verifier,
+            request: request_hash(question.request_id),
+            answer: noted.encode(),
             only_repeat,
+            check,
             told,
             forget: verified.expires().plus(FORGET_SECONDS),
             now,
         };
-        let at = match self.store.burn(burn).await? {
-            Burned::Fresh => now,
-            Burned::Same(answer) => {
-                let at = answer.try_into().map_err(|_| ServiceError::Bug("stored answer"))?;
-                UnixSeconds(u64::from_be_bytes(at))
+        let refusal = match self.store.burn(burn).await? {
+            Burned::Fresh => {
+                self.tell(row.device, Event::Used);
+                self.tell(row.device, Event::History);
+                return Ok(Ok(self.answer_noted(question, noted, verified, true).await?));
             }
-            Burned::Used => return Ok(Err(CodeRefusal::Used)),
-            Burned::Withdrawn => return Ok(Err(CodeRefusal::Revoked)),
+            Burned::Same(noted) => {
+                let noted = Noted::decode(&noted)?;
+                return Ok(Ok(self.answer_noted(question, noted, verified, false).await?));
+            }
+            Burned::TooManyChecks => return Err(too_many_checks().into()),
+            _ if reached == Reached::Gone => CodeRefusal::Revoked,
+            Burned::Used => CodeRefusal::Used,
+            Burned::Superseded => CodeRefusal::Superseded,
+            Burned::Withdrawn => CodeRefusal::Revoked,
+            Burned::Suspended => CodeRefusal::Suspended,
         };
-        if !reached {
-            return Ok(Ok(VerificationResult::register_not_reached(&verified, at)));
+        Ok(Err(refusal))
+    }
+
+    async fn answer_noted(
+        &self,
+        question: &Question<'_>,
+        noted: Noted,
+        verified: &Verified,
+        fresh: bool,
+    ) -> ServiceResult<Verifying> {
+        let (at, reached) = match noted {
+            Noted::Answered(at, reached) => (at, reached),
+            Noted::Asked(id) => return self.asked(id, fresh).await,
+        };
+        let result = if reached {
+            VerificationResult::online(&Ok(verified.clone()), at)
+        } else {
+            VerificationResult::register_not_reached(verified, at)
+        };
+        let once = verified.once();
+        let use_of = [
+            u64::from(once.status.list),
+            u64::from(once.status.index),
+            once.step.0,
+            once.turn.number().into(),
+        ];
+        let salt = self.disclosure_salt(question, &use_of.map(u64::to_be_bytes).concat());
+        Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, None)?)))
+    }
+
+    async fn ask_register(&self, installation: &Installation, document_type: u32) -> ServiceResult<Reached> {
+        match self.record(&installation.holder, document_type).await {
+            Ok(Some(_)) => Ok(Reached::There),
+            Ok(None) => Ok(Reached::Gone),
+            Err(ServiceError::Refused(_)) => Ok(Reached::No),
+            Err(error) => Err(error),
         }
-        Ok(Ok(VerificationResult::online(&Ok(verified), at)))
+    }
+
+    /// A refusal as a signed result.
+    pub(super) fn refused(
+        &self,
+        question: &Question<'_>,
+        refusal: CodeRefusal,
+        at: UnixSeconds,
+    ) -> ServiceResult<Verifying> {
+        let result = VerificationResult::online(&Err(refusal), at);
+        let salt = self.disclosure_salt(question, b"");
+        Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, None)?)))
     }
 
     /// Server time under the answer key, so that a phone can anchor its own.
@@ -168,9 +287,64 @@ impl Service {
         Ok(SignedTime { time, nonce: nonce.into(), signature: STANDARD.encode(signature.to_bytes()) })
     }
 
-    /// The key that signs time.
+    /// The key that signs time and answers.
     #[must_use]
     pub fn answer_key(&self) -> AnswerKey {
         AnswerKey { public_key: STANDARD.encode(self.keys.answer_key()) }
+    }
+}
+
+/// What the register said of a document.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Reached {
+    There,
+    Gone,
+    No,
+    /// The holder is asked first.
+    NotAsked,
+}
+
+impl Noted {
+    fn encode(self) -> Vec<u8> {
+        match self {
+            Self::Answered(at, reached) => [&at.0.to_be_bytes()[..], &[reached.into()]].concat(),
+            Self::Asked(id) => id.as_bytes().to_vec(),
+        }
+    }
+
+    fn decode(bytes: &[u8]) -> ServiceResult<Self> {
+        if let Ok(id) = bytes.try_into() {
+            return Ok(Self::Asked(CheckId::from_bytes(id)));
+        }
+        match bytes.split_first_chunk() {
+            Some((at, [reached])) => Ok(Self::Answered(UnixSeconds(u64::from_be_bytes(*at)), *reached == 1)),
+            _ => Err(ServiceError::Bug("stored answer")),
+        }
+    }
+}
+
+/// What the use of a code is noted with when a short code opens a check.
+pub(super) fn asked_note(id: CheckId) -> Vec<u8> {
+    Noted::Asked(id).encode()
+}
+
+pub(super) fn request_hash(request_id: &str) -> [u8; 32] {
+    Hasher::new(Domain::TokenHash).field(b"verification").field(request_id.as_bytes()).finish()
+}
+
+/// What a document's claims amount to.
+pub(super) const fn profile_of(document: &Document) -> Profile {
+    match document {
+        Document::Age(_) => Profile::Age,
+        Document::Minimal(_) => Profile::Minimal,
+        Document::Full(_) => Profile::Full,
+    }
+}
+
+const fn colour(colour: Colour) -> &'static str {
+    match colour {
+        Colour::Green => "green",
+        Colour::Amber => "amber",
+        Colour::Red => "red",
     }
 }

@@ -1,4 +1,4 @@
-//! Wakes long polls when a request ends on this node. Waiting also looks at the store at its end, so a missed wake-up costs
+//! Wakes long polls when what they wait for ends on this node. Waiting also looks at the store at its end, so a missed wake-up costs
 //! time, never the result.
 
 use std::{
@@ -6,26 +6,33 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use signer_core::ids::RequestId;
+use signer_core::ids::{CheckId, RequestId};
 use tokio::sync::Notify;
 
+/// What a long poll waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Watched {
+    Request(RequestId),
+    Check(CheckId),
+}
+
 #[derive(Debug, Default)]
-pub(super) struct Watch(Mutex<HashMap<RequestId, Arc<Notify>>>);
+pub(super) struct Watch(Mutex<HashMap<Watched, Arc<Notify>>>);
 
 impl Watch {
-    /// A bell that rings when `request` ends. Enable its `notified()` before looking at the store.
-    pub(super) fn bell(&self, request: RequestId) -> Bell<'_> {
-        let bell = Arc::clone(self.lock().entry(request).or_default());
-        Bell { watch: self, request, bell: Some(bell) }
+    /// A bell that rings when `watched` ends. Enable its `notified()` before looking at the store.
+    pub(super) fn bell(&self, watched: Watched) -> Bell<'_> {
+        let bell = Arc::clone(self.lock().entry(watched).or_default());
+        Bell { watch: self, watched, bell: Some(bell) }
     }
 
-    pub(super) fn ring(&self, request: RequestId) {
-        if let Some(bell) = self.lock().get(&request) {
+    pub(super) fn ring(&self, watched: Watched) {
+        if let Some(bell) = self.lock().get(&watched) {
             bell.notify_waiters();
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RequestId, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Arc<Notify>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -33,7 +40,7 @@ impl Watch {
 /// One waiter's handle; the last one to go takes the entry with it.
 pub(super) struct Bell<'a> {
     watch: &'a Watch,
-    request: RequestId,
+    watched: Watched,
     bell: Option<Arc<Notify>>,
 }
 
@@ -47,8 +54,8 @@ impl Drop for Bell<'_> {
     fn drop(&mut self) {
         let mut bells = self.watch.lock();
         self.bell = None;
-        if bells.get(&self.request).is_some_and(|bell| Arc::strong_count(bell) == 1) {
-            bells.remove(&self.request);
+        if bells.get(&self.watched).is_some_and(|bell| Arc::strong_count(bell) == 1) {
+            bells.remove(&self.watched);
         }
     }
 }

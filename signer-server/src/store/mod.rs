@@ -6,6 +6,7 @@
 
 mod certificates;
 mod counter;
+mod displays;
 mod history;
 mod reports;
 mod rows;
@@ -19,7 +20,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, history::*, reports::*, rows::*};
+pub use self::{certificates::*, counter::*, displays::*, history::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -172,18 +173,31 @@ pub trait Credentials: Send + Sync {
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
 
-    /// Uses up one code, by (list, index, step, n): of any number of tries exactly one is `Fresh`.
+    /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
+    /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
 
     /// Highest `n` used up within `step`, if any.
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>>;
 }
 
-/// The server's own keys.
+/// The server's own keys, and the trust list it gives out.
 #[async_trait]
 pub trait ServerKeys: Send + Sync {
     /// Stores `key` unless one with its purpose exists; returns the one that is stored.
     async fn server_key(&self, key: ServerKeyRow, now: UnixSeconds) -> StoreResult<ServerKeyRow>;
+
+    /// The first key of a purpose and those made to follow it, in any order, each with the time it came into use.
+    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<(ServerKeyRow, Option<UnixSeconds>)>>;
+
+    /// Puts a key to use; false if it is in use already, or there is none.
+    async fn activate_server_key(&self, purpose: String, now: UnixSeconds) -> StoreResult<bool>;
+
+    /// The trust list given out.
+    async fn trust_list(&self) -> StoreResult<Option<TrustListRow>>;
+
+    /// Replaces the trust list; false if the one under the same pinned root has as high a number.
+    async fn put_trust_list(&self, list: TrustListRow, now: UnixSeconds) -> StoreResult<bool>;
 }
 
 /// The whole store.
@@ -194,18 +208,23 @@ pub trait Store:
     + Requests
     + RelyingParties
     + Credentials
+    + Displays
+    + Checks
     + Certificates
     + Histories
     + Reports
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, credentials 70 h after their end (a day after an emergency life), events of registers after 30 days, used
-    /// and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, displays, checks and misses at their end, credentials 70 h after theirs (a day after an emergency life),
+    /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
     fn latest_time(&self) -> UnixSeconds;
+
+    /// When the store was last brought back from a backup; 0 for never. What was used up shortly before may be forgotten.
+    fn restored_at(&self) -> UnixSeconds;
 
     /// Says that a caller is about to write. The writer waits a moment for announced writes to share its commit.
     fn announce(&self) -> Announcement;

@@ -3,10 +3,10 @@
 use async_trait::async_trait;
 use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 
-use super::{Holder, StoreResult};
+use super::{Holder, Sealer, StoreResult};
 
 /// An event of a register, checked.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Report {
     /// Hash of reporter, source and id: the same event has the same.
     pub id: [u8; 32],
@@ -20,6 +20,8 @@ pub struct Report {
     pub holder: Holder,
     /// What happened.
     pub what: Happened,
+    /// Tells the history of the installation it concerns.
+    pub told: Sealer,
     /// Server time.
     pub now: UnixSeconds,
 }

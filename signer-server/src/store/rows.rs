@@ -9,7 +9,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{CertificateRow, Counter, LockPolicy, Sealer};
+use super::{CertificateRow, Counter, LockPolicy, NewCheck, Sealer};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -463,6 +463,8 @@ pub struct Burn {
     pub answer: Vec<u8>,
     /// Only look for an earlier use by the same verifier and request id; use nothing up.
     pub only_repeat: bool,
+    /// The check to open on the first use.
+    pub check: Option<NewCheck>,
     /// Goes into the history with a first use.
     pub told: Option<SealedEntry>,
     /// When the row may be dropped.
@@ -478,16 +480,35 @@ pub enum Burned {
     Fresh,
     /// The same verifier and request id within 60 s: its answer again.
     Same(Vec<u8>),
-    /// Used before, or a higher (step, n) of the credential was.
+    /// This very code was used before.
     Used,
-    /// No such credential, or it was withdrawn, or its installation is suspended, frozen or revoked.
+    /// A higher (step, n) of the credential was used before.
+    Superseded,
+    /// No such credential, or it was withdrawn, or its installation is frozen or revoked.
     Withdrawn,
+    /// The installation is suspended.
+    Suspended,
+    /// The holder or the verifier has too many checks open. Nothing was used up.
+    TooManyChecks,
+}
+
+/// The trust list given out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TrustListRow {
+    /// Its number.
+    pub number: u64,
+    /// The root that signed it, SEC1 compressed.
+    pub root: [u8; 33],
+    /// The root pinned when it was taken.
+    pub pinned: [u8; 33],
+    /// The signed list.
+    pub bytes: Vec<u8>,
 }
 
 /// One of the server's own keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerKeyRow {
-    /// What it is for: `issuer`, `answer`, `device-token`, …
+    /// What it is for: `issuer`, `answer`, `device-token`, …; the second of a purpose is `issuer.2`.
     pub purpose: String,
     /// Public half, SEC1 compressed; empty for symmetric keys.
     pub public_key: Vec<u8>,

@@ -19,7 +19,7 @@ use signer_core::{
 use signer_server::{
     ports::{Random as _, SystemRandom},
     registers::{Register, RegisterError},
-    service::{Parts, Service, ServiceError},
+    service::{Parts, Service, ServiceError, TrustRoot},
     store::{
         Holder, Store,
         sqlite::{SqliteOptions, SqliteStore},
@@ -206,6 +206,8 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
         random: Arc::new(SystemRandom),
         register: Some(Arc::new(Down)),
         ca: config.ca.settings(config.listen).unwrap(),
+        issuer: config.issuer.settings("http://127.0.0.1").unwrap(),
+        trust_root: TrustRoot::Own(Box::new(p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap())),
         policy: config.lock_policy.clone(),
         rule: StepRule::STANDARD,
         admin_token: [0; 32],

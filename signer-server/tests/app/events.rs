@@ -35,7 +35,13 @@ pub(crate) fn reporter(app: &TestApp) -> String {
     answer.json::<CreatedRelyingParty>().token
 }
 
-fn event(id: &str, kind: &str, subject: &str, sequence: u64, document: Option<&str>) -> serde_json::Value {
+pub(crate) fn event(
+    id: &str,
+    kind: &str,
+    subject: &str,
+    sequence: u64,
+    document: Option<&str>,
+) -> serde_json::Value {
     let mut event = serde_json::json!({
         "specversion": "1.0", "id": id, "source": "urn:example:register", "subject": subject,
         "type": format!("signer.{kind}.v1"), "sequence": format!("{sequence:020}"),
@@ -46,11 +52,11 @@ fn event(id: &str, kind: &str, subject: &str, sequence: u64, document: Option<&s
     event
 }
 
-fn send(app: &TestApp, token: &str, event: &serde_json::Value) -> Answer {
+pub(crate) fn send(app: &TestApp, token: &str, event: &serde_json::Value) -> Answer {
     send_to(&app.http, token, event)
 }
 
-fn send_to(http: &Client, token: &str, event: &serde_json::Value) -> Answer {
+pub(crate) fn send_to(http: &Client, token: &str, event: &serde_json::Value) -> Answer {
     let bearer = format!("Bearer {token}");
     let headers = [("authorization", bearer.as_str()), ("content-type", STRUCTURED)];
     http.send("POST", PATH, &headers, event.to_string().as_bytes())

@@ -7,6 +7,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod at_rest;
 mod backup;
 mod certificates;
 mod clone;
@@ -18,13 +19,16 @@ mod history;
 mod hostile;
 mod limits;
 mod lost;
+mod online;
 mod pin;
 mod race;
 mod refusals;
 mod register;
 mod relying_party;
+mod screen;
 mod secrets;
 mod suites;
+mod trust;
 mod unlinkable;
 mod vault;
 mod verify;

@@ -42,8 +42,11 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 15] = [
     "/v1/issuer-keys",
+    "/v1/trust-list",
+    "/status/v1/lists",
+    "/status/v1/lists/{id}",
     "/v1/answer-key",
     "/v1/time",
     REPORT_LOST,
@@ -154,7 +157,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     let mut walked = BTreeSet::new();
     for route in routes().iter().filter(|route| !route.is_public()) {
         let operator = route.path.starts_with("/admin/");
-        let verifier = route.path == "/v1/verifications";
+        let verifier = route.path.starts_with("/v1/verifications");
         for method in &route.methods {
             let path = route.example();
             let send = |authorization: &str| {
@@ -199,6 +202,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     assert_eq!(app.dump(), before);
     for path in PUBLIC.into_iter().filter(|path| *path != REPORT_LOST) {
         let query = if path == "/v1/time" { "?nonce=00112233445566778899aabbccddeeff" } else { "" };
+        let path = path.replace("{id}", &(app.clock.seconds() / 86_400 * 64).to_string());
         assert_eq!(app.http.send("GET", &format!("{path}{query}"), &[], b"").status, 200, "{path}");
     }
 }
@@ -283,6 +287,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/request_id", "with a space".into(), InvalidValue),
             ("/request_id", "кирилиця".into(), InvalidValue),
             ("/code", 12.into(), Malformed),
+            ("/profile", "everything".into(), Malformed),
+            ("/profile", 2.into(), Malformed),
+            ("/challenge", "0A".repeat(16).into(), Malformed),
+            ("/challenge", "0a".repeat(15).into(), Malformed),
             ("/now", 12.into(), Malformed),
         ],
     );
@@ -333,6 +341,47 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         Some(serde_json::json!({})),
         Malformed,
     ));
+    let point = {
+        use base64::prelude::BASE64_URL_SAFE_NO_PAD;
+        let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
+        BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
+    };
+    let good = serde_json::json!({ "name": "Shop", "key": point, "profiles": ["age"] });
+    let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
+        for (pointer, value, code) in changes {
+            let mut body = good.clone();
+            body[pointer.trim_start_matches('/')] = value.clone();
+            let route = "POST /admin/v1/business-credentials";
+            calls.push((route, "/admin/v1/business-credentials".into(), Some(body), *code));
+        }
+    };
+    with_business(&[
+        ("/name", "".into(), InvalidValue),
+        ("/name", "x".repeat(97).into(), InvalidValue),
+        ("/name", "two\nlines".into(), InvalidValue),
+        ("/key", "".into(), InvalidValue),
+        ("/key", point.to_uppercase().into(), InvalidValue),
+        ("/key", point[..43].into(), InvalidValue),
+        ("/profiles", serde_json::json!([]), InvalidValue),
+        ("/profiles", serde_json::json!(["everything"]), Malformed),
+        ("/days", 0.into(), InvalidValue),
+        ("/days", 367.into(), InvalidValue),
+        ("/id", "0A".repeat(16).into(), Malformed),
+        ("/credential", "chosen".into(), Malformed),
+    ]);
+    for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
+        for act in ["next", "activate"] {
+            let route = if act == "next" {
+                "POST /admin/v1/keys/{id}/next"
+            } else {
+                "POST /admin/v1/keys/{id}/activate"
+            };
+            calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
+        }
+    }
+    for number in ["0", "x", "-1", "4294967296"] {
+        calls.push(("GET /status/v1/lists/{id}", format!("/status/v1/lists/{number}"), None, NotFound));
+    }
     let nobody = "0a".repeat(16);
     for id in [nobody.as_str(), "x", "", &"0A".repeat(16), &"0".repeat(31), "..%2f..%2fhealth", "%00", "%ff"]
     {
@@ -342,6 +391,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         for (route, path) in [
             ("GET /v1/requests/{id}", format!("/v1/requests/{id}")),
             ("DELETE /v1/requests/{id}", format!("/v1/requests/{id}")),
+            ("GET /v1/verifications/{id}", format!("/v1/verifications/{id}")),
             ("DELETE /admin/v1/relying-parties/{id}", format!("/admin/v1/relying-parties/{id}")),
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
             ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
@@ -368,6 +418,13 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             Malformed,
         ),
         ("GET /v1/requests/{id}", format!("/v1/requests/{signed}?wait=1"), None, Malformed),
+        ("GET /v1/verifications/{id}", format!("/v1/verifications/{nobody}?wait=1"), None, Malformed),
+        (
+            "GET /v1/verifications/{id}",
+            format!("/v1/verifications/{nobody}?timeout_ms=120001"),
+            None,
+            InvalidValue,
+        ),
         (
             "POST /admin/v1/devices/{id}/revoke",
             format!("/admin/v1/devices/{nobody}/revoke?reason=hold"),
@@ -499,7 +556,11 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
             let name = format!("{method} {}", route.path);
             let nothing_to_refuse = route.is_public() && route.path != "/v1/time";
             // Listing takes no argument: its token is all there is to it.
-            let no_argument = nothing_to_refuse || name == "GET /admin/v1/relying-parties";
+            let lists = ["GET /admin/v1/relying-parties", "GET /admin/v1/keys"];
+            // What is not JSON is in `trust`.
+            let elsewhere = ["PUT /admin/v1/trust-list"];
+            let no_argument =
+                nothing_to_refuse || lists.contains(&name.as_str()) || elsewhere.contains(&name.as_str());
             assert!(no_argument || covered.contains(&name), "{name} has no refusal of its own");
         }
     }
@@ -769,12 +830,18 @@ fn others_and_absent(suite: SuiteId) {
     };
     for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
         check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
+        let answer = AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true };
+        check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
     }
     let (list, index) = messages.others_credential;
     for (list, index, case) in [(list, index, "another's"), (1, 1, "nobody's")] {
         let query = CodeStateQuery { list, index, step: 1 };
         check(Operation::CodeState, &messages.seal(&query), Code::NotFound, case);
+        let shown = Display { list, index, ..SHOWN };
+        check(Operation::Display, &messages.seal(&shown), Code::NotFound, case);
+        let early = Display { step: Step(SHOWN.step.0 + 1), ..shown };
+        check(Operation::Display, &messages.seal(&early), Code::InvalidValue, case);
     }
 
     for limit in [0, 65, u32::MAX] {

@@ -43,7 +43,7 @@ const WRONG: &str = "739105826418";
 const NEW: &str = "918273640519";
 
 /// What must not be seen, with a name for the report. `stored` may stand in the store, as the operator is told.
-struct Secret {
+pub(crate) struct Secret {
     name: String,
     bytes: Vec<u8>,
     stored: bool,
@@ -53,10 +53,10 @@ struct Secret {
 type Needle<'a> = (&'a str, &'static str, Vec<u8>);
 
 #[derive(Default)]
-struct Secrets(Vec<Secret>);
+pub(crate) struct Secrets(Vec<Secret>);
 
 impl Secrets {
-    fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
+    pub(crate) fn add(&mut self, name: &str, bytes: impl AsRef<[u8]>) {
         let bytes = bytes.as_ref().to_vec();
         assert!(bytes.len() >= 8, "{name} is too short to look for");
         self.0.push(Secret { name: name.into(), bytes, stored: false });
@@ -68,7 +68,7 @@ impl Secrets {
     }
 
     /// Names and forms of what `haystack` shows.
-    fn found_in(&self, haystack: &[u8], in_store: bool) -> Vec<String> {
+    pub(crate) fn found_in(&self, haystack: &[u8], in_store: bool) -> Vec<String> {
         let sought = self.0.iter().filter(|secret| !(in_store && secret.stored));
         // By their first eight bytes, so that one pass finds all.
         let mut needles: HashMap<[u8; 8], Vec<Needle<'_>>> = HashMap::new();

@@ -33,6 +33,7 @@ pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
         request: [1; 32],
         answer: vec![1, 2, 3],
         only_repeat: false,
+        check: None,
         told: None,
         forget: T0.plus(600),
         now: T0,
@@ -111,11 +112,11 @@ pub(crate) async fn sto_017_a_higher_code_supersedes_lower_ones<E: Engine>() {
     store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     for (step, n, expected) in [
         (10, 2, Burned::Fresh),
-        (10, 1, Burned::Used),
-        (9, 15, Burned::Used),
+        (10, 1, Burned::Superseded),
+        (9, 15, Burned::Superseded),
         (10, 3, Burned::Fresh),
         (11, 0, Burned::Fresh),
-        (10, 4, Burned::Used),
+        (10, 4, Burned::Superseded),
     ] {
         assert_eq!(store.burn(burn(5, step, n)).await.unwrap(), expected, "{step}, {n}");
     }
@@ -146,6 +147,8 @@ pub(crate) async fn sto_017_codes_of_a_frozen_installation_are_withdrawn<E: Engi
     store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Withdrawn);
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh);
+    store.set_standing(device(1), Standing::Suspended, T0).await.unwrap();
+    assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Suspended);
     for standing in [Standing::Frozen, Standing::Revoked] {
         store.set_standing(device(1), standing, T0).await.unwrap();
         for n in [0, 1] {

@@ -6,8 +6,8 @@ use signer_core::{
     wire::Standing,
 };
 use signer_server::store::{
-    AddedCredentials, Burn, Burned, ClosedBy, EnrolResult, HistoryPart, NewInstallation, Reserve, Reserved,
-    RevocationReason, Sealer, Settle, Settled, Store, Verdict,
+    AddedCredentials, Burn, Burned, ClosedBy, EnrolResult, Happened, HistoryPart, NewInstallation, Report,
+    Reserve, Reserved, RevocationReason, Sealer, Settle, Settled, Store, Verdict,
 };
 
 use crate::{
@@ -135,11 +135,25 @@ pub(crate) async fn sto_082_what_the_store_decides_is_told_too<E: Engine>() {
     let copy = Reserve { token: Some(0), frozen: sealer(1), ..reserve(3, later) };
     assert_eq!(store.reserve(copy.clone()).await.unwrap(), Reserved::Frozen);
     assert_eq!(store.reserve(copy).await.unwrap(), Reserved::Frozen, "once");
+    // An event of a register about whatever phone the person has now; the same event again says nothing new.
+    let event = Report {
+        id: [1; 32],
+        content: [1; 32],
+        about: [1; 32],
+        sequence: 1,
+        holder: holder(1),
+        what: Happened::Document(7),
+        told: sealer(3),
+        now: later,
+    };
+    for _ in 0..2 {
+        store.report(event.clone()).await.unwrap();
+    }
     // Another phone of the same holder.
     add_code(store, 2, 1).await;
     let new = NewInstallation { superseded: sealer(2), ..new_installation(2, 2) };
     assert_eq!(store.enrol(new, later).await.unwrap(), EnrolResult::Created);
-    assert_eq!(told(store, device(1)).await, [1, 2]);
+    assert_eq!(told(store, device(1)).await, [1, 3, 2]);
     assert!(told(store, device(2)).await.is_empty());
     for entry in history(store, device(1)).await.entries {
         assert_eq!(entry.sealed.as_bytes()[1..3], [1, 1], "for the phone it concerns");

@@ -5,6 +5,7 @@
 mod attempts;
 mod certificates;
 mod credentials;
+mod displays;
 mod fixture;
 mod history;
 mod installations;
@@ -81,6 +82,21 @@ macro_rules! store_contract {
                 credentials: sto_017_a_higher_code_supersedes_lower_ones,
                 credentials: sto_017_the_same_verifier_gets_the_same_answer_for_a_minute,
                 credentials: sto_017_codes_of_a_frozen_installation_are_withdrawn,
+                displays: sto_060_a_code_that_is_live_already_moves_a_display_to_its_next_turn,
+                displays: sto_060_of_60_displays_with_one_code_one_has_it,
+                displays: sto_061_a_device_shows_one_credential_and_the_step_before,
+                displays: sto_061_only_living_credentials_of_the_device_are_shown,
+                displays: sto_062_one_use_ends_all_codes_of_a_display,
+                displays: sto_062_of_90_uses_of_three_codes_one_is_the_first,
+                displays: sto_063_a_short_code_ends_with_its_time,
+                displays: sto_064_the_same_question_finds_its_check_again,
+                displays: sto_064_a_qr_opens_its_check_with_its_burn,
+                displays: sto_065_misses_are_counted_and_spent,
+                displays: sto_065_many_misses_slow_everybody,
+                displays: sto_066_a_check_is_answered_once_by_its_device,
+                displays: sto_067_open_checks_are_bounded_for_holder_and_verifier,
+                displays: sto_068_displays_checks_and_misses_are_dropped,
+                displays: sto_069_a_revoked_verifier_leaves_no_check,
                 rest: sto_018_what_has_run_out_is_dropped,
                 rest: sto_018_many_rows_are_dropped_in_parts,
                 rest: sto_019_a_relying_party_is_found_by_its_token_until_revoked,
@@ -96,6 +112,7 @@ macro_rules! store_contract {
                 reports: sto_070_an_event_ends_the_credentials_it_is_about,
                 reports: sto_071_an_event_is_taken_once_and_in_order,
                 reports: sto_072_a_list_says_what_is_revoked_and_what_is_suspended,
+                reports: sto_073_keys_follow_one_another_and_trust_lists_only_rise,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

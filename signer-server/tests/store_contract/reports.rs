@@ -1,7 +1,9 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::wire::{EventOutcome, Standing};
-use signer_server::store::{Burned, CredentialRow, Happened, Report, Reported, Withdrawal};
+use signer_server::store::{
+    Burned, CredentialRow, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow, Withdrawal,
+};
 
 use crate::{
     credentials::{burn, credential},
@@ -10,7 +12,16 @@ use crate::{
 
 /// Event `n` about holder 1, in the order `about`.
 fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
-    Report { id: [n; 32], content: [n; 32], about: [about; 32], sequence, holder: holder(1), what, now: T0 }
+    Report {
+        id: [n; 32],
+        content: [n; 32],
+        about: [about; 32],
+        sequence,
+        holder: holder(1),
+        what,
+        told: Sealer::none(),
+        now: T0,
+    }
 }
 
 const TAKEN: Reported = Reported::Taken { outcome: EventOutcome::Applied, device: None };
@@ -26,8 +37,8 @@ pub(crate) async fn sto_070_an_event_ends_the_credentials_it_is_about<E: Engine>
     enrol(store, 1).await;
     enrol(store, 2).await;
     let other = CredentialRow { document_type: 8, ..credential(6, 1) };
-    store.add_credentials(vec![credential(5, 1), other], T0).await.unwrap();
-    store.add_credentials(vec![credential(7, 2)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1), other], None, T0).await.unwrap();
+    store.add_credentials(vec![credential(7, 2)], None, T0).await.unwrap();
     assert_eq!(store.report(report(1, 1, 1, Happened::Document(7))).await.unwrap(), taken(1));
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Withdrawn);
     assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Fresh, "another kind");
@@ -35,7 +46,7 @@ pub(crate) async fn sto_070_an_event_ends_the_credentials_it_is_about<E: Engine>
     assert_eq!(store.document_events(device(1)).await.unwrap(), 1);
     assert_eq!(store.document_events(device(2)).await.unwrap(), 0);
     // What is added after the event is from after it.
-    store.add_credentials(vec![credential(8, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(8, 1)], None, T0).await.unwrap();
     assert_eq!(store.burn(burn(8, 10, 0)).await.unwrap(), Burned::Fresh);
     assert_eq!(store.report(report(2, 2, 1, Happened::Deceased)).await.unwrap(), taken(1));
     assert_eq!(store.burn(burn(6, 11, 0)).await.unwrap(), Burned::Withdrawn);
@@ -50,7 +61,7 @@ pub(crate) async fn sto_071_an_event_is_taken_once_and_in_order<E: Engine>() {
     let event = report(1, 1, 5, Happened::Document(7));
     assert_eq!(store.report(event.clone()).await.unwrap(), taken(1));
     assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), LATE);
-    store.add_credentials(vec![credential(5, 1)], T0).await.unwrap();
+    store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     drop(store);
     engine.reopen().await;
     let store = &*engine.store();
@@ -79,12 +90,12 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
         enrol(store, n).await;
         let elsewhere = CredentialRow { list: 2, ..credential(50 + u32::from(n), n) };
         let rows = vec![credential(10 * u32::from(n), n), credential(10 * u32::from(n) + 1, n), elsewhere];
-        store.add_credentials(rows, T0).await.unwrap();
+        store.add_credentials(rows, None, T0).await.unwrap();
     }
     assert_eq!(store.withdrawals(1).await.unwrap(), []);
     store.set_standing(device(4), Standing::Frozen, T0).await.unwrap();
     store.set_standing(device(3), Standing::Revoked, T0).await.unwrap();
-    store.suspend(device(2), true, T0).await.unwrap();
+    store.suspend(device(2), true, None, T0).await.unwrap();
     let all = |suspended: &[u32], revoked: &[u32]| {
         let mut all: Vec<_> =
             suspended.iter().map(|index| Withdrawal { index: *index, suspended: true }).collect();
@@ -96,9 +107,9 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(2).await.unwrap(), all(&[52], &[53, 54]));
     // A credential that was ended stays ended, whatever becomes of the suspension.
     store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Document(7)) }).await.unwrap();
-    store.add_credentials(vec![credential(22, 2)], T0).await.unwrap();
+    store.add_credentials(vec![credential(22, 2)], None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[22], &[20, 21, 30, 31, 40, 41]));
-    store.suspend(device(2), false, T0).await.unwrap();
+    store.suspend(device(2), false, None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[], &[20, 21, 30, 31, 40, 41]));
     // Places are kept for as long as an emergency could make a credential live, and a day more.
     let end = T0.plus((26 + 46 + 24) * 3600);
@@ -106,4 +117,43 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(1).await.unwrap().len(), 6);
     store.expire(end).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), []);
+}
+
+pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E: Engine>() {
+    let mut engine: E = engine().await;
+    let store = engine.store();
+    let key = |purpose: &str| ServerKeyRow {
+        purpose: purpose.to_owned(),
+        public_key: vec![1; 33],
+        wrapped: vec![2; 60],
+        created: T0,
+    };
+    for purpose in ["issuer", "issuer.2", "issuer.3", "issuers", "list"] {
+        store.server_key(key(purpose), T0).await.unwrap();
+    }
+    assert!(store.activate_server_key("issuer.2".to_owned(), T0.plus(5)).await.unwrap());
+    for purpose in ["issuer.2", "issuer.9"] {
+        assert!(!store.activate_server_key(purpose.to_owned(), T0.plus(9)).await.unwrap(), "{purpose}");
+    }
+    let list =
+        |number, pinned| TrustListRow { number, root: [2; 33], pinned: [pinned; 33], bytes: vec![7; 9] };
+    assert_eq!(store.trust_list().await.unwrap(), None);
+    for (row, taken) in [
+        (list(5, 1), true),
+        (list(5, 1), false),
+        (list(4, 1), false),
+        (list(6, 1), true),
+        (list(1, 3), true),
+        (list(1, 3), false),
+    ] {
+        assert_eq!(store.put_trust_list(row.clone(), T0).await.unwrap(), taken, "{row:?}");
+    }
+    drop(store);
+    engine.reopen().await;
+    let store = &*engine.store();
+    assert_eq!(store.trust_list().await.unwrap(), Some(list(1, 3)));
+    let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
+    keys.sort_by(|one, other| one.0.purpose.cmp(&other.0.purpose));
+    let wanted = [(key("issuer"), None), (key("issuer.2"), Some(T0.plus(5))), (key("issuer.3"), None)];
+    assert_eq!(keys, wanted);
 }

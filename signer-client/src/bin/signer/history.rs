@@ -88,7 +88,7 @@ fn sentence(act: &Act) -> String {
         Act::DocumentWithdrawn { document_type } => {
             format!("the register withdrew the {}", document(*document_type))
         }
-        Act::Suspended {} => "suspended by the operator".into(),
+        Act::Suspended {} => "suspended".into(),
         Act::Resumed {} => "suspension taken back".into(),
         Act::Frozen {} => "frozen: a copy of this phone was seen".into(),
         Act::Revoked { reason } => format!("revoked: {}", reason.as_str()),

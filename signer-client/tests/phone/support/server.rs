@@ -17,7 +17,9 @@ use signer_core::{
         StatusIndex, Turn, digits,
     },
     device_key::DevicePublicKeyBytes,
+    history::{Act, Entry, HistoryHead, SealedEntry},
     ids::{CheckId, Epoch, RelyingPartyId, RequestId},
+    lost_code::HolderKeys,
     secret::SecretBytes,
     signing::*,
     suite::{GroupPublicKey, KeyContext, Signature, SuiteId},
@@ -77,6 +79,12 @@ pub(crate) struct Server {
     pub(crate) envelopes: Vec<Vec<u8>>,
     /// Signs the time wrongly.
     pub(crate) lies_about_time: bool,
+    /// What the phone left for its holder.
+    pub(crate) holder_keys: Option<HolderKeys>,
+    /// The history, sealed as it was told.
+    pub(crate) history: Vec<SealedEntry>,
+    /// What a hostile server does to a page on its way.
+    pub(crate) spoil: Option<fn(&mut HistoryPage)>,
     pub(crate) counter: Counter,
 }
 
@@ -162,8 +170,41 @@ impl Server {
             day_keys: HashSet::new(),
             envelopes: Vec::new(),
             lies_about_time: false,
+            holder_keys: None,
+            history: Vec::new(),
+            spoil: None,
             counter: Counter::default(),
         }
+    }
+
+    /// Tells the holder something.
+    pub(crate) fn tell(&mut self, at: u64, act: Act) {
+        let device = self.device.as_ref().unwrap().context.device;
+        let entry = Entry { at: UnixSeconds(at), act };
+        let sealed = self.holder_keys.unwrap().history.seal(device, &entry, &mut self.rng).unwrap();
+        self.history.push(sealed);
+    }
+
+    fn history(&self, query: &HistoryQuery, now: UnixSeconds) -> Outcome<HistoryPage> {
+        let start = HistoryHead::start(self.device()?.context.device);
+        let head =
+            |length: usize| self.history[..length].iter().fold(start, |head, sealed| head.after(sealed));
+        let length = self.history.len();
+        let first = usize::try_from(query.after).unwrap_or(usize::MAX).min(length);
+        let last = first.saturating_add(usize::try_from(query.limit).unwrap()).min(length);
+        let entries = (query.after.saturating_add(1)..).zip(&self.history[first..last]);
+        let mut page = HistoryPage {
+            time: now,
+            before: head(first).hash,
+            entries: entries
+                .map(|(number, sealed)| NumberedEntry { number, sealed: sealed.clone() })
+                .collect(),
+            head: head(length),
+        };
+        if let Some(spoil) = self.spoil {
+            spoil(&mut page);
+        }
+        Ok(page)
     }
 
     /// Files a request for the documents' digests.
@@ -303,6 +344,10 @@ impl Server {
                 self.open::<CodeStateQuery>(&envelope, now)?;
                 reply(CodeState { time: now, burned: self.burned })
             }
+            Operation::History => {
+                let query: HistoryQuery = self.open(&envelope, now)?;
+                reply(self.history(&query, now)?)
+            }
             Operation::Display => {
                 let display = self.open(&envelope, now)?;
                 reply(self.counter.display(display, now))
@@ -326,7 +371,7 @@ impl Server {
                 self.open::<Listen>(&envelope, now)?;
                 self.counter.stream.map(<[u8]>::to_vec).ok_or_else(|| problem(ProblemCode::NoSuchPath))
             }
-            Operation::Certificate | Operation::History => Err(problem(ProblemCode::NotFound)),
+            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
         }
     }
 
@@ -373,6 +418,7 @@ impl Server {
         let (next, started) =
             ServerEnrolment::start(context, body.device_key, body.holder_keys, &body.hello, &mut self.rng)
                 .map_err(|_| problem(ProblemCode::CeremonyFailed))?;
+        self.holder_keys = Some(body.holder_keys);
         self.ceremony = Some(Ceremony::Enrolment(next));
         self.enrolling = Some(key);
         Ok(started)

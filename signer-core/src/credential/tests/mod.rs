@@ -14,9 +14,11 @@ use crate::{
 mod format;
 mod issue;
 mod outcome;
+mod request;
 mod time;
 mod trust;
 mod vectors;
+mod verification;
 
 /// 2026-11-20T10:15:00Z: the first second of a step.
 pub(crate) const NOW: UnixSeconds = UnixSeconds(1_795_169_700);

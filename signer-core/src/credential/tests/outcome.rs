@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::*;
 
-const REFUSALS: [Refusal; 20] = [
+const REFUSALS: [Refusal; 21] = [
     Refusal::Unreadable,
     Refusal::NotOurs,
     Refusal::UnknownIssuer,
@@ -24,6 +24,7 @@ const REFUSALS: [Refusal; 20] = [
     Refusal::UnknownCode,
     Refusal::Declined,
     Refusal::NoAnswer,
+    Refusal::TooYoung,
     Refusal::OnlineRequired,
     Refusal::RegisterNotReached,
 ];
@@ -38,7 +39,7 @@ fn crd_040_every_refusal_has_a_stable_code_one_sentence_and_one_next_step() {
     assert_eq!(
         codes.join(" "),
         "unreadable not_ours unknown_issuer bad_signature clock clock clock expired document_expired \
-         not_for_this_request held_by_server used revoked suspended superseded unknown_code declined no_answer online_required \
+         not_for_this_request held_by_server used revoked suspended superseded unknown_code declined no_answer too_young online_required \
          register_not_reached"
     );
     let said: HashSet<_> = REFUSALS.map(|refusal| refusal.to_string()).into();

@@ -25,7 +25,7 @@ fn kid() -> Kid {
 }
 
 /// (r, n − s) of a signature at `at`: verifies as well, and is refused.
-fn high_s(text: &str, at: impl Fn(&[u8]) -> usize) -> String {
+pub(super) fn high_s(text: &str, at: impl Fn(&[u8]) -> usize) -> String {
     let mut token = bytes(text);
     let at = at(&token);
     let twin = p256::ecdsa::Signature::from_slice(&token[at..at + 64]).unwrap();
@@ -73,14 +73,14 @@ fn crd_021_all_keys_under_a_hint_are_tried() {
     }
 }
 
-fn seed_bytes(seed: u64) -> [u8; 32] {
+pub(super) fn seed_bytes(seed: u64) -> [u8; 32] {
     let mut bytes = [0; 32];
     bytes[24..].copy_from_slice(&seed.to_be_bytes());
     bytes
 }
 
 /// The first two private keys, counted up from 1, whose hints are the same.
-const COLLIDING: [u64; 2] = [111_185, 112_152];
+pub(super) const COLLIDING: [u64; 2] = [111_185, 112_152];
 
 #[test]
 fn crd_022_issuer_key_signs_only_its_document_types() {

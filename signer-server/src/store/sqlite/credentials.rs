@@ -8,12 +8,13 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
+    wire::Profile,
 };
 
 use super::{
-    SqliteStore,
-    columns::{GOOD, execute_one, first, get_time, get_u64, int, standing_column, time},
-    history,
+    SqliteStore, checks,
+    columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
+    displays, history,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -121,11 +122,14 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let standing = concat!(
         "SELECT ",
         standing_column!(),
-        " FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
+        ", device FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
-    if first(db, standing, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
-        return Ok(Burned::Withdrawn);
-    }
+    let found = first(db, standing, place, |row| Ok((row.get(0)?, DeviceId::from_bytes(row.get(1)?))))?;
+    let device = match found {
+        Some((GOOD, device)) => device,
+        Some((SUSPENDED, _)) => return Ok(Burned::Suspended),
+        _ => return Ok(Burned::Withdrawn),
+    };
     let step = int(burn.step)?;
     if let Some(used) = used(db, burn, step)? {
         return Ok(used);
@@ -133,15 +137,29 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     if burn.only_repeat {
         return Ok(Burned::Used);
     }
-    let highest = "SELECT step, n FROM burn WHERE list = ?1 AND idx = ?2 ORDER BY step DESC, n DESC LIMIT 1";
-    let highest: Option<(i64, u8)> = first(db, highest, place, |row| Ok((row.get(0)?, row.get(1)?)))?;
-    if highest.is_some_and(|highest| highest > (step, burn.n)) {
-        return Ok(Burned::Used);
+    if highest(db, burn.list, burn.index)?.is_some_and(|highest| highest > (step, burn.n)) {
+        return Ok(Burned::Superseded);
     }
-    let device = "SELECT device FROM credential WHERE list = ?1 AND idx = ?2";
-    if let Some(device) = first(db, device, place, |row| Ok(DeviceId::from_bytes(row.get(0)?)))? {
-        history::append(db, device, burn.told.as_ref(), burn.now)?;
+    if let Some(check) = &burn.check {
+        if checks::too_many(db, device, burn.verifier, burn.now)? {
+            return Ok(Burned::TooManyChecks);
+        }
+        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
     }
+    history::append(db, device, burn.told.as_ref(), burn.now)?;
+    note(db, burn, step)?;
+    Ok(Burned::Fresh)
+}
+
+/// The highest (step, n) of a credential that was used.
+pub(super) fn highest(db: &Connection, list: u32, index: u32) -> StoreResult<Option<(i64, u8)>> {
+    let sql = "SELECT step, n FROM burn WHERE list = ?1 AND idx = ?2 ORDER BY step DESC, n DESC LIMIT 1";
+    first(db, sql, (list, index), |row| Ok((row.get(0)?, row.get(1)?)))
+}
+
+/// Notes the use of a code. The short codes up to it go with it: one use ends all three.
+pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
+    displays::kill(db, burn.list, burn.index, step, burn.n)?;
     execute_one(
         db,
         "INSERT INTO burn (list, idx, step, n, verifier, request, answer, at, forget)
@@ -157,8 +175,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
             time(burn.now),
             time(burn.forget)
         ],
-    )?;
-    Ok(Burned::Fresh)
+    )
 }
 
 /// The answer if this very code was used before.

@@ -1,10 +1,13 @@
 //! Dropping what has run out, a bounded part at a time, so that other writes are not held up.
 
 use rusqlite::Connection;
-use signer_core::time::UnixSeconds;
+use signer_core::{
+    time::UnixSeconds,
+    wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS},
+};
 
 use super::columns::{execute, time};
-use crate::store::StoreResult;
+use crate::store::{MISS_SECONDS, StoreResult};
 
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
@@ -26,6 +29,12 @@ const EVENTS: &str = "DELETE FROM register_event WHERE id IN
     (SELECT id FROM register_event WHERE at <= ?1 LIMIT ?2)";
 const ORDERS: &str = "DELETE FROM register_order WHERE about IN
     (SELECT about FROM register_order WHERE at <= ?1 LIMIT ?2)";
+const DISPLAYS: &str = "DELETE FROM display WHERE (list, idx, step) IN
+    (SELECT list, idx, step FROM display WHERE until <= ?1 LIMIT ?2)";
+const CHECKS: &str = "DELETE FROM holder_check WHERE id IN
+    (SELECT id FROM holder_check WHERE expires <= ?1 LIMIT ?2)";
+const MISSES: &str = "DELETE FROM miss WHERE (verifier, at, request, code) IN
+    (SELECT verifier, at, request, code FROM miss WHERE at <= ?1 LIMIT ?2)";
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
 
@@ -42,6 +51,9 @@ pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)
         (EVENTS, now.minus(30 * DAY)),
         (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
+        (DISPLAYS, now),
+        (CHECKS, now.minus(CHECK_SECONDS + CHECK_KEPT_SECONDS)),
+        (MISSES, now.minus(MISS_SECONDS)),
     ] {
         let rows = execute(db, sql, (time(before), limit))?;
         touched += u64::try_from(rows).unwrap_or(u64::MAX);

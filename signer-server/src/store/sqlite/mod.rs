@@ -12,13 +12,16 @@
 
 mod attempts;
 mod certificates;
+mod checks;
 mod columns;
 mod credentials;
+mod displays;
 mod expire;
 mod files;
 mod history;
 mod installations;
 mod migrate;
+mod misses;
 mod open;
 mod readers;
 mod relying_parties;
@@ -64,6 +67,8 @@ pub struct SqliteStore {
     announced: Arc<AtomicUsize>,
     /// Number of this opening of the store: leases of earlier ones are dead.
     run: i64,
+    /// When it was last brought back from a backup.
+    restored: UnixSeconds,
 }
 
 impl SqliteStore {
@@ -120,6 +125,10 @@ impl Store for SqliteStore {
 
     fn latest_time(&self) -> UnixSeconds {
         self.shared.latest()
+    }
+
+    fn restored_at(&self) -> UnixSeconds {
+        self.restored
     }
 
     fn announce(&self) -> Announcement {

@@ -146,7 +146,7 @@ impl SqliteStore {
         let mut db = open_or_create(&options.path, witnessed.is_some())?;
         migrate::apply(&mut db)?;
         let mut mark = identify(&db, options, witness.as_mut(), witnessed, rng)?;
-        let (run, latest) = begin_run(&mut db, &mut mark)?;
+        let (run, latest, restored) = begin_run(&mut db, &mut mark)?;
         witness.advance(mark).map_err(OpenError::Witness)?;
 
         let shared = Shared::new(mark.seq, latest);
@@ -170,6 +170,7 @@ impl SqliteStore {
             shared,
             announced,
             run,
+            restored,
         }))
     }
 
@@ -220,7 +221,10 @@ fn identify(
         (None, None) => {
             let mut mark = Mark { store: [0; 16], seq: 0 };
             rng.fill_bytes(&mut mark.store);
-            db.execute("INSERT INTO meta VALUES (1, ?1, 0, 0, 0)", [mark.store])?;
+            db.execute(
+                "INSERT INTO meta (only_row, store_id, seq, latest_time, run) VALUES (1, ?1, 0, 0, 0)",
+                [mark.store],
+            )?;
             witness.advance(mark).map_err(OpenError::Witness)?;
             Ok(mark)
         }
@@ -238,12 +242,12 @@ fn identify(
 }
 
 /// Begins a new run: reservations of earlier runs no longer hold, for their processes are gone.
-fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds), OpenError> {
+fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, UnixSeconds), OpenError> {
     let seq = mark.seq.saturating_add(1);
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?));
-    let answer = transaction.query_row("SELECT run, latest_time FROM meta", [], read)?;
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?));
+    let answer = transaction.query_row("SELECT run, latest_time, restored FROM meta", [], read)?;
     transaction.commit()?;
     mark.seq = seq;
     Ok(answer)

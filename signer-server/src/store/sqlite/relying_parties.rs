@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
 use super::{
-    SqliteStore,
+    SqliteStore, checks,
     columns::{execute, execute_one, first, time},
     requests,
 };
@@ -57,6 +57,7 @@ impl RelyingParties for SqliteStore {
         let sql = "UPDATE relying_party SET revoked = 1 WHERE id = ?1";
         self.write(now, move |db| {
             requests::cancel_all_of(db, id, now)?;
+            checks::forget_all_of(db, id)?;
             Ok(execute(db, sql, [id.as_bytes()])? == 1)
         })
         .await

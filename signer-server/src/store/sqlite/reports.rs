@@ -7,7 +7,7 @@ use signer_core::{ids::DeviceId, wire::EventOutcome};
 use super::{
     SqliteStore,
     columns::{GOOD, SUSPENDED, execute, execute_one, first, get_u64, int, standing_column, time},
-    installations,
+    history, installations,
 };
 use crate::store::{Happened, Report, Reported, Reports, StoreResult, Withdrawal};
 
@@ -94,5 +94,8 @@ fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> 
             installations::suspend(db, device, true, report.now)?;
         }
     }
-    Ok(())
+    let displays = "DELETE FROM display WHERE device = ?1 AND EXISTS (SELECT 1 FROM credential
+        WHERE credential.list = display.list AND credential.idx = display.idx AND state = 1)";
+    execute(db, displays, [device.as_bytes()])?;
+    history::append_now(db, device, &report.told, report.now)
 }

@@ -1,14 +1,14 @@
-//! The server's own keys.
+//! The server's own keys, and the trust list it gives out.
 
 use async_trait::async_trait;
-use rusqlite::Connection;
+use rusqlite::{Connection, params};
 use signer_core::time::UnixSeconds;
 
 use super::{
     SqliteStore,
-    columns::{corrupt, execute, first, get_time, time},
+    columns::{corrupt, execute, first, get_time, get_u64, int, time},
 };
-use crate::store::{ServerKeyRow, ServerKeys, StoreResult};
+use crate::store::{ServerKeyRow, ServerKeys, StoreResult, TrustListRow};
 
 #[async_trait]
 impl ServerKeys for SqliteStore {
@@ -21,6 +21,58 @@ impl ServerKeys for SqliteStore {
                 (&key.purpose, &key.public_key, &key.wrapped, time(key.created)),
             )?;
             load(db, key.purpose)?.ok_or_else(|| corrupt("a server key just stored"))
+        })
+        .await
+    }
+
+    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<(ServerKeyRow, Option<UnixSeconds>)>> {
+        let sql = "SELECT purpose, public_key, wrapped, created, coalesce(activated, -1) FROM server_key
+            WHERE purpose = ?1 OR substr(purpose, 1, length(?1) + 1) = ?1 || '.'";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let rows = statement.query_map([&purpose], |row| {
+                    let key = ServerKeyRow {
+                        purpose: row.get(0)?,
+                        public_key: row.get(1)?,
+                        wrapped: row.get(2)?,
+                        created: get_time(row, 3)?,
+                    };
+                    Ok((key, get_u64(row, 4).ok().map(UnixSeconds)))
+                })?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
+    async fn activate_server_key(&self, purpose: String, now: UnixSeconds) -> StoreResult<bool> {
+        let sql = "UPDATE server_key SET activated = ?2 WHERE purpose = ?1 AND activated IS NULL";
+        self.write(now, move |db| Ok(execute(db, sql, (&purpose, time(now)))? == 1)).await
+    }
+
+    async fn trust_list(&self) -> StoreResult<Option<TrustListRow>> {
+        let sql = "SELECT number, root, pinned, bytes FROM trust_list";
+        let read = |db: &Connection| {
+            first(db, sql, [], |row| {
+                Ok(TrustListRow {
+                    number: get_u64(row, 0)?,
+                    root: row.get(1)?,
+                    pinned: row.get(2)?,
+                    bytes: row.get(3)?,
+                })
+            })
+        };
+        self.readers.read(read).await
+    }
+
+    async fn put_trust_list(&self, list: TrustListRow, now: UnixSeconds) -> StoreResult<bool> {
+        let sql = "INSERT INTO trust_list (only_row, number, root, pinned, bytes) VALUES (1, ?1, ?2, ?3, ?4)
+            ON CONFLICT (only_row) DO UPDATE
+            SET number = excluded.number, root = excluded.root, pinned = excluded.pinned, bytes = excluded.bytes
+            WHERE number < excluded.number OR pinned <> excluded.pinned";
+        let number = int(list.number)?;
+        self.write(now, move |db| {
+            Ok(execute(db, sql, params![number, list.root, list.pinned, list.bytes])? == 1)
         })
         .await
     }

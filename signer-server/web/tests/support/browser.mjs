@@ -69,7 +69,11 @@ export const ready = (page) => page.waitForSelector('html[data-ready="true"]', {
 
 /** Until the service worker has the whole page and serves it. */
 export async function kept(page) {
-  await page.waitForFunction(async () => navigator.serviceWorker.controller !== null && (await caches.keys()).length > 0, null, { timeout: 30_000 });
+  for (let tries = 0; tries < 300; tries += 1) {
+    if (await page.evaluate(() => navigator.serviceWorker.controller?.state === 'activated')) return;
+    await page.waitForTimeout(100);
+  }
+  throw new Error('the service worker does not serve the page');
 }
 
 /** The result on the screen: colour, word, sentence, next step. */

@@ -1,0 +1,55 @@
+//! Credentials of businesses: whose requests phones answer, and for which profiles.
+
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use p256::ecdsa::VerifyingKey;
+use rand::Rng as _;
+use signer_core::{
+    codec::Label,
+    credential::{BusinessClaims, BusinessId},
+    wire::{CreateBusinessCredential, CreatedBusinessCredential, ProblemCode},
+};
+
+use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
+
+/// Life of a credential that does not say, and the longest, days.
+const DAYS: (u64, u64) = (30, 366);
+
+impl Service {
+    /// Signs a credential for the key of a business, which it keeps.
+    ///
+    /// # Errors
+    /// A refusal that names the value that is wrong.
+    pub fn create_business_credential(
+        &self,
+        asked: CreateBusinessCredential,
+    ) -> ServiceResult<CreatedBusinessCredential> {
+        let invalid = |text: &str| Refusal::because(ProblemCode::InvalidValue, text);
+        let name = Label::<96>::new(asked.name).ok_or_else(|| {
+            invalid("name is 1 to 96 bytes of NFC text on one line, without hidden characters")
+        })?;
+        let point = URL_SAFE_NO_PAD.decode(&asked.key).ok().filter(|point| point.len() == 33);
+        let key = point.and_then(|point| VerifyingKey::from_sec1_bytes(&point).ok());
+        let key = key.ok_or_else(|| invalid("key is a compressed point of P-256, 33 bytes in base64url"))?;
+        let days = asked.days.unwrap_or(DAYS.0);
+        if !(1..=DAYS.1).contains(&days) {
+            return Err(invalid("days is from 1 to 366").into());
+        }
+        let id = asked.id.unwrap_or_else(|| {
+            let mut id = [0; 16];
+            self.rng().fill_bytes(&mut id);
+            BusinessId(id)
+        });
+        let now = self.now();
+        let claims = BusinessClaims::new(now, now.plus(days * 86_400), key, name, asked.profiles, id);
+        let claims = claims.map_err(|_| invalid("profiles names at least one of age, minimal, full"))?;
+        let issuer = self.keys.in_use(KeyPurpose::Business)?;
+        let credential = claims.prepare(issuer.verifying_key()).sign(&issuer);
+        let credential = credential.map_err(|_| ServiceError::Bug("the business key does not sign"))?;
+        tracing::info!(business = %id, days, "business credential signed");
+        Ok(CreatedBusinessCredential {
+            id,
+            credential: URL_SAFE_NO_PAD.encode(credential),
+            expires: claims.expires().0,
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! Status lists given out: which credentials are withdrawn, for whoever checks without the server. Made anew every quarter of an
+//! hour, when first asked for, from the state of credentials and the standing of their installations.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use signer_core::{
+    status::{STATUS_LIST_PERIOD_SECONDS, Status, Statuses},
+    time::UnixSeconds,
+    wire::ProblemCode,
+};
+
+use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult, sign::blocking};
+
+/// Status lists of one day: 2^26 places, so that a random one is nearly always free.
+pub(super) const LISTS_PER_DAY: u32 = 64;
+const DAY_SECONDS: u64 = 86_400;
+
+/// A signed list.
+type Signed = Arc<Vec<u8>>;
+
+/// The lists of this quarter of an hour that somebody has asked for.
+#[derive(Debug, Default)]
+pub(super) struct StatusLists {
+    made: Mutex<(u64, HashMap<u32, Signed>)>,
+    /// One list is made at a time: whoever asks for all of them is served, and does not take every core.
+    making: tokio::sync::Mutex<()>,
+}
+
+impl StatusLists {
+    fn find(&self, period: u64, number: u32) -> Option<Signed> {
+        let made = self.lock();
+        made.1.get(&number).filter(|_| made.0 == period).cloned()
+    }
+
+    fn keep(&self, period: u64, number: u32, list: &Signed) {
+        let mut made = self.lock();
+        if made.0 != period {
+            *made = (period, HashMap::new());
+        }
+        made.1.insert(number, Arc::clone(list));
+    }
+
+    /// Forgets what was made: something that stands in every list has changed.
+    pub(super) fn forget(&self) {
+        *self.lock() = (0, HashMap::new());
+    }
+
+    fn lock(&self) -> MutexGuard<'_, (u64, HashMap<u32, Signed>)> {
+        self.made.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Service {
+    /// Addresses of the lists in which a living credential may have its place, used or not: who has them all asks for nobody.
+    #[must_use]
+    pub fn status_list_addresses(&self) -> Vec<String> {
+        self.live_lists().map(|number| self.issuer.status_uri.of_list(number)).collect()
+    }
+
+    /// Seconds until the lists are made anew.
+    #[must_use]
+    pub fn status_list_seconds_left(&self) -> u64 {
+        STATUS_LIST_PERIOD_SECONDS - self.now().0 % STATUS_LIST_PERIOD_SECONDS
+    }
+
+    /// A status list, signed.
+    ///
+    /// # Errors
+    /// `not_found` for a list in which no credential lives.
+    pub async fn status_list(&self, number: u32) -> ServiceResult<Arc<Vec<u8>>> {
+        if !self.live_lists().any(|live| live == number) {
+            return Err(Refusal::new(ProblemCode::NotFound).into());
+        }
+        let now = self.now();
+        let period = now.0 / STATUS_LIST_PERIOD_SECONDS;
+        if let Some(list) = self.status_lists.find(period, number) {
+            return Ok(list);
+        }
+        let _making = self.status_lists.making.lock().await;
+        if let Some(list) = self.status_lists.find(period, number) {
+            return Ok(list);
+        }
+        let list = Arc::new(self.make_list(number, now).await?);
+        self.status_lists.keep(period, number, &list);
+        Ok(list)
+    }
+
+    async fn make_list(&self, number: u32, now: UnixSeconds) -> ServiceResult<Vec<u8>> {
+        let withdrawals = self.store.withdrawals(number).await?;
+        let key = self.keys.in_use(KeyPurpose::List)?;
+        let uri = self.issuer.status_uri.clone();
+        let signed = blocking(move || {
+            let mut statuses = Statuses::default();
+            for withdrawal in withdrawals {
+                let status = if withdrawal.suspended { Status::Suspended } else { Status::Revoked };
+                // A place beyond the end would be one that was never given out.
+                let _there = statuses.set(withdrawal.index, status);
+            }
+            statuses.prepare(&uri, number, now, key.verifying_key()).sign(&key)
+        });
+        signed.await?.map_err(|_| ServiceError::Bug("the list key does not sign"))
+    }
+
+    /// Lists of the days whose credentials may still live.
+    fn live_lists(&self) -> impl Iterator<Item = u32> + use<> {
+        let today = self.now().0 / DAY_SECONDS;
+        let life = self.credential_life().seconds();
+        let first = self.now().minus(life).0 / DAY_SECONDS;
+        let number =
+            |day: u64| u32::try_from(day).unwrap_or(u32::MAX / LISTS_PER_DAY).saturating_mul(LISTS_PER_DAY);
+        (first..=today).flat_map(move |day| number(day)..number(day).saturating_add(LISTS_PER_DAY))
+    }
+}

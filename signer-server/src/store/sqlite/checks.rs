@@ -1,0 +1,236 @@
+//! Checks: a verifier's question, the holder's answer.
+
+use async_trait::async_trait;
+use rusqlite::{Connection, Row, params};
+use signer_core::{
+    history::SealedEntry,
+    ids::{CheckId, DeviceId, RelyingPartyId},
+    time::UnixSeconds,
+    wire::{CHECK_KEPT_SECONDS, CHECKS_MAX, MatchNumber, Profile},
+};
+
+use super::{
+    SqliteStore,
+    columns::{corrupt, execute, execute_one, first, get_time, get_u64, holder, int, standing_column, time},
+    displays::{profile, profile_number},
+    history,
+};
+use crate::store::{
+    AnswerResult, Burn, CheckRow, CheckState, Checks, CodeHash, NewCheck, Resolve, StoreResult, Told,
+    VERIFIER_CHECKS_MAX,
+};
+
+/// Numbers of the states in `holder_check.state`.
+const OPEN: u8 = 0;
+const ALLOWED: u8 = 1;
+const DECLINED: u8 = 2;
+
+macro_rules! select {
+    ($where:literal) => {
+        concat!(
+            "SELECT holder_check.id, verifier, relying_party.name, request_id, holder_check.device, holder,
+            (credential.state IS 0 AND ",
+            standing_column!(),
+            " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
+            holder_check.state, decided, told, reached
+            FROM holder_check JOIN installation ON installation.device = holder_check.device
+            JOIN relying_party ON relying_party.id = verifier
+            LEFT JOIN credential ON credential.list = holder_check.list AND credential.idx = holder_check.idx
+            WHERE ",
+            $where
+        )
+    };
+}
+
+#[async_trait]
+impl Checks for SqliteStore {
+    async fn holder_check(&self, id: CheckId, now: UnixSeconds) -> StoreResult<Option<CheckRow>> {
+        self.readers.read(move |db| load(db, id, now)).await
+    }
+
+    async fn open_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
+        self.readers.read(move |db| open_of(db, device, now)).await
+    }
+
+    async fn answer_check(
+        &self,
+        id: CheckId,
+        device: DeviceId,
+        allow: bool,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<AnswerResult> {
+        self.write(now, move |db| answer(db, id, device, allow, told.as_ref(), now)).await
+    }
+
+    async fn tell(
+        &self,
+        id: CheckId,
+        told: Told,
+        entry: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<Told>> {
+        self.write(now, move |db| tell(db, id, told, entry.as_ref(), now)).await
+    }
+}
+
+pub(super) fn load(db: &Connection, id: CheckId, now: UnixSeconds) -> StoreResult<Option<CheckRow>> {
+    let sql = select!("holder_check.id = ?1 AND coalesce(decided, holder_check.expires) + ?2 >= ?3");
+    first(db, sql, (id.as_bytes(), kept(), time(now)), |row| read(row, now))
+}
+
+/// The check that the same verifier opened with the same request id and code.
+pub(super) fn opened_before(db: &Connection, asked: &Resolve) -> StoreResult<Option<CheckRow>> {
+    let sql = select!(
+        "verifier = ?1 AND request_id = ?2 AND code = ?3 AND coalesce(decided, holder_check.expires) + ?4 >= ?5"
+    );
+    let params = (asked.verifier.as_bytes(), &asked.check.request_id, asked.code.0, kept(), time(asked.now));
+    first(db, sql, params, |row| read(row, asked.now))
+}
+
+fn open_of(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
+    let sql = select!(
+        "holder_check.device = ?1 AND holder_check.state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id LIMIT ?3"
+    );
+    let limit = u32::try_from(CHECKS_MAX).unwrap_or(u32::MAX);
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query((device.as_bytes(), time(now), limit))?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        found.push(read(row, now)?);
+    }
+    Ok(found)
+}
+
+/// Whether the holder or the verifier has as many checks open as there may be.
+pub(super) fn too_many(
+    db: &Connection,
+    device: DeviceId,
+    verifier: RelyingPartyId,
+    now: UnixSeconds,
+) -> StoreResult<bool> {
+    let holders =
+        "SELECT 1 FROM holder_check WHERE device = ?1 AND state = 0 AND expires > ?2 LIMIT 1 OFFSET ?3";
+    let most = u32::try_from(CHECKS_MAX).unwrap_or(u32::MAX).saturating_sub(1);
+    if first(db, holders, (device.as_bytes(), time(now), most), |_| Ok(()))?.is_some() {
+        return Ok(true);
+    }
+    let verifiers =
+        "SELECT 1 FROM holder_check WHERE verifier = ?1 AND state = 0 AND expires > ?2 LIMIT 1 OFFSET ?3";
+    let most = VERIFIER_CHECKS_MAX.saturating_sub(1);
+    Ok(first(db, verifiers, (verifier.as_bytes(), time(now), most), |_| Ok(()))?.is_some())
+}
+
+/// Opens a check on the use of a code.
+pub(super) fn open(
+    db: &Connection,
+    check: &NewCheck,
+    burn: &Burn,
+    code: Option<CodeHash>,
+    device: DeviceId,
+    asked: Profile,
+) -> StoreResult<()> {
+    execute_one(
+        db,
+        "INSERT INTO holder_check (id, verifier, request_id, code, device, list, idx, step, profile, match_number,
+         opened, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+        params![
+            check.id.as_bytes(),
+            burn.verifier.as_bytes(),
+            check.request_id,
+            code.map(|code| code.0),
+            device.as_bytes(),
+            burn.list,
+            burn.index,
+            int(burn.step)?,
+            profile_number(asked),
+            check.match_number.value(),
+            time(burn.now),
+            time(check.expires)
+        ],
+    )
+}
+
+fn answer(
+    db: &Connection,
+    id: CheckId,
+    device: DeviceId,
+    allow: bool,
+    told: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<AnswerResult> {
+    let check = load(db, id, now)?.filter(|check| check.device == device);
+    let Some(check) = check else { return Ok(AnswerResult::NotFound) };
+    match (check.state, allow) {
+        (CheckState::Open, _) => {
+            let sql = "UPDATE holder_check SET state = ?2, decided = ?3 WHERE id = ?1 AND state = 0";
+            let state = if allow { ALLOWED } else { DECLINED };
+            execute_one(db, sql, (id.as_bytes(), state, time(now)))?;
+            history::append(db, device, told, now)?;
+            Ok(AnswerResult::Answered)
+        }
+        (CheckState::Allowed(_), true) | (CheckState::Declined(_), false) => Ok(AnswerResult::Answered),
+        (CheckState::Allowed(_), false) | (CheckState::Declined(_), true) | (CheckState::Expired(_), _) => {
+            Ok(AnswerResult::Closed)
+        }
+    }
+}
+
+fn tell(
+    db: &Connection,
+    id: CheckId,
+    told: Told,
+    entry: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<Option<Told>> {
+    let Some(check) = load(db, id, now)? else { return Ok(None) };
+    match check.state {
+        CheckState::Allowed(Some(before)) | CheckState::Expired(Some(before)) => Ok(Some(before)),
+        CheckState::Allowed(None) | CheckState::Expired(None) => {
+            let sql = "UPDATE holder_check SET told = ?2, reached = ?3 WHERE id = ?1 AND told IS NULL";
+            execute_one(db, sql, (id.as_bytes(), time(told.at), told.reached))?;
+            history::append(db, check.device, entry, now)?;
+            Ok(Some(told))
+        }
+        CheckState::Open | CheckState::Declined(_) => Ok(None),
+    }
+}
+
+/// Forgets what a revoked verifier asked.
+pub(super) fn forget_all_of(db: &Connection, verifier: RelyingPartyId) -> StoreResult<()> {
+    execute(db, "DELETE FROM holder_check WHERE verifier = ?1", [verifier.as_bytes()]).map(|_| ())
+}
+
+fn kept() -> i64 {
+    i64::try_from(CHECK_KEPT_SECONDS).unwrap_or(i64::MAX)
+}
+
+fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
+    let expires = get_time(row, 11)?;
+    let told = match row.get::<_, Option<bool>>(15)? {
+        Some(reached) => Some(Told { at: get_time(row, 14)?, reached }),
+        None => None,
+    };
+    let state = match row.get(12)? {
+        OPEN if now < expires => CheckState::Open,
+        OPEN => CheckState::Expired(told),
+        ALLOWED => CheckState::Allowed(told),
+        DECLINED => CheckState::Declined(get_time(row, 13)?),
+        _ => return Err(corrupt("the state of a check")),
+    };
+    Ok(CheckRow {
+        id: CheckId::from_bytes(row.get(0)?),
+        verifier: RelyingPartyId::from_bytes(row.get(1)?),
+        verifier_name: row.get(2)?,
+        request_id: row.get(3)?,
+        device: DeviceId::from_bytes(row.get(4)?),
+        holder: holder(row.get_ref(5)?.as_str().map_err(|_| corrupt("a holder's reference"))?)?,
+        good: row.get(6)?,
+        document_type: row.get(7)?,
+        step: get_u64(row, 8)?,
+        profile: profile(row.get(9)?)?,
+        match_number: MatchNumber::new(row.get(10)?).ok_or_else(|| corrupt("a match number"))?,
+        expires,
+        state,
+    })
+}
