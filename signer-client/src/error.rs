@@ -2,9 +2,11 @@
 
 use signer_core::{
     ceremony::CeremonyError,
+    credential::RequestRefusal,
     history::HistoryFault,
     ids::RequestId,
     signing::SigningError,
+    trust::TrustListError,
     wire::{Attempts, Problem, ProblemCode, Retry},
 };
 
@@ -46,6 +48,12 @@ pub enum ClientError {
     /// The server's history is not the one this phone has seen.
     #[error("{0}")]
     History(HistoryFault),
+    /// A trust list that is not believed; the one believed stays.
+    #[error(transparent)]
+    TrustList(#[from] TrustListError),
+    /// A business's request that is not answered.
+    #[error(transparent)]
+    Request(#[from] RequestRefusal),
     /// The stored state does not allow this.
     #[error("{0}")]
     State(StateError),
@@ -103,6 +111,12 @@ pub enum StateError {
     /// The credential on display has ended.
     #[error("the credential on display has expired")]
     CredentialExpired,
+    /// The request answered is of an earlier time.
+    #[error("the business's request is over")]
+    RequestOver,
+    /// The phone was not online since trust lists exist.
+    #[error("this phone has no trust list yet")]
+    NoTrustList,
     /// All turns of the step are used up.
     #[error("this code was used sixteen times in three minutes")]
     TurnsUsedUp,
@@ -114,10 +128,10 @@ impl ClientError {
     pub fn fault(&self) -> Fault {
         match self {
             Self::Problem(problem) if problem.status >= 500 => Fault::Network,
-            Self::Problem(_) => Fault::Refused,
+            Self::Problem(_) | Self::Request(_) => Fault::Refused,
             Self::Transport(TransportError::Address(_)) | Self::WrongPin(_) | Self::Usage(_) => Fault::Caller,
             Self::Transport(_) | Self::OutcomeUnknown(_) => Fault::Network,
-            Self::ServerMisbehaved(_) | Self::History(_) => Fault::Server,
+            Self::ServerMisbehaved(_) | Self::History(_) | Self::TrustList(_) => Fault::Server,
             Self::State(_) | Self::Storage(_) | Self::Keystore(_) => Fault::Phone,
         }
     }
@@ -132,6 +146,8 @@ impl ClientError {
             Self::WrongPin(_) => "wrong_pin",
             Self::ServerMisbehaved(_) => "server_misbehaved",
             Self::History(_) => "history_changed",
+            Self::TrustList(_) => "trust_list",
+            Self::Request(refusal) => refusal.code(),
             Self::State(_) => "state",
             Self::Storage(_) => "storage",
             Self::Keystore(_) => "keystore",
@@ -174,6 +190,10 @@ impl ClientError {
                 "Ask the server's operator whether a backup was put back; acts since then are forgotten there."
             }
             Self::History(_) => "Do not go on with this server; tell its operator.",
+            Self::TrustList(_) => {
+                "Do not answer requests before a newer trust list came; tell the server's operator."
+            }
+            Self::Request(refusal) => request_step(*refusal),
             Self::State(state) => state.next_step(),
             Self::Storage(_) => "Free space, check permissions, and try again.",
             Self::Keystore(_) => "Restart the phone; if it goes on, enrol again.",
@@ -212,6 +232,8 @@ impl StateError {
             Self::NoCredential | Self::CredentialExpired => {
                 "Go online to get new credentials, then show again."
             }
+            Self::RequestOver => "Scan the business's new code.",
+            Self::NoTrustList => "Go online once; after that requests are checked offline.",
             Self::TurnsUsedUp => "Wait for the next code; it comes within three minutes.",
         }
     }
@@ -243,6 +265,20 @@ impl From<SigningError> for ClientError {
             SigningError::BadSignature => Self::ServerMisbehaved("a signature is not valid under the key"),
             SigningError::Own => StateError::Damaged.into(),
         }
+    }
+}
+
+const fn request_step(refusal: RequestRefusal) -> &'static str {
+    match refusal {
+        RequestRefusal::Unreadable => "Scan the business's code again.",
+        RequestRefusal::NotOurs => "Scan the code with which the business asks; it begins with DR1.",
+        RequestRefusal::UnknownIssuer => "Go online to bring the trust list up to date; else show nothing.",
+        RequestRefusal::BadSignature => "Show nothing: this is not the business it says it is.",
+        RequestRefusal::Clock(_) => "Go online to set the clock, then scan the business's new code.",
+        RequestRefusal::Expired => {
+            "The business has to renew its credential; until then show age or minimal."
+        }
+        RequestRefusal::NotAllowed => "Show nothing; the business may ask for less.",
     }
 }
 

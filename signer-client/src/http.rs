@@ -1,15 +1,16 @@
 //! HTTP over the network, with `ureq`: TLS unless the server is this machine, no redirects, bounded answers.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use signer_core::wire::REPLY_BYTES_MAX;
 use ureq::{
-    Agent,
+    Agent, Body, RequestBuilder,
+    http::Response,
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
 use zeroize::Zeroizing;
 
-use crate::ports::{Http, HttpRequest, HttpResponse, Method, TransportError};
+use crate::ports::{EXCHANGE_TIMEOUT, Http, HttpRequest, HttpResponse, HttpStream, Method, TransportError};
 
 /// How to reach a server.
 #[derive(Debug, Clone, Default)]
@@ -61,38 +62,67 @@ impl Http for NetworkHttp {
     }
 
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
-        let url = format!("{}{}", self.server, request.path);
-        let timeout = Some(request.timeout);
-        let sent = match request.method {
-            Method::Get => {
-                let builder = self.agent.get(&url).config().timeout_global(timeout).build();
-                request
-                    .headers
-                    .iter()
-                    .fold(builder, |builder, (name, value)| builder.header(*name, value))
-                    .call()
-            }
-            Method::Post => {
-                let builder = self.agent.post(&url).config().timeout_global(timeout).build();
-                let builder = request
-                    .headers
-                    .iter()
-                    .fold(builder, |builder, (name, value)| builder.header(*name, value));
-                builder.send(request.body.as_slice())
-            }
-        };
-        let mut response = sent.map_err(transport_error)?;
-        let status = response.status().as_u16();
-        let content_type = response.headers().get("content-type").and_then(|value| value.to_str().ok());
-        let content_type = content_type
-            .and_then(|value| value.split(';').next())
-            .unwrap_or_default()
-            .trim()
-            .to_ascii_lowercase();
+        let mut response = self.call(request, Patience::Whole(request.timeout))?;
         let limit = u64::try_from(REPLY_BYTES_MAX).unwrap_or(u64::MAX);
+        let (status, content_type) = (response.status().as_u16(), content_type(&response));
         let body = response.body_mut().with_config().limit(limit).read_to_vec().map_err(transport_error)?;
         Ok(HttpResponse { status, content_type, body: Zeroizing::new(body) })
     }
+
+    fn stream(&self, request: &HttpRequest) -> Result<HttpStream, TransportError> {
+        let response = self.call(request, Patience::Silence(request.timeout))?;
+        let (status, content_type) = (response.status().as_u16(), content_type(&response));
+        Ok(HttpStream { status, content_type, body: Box::new(response.into_body().into_reader()) })
+    }
+}
+
+impl NetworkHttp {
+    fn call(&self, request: &HttpRequest, patience: Patience) -> Result<Response<Body>, TransportError> {
+        let url = format!("{}{}", self.server, request.path);
+        let sent = match request.method {
+            Method::Get => {
+                let builder = patience.set(self.agent.get(&url));
+                let headers = request.headers.iter();
+                headers.fold(builder, |builder, (name, value)| builder.header(*name, value)).call()
+            }
+            Method::Post => {
+                let builder = patience.set(self.agent.post(&url));
+                let headers = request.headers.iter();
+                let builder = headers.fold(builder, |builder, (name, value)| builder.header(*name, value));
+                builder.send(request.body.as_slice())
+            }
+        };
+        sent.map_err(transport_error)
+    }
+}
+
+/// How long to wait.
+#[derive(Clone, Copy)]
+enum Patience {
+    /// For the whole exchange.
+    Whole(Duration),
+    /// For the head of the answer as usual, then for each piece of its body.
+    Silence(Duration),
+}
+
+impl Patience {
+    fn set<Any>(self, builder: RequestBuilder<Any>) -> RequestBuilder<Any> {
+        let config = builder.config();
+        let config = match self {
+            Self::Whole(time) => config.timeout_global(Some(time)),
+            Self::Silence(time) => config
+                .timeout_connect(Some(EXCHANGE_TIMEOUT))
+                .timeout_recv_response(Some(EXCHANGE_TIMEOUT))
+                .timeout_per_read(Some(time)),
+        };
+        config.build()
+    }
+}
+
+/// Without parameters, lower case.
+fn content_type(response: &Response<Body>) -> String {
+    let value = response.headers().get("content-type").and_then(|value| value.to_str().ok());
+    value.and_then(|value| value.split(';').next()).unwrap_or_default().trim().to_ascii_lowercase()
 }
 
 fn transport_error(error: ureq::Error) -> TransportError {

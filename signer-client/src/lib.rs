@@ -6,10 +6,13 @@
 //! 1. [`Phone::open`] takes the [`Ports`] and the stored state, without touching the network.
 //! 2. [`Phone::enrol`] makes a key with the server; [`Phone::change_pin`] renews its shares.
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
-//! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::code`], [`Phone::poll`]: show a document; [`draw`] makes it a picture.
+//! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
+//!    [`spoken()`] words. [`Phone::listen`], [`Phone::checks`], [`Phone::answer_check`]: a verifier asks for more.
+//!    [`Phone::read_request`]: a business asks first.
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
 //! 6. [`Phone::certificate`]: who holds the key, as others are told.
-//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
+//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`lists`]: what it keeps to check codes without
+//!    network; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -23,13 +26,16 @@ pub mod error;
 pub mod formats;
 mod history;
 pub mod http;
+pub mod lists;
 mod phone;
 mod pin;
 pub mod ports;
 mod relying_party;
 mod show;
 mod sign;
+mod spoken;
 pub mod state;
+mod trust;
 
 pub use self::{
     certificate::HolderCertificate,
@@ -38,9 +44,13 @@ pub use self::{
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{
-        RelyingParty, ResultError, VerifiedResult, file_digest, report_lost, signature_file, verify_offline,
-        verify_result,
+        RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
+        verify_offline, verify_result,
     },
-    show::{Code, Consent, ShowSession, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock},
+    show::{
+        BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,
+        Showing, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock,
+    },
     sign::{Approved, Outcome, SignedRequest},
+    spoken::{Announcer, Language, spoken},
 };

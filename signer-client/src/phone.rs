@@ -3,6 +3,7 @@
 use std::{fmt, time::Duration};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
+use p256::ecdsa::VerifyingKey;
 use signer_core::{
     codec,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
@@ -20,7 +21,7 @@ use zeroize::Zeroizing;
 
 use crate::{
     error::{ClientError, StateError},
-    ports::{HttpRequest, HttpResponse, Ports, Purpose, TransportError},
+    ports::{EXCHANGE_TIMEOUT, HttpRequest, HttpResponse, Ports, Purpose, TransportError},
     state::{Anchor, State, StoredCredential, millis},
 };
 
@@ -31,6 +32,8 @@ pub struct PhoneOptions {
     pub pin_cost: PinCost,
     /// Length of a code's step; anything but the standard is for demonstrations.
     pub step_rule: signer_core::credential::StepRule,
+    /// The root that signs the first trust list. Without one, that of the first list which the server gives is believed.
+    pub trust_root: Option<VerifyingKey>,
     /// Waits between two sendings of the same bytes, one per repetition.
     pub retry_waits: &'static [Duration],
 }
@@ -40,6 +43,7 @@ impl Default for PhoneOptions {
         Self {
             pin_cost: PinCost::FLOOR,
             step_rule: signer_core::credential::StepRule::STANDARD,
+            trust_root: None,
             retry_waits: RETRY_WAITS,
         }
     }
@@ -51,6 +55,16 @@ const RETRY_WAITS: &[Duration] = &[
     Duration::from_millis(1500),
     Duration::from_millis(3000),
 ];
+
+/// How long to wait for an exchange that is tried again soon anyway, while a person looks at a screen.
+const QUICK_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long to wait for an answer, and how often to ask for it again.
+#[derive(Clone, Copy)]
+struct Patience {
+    timeout: Duration,
+    waits: &'static [Duration],
+}
 
 /// A signed time that took longer than this to come is not used.
 const ANCHOR_ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
@@ -160,13 +174,19 @@ impl Phone {
         now.ok_or_else(|| StateError::NoSignedTime.into())
     }
 
-    /// Asks for signed server time and sets the corrected clock by it.
+    /// Asks for signed server time and sets the corrected clock by it; and for a newer trust list, of which
+    /// [`Self::refresh_trust_list`] tells more.
     ///
     /// # Errors
-    /// [`ClientError::ServerMisbehaved`] if the time is not signed under the pinned key, or goes back.
+    /// [`ClientError::ServerMisbehaved`] if the time is not signed under the pinned key, or goes back. A trust list that does
+    /// not come or is not believed is no error: the one believed stays.
     pub fn synchronise(&mut self) -> Result<UnixSeconds, ClientError> {
         self.anchor()?;
         self.save()?;
+        match self.refresh_trust_list() {
+            Err(error @ (ClientError::State(_) | ClientError::Storage(_))) => return Err(error),
+            _newer_or_not => {}
+        }
         Ok(self.now())
     }
 
@@ -242,29 +262,56 @@ impl Phone {
     /// Sends a body, resending the same bytes while that may help, and tells how often it was sent. A clock problem is
     /// answered once by signed time and a new envelope around the same body.
     pub(crate) fn exchange_counted<E: Exchange>(&mut self, body: &E) -> (u32, Result<E::Reply, ClientError>) {
+        self.exchange_with(body, self.patience())
+    }
+
+    /// Sends a body once and does not wait for long: for what is asked again soon anyway, while a person looks on.
+    pub(crate) fn exchange_once<E: Exchange>(&mut self, body: &E) -> Result<E::Reply, ClientError> {
+        self.exchange_with(body, Patience { timeout: QUICK_TIMEOUT, waits: &[] }).1
+    }
+
+    const fn patience(&self) -> Patience {
+        Patience { timeout: EXCHANGE_TIMEOUT, waits: self.options.retry_waits }
+    }
+
+    fn exchange_with<E: Exchange>(
+        &mut self,
+        body: &E,
+        patience: Patience,
+    ) -> (u32, Result<E::Reply, ClientError>) {
         let body = Zeroizing::new(codec::encode(body));
         let mut sent = 0;
-        let mut answer = self.send_sealed::<E>(&body, &mut sent);
+        let mut answer = self.send_sealed::<E>(&body, patience, &mut sent);
         if answer.as_ref().is_err_and(|error| error.is_problem(ProblemCode::Clock)) {
             answer = match self.anchor().and_then(|()| self.save()) {
-                Ok(()) => self.send_sealed::<E>(&body, &mut sent),
+                Ok(()) => self.send_sealed::<E>(&body, patience, &mut sent),
                 Err(error) => Err(error),
             };
         }
         (sent, answer)
     }
 
-    fn send_sealed<E: Exchange>(&self, body: &[u8], sent: &mut u32) -> Result<E::Reply, ClientError> {
+    fn send_sealed<E: Exchange>(
+        &self,
+        body: &[u8],
+        patience: Patience,
+        sent: &mut u32,
+    ) -> Result<E::Reply, ClientError> {
+        let request = HttpRequest { timeout: patience.timeout, ..self.sealed::<E>(body)? };
+        let reply = self.send(&request, "application/cbor", patience.waits, sent)?;
+        codec::decode(&reply, REPLY_BYTES_MAX)
+            .map_err(|_| ClientError::ServerMisbehaved("a reply is not of the agreed form"))
+    }
+
+    /// A body in its envelope, signed by the device key.
+    pub(crate) fn sealed<E: Exchange>(&self, body: &[u8]) -> Result<HttpRequest, ClientError> {
         let device_key = self.require_state()?.device_key;
         let (device, time) = (device_key.device_id(), self.now());
         let signature = self.ports.key.sign(Envelope::to_sign::<E>(device, time, body))?;
         let envelope = Envelope::seal::<E>(device, time, body.to_vec(), signature)
             .ok_or(ClientError::Usage("the message is longer than the protocol allows"))?;
         let path = format!("/device/v1/{}", E::OPERATION.path());
-        let request = HttpRequest::post(path, "application/cbor", Zeroizing::new(envelope));
-        let reply = self.send(&request, "application/cbor", sent)?;
-        codec::decode(&reply, REPLY_BYTES_MAX)
-            .map_err(|_| ClientError::ServerMisbehaved("a reply is not of the agreed form"))
+        Ok(HttpRequest::post(path, "application/cbor", Zeroizing::new(envelope)))
     }
 
     /// Sends the same bytes until an answer comes that more sending will not change.
@@ -272,9 +319,10 @@ impl Phone {
         &self,
         request: &HttpRequest,
         content_type: &str,
+        waits: &[Duration],
         sent: &mut u32,
     ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
-        let mut waits = self.options.retry_waits.iter();
+        let mut waits = waits.iter();
         loop {
             *sent += 1;
             let result = self.ports.http.send(request).map_err(ClientError::from);
@@ -287,9 +335,20 @@ impl Phone {
     }
 
     pub(crate) fn get_json<T: serde::de::DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
-        let body = self.send(&HttpRequest::get(path), "application/json", &mut 0)?;
+        let body =
+            self.send(&HttpRequest::get(path), "application/json", self.options.retry_waits, &mut 0)?;
         serde_json::from_slice(&body)
             .map_err(|_| ClientError::ServerMisbehaved("an answer is not of the agreed form"))
+    }
+
+    /// What anybody may have from the server, without patience.
+    pub(crate) fn get_quickly(
+        &self,
+        path: &str,
+        content_type: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+        let request = HttpRequest { timeout: QUICK_TIMEOUT, ..HttpRequest::get(path) };
+        self.send(&request, content_type, &[], &mut 0)
     }
 
     /// The key that signs the server's time, from the server itself: asked for at enrolment only, then pinned.

@@ -1,6 +1,6 @@
 //! What the phone provides: HTTP, the hardware keystore, storage, clocks, randomness. The library does no IO of its own.
 
-use std::{fmt, time::Duration};
+use std::{fmt, io::Read, time::Duration};
 
 use rand_core::CryptoRng;
 use signer_core::{
@@ -102,6 +102,23 @@ impl fmt::Debug for HttpResponse {
     }
 }
 
+/// An answer whose body is read as it comes.
+pub struct HttpStream {
+    /// Status.
+    pub status: u16,
+    /// Content type, without parameters, lower case; empty if there is none.
+    pub content_type: String,
+    /// The body. A read blocks until something comes or the stream ends; after the request's timeout without anything it
+    /// fails. It may be read on another thread.
+    pub body: Box<dyn Read + Send>,
+}
+
+impl fmt::Debug for HttpStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HttpStream({}, {})", self.status, self.content_type)
+    }
+}
+
 /// Why no answer came. The server may or may not have carried the request out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TransportError {
@@ -132,6 +149,16 @@ pub trait Http: Send {
     /// # Errors
     /// [`TransportError`]
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError>;
+
+    /// The same, with a body that is read as it comes, however long it is. Where this is not provided, the phone asks from
+    /// time to time instead.
+    ///
+    /// # Errors
+    /// [`TransportError`]
+    fn stream(&self, request: &HttpRequest) -> Result<HttpStream, TransportError> {
+        let _ = request;
+        Err(TransportError::Unreachable("streams are not provided here".into()))
+    }
 }
 
 /// The keystore did not do what was asked. Says what, never a secret.

@@ -11,11 +11,13 @@ use minicbor::{Decode, Decoder, Encode};
 use signer_core::{
     ceremony::Unproven,
     codec,
+    credential::{DocumentType, Step},
     device_key::DevicePublicKeyBytes,
     history::HistoryHead,
     ids::RequestId,
     pin::MaskedKey,
     time::UnixSeconds,
+    trust::TRUST_LIST_BYTES_MAX,
     wire::{Profile, WireSecret},
 };
 use zeroize::Zeroizing;
@@ -26,9 +28,9 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 3;
-/// Longest image, bytes.
-pub const STATE_BYTES_MAX: usize = 256 * 1024;
+pub const STATE_VERSION: u32 = 4;
+/// Longest image, bytes: as much beside the trust list as with it.
+pub const STATE_BYTES_MAX: usize = 256 * 1024 + TRUST_LIST_BYTES_MAX;
 
 /// The state. Written as a whole, atomically, by [`crate::ports::Storage`].
 #[derive(Encode, Decode)]
@@ -66,6 +68,19 @@ pub(crate) struct State {
     pub(crate) shows: Vec<u8>,
     #[n(11)]
     pub(crate) batches: Vec<Batch>,
+    /// The newest trust list that is believed.
+    #[n(12)]
+    pub(crate) trust: Option<KeptTrust>,
+}
+
+/// A trust list.
+#[derive(Encode, Decode)]
+pub(crate) struct KeptTrust {
+    /// The root that signed it, SEC1 compressed.
+    #[cbor(n(0), with = "minicbor::bytes")]
+    pub(crate) root: Vec<u8>,
+    #[cbor(n(1), with = "minicbor::bytes")]
+    pub(crate) list: Vec<u8>,
 }
 
 /// A key beside the living one.
@@ -142,17 +157,20 @@ pub(crate) struct Batch {
 /// One credential.
 #[derive(Encode, Decode)]
 pub(crate) struct StoredCredential {
+    /// Number of the kind of document.
     #[n(0)]
+    pub(crate) kind: u8,
+    #[n(1)]
     pub(crate) profile: Profile,
     /// The issuer's envelope, wrapped under the keystore.
-    #[cbor(n(1), with = "minicbor::bytes")]
-    pub(crate) wrapped: Vec<u8>,
     #[cbor(n(2), with = "minicbor::bytes")]
+    pub(crate) wrapped: Vec<u8>,
+    #[cbor(n(3), with = "minicbor::bytes")]
     pub(crate) day_key: [u8; 16],
-    #[n(3)]
+    #[n(4)]
     pub(crate) expires: UnixSeconds,
     /// Newest code shown with it; absent while it is unused.
-    #[n(4)]
+    #[n(5)]
     pub(crate) shown: Option<ShownMark>,
 }
 
@@ -176,6 +194,15 @@ impl StoredCredential {
     pub(crate) fn is_live(&self, now: UnixSeconds) -> bool {
         now < self.expires
     }
+
+    pub(crate) fn is_for(&self, kind: DocumentType, profile: Profile) -> bool {
+        self.kind == kind.number() && self.profile == profile
+    }
+
+    /// Whether it was used, and its code left the screen before the last step.
+    pub(crate) fn is_put_away(&self, step: Step) -> bool {
+        self.shown.is_some_and(|mark| mark.step.saturating_add(1) < step.0)
+    }
 }
 
 impl State {
@@ -197,6 +224,7 @@ impl State {
             history: HistoryHead::start(device_key.device_id()),
             shows: Vec::new(),
             batches: Vec::new(),
+            trust: None,
         }
     }
 

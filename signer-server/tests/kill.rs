@@ -20,7 +20,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{
-    ClientError, Consent, HistoryLine, Phone, ShowSession, desk::SystemClock, verify_result,
+    ClientError, HistoryLine, Phone, ShowSession, Showing, desk::SystemClock, verify_result,
 };
 use signer_core::{
     credential::{Colour, DocumentType, Reason, VerificationResult},
@@ -29,7 +29,7 @@ use signer_core::{
     pin::Pin,
     suite::SuiteId,
     wire::{
-        CreatedEnrolmentCode, CreatedRelyingParty, CreatedRequest, Evaluated, Problem, ProblemCode, Profile,
+        CreatedEnrolmentCode, CreatedRelyingParty, CreatedRequest, Evaluated, Problem, ProblemCode,
         RequestStatus, RequestView, SignedResult,
     },
 };
@@ -362,10 +362,10 @@ fn show_and_verify(world: &World, person: &str) {
     while !world.stopped() {
         let Some(show) = &mut session else {
             // Fresh credentials for every show: the old ones may have used up their turns of this step.
-            if phone.phone.stock().age == 0 {
+            if phone.phone.stock(DocumentType::IdentityCard).age == 0 {
                 world.until_ok("top_up", || phone.phone.top_up(DocumentType::IdentityCard));
             }
-            session = Some(phone.phone.start_show(Profile::Age, Consent::Showing).unwrap());
+            session = Some(phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap());
             continue;
         };
         let Ok(code) = phone.phone.code(show) else {

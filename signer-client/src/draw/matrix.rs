@@ -20,6 +20,9 @@ pub enum DrawError {
     /// More than any QR code holds.
     #[error("the text is too long for a QR code")]
     TooLong,
+    /// Not the text of a bar code.
+    #[error("a bar code is sixteen digits without spaces")]
+    NotSixteenDigits,
 }
 
 /// The modules of a QR code without quiet zone, at most 177 by 177.

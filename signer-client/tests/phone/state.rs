@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use minicbor::Decoder;
 use signer_client::{
-    ClientError, StateError,
+    ClientError, Showing, StateError,
     desk::{FileStorage, SoftwareKey, system_rng},
     ports::{HardwareKey as _, Storage as _},
     state::{STATE_VERSION, server_of},
@@ -42,8 +42,7 @@ fn life(suite: SuiteId, seed: u64, first: &str, second: &str, wrong: &str) -> Ar
     let shown = phone.fetch(listed).unwrap();
     phone.approve(shown, &pin(second)).unwrap();
     phone.top_up(DocumentType::IdentityCard).unwrap();
-    let mut session =
-        phone.start_show(signer_core::wire::Profile::Age, signer_client::Consent::Showing).unwrap();
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     phone.code(&mut session).unwrap();
     world
 }
@@ -251,7 +250,7 @@ fn cli_063_an_image_of_another_version_is_refused_by_name() {
     world.set_image(newer.clone());
     let error = world.try_phone().unwrap_err();
     assert!(matches!(error, ClientError::State(StateError::Version { found: 9, .. })));
-    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 3");
+    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 4");
     assert_eq!(error.next_step(), "Update this program.");
     assert!(server_of(&newer).is_err());
     assert_eq!(server_of(&good).unwrap(), "https://signer.test");
@@ -367,6 +366,6 @@ fn cli_069_expired_credentials_are_dropped_on_open_and_on_every_save() {
             phone.synchronise().unwrap();
         }
         assert_eq!(*world.image().last().unwrap(), EMPTY);
-        assert_eq!(phone.stock().age, 0);
+        assert_eq!(phone.stock(DocumentType::IdentityCard).age, 0);
     }
 }

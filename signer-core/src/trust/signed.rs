@@ -91,6 +91,17 @@ impl SignedTrustList {
         Ok(Self { bytes: bytes.to_vec(), root, list })
     }
 
+    /// Believes a first list by a root that it names itself: for who has no root and trusts where the list came from, as with
+    /// a key that is pinned at first use.
+    ///
+    /// # Errors
+    /// As [`Self::verify`].
+    pub fn first_use(bytes: &[u8]) -> Result<Self, TrustListError> {
+        let envelope: Sign1 = codec::decode(bytes, TRUST_LIST_BYTES_MAX)?;
+        let list: TrustList = codec::decode(&envelope.payload, TRUST_LIST_BYTES_MAX)?;
+        Self::verify(bytes, &list.roots)
+    }
+
     /// Takes a newer list in this one's place: signed by a pinned root or one that this list names. `false` if it is the
     /// same. After an error this list stays.
     ///

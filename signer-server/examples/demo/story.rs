@@ -7,7 +7,7 @@ use std::{
 };
 
 use signer_client::{
-    Code, Consent, Phone, RelyingParty, ShowSession, draw,
+    Code, Phone, RelyingParty, ShowSession, Showing, draw,
     http::{NetworkHttp, NetworkOptions},
     verify_offline,
 };
@@ -15,7 +15,7 @@ use signer_core::{
     credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
     pin::Pin,
     suite::SuiteId,
-    wire::{CreatedEnrolmentCode, CreatedRelyingParty, Profile},
+    wire::{CreatedEnrolmentCode, CreatedRelyingParty},
 };
 
 use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server};
@@ -87,7 +87,7 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
     heading("4. A document is issued to the phone; its code lives for one step and is used once");
     let count = phone.top_up(DocumentType::IdentityCard)?;
     println!("Phone: {count} day credentials, each with a key of its own, good for 26 hours.");
-    let mut session = phone.start_show(Profile::Age, Consent::Showing)?;
+    let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age())?;
     let code = phone.code(&mut session)?;
     draw_code(&code)?;
     let text = code.presentation.as_str();

@@ -13,7 +13,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, OpenFlags};
-use signer_client::{Approved, ClientError, Consent, RelyingParty, ports::Clock as PhoneClock};
+use signer_client::{Approved, ClientError, RelyingParty, Showing, ports::Clock as PhoneClock};
 use signer_core::{
     codec,
     credential::{Colour, DocumentType},
@@ -191,7 +191,8 @@ fn story(url: &str, admin: &str, keystore: &Path, clock: impl PhoneClock + Clone
 
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
     for profile in Profile::ALL {
-        let mut session = phone.phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+        let mut session =
+            phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile)).unwrap();
         let code = phone.phone.code(&mut session).unwrap();
         let text = code.presentation.as_str();
         secrets.add("text of a code", &text[4..]);

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, sync::Barrier, thread};
 
 use minicbor::Encoder;
 use p256::ecdsa::SigningKey;
-use signer_client::{Code, Consent, RelyingParty};
+use signer_client::{Code, RelyingParty, Showing};
 use signer_core::{
     codec,
     credential::{
@@ -30,7 +30,7 @@ fn stocked(app: &TestApp, clock: &TestClock) -> TestPhone {
 
 /// A code of a show of its own.
 fn fresh_code(phone: &mut TestPhone) -> Code {
-    let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     phone.phone.code(&mut session).unwrap()
 }
 
@@ -50,7 +50,8 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
     let mut phone = stocked(&app, &app.clock);
     let shops: Vec<_> = (0..5).map(|_| app.relying_party("Shop", false, true).token).collect();
     for profile in [Profile::Age, Profile::Minimal, Profile::Full] {
-        let mut session = phone.phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+        let mut session =
+            phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile)).unwrap();
         let code = phone.phone.code(&mut session).unwrap();
         let barrier = Barrier::new(100);
         let results: Vec<_> = thread::scope(|scope| {

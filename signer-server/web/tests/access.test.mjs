@@ -23,9 +23,9 @@ after(async () => {
   await world?.stop();
 });
 
-const code = async (document, shift = 0) => {
+const code = async (document, shift = 0, list = 1) => {
   const now = nowSeconds();
-  return issuer.show(await issuer.newCredential(world, hourOf(now), { document, index: (index += 1), list: index % 2 ? 1 : 2 }), stepOf(now) + shift);
+  return issuer.show(await issuer.newCredential(world, hourOf(now), { document, index: (index += 1), list }), stepOf(now) + shift);
 };
 
 /** Violations that axe finds; it runs in a world of its own, which the page's policy does not bind. */
@@ -53,13 +53,14 @@ for (const [language, theme] of [['en', 'light'], ['en', 'dark'], ['uk', 'light'
       await look('scan');
       for (const [what, make] of [
         ['green', () => code(FULL)],
-        ['amber', async () => ((index += index % 2), code([1, 'Ш.Т.Г.', 903, true]))],
+        // Of list 2 nothing is known.
+        ['amber', () => code([1, 'Ш.Т.Г.', 903, true], 0, 2)],
         ['red', () => code(undefined, -3)],
         ['grey', async () => '12345678'],
       ]) {
         await browser.wedge(page, await make());
         const shown = await browser.result(page);
-        if (what !== 'amber') assert.equal(shown.result, what);
+        assert.equal(shown.result, what);
         await look(what);
         await browser.next(page);
       }

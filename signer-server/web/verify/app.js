@@ -1,5 +1,6 @@
 /** The page: views, the camera, one check at a time, fresh lists every quarter of an hour. */
 
+import { sentenceOf } from '../verifier/src/index.js';
 import { check, numberOf } from './check.js';
 import { currentLanguage, otherLanguage, setLanguage, t, when } from './i18n.js';
 import * as request from './request.js';
@@ -178,7 +179,7 @@ async function renderHistory() {
     const cell = (/** @type {string} */ text, /** @type {string} */ kind) =>
       item.append(Object.assign(document.createElement('span'), { textContent: text, className: kind }));
     cell(t(entry.result), 'word');
-    cell([entry.type ? t(entry.type) : '', entry.reason].filter(Boolean).join(' · '), 'what');
+    cell([entry.type ? t(entry.type) : '', sentenceOf(entry, currentLanguage()).sentence].filter(Boolean).join(' · '), 'what');
     cell(when(entry.time), 'time');
     return item;
   });
@@ -200,6 +201,8 @@ async function refreshLists() {
 }
 
 async function drawRequest() {
+  // Seen before it is drawn: its size is that of its place.
+  node('request').hidden = false;
   await request.draw(/** @type {HTMLCanvasElement} */ (node('request-code')));
   render();
 }

@@ -8,6 +8,11 @@ import { now, trust } from './trust.js';
 const WASM = new URL('../vendor/zxing-wasm/3.1.4/writer/', import.meta.url);
 prepareZXingModule({ overrides: { locateFile: (/** @type {string} */ name) => new URL(name, WASM).href } });
 
+/** White modules around a code, ISO/IEC 18004. */
+const QUIET = 4;
+/** Widest code on the screen, CSS pixels. */
+const SIDE_MAX = 440;
+
 /**
  * @typedef {{ pair: CryptoKeyPair, credential: Uint8Array | null, profile: number }} Kept
  */
@@ -83,12 +88,29 @@ export async function draw(canvas) {
   const { business, kept } = ready;
   const request = await makeRequest(business, kept.pair.privateKey, { now: now(), profile: kept.profile, rule: trust.rule });
   shown = [request, ...shown].slice(0, 2);
-  const { symbol } = await writeBarcode(request.text, { format: 'QRCode', options: 'ecLevel=M', scale: 1, addQuietZones: true });
-  const data = new ImageData(symbol.width, symbol.height);
-  symbol.data.forEach((/** @type {number} */ shade, /** @type {number} */ at) => data.data.set([shade, shade, shade, 255], 4 * at));
-  canvas.width = symbol.width;
-  canvas.height = symbol.height;
-  /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d')).putImageData(data, 0, 0);
+  const { symbol } = await writeBarcode(request.text, { format: 'QRCode', options: 'ecLevel=M', scale: 1, addQuietZones: false });
+  paint(canvas, symbol);
+}
+
+/**
+ * Whole device pixels for each module and four white modules around: that is what cameras read best.
+ * @param {HTMLCanvasElement} canvas
+ * @param {{ width: number, height: number, data: ArrayLike<number> }} symbol
+ */
+function paint(canvas, symbol) {
+  const side = symbol.width + 2 * QUIET;
+  const room = Math.min(SIDE_MAX, canvas.parentElement?.clientWidth ?? SIDE_MAX) * devicePixelRatio;
+  const scale = Math.max(2, Math.floor(room / side));
+  canvas.width = canvas.height = side * scale;
+  canvas.style.width = `${canvas.width / devicePixelRatio}px`;
+  const context = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+  context.fillStyle = '#fff';
+  context.fillRect(0, 0, canvas.width, canvas.height);
+  context.fillStyle = '#000';
+  Array.from(symbol.data).forEach((shade, at) => {
+    const [x, y] = [at % symbol.width, Math.floor(at / symbol.width)];
+    if (shade < 128) context.fillRect((x + QUIET) * scale, (y + QUIET) * scale, scale, scale);
+  });
 }
 
 /** Whether the request on the screen is of an earlier step. */

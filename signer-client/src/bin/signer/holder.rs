@@ -1,26 +1,19 @@
 //! The phone's commands.
 
-use std::{
-    fs,
-    io::{IsTerminal as _, Write as _},
-    path::Path,
-    time::Duration,
-};
+use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use signer_client::{
-    Approved, ClientError, Code, Consent, Outcome, Phone, ShowSession, SignedRequest, StateError, draw,
-};
+use signer_client::{Approved, ClientError, Outcome, Phone, SignedRequest, StateError};
 use signer_core::{
     approval::RequestObject,
     credential::DocumentType,
     ids::RequestId,
     suite::SuiteId,
-    wire::{DeviceStatus, Profile, Standing},
+    wire::{DeviceStatus, Standing},
 };
 
 use crate::{
-    Approve, Enrol, Global, Show,
+    Approve, Enrol, Global,
     output::{Failure, Output, ask, attempts_json, confirm, entered_pin, hex, line, moment, new_pin},
     setup::{Desk, open},
 };
@@ -68,7 +61,7 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
     let status = phone.status()?;
     let device = phone.enrolled().map(|enrolled| enrolled.device);
     let resumed = phone.resume()?;
-    let stock = phone.stock();
+    let stock = phone.stock(DocumentType::IdentityCard);
     let outcome = resumed
         .as_ref()
         .map(|(request, outcome)| json!({ "request": request, "outcome": outcome_name(outcome) }));
@@ -184,7 +177,7 @@ pub(crate) fn credentials(global: &Global, output: &Output, kind: DocumentType) 
     let Desk { mut phone, .. } = open(global, None)?;
     phone.synchronise()?;
     let count = phone.top_up(kind)?;
-    let stock = phone.stock();
+    let stock = phone.stock(kind);
     let value = json!({ "received": count, "age": stock.age, "minimal": stock.minimal, "full": stock.full });
     let text = format!(
         "{count} credentials came. At hand: {} age, {} minimal, {} full, for at most 26 hours.",
@@ -204,135 +197,6 @@ pub(crate) fn forget(global: &Global, output: &Output, yes: bool) -> Result<(), 
     Ok(())
 }
 
-const POLL_SECONDS: u64 = 3;
-
-pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
-    let profile = Profile::from(args.profile);
-    let consent = if args.to_whoever_scans { Consent::ToWhoeverScans } else { Consent::Showing };
-    if profile == Profile::Full && !args.to_whoever_scans {
-        return Err(Failure::usage(
-            "the full document is shown only with your word",
-            "Add --to-whoever-scans, or show age or minimal.",
-        ));
-    }
-    let mut online = !args.offline && phone.synchronise().is_ok();
-    if phone.stock().of(profile) == 0 && online {
-        output.progress("Getting credentials ...");
-        phone.top_up(args.document.into())?;
-        if phone.stock().of(profile) == 0 {
-            return Err(Failure::new(
-                "no_document",
-                format!("the register has nothing to show as {} for this person", profile.name()),
-                "Show another --profile. Age is for who is of age.",
-            ));
-        }
-    }
-    let mut session = phone.start_show(profile, consent)?;
-    if session.is_linkable() {
-        output.progress(
-            "No unused credential is left: who sees this can tell that it is the same phone as before.",
-        );
-    }
-    let mut top_up_at = phone.now().plus(phone.top_up_delay());
-    let mut last: Option<Code> = None;
-    loop {
-        let code = phone.code(&mut session)?;
-        if last.as_ref() != Some(&code) {
-            write_files(args, &code)?;
-        }
-        draw_code(output, &session, &code, last.as_ref() != Some(&code), phone.now().0)?;
-        if args.once {
-            return Ok(());
-        }
-        last = Some(code);
-        let now = phone.now();
-        if online && now.0 % POLL_SECONDS == 0 {
-            match phone.poll(&mut session) {
-                Ok(_) => {}
-                Err(ClientError::State(StateError::TurnsUsedUp)) => {
-                    output.progress("This code was used sixteen times; wait for the next one.");
-                }
-                Err(_) => online = false,
-            }
-        }
-        if online && phone.needs_top_up() && now >= top_up_at {
-            // A new show begins with it, as the used credential goes.
-            if phone.top_up(args.document.into()).is_ok() {
-                session = phone.start_show(profile, consent)?;
-            }
-            top_up_at = now.plus(signer_client::TOP_UP_WITHIN_SECONDS);
-        }
-        phone.sleep(Duration::from_secs(1));
-    }
-}
-
-fn draw_code(
-    output: &Output,
-    session: &ShowSession,
-    code: &Code,
-    is_new: bool,
-    now: u64,
-) -> Result<(), Failure> {
-    let left = code.until.0.saturating_sub(now);
-    if output.json {
-        if is_new {
-            let value = json!({
-                "profile": session.profile().name(),
-                "code": code.presentation.as_str(),
-                "digits": code.digits.to_string(),
-                "step": code.step.0,
-                "turn": code.turn.number(),
-                "until": code.until.0,
-                "linkable": session.is_linkable(),
-            });
-            output.print(&value, "");
-        }
-        return Ok(());
-    }
-    let on_terminal = std::io::stdout().is_terminal();
-    let mut out = std::io::stdout().lock();
-    let mut text = String::new();
-    if is_new {
-        let matrix = draw::matrix(code.presentation.as_str()).map_err(draw_failure)?;
-        if on_terminal {
-            text.push_str("\x1b[2J\x1b[H");
-        }
-        text.push_str(&draw::terminal(&matrix, on_terminal));
-        text.push_str(&format!("\n  {}   {}\n", session.profile().name(), code.digits));
-        if !on_terminal {
-            text.push_str(&format!("  good for {left} s\n"));
-        }
-    }
-    if on_terminal {
-        text.push_str(&format!("\r  new in {left:3} s, Ctrl-C ends "));
-    }
-    // A reader that went away is no fault of this program.
-    drop(out.write_all(text.as_bytes()).and_then(|()| out.flush()));
-    Ok(())
-}
-
-fn write_files(args: &Show, code: &Code) -> Result<(), Failure> {
-    let text = code.presentation.as_str();
-    if let Some(path) = &args.text {
-        replace(path, text.as_bytes())?;
-    }
-    if args.svg.is_none() && args.png.is_none() {
-        return Ok(());
-    }
-    let matrix = draw::matrix(text).map_err(draw_failure)?;
-    if let Some(path) = &args.svg {
-        replace(
-            path,
-            draw::svg(&matrix, "Document code", "QR code of a document, good for three minutes").as_bytes(),
-        )?;
-    }
-    if let Some(path) = &args.png {
-        replace(path, &draw::png(&matrix, 8).map_err(draw_failure)?)?;
-    }
-    Ok(())
-}
-
 /// A reader of the file sees the old code or the new one, never half of one.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     let mut beside = path.as_os_str().to_owned();
@@ -340,10 +204,6 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     fs::write(&beside, bytes).and_then(|()| fs::rename(&beside, path)).map_err(|error| {
         Failure::new("file", format!("cannot write {}: {error}", path.display()), "Give another file.")
     })
-}
-
-fn draw_failure(error: impl std::fmt::Display) -> Failure {
-    Failure::new("draw", format!("the code cannot be drawn: {error}"), "Use --text, and tell the developers.")
 }
 
 /// The request named, or the only one there is.

@@ -2,21 +2,32 @@
 
 mod ask;
 mod certificate;
+mod checks;
 mod counter;
 mod history;
 mod holder;
 mod input;
+mod key_file;
+mod live;
 mod memory;
 mod order;
 mod output;
+mod request;
+mod screen;
 mod setup;
+mod show;
 mod signature;
+mod trust;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use signer_client::formats::Format;
-use signer_core::{credential::DocumentType, ids::RequestId, wire::Profile};
+use signer_client::{Language, formats::Format};
+use signer_core::{
+    credential::DocumentType,
+    ids::{CheckId, RequestId},
+    wire::Profile,
+};
 
 use crate::output::{Failure, Output};
 
@@ -35,11 +46,11 @@ struct Cli {
 const EXAMPLES: &str = "Examples:
   signer enrol --server https://signer.example        make a key, with the code an operator gave you
   signer approve                                      read what waits for you, and sign it with your PIN
-  signer show --profile age                           show that you are old enough, as a QR
+  signer show --profile age                           show that you are old enough: QR, bar code, number
   signer ask --server https://signer.example --person p-17 --text 'Loan 17' contract.pdf
                                                       ask somebody to sign a file, and wait
   signer verify-signature signature.json contract.pdf check the result, without any server
-  signer verify --issuer-keys issuer-keys.json 'DQ1:…' check a code, without network
+  signer verify --offline 'DQ1:…'                     check a code, without network
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong use. `verify`: 0 green, 1 red, 2 wrong use, 3 amber.";
 
@@ -95,8 +106,16 @@ enum Command {
         #[arg(long, value_enum, default_value_t)]
         document: DocumentArg,
     },
-    /// Show a document as a QR that changes every three minutes
+    /// Show a document as QR, bar code and number, which change every three minutes
     Show(Show),
+    /// List the businesses that ask to see something of you now
+    #[command(after_help = "Example:\n  signer checks")]
+    Checks,
+    /// Answer a business that asks; `signer show` asks by itself
+    #[command(
+        after_help = "Example:\n  signer answer --allow 05050505050505050505050505050505    after comparing the two digits"
+    )]
+    Answer(Answer),
     /// Print the certificate of the key, and write it to files
     #[command(
         after_help = "Example:\n  signer certificate --pem certificate.pem --ca-out ca.pem --csr request.csr\n  openssl verify -CAfile ca.pem certificate.pem"
@@ -119,6 +138,12 @@ enum Command {
     },
     /// Check the code somebody shows you
     Verify(Verify),
+    /// Ask a holder to show a document to this business, by QR
+    Request(request::Request),
+    /// The offline root, and the list of issuers and keys it signs
+    #[command(after_help = "Example:\n  signer trust root-key --file root.json")]
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
@@ -206,35 +231,71 @@ enum PinCommand {
 #[command(after_help = "Examples:
   signer show                                   age only, in the terminal, until Ctrl-C
   signer show --profile full --to-whoever-scans the whole document
-  signer show --once --svg code.svg --text code.txt
+  signer show --request 'DR1:…'                 what a business asks for, for it alone; offline too
+  signer show --once --svg code.svg --bar-svg bar.svg --text code.txt
+  signer show --spoken uk                       the number in Ukrainian words, for a screen reader
 
-Works offline with the credentials at hand, for at most 26 hours. After the machine was switched on it must have
-been online once: the time of a code is the server's, not that of a clock the holder can set.")]
+The QR works offline with the credentials at hand, for at most 26 hours; the bar code and the number need the server, and
+end with this command. After the machine was switched on it must have been online once: the time of a code is the server's,
+not that of a clock the holder can set.
+
+When a business that scanned a code asks for more, its name, what it asks for and a number of two digits are shown:
+compare the number with their screen, then type y and Enter to agree, or Enter alone to refuse.")]
 struct Show {
     /// What is shown
     #[arg(long, value_enum, default_value_t = ProfileArg::Age)]
     profile: ProfileArg,
-    /// Agree to show the full document to whoever scans it
+    /// Agree to show it to whoever scans: needed for the full document, unless a business asks
     #[arg(long)]
     to_whoever_scans: bool,
-    /// Show the code of this moment and end
+    /// Answer the request that a business shows: its name and what it asks for are printed, and you are asked
+    #[arg(long, value_name = "TEXT", conflicts_with_all = ["profile", "to_whoever_scans"])]
+    request: Option<String>,
+    /// Do not ask whether to answer the request
+    #[arg(long, requires = "request")]
+    yes: bool,
+    /// Show the codes of this moment and end; bar code and number stay good for their three minutes
     #[arg(long)]
     once: bool,
+    /// Which codes are printed: a list
+    #[arg(long, value_enum, value_delimiter = ',', default_value = "qr,bar,number")]
+    codes: Vec<CodeArg>,
+    /// Print the number in words, once for each code, and draw nothing: for screen readers
+    #[arg(long, value_enum, value_name = "LANGUAGE")]
+    spoken: Option<LanguageArg>,
     /// Write the QR as SVG to this file, anew with each code
     #[arg(long, value_name = "FILE")]
     svg: Option<PathBuf>,
     /// Write the QR as PNG to this file, anew with each code
     #[arg(long, value_name = "FILE")]
     png: Option<PathBuf>,
-    /// Write the text of the code to this file, anew with each code
+    /// Write the bar code as SVG to this file, anew with each code; removed while there is none
+    #[arg(long, value_name = "FILE")]
+    bar_svg: Option<PathBuf>,
+    /// Write the bar code as PNG to this file, anew with each code; removed while there is none
+    #[arg(long, value_name = "FILE")]
+    bar_png: Option<PathBuf>,
+    /// Write the text of the QR to this file, anew with each code
     #[arg(long, value_name = "FILE")]
     text: Option<PathBuf>,
-    /// Use no network, even if there is one
+    /// Use no network, even if there is one: nobody learns of the show but who scans it
     #[arg(long)]
     offline: bool,
-    /// Kind of document, when credentials are fetched
+    /// Kind of document
     #[arg(long, value_enum, default_value_t)]
     document: DocumentArg,
+}
+
+#[derive(Debug, Args)]
+struct Answer {
+    /// The check, from `signer checks`
+    check: CheckId,
+    /// Let the business learn what it asks for
+    #[arg(long, required_unless_present = "deny")]
+    allow: bool,
+    /// Refuse
+    #[arg(long, conflicts_with = "allow")]
+    deny: bool,
 }
 
 #[derive(Debug, Args)]
@@ -249,24 +310,48 @@ struct Bank {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  signer verify --issuer-keys issuer-keys.json 'DQ1:…'    offline: amber at best
   signer verify --server https://signer.example - < code  online: uses the code up
+  signer verify --sync --server https://signer.example --trust-root A2Zk…
+                                                          fetches the lists; the root is given once
+  signer verify --offline 'DQ1:…'                         without network, by the lists fetched before
 
-Offline, the --state directory remembers for an hour what was accepted: the same code again is red.
+Offline, green means that the lists are fresh; amber, that they are missing or old. The --state directory remembers for an
+hour what was accepted: the same code again is red.
 
 Exit code: 0 green, 1 red, 2 wrong use, 3 amber.")]
 struct Verify {
     /// Text of the code, or `-` for standard input
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present_any = ["file", "sync", "trust_list", "status_list"])]
     code: Option<String>,
     /// Read the text of the code from this file
     #[arg(long, value_name = "FILE", conflicts_with = "code")]
     file: Option<PathBuf>,
-    /// Check offline with the issuers' keys in this file
+    /// Check without network, by the lists kept in the --state directory
+    #[arg(long)]
+    offline: bool,
+    /// Fetch the trust list and all status lists first; then as --offline
+    #[arg(long)]
+    sync: bool,
+    /// Public key of the root of trust, base64url; kept, so given once
+    #[arg(long, value_name = "KEY")]
+    trust_root: Option<String>,
+    /// Take the trust list from this file; then as --offline
     #[arg(long, value_name = "FILE")]
-    issuer_keys: Option<PathBuf>,
+    trust_list: Option<PathBuf>,
+    /// Take a status list from this file; then as --offline
+    #[arg(long, value_name = "FILE")]
+    status_list: Vec<PathBuf>,
+    /// The code must answer the request that `signer request` made last
+    #[arg(long)]
+    request: bool,
     #[command(flatten)]
     bank: Bank,
+}
+
+impl Verify {
+    const fn without_network(&self) -> bool {
+        self.offline || self.sync || self.trust_list.is_some() || !self.status_list.is_empty()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -358,6 +443,33 @@ impl FormatArg {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum CodeArg {
+    /// Read by cameras, works offline
+    Qr,
+    /// Read by the scanners of tills
+    Bar,
+    /// Eight digits to be read out or typed
+    Number,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum LanguageArg {
+    /// English
+    En,
+    /// Ukrainian
+    Uk,
+}
+
+impl From<LanguageArg> for Language {
+    fn from(language: LanguageArg) -> Self {
+        match language {
+            LanguageArg::En => Self::English,
+            LanguageArg::Uk => Self::Ukrainian,
+        }
+    }
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum ProfileArg {
     /// Only that you are old enough
@@ -415,11 +527,15 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Decline { request } => holder::decline(global, output, request),
         Command::Pin(PinCommand::Change { pin_stdin }) => holder::change_pin(global, output, pin_stdin),
         Command::Credentials { document } => holder::credentials(global, output, document.into()),
-        Command::Show(args) => holder::show(global, output, &args),
+        Command::Show(args) => show::show(global, output, &args),
+        Command::Checks => checks::list(global, output),
+        Command::Answer(args) => checks::answer(global, output, &args),
         Command::Certificate(args) => certificate::print(global, output, &args),
         Command::History(args) => history::history(global, output, &args),
         Command::ReportLost(args) => history::lost(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
+        Command::Request(args) => request::run(global, output, &args),
+        Command::Trust(command) => trust::run(output, &command),
         Command::Ask(args) => ask::ask(global, output, &args),
         Command::VerifySignature(args) => signature::verify_signature(output, &args),
     }?;

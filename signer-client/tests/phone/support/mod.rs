@@ -206,6 +206,11 @@ impl Http for Port {
             Some(Mishap::Portal) => Ok(page(200)),
         }
     }
+
+    fn stream(&self, request: &HttpRequest) -> Result<HttpStream, TransportError> {
+        let HttpResponse { status, content_type, body } = self.send(request)?;
+        Ok(HttpStream { status, content_type, body: Box::new(std::io::Cursor::new(body.to_vec())) })
+    }
 }
 
 fn page(status: u16) -> HttpResponse {

@@ -13,11 +13,12 @@ use signer_core::{
     ceremony::*,
     codec::{self, Blob, Label, List, Text},
     credential::{
-        Age, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt, StatusIndex,
+        Age, BarCode, Date, DayClaims, Document as Shown, DocumentRecord, DocumentType, PortraitSalt,
+        StatusIndex, Turn, digits,
     },
     device_key::DevicePublicKeyBytes,
     history::{Act, Entry, HistoryHead, SealedEntry},
-    ids::{Epoch, RelyingPartyId, RequestId},
+    ids::{CheckId, Epoch, RelyingPartyId, RequestId},
     lost_code::HolderKeys,
     secret::SecretBytes,
     signing::*,
@@ -84,6 +85,60 @@ pub(crate) struct Server {
     pub(crate) history: Vec<SealedEntry>,
     /// What a hostile server does to a page on its way.
     pub(crate) spoil: Option<fn(&mut HistoryPage)>,
+    pub(crate) counter: Counter,
+}
+
+/// What the server knows of codes on display.
+#[derive(Default)]
+pub(crate) struct Counter {
+    /// Secret of the digits of each credential.
+    otp: HashMap<(u32, u32), [u8; 32]>,
+    /// Turns whose digits somebody else has on display.
+    pub(crate) taken: u8,
+    /// Names digits that are not the credential's.
+    pub(crate) lies_about_digits: bool,
+    /// What went on display, in order.
+    pub(crate) displays: Vec<Display>,
+    /// What was taken off.
+    pub(crate) ended: Vec<(u32, u32)>,
+    /// Checks that wait.
+    pub(crate) checks: Vec<Check>,
+    /// What the holder said.
+    pub(crate) answers: Vec<AnswerCheck>,
+    /// What a stream says; `None` where there is none.
+    pub(crate) stream: Option<&'static [u8]>,
+}
+
+impl Counter {
+    fn display(&mut self, display: Display, now: UnixSeconds) -> Displayed {
+        self.displays.push(display);
+        let turn = Turn::try_from(display.turn.number() + self.taken).unwrap();
+        let status = StatusIndex { list: display.list, index: display.index };
+        let secret = SecretBytes::new(self.otp[&(display.list, display.index)]);
+        let shown = if self.lies_about_digits { turn.next().unwrap() } else { turn };
+        Displayed {
+            time: now,
+            turn,
+            digits: digits(&secret, status, display.step, shown),
+            bar: BarCode::new(u64::try_from(self.displays.len()).unwrap()).unwrap(),
+            until: display.step.end().plus(SHORT_CODE_GRACE_SECONDS),
+        }
+    }
+
+    /// A verifier asks for `profile`.
+    pub(crate) fn ask(&mut self, name: &str, profile: Profile, now: u64) -> Check {
+        let number = u8::try_from(self.checks.len()).unwrap();
+        let check = Check {
+            id: CheckId::from_bytes([number; 16]),
+            verifier: Label::new(name.into()).unwrap(),
+            profile,
+            document_type: DocumentType::IdentityCard.number().into(),
+            match_number: MatchNumber::new(number + 7).unwrap(),
+            expires: UnixSeconds(now + CHECK_SECONDS),
+        };
+        self.checks.push(check.clone());
+        check
+    }
 }
 
 type Answer = (u16, &'static str, Vec<u8>);
@@ -118,6 +173,7 @@ impl Server {
             holder_keys: None,
             history: Vec::new(),
             spoil: None,
+            counter: Counter::default(),
         }
     }
 
@@ -209,6 +265,7 @@ impl Server {
                 json(&SignedTime { time: now.0, nonce, signature })
             }
             _ => match self.device_message(path, body, now) {
+                Ok(reply) if path.ends_with("/listen") => (200, "text/event-stream", reply),
                 Ok(reply) => (200, "application/cbor", reply),
                 Err(problem) => {
                     let (_, _, body) = json(&problem);
@@ -291,12 +348,30 @@ impl Server {
                 let query: HistoryQuery = self.open(&envelope, now)?;
                 reply(self.history(&query, now)?)
             }
-            Operation::Certificate
-            | Operation::Display
-            | Operation::EndDisplay
-            | Operation::Checks
-            | Operation::AnswerCheck
-            | Operation::Listen => Err(problem(ProblemCode::NotFound)),
+            Operation::Display => {
+                let display = self.open(&envelope, now)?;
+                reply(self.counter.display(display, now))
+            }
+            Operation::EndDisplay => {
+                let end: EndDisplay = self.open(&envelope, now)?;
+                self.counter.ended.push((end.list, end.index));
+                reply(DisplayEnded { time: now })
+            }
+            Operation::Checks => {
+                self.open::<ChecksQuery>(&envelope, now)?;
+                reply(PendingChecks { time: now, checks: self.counter.checks.clone() })
+            }
+            Operation::AnswerCheck => {
+                let answer: AnswerCheck = self.open(&envelope, now)?;
+                self.counter.answers.push(answer);
+                self.counter.checks.retain(|check| check.id != answer.id);
+                reply(CheckAnswered { time: now })
+            }
+            Operation::Listen => {
+                self.open::<Listen>(&envelope, now)?;
+                self.counter.stream.map(<[u8]>::to_vec).ok_or_else(|| problem(ProblemCode::NoSuchPath))
+            }
+            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
         }
     }
 
@@ -562,6 +637,8 @@ impl Server {
             credentials.push(Blob::new(credential.as_bytes().to_vec()).unwrap());
         }
         let otp = self.token();
+        let new = self.issued.iter().rev().take(credentials.len());
+        self.counter.otp.extend(new.map(|place| (*place, otp)));
         Ok(IssuedCredentials {
             time: now,
             otp_secret: WireSecret(SecretBytes::new(otp)),

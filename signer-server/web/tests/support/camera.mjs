@@ -11,10 +11,20 @@ const WIDTH = 1280;
 const HEIGHT = 720;
 const FRAMES_A_SECOND = 10;
 
-/** Modules of a QR or bar code with its quiet zone: { width, height, data }, 0 is dark. */
+/** Modules of a QR or bar code with its quiet zone: { width, height, isDark(x, y) }. */
 export async function symbolOf(text, format = 'QRCode') {
-  const options = format === 'QRCode' ? 'ecLevel=M' : '';
-  return (await writeBarcode(text, { format, options, scale: 1, addQuietZones: true })).symbol;
+  const isQr = format === 'QRCode';
+  const { symbol } = await writeBarcode(text, { format, options: isQr ? 'ecLevel=M' : '', scale: 1, addQuietZones: false });
+  const quiet = isQr ? 4 : 10;
+  return {
+    width: symbol.width + 2 * quiet,
+    height: isQr ? symbol.height + 2 * quiet : 1,
+    isDark: (x, y) => {
+      const [column, row] = [x - quiet, isQr ? y - quiet : symbol.height >> 1];
+      const inside = column >= 0 && column < symbol.width && row >= 0 && row < symbol.height;
+      return inside && symbol.data[row * symbol.width + column] < 128;
+    },
+  };
 }
 
 /** A grey picture of the code, `scale` pixels a module, `tilt` pixels of slant from top to bottom. */
@@ -25,9 +35,9 @@ function frame(symbol, tilt) {
   const [left, top] = [(WIDTH - width) >> 1, (HEIGHT - height) >> 1];
   const shades = Buffer.alloc(WIDTH * HEIGHT, 150);
   for (let y = 0; y < height; y += 1) {
-    const row = wide ? symbol.height >> 1 : Math.floor(y / scale);
+    const row = wide ? 0 : Math.floor(y / scale);
     for (let x = 0; x < width; x += 1) {
-      const dark = symbol.data[row * symbol.width + Math.floor(x / scale)] < 128;
+      const dark = symbol.isDark(Math.floor(x / scale), row);
       shades[(top + y) * WIDTH + left + x + Math.round((tilt * y) / height)] = dark ? 40 : 215;
     }
   }

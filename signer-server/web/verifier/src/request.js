@@ -27,7 +27,7 @@ const BUSINESS_AAD = utf8('DQ1/business');
  *   element: import('./cose.js').Sign1,
  * }} Business
  * @typedef {{ text: string, challenge: Bytes, step: number }} MadeRequest
- * @typedef {{ business: Business, challenge: Bytes, step: number, profile: number, type: number }} CheckedRequest
+ * @typedef {{ issuer: number, business: Business, challenge: Bytes, step: number, profile: number, type: number }} CheckedRequest
  */
 
 /**
@@ -74,6 +74,7 @@ async function checkIssuer(business, trust) {
   const { signer, known } = await findSigner(business.element, BUSINESS_AAD, trust.keysFor(USE.businesses));
   if (!signer) throw new Refusal(known ? 'bad_signature' : 'unknown_issuer');
   if (!signsAt(signer, business.issued)) throw new Refusal('unknown_issuer');
+  return signer.issuer;
 }
 
 /**
@@ -125,7 +126,7 @@ export async function checkRequest(text, trust, { now, rule = STANDARD }) {
     const row = fields.array(decode(request.payload, BYTES_MAX), 4);
     return { token, business: readBusiness(first), request, row: readRow(row) };
   });
-  await checkIssuer(business, trust);
+  const issuer = await checkIssuer(business, trust);
   const message = toSign(await boundAad('DQ1/request', business.element), request.payload);
   if (!(await verifies(await publicKey(business.point), message, request.signature))) {
     throw new Refusal('bad_signature');
@@ -134,7 +135,7 @@ export async function checkRequest(text, trust, { now, rule = STANDARD }) {
   const fault = clockFault(rule, row.step, now);
   if (fault) throw new Refusal('clock', fault);
   if (!business.profiles.includes(row.profile)) throw new Refusal('not_allowed');
-  return { business, challenge: await challengeOf(token), ...row };
+  return { issuer, business, challenge: await challengeOf(token), ...row };
 }
 
 /** @param {import('./cbor.js').Cbor[]} row */
