@@ -11,7 +11,8 @@
 //!    [`Phone::read_request`]: a business asks first.
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
 //! 6. [`Phone::certificate`]: who holds the key, as others are told.
-//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`formats`]: signatures as others read them.
+//! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`lists`]: what it keeps to check codes without
+//!    network; [`formats`]: signatures as others read them.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -25,6 +26,7 @@ pub mod error;
 pub mod formats;
 mod history;
 pub mod http;
+pub mod lists;
 mod phone;
 mod pin;
 pub mod ports;
@@ -42,8 +44,8 @@ pub use self::{
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{
-        RelyingParty, ResultError, VerifiedResult, file_digest, report_lost, signature_file, verify_offline,
-        verify_result,
+        RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
+        verify_offline, verify_result,
     },
     show::{
         BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,

@@ -7,7 +7,9 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    credential::{
+        Challenge, IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify,
+    },
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::RequestId,
@@ -78,8 +80,20 @@ impl RelyingParty {
     /// # Errors
     /// [`ClientError`] if there is no answer; a refused code is an answer.
     pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
-        let body =
-            VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge: None };
+        self.verify_answer(code, request_id, None)
+    }
+
+    /// The same for the QR that answers a request, whose challenge it must carry.
+    ///
+    /// # Errors
+    /// As [`Self::verify_code`].
+    pub fn verify_answer(
+        &self,
+        code: &str,
+        request_id: &str,
+        challenge: Option<Challenge>,
+    ) -> Result<VerificationResult, ClientError> {
+        let body = VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge };
         let answer: Verification =
             self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))?;
         Ok(answer.result)
@@ -112,6 +126,14 @@ pub fn report_lost(http: &dyn Http, code: &str) -> Result<(), ClientError> {
         .map_err(|_| ClientError::Usage("this is not a lost code: compare it letter by letter"))?;
     let body = ReportLost { code: code.text().to_string() };
     body_of(http.send(&HttpRequest::post("/v1/report-lost", "application/json", json(&body)))?, "").map(drop)
+}
+
+/// Fetches what anyone may have: a list, at `path` of the server behind `http`.
+///
+/// # Errors
+/// [`ClientError`]
+pub fn public(http: &dyn Http, path: &str, media_type: &str) -> Result<Vec<u8>, ClientError> {
+    Ok(body_of(http.send(&HttpRequest::get(path))?, media_type)?.to_vec())
 }
 
 /// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.

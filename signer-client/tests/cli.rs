@@ -29,11 +29,18 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "pin change",
         "credentials",
         "show",
+        "checks",
+        "answer",
         "certificate",
         "history",
         "report-lost",
         "forget",
         "verify",
+        "request",
+        "trust",
+        "trust root-key",
+        "trust sign",
+        "trust show",
         "ask",
         "verify-signature",
     ];
@@ -52,23 +59,6 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
     let listed: Vec<_> = listed.filter(|name| !name.is_empty() && *name != "help").collect();
     assert!(listed.len() >= 12);
     assert!(listed.iter().all(|name| commands.contains(name)), "{listed:?}");
-}
-
-#[test]
-fn cli_081_a_bad_code_is_red_with_exit_code_1() {
-    let directory = tempfile::tempdir().unwrap();
-    let keys = directory.path().join("issuer-keys.json");
-    std::fs::write(&keys, serde_json::to_vec(&signer_core::credential::IssuerKeys::new(Vec::new())).unwrap())
-        .unwrap();
-    let output = signer(&["--json", "verify", "--issuer-keys", keys.to_str().unwrap(), "DQ1:NOT A CODE"]);
-    assert_eq!(exit(&output), 1, "{output:?}");
-    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
-    assert_eq!(value["result"], "red");
-    assert!(value["sentence"].is_string() && value["next_step"].is_string());
-    // Without keys there is no answer at all, which is another thing than red.
-    let output = signer(&["--json", "verify", "--issuer-keys", "/nowhere", "DQ1:NOT A CODE"]);
-    assert_eq!(exit(&output), 2);
-    assert_eq!(serde_json::from_slice::<Value>(&output.stdout).unwrap()["error"], "usage");
 }
 
 #[test]
@@ -123,64 +113,4 @@ fn cli_083_a_pin_is_no_argument() {
     ] {
         assert_eq!(exit(&signer(arguments)), 2, "{arguments:?}");
     }
-}
-
-#[test]
-fn cli_084_offline_the_same_code_is_accepted_once_and_the_clock_has_a_floor() {
-    use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
-    use signer_client::{desk::SystemClock, ports::Clock as _};
-    use signer_core::{credential::*, time::UnixSeconds};
-
-    let directory = tempfile::tempdir().unwrap();
-    let path = |name: &str| directory.path().join(name).to_str().unwrap().to_owned();
-    let (issuer, day_key) =
-        (SigningKey::from_slice(&[7; 32]).unwrap(), SigningKey::from_slice(&[8; 32]).unwrap());
-    let issuers = IssuerKeys::new(vec![IssuerKey {
-        issuer: signer_core::trust::IssuerId(1),
-        key: *issuer.verifying_key(),
-        document_types: vec![DocumentType::IdentityCard],
-        not_before: UnixSeconds(0),
-        not_after: UnixSeconds(u64::MAX / 2),
-    }]);
-    std::fs::write(path("keys.json"), serde_json::to_vec(&issuers).unwrap()).unwrap();
-    let now = SystemClock.wall();
-    let code = |index, turn: Turn| {
-        let age = Age { document_type: DocumentType::IdentityCard, over: 18, portrait: None };
-        let status = StatusIndex { list: 1, index };
-        let claims = DayClaims::new(now, *day_key.verifying_key(), status, Document::Age(age), false);
-        let credential = claims.sign(&issuer).unwrap();
-        let step = StepRule::STANDARD.step_at(now);
-        let digits = digits(&signer_core::secret::SecretBytes::new([9; 32]), status, step, turn);
-        let unsigned = credential
-            .prepare(&Show { step, turn, digits, challenge: None }, now, StepRule::STANDARD)
-            .unwrap();
-        let signature: Signature = day_key.sign(unsigned.to_sign());
-        unsigned.complete(&signature.normalize_s().to_bytes().into()).unwrap().as_str().to_owned()
-    };
-    let scan = |state: &str, code: &str| {
-        let arguments =
-            ["--json", "--state", &path(state), "verify", "--issuer-keys", &path("keys.json"), code];
-        let output = signer(&arguments);
-        (exit(&output), serde_json::from_slice::<Value>(&output.stdout).unwrap())
-    };
-    let first = code(1, Turn::FIRST);
-    assert_eq!(scan("one", &first).0, 3);
-    let (again, value) = scan("one", &first);
-    assert_eq!((again, &value["result"], &value["reason"]), (1, &"red".into(), &"used".into()), "{value}");
-    // Another turn, another credential, another shop.
-    assert_eq!(scan("one", &code(1, Turn::FIRST.next().unwrap())).0, 3);
-    assert_eq!(scan("one", &code(2, Turn::FIRST)).0, 3);
-    assert_eq!(scan("two", &first).0, 3);
-    // Nothing of the holder is kept; the newest signed time is.
-    let memory = std::fs::read_to_string(path("two/verifier.json")).unwrap();
-    let mut memory: Value = serde_json::from_str(&memory).unwrap();
-    assert_eq!(memory["clock_floor"], now.hour().0);
-    // A clock before a signed time is wrong, and nothing is accepted by it.
-    memory["clock_floor"] = (now.0 + 7200).into();
-    std::fs::write(path("two/verifier.json"), memory.to_string()).unwrap();
-    let (ahead, value) = scan("two", &code(3, Turn::FIRST));
-    assert_eq!((ahead, &value["reason"]), (1, &"clock".into()), "{value}");
-    // A memory that cannot be read is no answer.
-    std::fs::write(path("two/verifier.json"), "{").unwrap();
-    assert_eq!(scan("two", &code(4, Turn::FIRST)).0, 2);
 }

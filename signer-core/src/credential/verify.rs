@@ -106,6 +106,12 @@ impl Verified {
         self.show.digits
     }
 
+    /// The request it answers, which is the one the verifier expected.
+    #[must_use]
+    pub const fn challenge(&self) -> Option<Challenge> {
+        self.show.challenge
+    }
+
     /// The issuer.
     #[must_use]
     pub const fn issuer(&self) -> IssuerId {

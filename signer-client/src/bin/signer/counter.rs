@@ -2,42 +2,68 @@
 
 use std::{io::Read as _, process::ExitCode};
 
-use serde_json::Value;
-use signer_client::{desk::SystemClock, ports::Clock as _, verify_offline};
-use signer_core::credential::{Colour, IssuerKeys, Known, Refusal, VerificationResult, VerifyOptions};
+use p256::ecdsa::VerifyingKey;
+use serde_json::{Value, json};
+use signer_client::{
+    ClientError,
+    desk::SystemClock,
+    lists::{Lists, Synced, read_point},
+    ports::Clock as _,
+};
+use signer_core::{
+    credential::{Colour, Known, VerificationResult, VerifyOptions},
+    time::UnixSeconds,
+};
 
 use crate::{
     Global, Verify,
-    input::{random_id, text_of},
+    input::{bytes_of, random_id, text_of},
     memory::Memory,
-    output::{Failure, Output},
-    setup::{relying_party, step_rule},
+    output::{Failure, Output, moment},
+    setup::{self, relying_party, step_rule},
 };
 
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
-    let result = check(global, args).map_err(Failure::without_answer)?;
-    let colour = match result.result {
-        Colour::Green => "GREEN",
-        Colour::Amber => "AMBER",
-        Colour::Red => "RED",
+    let checked = match code(args)? {
+        code if args.without_network() => offline(global, output, args, code.as_deref()),
+        Some(code) => online(global, args, &code).map(|result| tell(output, &result)),
+        None => Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
+    };
+    checked.map_err(Failure::without_answer)
+}
+
+fn online(global: &Global, args: &Verify, code: &str) -> Result<VerificationResult, Failure> {
+    let challenge =
+        if args.request { Some(Memory::open(global)?.asked().ok_or_else(not_asked)?) } else { None };
+    Ok(relying_party(global, &args.bank)?.verify_answer(code, &random_id(), challenge)?)
+}
+
+fn not_asked() -> Failure {
+    Failure::usage("nothing was asked", "Make a request with `signer request` first.")
+}
+
+fn tell(output: &Output, result: &VerificationResult) -> ExitCode {
+    let (colour, exit) = match result.result {
+        Colour::Green => ("GREEN", 0),
+        Colour::Red => ("RED", 1),
+        Colour::Amber => ("AMBER", 3),
     };
     let mut text = format!("{colour}: {}\n{}", result.sentence, result.next_step);
-    let value = serde_json::to_value(&result).unwrap_or_default();
+    let value = serde_json::to_value(result).unwrap_or_default();
     if let Some(claims) = &value.get("claims").filter(|claims| !claims.is_null()) {
         text.push_str(&claims_text(claims));
     }
     for note in value.get("notes").and_then(Value::as_array).into_iter().flatten() {
         text.push_str(&format!("\nNote: {}", note.as_str().unwrap_or_default()));
     }
+    if let Some(time) = result.withdrawals_known_to {
+        text.push_str(&format!("\nNote: withdrawals known to {}", moment(time)));
+    }
     output.print(&value, &text);
-    Ok(ExitCode::from(match result.result {
-        Colour::Green => 0,
-        Colour::Red => 1,
-        Colour::Amber => 3,
-    }))
+    ExitCode::from(exit)
 }
 
-fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> {
+fn code(args: &Verify) -> Result<Option<String>, Failure> {
     let code = match (&args.code, &args.file) {
         (Some(code), _) if code == "-" => {
             let mut text = String::new();
@@ -49,32 +75,86 @@ fn check(global: &Global, args: &Verify) -> Result<VerificationResult, Failure> 
         }
         (Some(code), _) => code.clone(),
         (None, Some(file)) => text_of(file)?,
-        (None, None) => return Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
+        (None, None) => return Ok(None),
     };
-    let code = code.trim_end_matches(['\r', '\n']);
-    if let Some(path) = &args.issuer_keys {
-        let keys: IssuerKeys = serde_json::from_str(&text_of(path)?).map_err(|error| {
-            Failure::usage(format!("{}: {error}", path.display()), "Get the list of issuers anew.")
-        })?;
-        let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
-        let options = VerifyOptions {
-            rule: step_rule(global)?,
-            clock_floor: memory.clock_floor(),
-            ..VerifyOptions::at(now)
-        };
-        let (result, outcome) = verify_offline(code, &keys, &options);
-        return Ok(match outcome {
-            Ok(verified) if !memory.accept(&verified, now)? => {
-                VerificationResult::offline(&Err(Refusal::Used), Known::NOTHING, now)
-            }
-            _ => result,
-        });
-    }
-    let shop = relying_party(global, &args.bank)?;
-    Ok(shop.verify_code(code, &random_id())?)
+    Ok(Some(code.trim_end_matches(['\r', '\n']).into()))
 }
 
 const MAX_CODE: u64 = 4096;
+
+/// Brings the lists up to date as asked, then checks the code by them, if there is one.
+fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) -> Result<ExitCode, Failure> {
+    let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
+    let mut lists = memory.lists(root(args)?)?;
+    if let Some(path) = &args.trust_list {
+        lists.take_trust_list(&bytes_of(path)?)?;
+    }
+    for path in &args.status_list {
+        lists.take_status_list(&bytes_of(path)?)?;
+    }
+    if args.sync {
+        let synced = sync(global, args, &mut lists, now)?;
+        for (address, why) in &synced.failed {
+            output.progress(&format!("Not brought up to date: {address}: {why}"));
+        }
+    }
+    let Some(code) = code else {
+        print_lists(output, &lists);
+        return Ok(ExitCode::SUCCESS);
+    };
+    if args.request && memory.asked().is_none() {
+        return Err(not_asked());
+    }
+    let options = VerifyOptions {
+        rule: step_rule(global)?,
+        clock_floor: memory.clock_floor(),
+        expected_challenge: memory.asked().filter(|_| args.request),
+        ..VerifyOptions::at(now)
+    };
+    let (result, outcome) = lists.verify(code, &options)?;
+    let Ok(verified) = outcome else { return Ok(tell(output, &result)) };
+    match memory.accept(&verified, now)? {
+        Ok(()) => Ok(tell(output, &result)),
+        Err(refusal) => Ok(tell(output, &VerificationResult::offline(&Err(refusal), Known::NOTHING, now))),
+    }
+}
+
+fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
+    let read = |text: &String| {
+        read_point(text).ok_or_else(|| {
+            Failure::usage(
+                "--trust-root is no key",
+                "Give the 33 bytes of the root in base64url, as it is published.",
+            )
+        })
+    };
+    args.trust_root.as_ref().map(read).transpose()
+}
+
+fn sync(global: &Global, args: &Verify, lists: &mut Lists, now: UnixSeconds) -> Result<Synced, Failure> {
+    let server = args.bank.server.as_ref().ok_or_else(|| {
+        Failure::usage("--sync needs --server", "Give the origin of the server, or set SIGNER_SERVER.")
+    })?;
+    let fetch = |address: &str, media_type: &str| -> Result<Vec<u8>, ClientError> {
+        setup::fetch(global, address, media_type)
+    };
+    Ok(lists.sync(server, &fetch, now)?)
+}
+
+fn print_lists(output: &Output, lists: &Lists) {
+    let known_to = lists.statuses().iter().map(|list| list.issued()).min();
+    let value = json!({
+        "trust_list": lists.trust().map(|list| json!({ "number": list.number(), "issued": list.issued() })),
+        "status_lists": lists.statuses().iter().count(),
+        "withdrawals_known_to": known_to,
+    });
+    let trust = lists.trust().map_or_else(
+        || "No trust list".into(),
+        |list| format!("Trust list {} of {}", list.number(), moment(list.issued())),
+    );
+    let known_to = known_to.map(|time| format!(", the oldest of {}", moment(time))).unwrap_or_default();
+    output.print(&value, &format!("{trust}\n{} status lists{known_to}", lists.statuses().iter().count()));
+}
 
 fn claims_text(claims: &Value) -> String {
     let profiles = claims.as_object().into_iter().flatten();

@@ -7,14 +7,17 @@ mod counter;
 mod history;
 mod holder;
 mod input;
+mod key_file;
 mod live;
 mod memory;
 mod order;
 mod output;
+mod request;
 mod screen;
 mod setup;
 mod show;
 mod signature;
+mod trust;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -47,7 +50,7 @@ const EXAMPLES: &str = "Examples:
   signer ask --server https://signer.example --person p-17 --text 'Loan 17' contract.pdf
                                                       ask somebody to sign a file, and wait
   signer verify-signature signature.json contract.pdf check the result, without any server
-  signer verify --issuer-keys issuer-keys.json 'DQ1:…' check a code, without network
+  signer verify --offline 'DQ1:…'                     check a code, without network
 
 Exit codes: 0 done, 1 refused or failed, 2 wrong use. `verify`: 0 green, 1 red, 2 wrong use, 3 amber.";
 
@@ -135,6 +138,12 @@ enum Command {
     },
     /// Check the code somebody shows you
     Verify(Verify),
+    /// Ask a holder to show a document to this business, by QR
+    Request(request::Request),
+    /// The offline root, and the list of issuers and keys it signs
+    #[command(after_help = "Example:\n  signer trust root-key --file root.json")]
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
@@ -301,24 +310,48 @@ struct Bank {
 
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
-  signer verify --issuer-keys issuer-keys.json 'DQ1:…'    offline: amber at best
   signer verify --server https://signer.example - < code  online: uses the code up
+  signer verify --sync --server https://signer.example --trust-root A2Zk…
+                                                          fetches the lists; the root is given once
+  signer verify --offline 'DQ1:…'                         without network, by the lists fetched before
 
-Offline, the --state directory remembers for an hour what was accepted: the same code again is red.
+Offline, green means that the lists are fresh; amber, that they are missing or old. The --state directory remembers for an
+hour what was accepted: the same code again is red.
 
 Exit code: 0 green, 1 red, 2 wrong use, 3 amber.")]
 struct Verify {
     /// Text of the code, or `-` for standard input
-    #[arg(required_unless_present = "file")]
+    #[arg(required_unless_present_any = ["file", "sync", "trust_list", "status_list"])]
     code: Option<String>,
     /// Read the text of the code from this file
     #[arg(long, value_name = "FILE", conflicts_with = "code")]
     file: Option<PathBuf>,
-    /// Check offline with the issuers' keys in this file
+    /// Check without network, by the lists kept in the --state directory
+    #[arg(long)]
+    offline: bool,
+    /// Fetch the trust list and all status lists first; then as --offline
+    #[arg(long)]
+    sync: bool,
+    /// Public key of the root of trust, base64url; kept, so given once
+    #[arg(long, value_name = "KEY")]
+    trust_root: Option<String>,
+    /// Take the trust list from this file; then as --offline
     #[arg(long, value_name = "FILE")]
-    issuer_keys: Option<PathBuf>,
+    trust_list: Option<PathBuf>,
+    /// Take a status list from this file; then as --offline
+    #[arg(long, value_name = "FILE")]
+    status_list: Vec<PathBuf>,
+    /// The code must answer the request that `signer request` made last
+    #[arg(long)]
+    request: bool,
     #[command(flatten)]
     bank: Bank,
+}
+
+impl Verify {
+    const fn without_network(&self) -> bool {
+        self.offline || self.sync || self.trust_list.is_some() || !self.status_list.is_empty()
+    }
 }
 
 #[derive(Debug, Args)]
@@ -501,6 +534,8 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::History(args) => history::history(global, output, &args),
         Command::ReportLost(args) => history::lost(global, output, &args),
         Command::Forget { yes } => holder::forget(global, output, yes),
+        Command::Request(args) => request::run(global, output, &args),
+        Command::Trust(command) => trust::run(output, &command),
         Command::Ask(args) => ask::ask(global, output, &args),
         Command::VerifySignature(args) => signature::verify_signature(output, &args),
     }?;

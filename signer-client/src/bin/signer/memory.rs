@@ -1,17 +1,20 @@
-//! What a shop without network remembers: the newest signed time, and what it accepted within the last hour. No personal
-//! value.
+//! What a shop remembers in its folder: lists, the newest signed time, what it accepted within the last hour, and what it asks. No
+//! personal value.
 
-use std::fs;
+use std::{fs, path::Path};
 
+use p256::ecdsa::VerifyingKey;
 use serde::{Deserialize, Serialize};
 use signer_client::{
     ClientError,
     desk::FileStorage,
+    lists::Lists,
     ports::{Storage as _, StorageError},
 };
 use signer_core::{
-    credential::{StatusIndex, Verified},
+    credential::{Challenge, Refusal, StatusIndex, Verified},
     time::UnixSeconds,
+    trust::IssuerId,
 };
 
 use crate::{Global, output::Failure, setup};
@@ -21,6 +24,7 @@ const REMEMBERED_SECONDS: u64 = 3600;
 
 /// The memory. While it lives no other command uses it.
 pub(crate) struct Memory {
+    directory: std::path::PathBuf,
     storage: FileStorage,
     content: Content,
     _lock: fs::File,
@@ -32,11 +36,15 @@ struct Content {
     /// Newest time seen under an issuer's signature: the clock cannot be before it.
     clock_floor: UnixSeconds,
     accepted: Vec<Accepted>,
+    /// The request that is on display.
+    #[serde(default)]
+    asked: Option<Challenge>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Accepted {
+    issuer: IssuerId,
     status: StatusIndex,
     step: u64,
     turn: u8,
@@ -52,27 +60,69 @@ impl Memory {
             Some(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&error.to_string()))?,
             None => Content::default(),
         };
-        Ok(Self { storage, content, _lock: lock })
+        Ok(Self { directory, storage, content, _lock: lock })
+    }
+
+    /// The folder of the memory.
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// The lists kept, under `root` or the root given before.
+    pub(crate) fn lists(&self, root: Option<VerifyingKey>) -> Result<Lists, Failure> {
+        Ok(Lists::open(self.directory.join("lists"), root)?)
     }
 
     pub(crate) const fn clock_floor(&self) -> UnixSeconds {
         self.content.clock_floor
     }
 
-    /// Notes durably that a code is accepted; `false` if it was before.
-    pub(crate) fn accept(&mut self, verified: &Verified, now: UnixSeconds) -> Result<bool, Failure> {
+    /// The challenge of the request on display.
+    pub(crate) const fn asked(&self) -> Option<Challenge> {
+        self.content.asked
+    }
+
+    /// Notes what is asked, in the place of what was.
+    pub(crate) fn ask(&mut self, challenge: Challenge) -> Result<(), Failure> {
+        self.content.asked = Some(challenge);
+        self.save()
+    }
+
+    /// Notes durably that a code is accepted, and that a request is answered by it. Refuses one that was accepted, and one
+    /// that a later code of the same credential has overtaken.
+    pub(crate) fn accept(
+        &mut self,
+        verified: &Verified,
+        now: UnixSeconds,
+    ) -> Result<Result<(), Refusal>, Failure> {
         let once = verified.once();
-        let (status, step, turn) = (once.status, once.step.0, once.turn.number());
         let accepted = &mut self.content.accepted;
         accepted.retain(|entry| entry.at.distance(now) < REMEMBERED_SECONDS);
-        if accepted.iter().any(|entry| (entry.status, entry.step, entry.turn) == (status, step, turn)) {
-            return Ok(false);
+        let shown = (once.step.0, once.turn.number());
+        let of_credential =
+            accepted.iter().filter(|entry| (entry.issuer, entry.status) == (once.issuer, once.status));
+        match of_credential.map(|entry| (entry.step, entry.turn)).max() {
+            Some(newest) if newest == shown => return Ok(Err(Refusal::Used)),
+            Some(newest) if newest > shown => return Ok(Err(Refusal::Superseded)),
+            _ => {}
         }
-        accepted.push(Accepted { status, step, turn, at: now });
+        accepted.push(Accepted {
+            issuer: once.issuer,
+            status: once.status,
+            step: shown.0,
+            turn: shown.1,
+            at: now,
+        });
+        if verified.challenge().is_some() {
+            self.content.asked = None;
+        }
         self.content.clock_floor = self.content.clock_floor.max(verified.issued());
+        self.save().map(Ok)
+    }
+
+    fn save(&mut self) -> Result<(), Failure> {
         let bytes = serde_json::to_vec(&self.content).map_err(|error| failed(&error.to_string()))?;
-        self.storage.store(&bytes).map_err(|error: StorageError| ClientError::from(error))?;
-        Ok(true)
+        Ok(self.storage.store(&bytes).map_err(|error: StorageError| ClientError::from(error))?)
     }
 }
 

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use signer_client::{
     ClientError, ResultError,
     formats::{FormatError, TrustError},
+    lists::ListsError,
     ports::TransportError,
 };
 use signer_core::{pin::Pin, time::UnixSeconds, wire::Attempts};
@@ -80,6 +81,31 @@ impl From<TrustError> for Failure {
             TrustError::Revoked => ("revoked", "Do not rely on this signature."),
         };
         Self::new(code, error.to_string(), next_step)
+    }
+}
+
+impl From<ListsError> for Failure {
+    fn from(error: ListsError) -> Self {
+        let sentence = error.to_string();
+        match error {
+            ListsError::Client(error) => error.into(),
+            ListsError::NoRoot => Self::usage(
+                sentence,
+                "Give --trust-root once: the key is published by who runs the trust list.",
+            ),
+            ListsError::NoTrustList => {
+                Self::usage(sentence, "Go online once: signer verify --sync --server URL.")
+            }
+            ListsError::TrustList(fault) => {
+                let next_step = "Keep the list you have; ask who runs the trust list.";
+                Self::new(&format!("trust_list_{}", fault.code()), sentence, next_step)
+            }
+            ListsError::StatusList(fault) => {
+                let next_step = "Keep the list you have, and try again later.";
+                Self::new(&format!("status_list_{}", fault.code()), sentence, next_step)
+            }
+            ListsError::Folder(_) => Self::new("storage", sentence, "Give another --state."),
+        }
     }
 }
 
