@@ -27,5 +27,6 @@ messages! {
     PendingRequests Fetch Fetched ApprovePayload Approve Evaluated OutcomeQuery RequestOutcome Decline Declined
     RefreshChallenge RefreshChallenged RefreshPayload RefreshStart RefreshStarted RefreshKeys RefreshKeyed
     RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState RequestObject ApprovalRecord
-    MaskedKey Unproven CertificateQuery CertificateReply HistoryQuery HistoryPage Entry
+    MaskedKey Unproven CertificateQuery CertificateReply HistoryQuery HistoryPage Entry Display Displayed EndDisplay
+    DisplayEnded ChecksQuery PendingChecks AnswerCheck CheckAnswered Listen Event
 }

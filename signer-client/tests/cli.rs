@@ -29,6 +29,8 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "pin change",
         "credentials",
         "show",
+        "checks",
+        "answer",
         "certificate",
         "history",
         "report-lost",

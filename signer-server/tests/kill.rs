@@ -29,7 +29,7 @@ use signer_core::{
     pin::Pin,
     suite::SuiteId,
     wire::{
-        CreatedEnrolmentCode, CreatedRelyingParty, CreatedRequest, Evaluated, Problem, ProblemCode, Profile,
+        CreatedEnrolmentCode, CreatedRelyingParty, CreatedRequest, Evaluated, Problem, ProblemCode,
         RequestStatus, RequestView, SignedResult,
     },
 };

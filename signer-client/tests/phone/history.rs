@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use signer_client::{ClientError, Consent, HistoryLine, Phone, SHOWS_MAX, StateError};
+use signer_client::{ClientError, HistoryLine, Phone, SHOWS_MAX, Showing, StateError};
 use signer_core::{
     codec::Label,
     credential::DocumentType,
@@ -152,13 +152,12 @@ fn his_054_the_phone_notes_its_shows_and_tells_nobody() {
     phone.top_up(DocumentType::IdentityCard).unwrap();
     world.forget_sent();
     world.plan("", 0, usize::MAX, LoseRequest);
-    for (profile, consent) in [(Profile::Age, Consent::Showing), (Profile::Full, Consent::ToWhoeverScans)] {
+    for showing in [Showing::age(), Showing::to_whoever_scans(Profile::Full)] {
         world.pass(60);
-        let mut session = phone.start_show(profile, consent).unwrap();
+        let mut session = phone.start_show(DocumentType::IdentityCard, showing).unwrap();
         phone.code(&mut session).unwrap();
         phone.code(&mut session).unwrap();
     }
-    assert!(matches!(phone.start_show(Profile::Full, Consent::Showing), Err(ClientError::Usage(_))));
     let shows = phone.shows().unwrap();
     let seen: Vec<_> =
         shows.iter().map(|show| (show.at.0, show.profile, show.reader.as_ref().map(Label::as_str))).collect();
@@ -185,7 +184,7 @@ fn his_055_two_hundred_shows_are_remembered() {
     let first = START + 60;
     for _ in 0..SHOWS_MAX + 20 {
         world.pass(60);
-        phone.start_show(Profile::Age, Consent::Showing).unwrap();
+        phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     }
     let shows = phone.shows().unwrap();
     assert_eq!(shows.len(), SHOWS_MAX);

@@ -250,7 +250,7 @@ fn cli_063_an_image_of_another_version_is_refused_by_name() {
     world.set_image(newer.clone());
     let error = world.try_phone().unwrap_err();
     assert!(matches!(error, ClientError::State(StateError::Version { found: 9, .. })));
-    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 3");
+    assert_eq!(error.to_string(), "the stored state has version 9, this program reads version 4");
     assert_eq!(error.next_step(), "Update this program.");
     assert!(server_of(&newer).is_err());
     assert_eq!(server_of(&good).unwrap(), "https://signer.test");

@@ -159,7 +159,7 @@ pub struct CheckAnswered {
 }
 
 /// Asks to be told when something happens. The one operation whose reply is not CBOR: it is `text/event-stream`, events by
-/// the name of [`Event`] and without data, each sent once when the stream begins. A newer stream of the device ends the one
+/// the name of [`Event`], with no data but that name, each sent once when the stream begins. A newer stream of the device ends the one
 /// before.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct Listen {}

@@ -15,7 +15,7 @@ use signer_core::{
     credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
     pin::Pin,
     suite::SuiteId,
-    wire::{CreatedEnrolmentCode, CreatedRelyingParty, Profile},
+    wire::{CreatedEnrolmentCode, CreatedRelyingParty},
 };
 
 use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server};

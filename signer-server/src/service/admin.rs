@@ -8,8 +8,8 @@ use signer_core::{
     history::Act,
     ids::{DeviceId, RelyingPartyId},
     wire::{
-        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, ProblemCode,
-        RelyingPartyView,
+        CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, Event,
+        ProblemCode, RelyingPartyView,
     },
 };
 use subtle::ConstantTimeEq as _;
@@ -137,7 +137,9 @@ impl Service {
         tracing::info!(%device, suspended, "suspension set by the operator");
         let act = if suspended { Act::Suspended {} } else { Act::Resumed {} };
         let told = self.note_for(device, act).await?;
-        found(self.store.suspend(device, suspended, told, self.now()).await?)
+        found(self.store.suspend(device, suspended, told, self.now()).await?)?;
+        self.tell(device, Event::History);
+        Ok(())
     }
 
     /// Revokes an installation and its certificates, and ends its key. A frozen one is not made good again: nobody can tell the phone from its copy.
@@ -148,7 +150,9 @@ impl Service {
         tracing::info!(%device, "revoked by the operator");
         let reason_name = code(reason.name().unwrap_or("unspecified"))?;
         let told = self.note_for(device, Act::Revoked { reason: reason_name }).await?;
-        found(self.store.revoke(device, reason, told, self.now()).await?)
+        found(self.store.revoke(device, reason, told, self.now()).await?)?;
+        self.tell(device, Event::History);
+        Ok(())
     }
 }
 

@@ -3,7 +3,7 @@
 use signer_core::{
     history::Act,
     lost_code::LostCode,
-    wire::{ProblemCode, ReportLost},
+    wire::{Event, ProblemCode, ReportLost},
 };
 
 use super::{Refusal, Service, ServiceResult};
@@ -25,6 +25,7 @@ impl Service {
         let told = self.note_for(device, Act::ReportedLost {}).await?;
         self.store.revoke(device, RevocationReason::KeyCompromise, told, self.now()).await?;
         tracing::warn!(%device, "reported lost");
+        self.tell(device, Event::History);
         Ok(())
     }
 }

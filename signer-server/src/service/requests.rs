@@ -218,6 +218,9 @@ impl Service {
         match self.store.close_request(id, by, told, self.now()).await? {
             CloseResult::Closed => {
                 self.watch.ring(Watched::Request(id));
+                if let Ok(Some(row)) = self.store.request(id, self.now()).await {
+                    self.tell_holder(&row.holder, Event::Requests).await;
+                }
                 Ok(())
             }
             CloseResult::NotFound => Err(Refusal::new(ProblemCode::NotFound).into()),

@@ -11,7 +11,7 @@ use signer_core::{
     ids::RequestId,
     signing::{CheckedApprove, Evaluation, ReceivedApprove, answer_fetch, approve_payload_hash},
     suite::Signature,
-    wire::{Approve, Evaluated, Fetch, Fetched, ProblemCode, Token},
+    wire::{Approve, Evaluated, Event, Fetch, Fetched, ProblemCode, Token},
 };
 
 use super::{
@@ -136,6 +136,7 @@ impl Service {
             Reserved::Blocked => Refusal::new(ProblemCode::Blocked),
             Reserved::Frozen => {
                 tracing::warn!(%device, "installation is frozen: a retired device token was presented");
+                self.tell(device, Event::History);
                 Refusal::new(ProblemCode::Frozen)
             }
             Reserved::Revoked => Refusal::new(ProblemCode::Revoked),
@@ -168,7 +169,10 @@ impl Service {
         };
         let told = told.map(|act| self.note(installation, act)).transpose()?.flatten();
         let settle = Settle { lease, request, verdict, told, policy: self.policy.clone(), now };
-        match self.store.settle(settle).await? {
+        let settled = self.store.settle(settle).await?;
+        // Whose act this was, phone or copy, nobody knows; the phone that listens looks.
+        self.tell(device, Event::History);
+        match settled {
             Settled::GivenBack => {
                 tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");
                 Err(ServiceError::Bug("evaluation failed on the server's side"))

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{Consent, RelyingParty};
+use signer_client::{RelyingParty, Showing};
 use signer_core::{
     credential::{Colour, DocumentRecord, DocumentType},
     pin::Pin,
@@ -105,7 +105,10 @@ fn reg_040_nothing_of_a_document_is_at_rest_on_the_server() {
         phone.phone.enrol(SUITE, &code.code, &Pin::new("730194").unwrap()).unwrap();
         phone.phone.top_up(DocumentType::IdentityCard).unwrap();
         for profile in Profile::ALL {
-            let mut session = phone.phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+            let mut session = phone
+                .phone
+                .start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile))
+                .unwrap();
             let code = phone.phone.code(&mut session).unwrap();
             for colour in [Colour::Green, Colour::Red] {
                 let id = format!("scan-{number}-{}-{colour:?}", profile.name());

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use signer_client::{Code, Consent, RelyingParty};
+use signer_client::{Code, RelyingParty, Showing};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
     wire::{CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
@@ -75,7 +75,11 @@ fn stocked(app: &TestApp, person: &str) -> TestPhone {
 
 /// A code of the next credential.
 fn code(phone: &mut TestPhone) -> Code {
-    let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    code_of(phone, DocumentType::IdentityCard)
+}
+
+fn code_of(phone: &mut TestPhone, kind: DocumentType) -> Code {
+    let mut session = phone.phone.start_show(kind, Showing::age()).unwrap();
     assert!(!session.is_linkable(), "the stock is used up");
     phone.phone.code(&mut session).unwrap()
 }
@@ -83,15 +87,8 @@ fn code(phone: &mut TestPhone) -> Code {
 /// A code of each kind of document: identity card, driving licence.
 fn codes(phone: &mut TestPhone) -> [Code; 2] {
     let card = code(phone);
-    // The credential that was shown is replaced; those before it in the stock are shown first.
-    assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 1);
-    [card, newest(phone)]
-}
-
-/// A code of the newest credential.
-fn newest(phone: &mut TestPhone) -> Code {
-    let unused = phone.phone.stock().age;
-    (0..unused).map(|_| code(phone)).last().unwrap()
+    assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 16);
+    [card, code_of(phone, DocumentType::DrivingLicence)]
 }
 
 fn verify(app: &TestApp, shop: &RelyingParty, code: &Code) -> (Colour, Reason) {
@@ -118,7 +115,7 @@ fn reg_010_a_withdrawn_document_is_refused_at_once_and_the_others_are_not() {
     assert_eq!(verify(&app, &shop, &licence), REVOKED);
     assert_eq!(verify(&app, &shop, &card), GREEN);
     assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 0);
-    assert_eq!(phone.phone.stock().age, 0);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
 }
 
 #[test]
@@ -141,7 +138,8 @@ fn reg_011_a_changed_document_ends_what_carries_the_old_claims() {
     let app = register.app();
     let (shop, token) = (app.shop(), reporter(&app));
     let mut phone = stocked(&app, "olena");
-    let mut session = phone.phone.start_show(Profile::Full, Consent::ToWhoeverScans).unwrap();
+    let mut session =
+        phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(Profile::Full)).unwrap();
     let old = phone.phone.code(&mut session).unwrap();
     let change = Change::Changed { family: Some("Шевченко-Коваль".into()), rights: None };
     register.records.apply("olena", "identity_card", &change).unwrap();
@@ -198,7 +196,7 @@ fn reg_013_the_same_event_again_does_nothing_and_gets_the_same_answer() {
     for _ in 0..2 {
         assert_eq!(outcome(&send(&app, &token, &late)), EventOutcome::Late);
     }
-    assert_eq!(verify(&app, &shop, &newest(&mut phone)), GREEN);
+    assert_eq!(verify(&app, &shop, &code(&mut phone)), GREEN);
     for (changed, what) in [
         (event("1", "document.withdrawn", "olena", 7, Some("identity_card")), "another type"),
         (event("1", "document.changed", "taras", 7, Some("identity_card")), "another person"),
@@ -338,7 +336,7 @@ fn reg_016_a_batch_that_an_event_overtook_is_not_given_out() {
     let mut phone = app.phone("olena");
     *server.lock().unwrap() = Some((app.http.clone(), reporter(&app)));
     assert_eq!(problem_code(phone.phone.top_up(DocumentType::IdentityCard)), ProblemCode::Stale);
-    assert_eq!(phone.phone.stock().age, 0);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
     *server.lock().unwrap() = None;
     assert_eq!(phone.phone.top_up(DocumentType::IdentityCard).unwrap(), 16);
 }

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use signer_client::{Approved, Code, Consent, HistoryLine};
+use signer_client::{Approved, Code, HistoryLine, Showing};
 use signer_core::{
     codec,
     credential::{Colour, DocumentType, Reason},
@@ -32,7 +32,7 @@ pub(crate) fn told(phone: &mut TestPhone) -> Vec<Act> {
 }
 
 pub(crate) fn fresh_code(phone: &mut TestPhone) -> Code {
-    let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     phone.phone.code(&mut session).unwrap()
 }
 

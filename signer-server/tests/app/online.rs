@@ -191,7 +191,8 @@ fn dis_014_one_use_ends_all_three_codes_and_the_phone_shows_the_next() {
         }
     }
     // An old code of a later step's credential is superseded, not used.
-    let mut session = phone.phone.start_show(Profile::Minimal, signer_client::Consent::Showing).unwrap();
+    let mut session =
+        phone.phone.start_show(DocumentType::IdentityCard, signer_client::Showing::minimal()).unwrap();
     let old = phone.phone.code(&mut session).unwrap();
     app.clock.advance(180);
     let new = phone.phone.code(&mut session).unwrap();

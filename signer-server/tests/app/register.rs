@@ -21,7 +21,7 @@ use std::{
     time::Duration,
 };
 
-use signer_client::Consent;
+use signer_client::Showing;
 use signer_core::{
     credential::{Colour, Document, DocumentRecord, DocumentType, Note, Reason},
     wire::{ProblemCode, Profile},
@@ -212,7 +212,7 @@ fn reg_001_claims_come_from_the_register_over_http() {
     {
         let mut phone = app.phone("olena");
         assert_eq!(phone.phone.top_up(kind).unwrap(), 16);
-        let mut session = phone.phone.start_show(Profile::Full, Consent::ToWhoeverScans).unwrap();
+        let mut session = phone.phone.start_show(kind, Showing::to_whoever_scans(Profile::Full)).unwrap();
         let code = phone.phone.code(&mut session).unwrap();
         let result = shop.verify_code(code.presentation.as_str(), name).unwrap();
         assert_eq!(result.result, Colour::Green);
@@ -439,7 +439,7 @@ fn reg_007_while_the_register_is_down_codes_are_amber_and_nothing_is_issued() {
     let (shop, mut phone) = (app.shop(), app.phone("olena"));
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
     let mut verify = |id: &str| {
-        let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+        let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
         let code = phone.phone.code(&mut session).unwrap();
         shop.verify_code(code.presentation.as_str(), id).unwrap()
     };
@@ -462,7 +462,7 @@ fn reg_007_a_document_that_left_the_register_is_refused_without_any_event() {
     let app = register.app();
     let (shop, mut phone) = (app.shop(), app.phone("olena"));
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
-    let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     let code = phone.phone.code(&mut session).unwrap();
     register.records.apply("olena", "identity_card", &Change::Withdrawn).unwrap();
     let result = shop.verify_code(code.presentation.as_str(), "scan-0001").unwrap();

@@ -7,7 +7,7 @@ use base64::{
 use minicbor::Decoder;
 use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use sha2::{Digest, Sha256};
-use signer_client::{Code, Consent};
+use signer_client::{Code, Showing};
 use signer_core::{
     credential::{Colour, DayCredential, Document, DocumentType, Reason, StatusIndex, Turn},
     ids::CheckId,
@@ -74,7 +74,8 @@ impl Screen {
 
 /// A code of a show of its own.
 pub(crate) fn code(phone: &mut TestPhone, profile: Profile) -> Code {
-    let mut session = phone.phone.start_show(profile, Consent::ToWhoeverScans).unwrap();
+    let mut session =
+        phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(profile)).unwrap();
     phone.phone.code(&mut session).unwrap()
 }
 

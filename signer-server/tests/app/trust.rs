@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use p256::ecdsa::{SigningKey, VerifyingKey};
-use signer_client::{Code, Consent, RelyingParty};
+use signer_client::{Code, RelyingParty, Showing};
 use signer_core::{
     codec,
     credential::{
@@ -86,7 +86,7 @@ fn statuses(app: &TestApp, trust: &TrustList, places: &[StatusIndex]) -> Vec<Sta
 }
 
 fn code(phone: &mut TestPhone) -> Code {
-    let mut session = phone.phone.start_show(Profile::Age, Consent::Showing).unwrap();
+    let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     phone.phone.code(&mut session).unwrap()
 }
 
