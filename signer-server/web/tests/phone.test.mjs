@@ -24,7 +24,7 @@ async function setUp(page) {
 }
 
 test('WEB-080 a code of a real phone before the camera: green online, once; offline by the lists of the server', async () => {
-  const text = await real.show();
+  const text = (await real.show()).code;
   const file = path.join(tmpdir(), `signer-film-${process.pid}.y4m`);
   await film(file, ['', text], { seconds: 3 });
   const camera = await browser.launch(file);
@@ -45,7 +45,7 @@ test('WEB-080 a code of a real phone before the camera: green online, once; offl
     await browser.next(page);
     // With the cable cut, the lists fetched before decide.
     await page.context().setOffline(true);
-    await browser.wedge(page, await real.show());
+    await browser.wedge(page, (await real.show('--offline')).code);
     const offline = await browser.result(page);
     assert.match(offline.when, /Checked offline/);
     assert.notEqual(offline.result, 'red', JSON.stringify(offline));
@@ -56,7 +56,38 @@ test('WEB-080 a code of a real phone before the camera: green online, once; offl
   }
 });
 
-test('WEB-081 a business credential of the server makes a request that the page draws', async () => {
+test('WEB-081 number and bar code of a real phone: the holder sees the digits that the page shows, and agrees or declines', async () => {
+  const plain = await browser.launch();
+  try {
+    const page = await browser.open(plain, real.origin, { size: browser.PHONE });
+    await setUp(page);
+    await page.fill('#digits', (await real.show()).digits);
+    await page.press('#digits', 'Enter');
+    await page.waitForSelector('#asked:not([hidden])');
+    const match = await page.innerText('#asked-match');
+    const check = await real.answer('--allow');
+    assert.deepEqual([check.match, check.verifier], [match, 'Corner Shop']);
+    const agreed = await browser.result(page);
+    assert.deepEqual([agreed.result, await browser.lastReason(page)], ['green', 'valid'], JSON.stringify(agreed));
+    assert.match(agreed.claims, /18/);
+    await browser.next(page);
+    await browser.wedge(page, (await real.show()).bar);
+    await page.waitForSelector('#asked:not([hidden])');
+    await real.answer('--deny');
+    assert.equal((await browser.result(page)).result, 'red');
+    assert.equal(await browser.lastReason(page), 'declined');
+    await browser.next(page);
+    await page.fill('#digits', '00000000');
+    await page.press('#digits', 'Enter');
+    assert.equal((await browser.result(page)).result, 'red');
+    assert.equal(await browser.lastReason(page), 'unknown_code');
+    await page.finish();
+  } finally {
+    await plain.close();
+  }
+});
+
+test('WEB-082 the shop shows its request, the phone names the shop and answers it, and the page takes that answer alone', async () => {
   const plain = await browser.launch();
   try {
     const page = await browser.open(plain, real.origin);
@@ -67,9 +98,49 @@ test('WEB-081 a business credential of the server makes a request that the page 
     await page.fill('#business-credential', credential);
     await page.click('#business button[type="submit"]');
     await page.waitForFunction(() => document.getElementById('business-credential').value === '');
-    await page.click('[data-view="scan"]');
+    await setUp(page);
     await page.click('#request-toggle');
-    assert.match(await browser.readCanvas(page, '#request-code'), /^DR1:/);
+    const request = await browser.readCanvas(page, '#request-code');
+    const shown = await real.show('--request', request, '--yes');
+    await browser.wedge(page, shown.code);
+    const answered = await browser.result(page);
+    assert.deepEqual([answered.result, await browser.lastReason(page)], ['green', 'valid'], JSON.stringify(answered));
+    await browser.next(page);
+    await browser.wedge(page, (await real.show()).code);
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'not_for_this_request');
+    await page.finish();
+  } finally {
+    await plain.close();
+  }
+});
+
+test('WEB-083 a phone that was revoked is red online at once, and offline with the next lists', async () => {
+  const plain = await browser.launch();
+  try {
+    const page = await browser.open(plain, real.origin);
+    await browser.wedge(page, (await real.show('--offline')).code);
+    assert.notEqual((await browser.result(page)).result, 'red');
+    await browser.next(page);
+    const held = (await real.show('--offline')).code;
+    const { device } = JSON.parse(await real.phone('status'));
+    await real.operator('device', 'revoke', device);
+    await page.click('[data-view="settings"]');
+    for (let tries = 0; tries < 40; tries += 1) {
+      await page.click('#refresh');
+      await page.waitForTimeout(1_000);
+      const list = await fetch(`${real.origin}/status/v1/lists`).then((response) => response.json());
+      if (list.status_lists.length) break;
+    }
+    await page.click('[data-view="scan"]');
+    await browser.wedge(page, held);
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'revoked');
+    await browser.next(page);
+    await setUp(page);
+    await browser.wedge(page, held);
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'revoked');
     await page.finish();
   } finally {
     await plain.close();

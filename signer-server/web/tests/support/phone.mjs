@@ -1,7 +1,7 @@
 /** The real thing: signer-server with its register of made-up people, and `signer` as a phone. */
 
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
@@ -30,14 +30,23 @@ export async function startWithPhone() {
   const { code } = await operator('enrolment-code', 'olena');
   await phone('enrol', '--server', origin, '--code', code, '--pin-stdin');
   const { token } = await operator('relying-party', 'add', 'Corner Shop', '--verify');
-  const show = async (...args) => {
-    const file = path.join(folder, 'code.txt');
-    await phone('show', '--once', '--text', file, ...args);
-    return readFileSync(file, 'utf8').trim();
+  /** What the phone shows now: { code, digits, bar, … }. */
+  const show = async (...args) => JSON.parse(await phone('show', '--once', ...args));
+  /** Answers the one check that waits, once it is there. */
+  const answer = async (word) => {
+    for (let tries = 0; tries < 50; tries += 1) {
+      const { checks } = JSON.parse(await phone('checks'));
+      if (checks.length === 1) {
+        await phone('answer', word, checks[0].check);
+        return checks[0];
+      }
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+    throw new Error('no check waits for the holder');
   };
   const stop = async () => {
     await real.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { origin, operator, phone, show, token, stop };
+  return { origin, operator, phone, show, answer, token, stop };
 }
