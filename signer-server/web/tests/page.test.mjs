@@ -393,6 +393,16 @@ test('WEB-063 the shop shows its own request, and only its answer is accepted', 
   await browser.result(page);
   assert.equal(await browser.lastReason(page), 'not_for_this_request');
   await browser.next(page);
+  await browser.wedge(page, await code({ challenge }));
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  // Answered: from now on nothing is good but an answer to the next request.
+  for (const shown of [null, challenge]) {
+    await browser.wedge(page, await code({ challenge: shown }));
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'not_for_this_request');
+    await browser.next(page);
+  }
   await page.waitForTimeout(1_500);
   const fresh = await issuer.challengeOf(await browser.readCanvas(page, '#request-code'));
   assert.notDeepEqual(fresh, challenge);
