@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -392,6 +393,16 @@ test('WEB-063 the shop shows its own request, and only its answer is accepted', 
   await browser.result(page);
   assert.equal(await browser.lastReason(page), 'not_for_this_request');
   await browser.next(page);
+  await browser.wedge(page, await code({ challenge }));
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  // Answered: from now on nothing is good but an answer to the next request.
+  for (const shown of [null, challenge]) {
+    await browser.wedge(page, await code({ challenge: shown }));
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'not_for_this_request');
+    await browser.next(page);
+  }
   await page.waitForTimeout(1_500);
   const fresh = await issuer.challengeOf(await browser.readCanvas(page, '#request-code'));
   assert.notDeepEqual(fresh, challenge);
@@ -413,5 +424,48 @@ test('WEB-064 a link may offer a token, which is kept only when saved', async ()
   assert.doesNotMatch(await page.innerText('#mode'), /Online/);
   await page.click('#online button[type="submit"]');
   await page.waitForFunction(() => document.getElementById('mode').textContent === 'Online');
+  await page.finish();
+});
+
+test('WEB-065 a clock that is off is told; one before a signed time accepts nothing', async () => {
+  const page = await browser.open(plain, world.origin);
+  const text = await code();
+  await page.clock.setSystemTime(Date.now() + 100_000);
+  await page.click('[data-view="settings"]');
+  await page.click('#refresh');
+  await page.waitForFunction(() => /clock of this device is (99|100|101) s off/.test(document.getElementById('notice').textContent));
+  await page.click('[data-view="scan"]');
+  await page.clock.setSystemTime(Date.now() - 7_200_000);
+  await browser.wedge(page, text);
+  const shown = await browser.result(page);
+  assert.deepEqual([shown.result, await browser.lastReason(page)], ['red', 'clock']);
+  assert.match(shown.sentence, /clock of this verifier/);
+  await page.finish();
+});
+
+test('WEB-066 a newer version of the page is taken as a whole or not at all', async (t) => {
+  t.after(() => (world.files = {}));
+  const page = await browser.open(plain, world.origin);
+  await browser.kept(page);
+  const served = (file) => fetch(`${world.origin}${file}`).then((response) => response.text());
+  const manifest = JSON.parse(await served('/verify/files.json'));
+  const words = (await served('/verify/i18n.js')).replace("scan_title: 'Point the camera at the code'", "scan_title: 'Of the newer version'");
+  const update = async () => {
+    await page.click('[data-view="settings"]');
+    const asked = () => world.requests.filter((request) => request === 'GET /verify/files.json').length;
+    const before = asked();
+    await page.click('#refresh');
+    while (asked() === before) await page.waitForTimeout(100);
+    await page.waitForTimeout(2_000);
+    await page.reload();
+    await browser.ready(page);
+    return page.innerText('#scan-title');
+  };
+  // One file on its way was changed: the digest in the list is another.
+  world.files = { '/verify/i18n.js': words, '/verify/files.json': JSON.stringify({ ...manifest, version: 'newer' }) };
+  assert.equal(await update(), 'Point the camera at the code');
+  const files = { ...manifest.files, '/verify/i18n.js': createHash('sha256').update(words).digest('hex') };
+  world.files['/verify/files.json'] = JSON.stringify({ version: 'newer', files });
+  assert.equal(await update(), 'Of the newer version');
   await page.finish();
 });

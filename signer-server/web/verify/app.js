@@ -57,7 +57,7 @@ async function submit(text) {
     const outcome = await check(text, settings.current(), request.challenges(), showAsked, running.signal);
     // Stopped by the clerk while the holder was asked: there is nothing to show.
     if (outcome.result === 'grey' && running.signal.aborted) return go('scan');
-    if (outcome.result !== 'grey') request.spent();
+    if (outcome.result === 'green' || outcome.result === 'amber') request.spent();
     if (!outcome.offline) reached = true;
     go('scan');
     scanner.pause();
@@ -209,7 +209,7 @@ async function drawRequest() {
 
 function tick() {
   if (now() - refreshedAt >= REFRESH_SECONDS) refreshLists();
-  if (request.isShowing() && !running && (request.isStale() || request.challenges().length === 0)) drawRequest();
+  if (!running && request.isStale()) drawRequest();
   render();
 }
 

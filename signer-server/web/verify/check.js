@@ -29,7 +29,8 @@ export function numberOf(text) {
 /**
  * @param {string} text of a QR, or digits
  * @param {Settings} settings
- * @param {import('../verifier/src/bytes.js').Bytes[]} challenges of the requests shown; none: a code that answers none
+ * @param {import('../verifier/src/bytes.js').Bytes[] | null} challenges of the requests shown, newest first; null where none is, then a
+ *   code answers none
  * @param {(asked: import('./online.js').Asked) => void} onAsked
  * @param {AbortSignal} stop
  * @returns {Promise<Outcome>}
@@ -52,7 +53,8 @@ async function decide(text, settings, challenges, onAsked, stop) {
   }
   const { token } = settings;
   if (number !== null && !token) throw new Failure('no_token');
-  const challenge = number === null ? challengeOf(text, challenges) : null;
+  const challenge = number === null && challenges ? challengeOf(text, challenges) : null;
+  if (number === null && challenges && !challenge) return refused(new Refusal('not_for_this_request'));
   if (token) {
     try {
       const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
@@ -77,13 +79,13 @@ function misread(text) {
 }
 
 /**
- * The challenge a code must carry: of the request it answers, or of the newest one shown; null where none is shown.
+ * The challenge of the request that a code answers, or null.
  * @param {string} text
- * @param {import('../verifier/src/bytes.js').Bytes[]} challenges newest first
+ * @param {import('../verifier/src/bytes.js').Bytes[]} challenges
  */
 function challengeOf(text, challenges) {
   const { challenge } = readToken(text).show;
-  return challenges.find((one) => challenge && toHex(one) === toHex(challenge)) ?? challenges[0] ?? null;
+  return challenges.find((one) => challenge && toHex(one) === toHex(challenge)) ?? null;
 }
 
 /**

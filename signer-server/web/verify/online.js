@@ -107,7 +107,7 @@ const json = (response) =>
   });
 
 /**
- * Takes nothing from the answer but what its signature covers; the portrait by its digest, notes as plain words.
+ * Takes from the answer what its signature covers, the portrait by its digest; of notes only the known ones are told.
  * @param {any} body
  * @param {string} requestId
  * @returns {Promise<OnlineResult>}
@@ -115,7 +115,8 @@ const json = (response) =>
 async function believe(body, requestId) {
   if (!trust.list) throw new Failure('setup');
   try {
-    const { payload, claims } = await openAnswer(String(body.answer), body.disclosure ?? null, trust.list, requestId);
+    const portrait = bytesOf(body.portrait);
+    const { payload, claims } = await openAnswer(String(body.answer), body.disclosure ?? null, trust.list, requestId, portrait);
     await raiseFloor(payload.iat);
     return {
       result: payload.result,
@@ -123,7 +124,7 @@ async function believe(body, requestId) {
       document_type: payload.document_type ?? null,
       claims: payload.result === 'red' ? null : claims,
       predicates: payload.predicates ?? null,
-      portrait: portraitOf(body.portrait),
+      portrait: portrait && new Blob([portrait], { type: portrait[0] === 0x89 ? 'image/png' : 'image/jpeg' }),
       notes: Array.isArray(body.notes) ? body.notes : [],
       time: payload.iat,
     };
@@ -133,13 +134,12 @@ async function believe(body, requestId) {
   }
 }
 
-/** @param {unknown} portrait standard base64 */
-function portraitOf(portrait) {
-  if (typeof portrait !== 'string') return null;
+/** @param {unknown} base64 standard, or nothing */
+function bytesOf(base64) {
+  if (typeof base64 !== 'string') return null;
   try {
-    const bytes = Uint8Array.from(atob(portrait), (letter) => letter.charCodeAt(0));
-    return new Blob([bytes], { type: bytes[0] === 0x89 ? 'image/png' : 'image/jpeg' });
+    return Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
   } catch {
-    return null;
+    throw new Failure('answer');
   }
 }

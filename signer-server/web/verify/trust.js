@@ -150,7 +150,8 @@ async function take(bytes) {
   if (!trust.list) return;
   const fetched = await openStatusList(bytes, trust.list);
   const before = trust.statusLists.get(fetched.uri);
-  if (before && fetched.issued <= before.issued) return;
+  // Within its quarter of an hour a list may be replaced by one that withdraws more.
+  if (before && fetched.issued < before.issued) return;
   trust.statusLists.set(fetched.uri, fetched);
   await store.putList(fetched.uri, fetched.bytes);
   await raiseFloor(fetched.issued);

@@ -78,6 +78,12 @@ test('WEB-022 an answer is believed under an answer key, for what was asked, wit
   assert.equal(await code(openAnswer(none.answer, null, trust, 'till-000001')), 'malformed');
   const red = await issuer.answerOf(made, { ...payload, result: 'red', reason: 'used' }, claims);
   assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, 'till-000001')), 'bad_disclosure');
+  const portrait = Uint8Array.of(0xff, 0xd8, 0xff, 1, 2, 3);
+  const salted = await issuer.answerOf(made, payload, { age: { document_type: 'identity_card', over: 18, portrait: 'digest' } }, { portrait });
+  const withPortrait = (picture) => openAnswer(salted.answer, salted.disclosure, trust, 'till-000001', picture);
+  assert.equal((await withPortrait(portrait)).claims.age.over, 18);
+  assert.equal(await code(withPortrait(portrait.slice(1))), 'bad_portrait');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, 'till-000001', portrait)), 'bad_portrait');
   const [head, body] = answer.split('.');
   const forged = `${head}.${body}.${foreign.answer.split('.')[2]}`;
   assert.equal(await code(openAnswer(forged, disclosure, trust, 'till-000001')), 'bad_signature');
