@@ -29,6 +29,7 @@ mod screen;
 mod secrets;
 mod suites;
 mod trust;
+mod three_codes;
 mod unlinkable;
 mod vault;
 mod verify;
