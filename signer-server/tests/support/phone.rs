@@ -11,7 +11,8 @@ use signer_client::{
     desk::{SoftwareKey, system_rng},
     http::{NetworkHttp, NetworkOptions},
     ports::{
-        Clock, HardwareKey, Http, HttpRequest, HttpResponse, HttpStream, Storage, StorageError, TransportError,
+        Clock, HardwareKey, Http, HttpRequest, HttpResponse, HttpStream, Storage, StorageError,
+        TransportError,
     },
 };
 use signer_core::{
