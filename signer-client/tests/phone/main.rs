@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod display;
+mod request;
 mod history;
 mod show;
 mod sign;
