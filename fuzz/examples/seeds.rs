@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path};
 
-use signer_fuzz::{qr, session, wire, wrapped};
+use signer_fuzz::{qr, session, trust, wire, wrapped};
 
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
@@ -22,6 +22,12 @@ fn main() -> std::io::Result<()> {
     let bytes = codes.iter().map(|code| [&[1], &qr::bytes_of(code)[..]].concat());
     write(&corpus.join("wire"), wire)?;
     write(&corpus.join("qr"), text.chain(bytes).collect())?;
+    let [list, status, request] = trust::honest();
+    let payloads = [(3, trust::payload_of(list)), (4, trust::payload_of(status))];
+    let whole = [(0, list.clone()), (1, status.clone()), (2, request.clone())];
+    let trust =
+        whole.into_iter().chain(payloads).map(|(kind, bytes): (u8, _)| [&[kind], &bytes[..]].concat());
+    write(&corpus.join("trust"), trust.collect())?;
     write(&corpus.join("wrapped"), vec![wrapped::truth().to_vec()])?;
     write(&corpus.join("session"), session::seeds())
 }

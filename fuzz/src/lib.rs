@@ -5,6 +5,7 @@ pub(crate) const SUITE: signer_core::suite::SuiteId = signer_core::suite::SuiteI
 
 pub mod qr;
 pub mod session;
+pub mod trust;
 pub mod wire;
 pub mod wrapped;
 

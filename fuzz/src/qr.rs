@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use p256::ecdsa::SigningKey;
 use signer_core::{
     credential::{
-        DayClaims, Document, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait, PortraitSalt,
-        Short, Show, StatusIndex, Step, StepRule, Turn, digits,
+        DayClaims, Document, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
+        PortraitSalt, Short, Show, StatusIndex, Step, StepRule, Turn, digits,
     },
     secret::SecretBytes,
     time::UnixSeconds,
@@ -70,8 +70,13 @@ fn present(document: Document) -> String {
 
 /// Base45 (RFC 9285), so that the fuzzer's bytes reach the decoder behind the text form.
 pub fn base45(bytes: &[u8]) -> String {
+    base45_after("DQ1:", bytes)
+}
+
+/// The same after any prefix.
+pub fn base45_after(prefix: &str, bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
-    let mut text = String::from("DQ1:");
+    let mut text = String::from(prefix);
     for pair in bytes.chunks(2) {
         let (mut value, length) = match *pair {
             [a, b] => (u32::from(a) << 8 | u32::from(b), 3),

@@ -3,6 +3,7 @@
 
 mod display;
 mod history;
+mod request;
 mod show;
 mod sign;
 mod state;

@@ -20,7 +20,7 @@ pub(crate) fn stocked(seed: u64) -> (Arc<World>, Phone) {
     (world, phone)
 }
 
-fn issuers(world: &World) -> IssuerKeys {
+pub(crate) fn issuers(world: &World) -> IssuerKeys {
     IssuerKeys::new(vec![IssuerKey {
         issuer: signer_core::trust::IssuerId(1),
         key: *world.server().issuer.verifying_key(),

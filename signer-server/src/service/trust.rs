@@ -89,6 +89,11 @@ impl Trust {
         Ok(Self { root, list: RwLock::new(list), changing: tokio::sync::Mutex::default() })
     }
 
+    /// The pinned root, compressed.
+    pub(super) fn root_point(&self) -> [u8; 33] {
+        point(self.root.public())
+    }
+
     fn current(&self) -> Option<Arc<SignedTrustList>> {
         self.list.read().unwrap_or_else(PoisonError::into_inner).clone()
     }

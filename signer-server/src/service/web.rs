@@ -1,5 +1,7 @@
 //! What the verifier page is told at its start.
 
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
 use super::Service;
 
 impl Service {
@@ -9,10 +11,10 @@ impl Service {
         &self.ca.terms.public_url
     }
 
-    /// The root key that signs the trust list, base64url of its compressed point; none until a trust list is served.
+    /// The root key that signs the trust list, base64url of its compressed point.
     #[must_use]
-    pub const fn trust_root(&self) -> Option<String> {
-        None
+    pub fn trust_root(&self) -> String {
+        BASE64_URL_SAFE_NO_PAD.encode(self.trust.root_point())
     }
 
     /// Length of a code's step.

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -231,8 +232,9 @@ test('WEB-056 a server that refuses is no verdict on the document', async () => 
   };
   await failing(401, /token/);
   await failing(429, /Too many wrong numbers/);
-  await failing(503, /cannot be reached/);
-  await failing(422, /could not answer/);
+  await failing(504, /cannot be reached/);
+  await failing(503, /could not answer/);
+  await failing(422, /does not take/);
   world.answer = async (body) => {
     const { body: answer } = await signedAnswer(world, body);
     return { status: 200, body: { ...answer, answer: undefined } };
@@ -392,6 +394,18 @@ test('WEB-063 the shop shows its own request, and only its answer is accepted', 
   await browser.result(page);
   assert.equal(await browser.lastReason(page), 'not_for_this_request');
   await browser.next(page);
+  await browser.wedge(page, await code({ challenge }));
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  // Answered: from now on nothing is good but an answer to the next request.
+  const last = await browser.readCanvas(page, '#request-code').then(issuer.challengeOf);
+  const less = { challenge: last, document: [2, 'Ш.Т.Г.', 903, true] };
+  for (const shown of [{ challenge: null }, { challenge }, less]) {
+    await browser.wedge(page, await code(shown));
+    await browser.result(page);
+    assert.equal(await browser.lastReason(page), 'not_for_this_request');
+    await browser.next(page);
+  }
   await page.waitForTimeout(1_500);
   const fresh = await issuer.challengeOf(await browser.readCanvas(page, '#request-code'));
   assert.notDeepEqual(fresh, challenge);
@@ -413,5 +427,157 @@ test('WEB-064 a link may offer a token, which is kept only when saved', async ()
   assert.doesNotMatch(await page.innerText('#mode'), /Online/);
   await page.click('#online button[type="submit"]');
   await page.waitForFunction(() => document.getElementById('mode').textContent === 'Online');
+  await page.finish();
+});
+
+test('WEB-065 a clock that is off is told; one before a signed time accepts nothing', async () => {
+  const page = await browser.open(plain, world.origin);
+  const text = await code();
+  await page.clock.setSystemTime(Date.now() + 100_000);
+  await page.click('[data-view="settings"]');
+  await page.click('#refresh');
+  await page.waitForFunction(() => /clock of this device is (99|100|101) s off/.test(document.getElementById('notice').textContent));
+  await page.click('[data-view="scan"]');
+  await page.clock.setSystemTime(Date.now() - 7_200_000);
+  await browser.wedge(page, text);
+  const shown = await browser.result(page);
+  assert.deepEqual([shown.result, await browser.lastReason(page)], ['red', 'clock']);
+  assert.match(shown.sentence, /clock of this verifier/);
+  await page.finish();
+});
+
+test('WEB-066 a newer version of the page is taken as a whole or not at all', async (t) => {
+  t.after(() => (world.files = {}));
+  const page = await browser.open(plain, world.origin);
+  await browser.kept(page);
+  const served = (file) => fetch(`${world.origin}${file}`).then((response) => response.text());
+  const manifest = JSON.parse(await served('/verify/files.json'));
+  const words = (await served('/verify/i18n.js')).replace("scan_title: 'Point the camera at the code'", "scan_title: 'Of the newer version'");
+  const update = async () => {
+    await page.click('[data-view="settings"]');
+    const asked = () => world.requests.filter((request) => request === 'GET /verify/files.json').length;
+    const before = asked();
+    await page.click('#refresh');
+    while (asked() === before) await page.waitForTimeout(100);
+    await page.waitForTimeout(2_000);
+    await page.reload();
+    await browser.ready(page);
+    return page.innerText('#scan-title');
+  };
+  // One file on its way was changed: the digest in the list is another.
+  world.files = { '/verify/i18n.js': words, '/verify/files.json': JSON.stringify({ ...manifest, version: 'newer' }) };
+  assert.equal(await update(), 'Point the camera at the code');
+  const files = { ...manifest.files, '/verify/i18n.js': createHash('sha256').update(words).digest('hex') };
+  world.files['/verify/files.json'] = JSON.stringify({ version: 'newer', files });
+  assert.equal(await update(), 'Of the newer version');
+  await page.finish();
+});
+
+test('WEB-067 a code that the server has used up is not good again offline', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.answer = async (body) => signedAnswer(world, body);
+  const text = await code();
+  await browser.wedge(page, text);
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  await page.context().setOffline(true);
+  await browser.wedge(page, text);
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'used');
+  await page.finish();
+});
+
+test('WEB-068 a server that is there and busy is no missing network: nothing is accepted offline', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  for (const status of [500, 503, 429, 401, 400]) {
+    world.answer = async () => ({ status, body: {} });
+    await browser.wedge(page, await code());
+    assert.equal((await browser.result(page)).result, 'grey', String(status));
+    await browser.next(page);
+  }
+  let calls = 0;
+  world.answer = async (body) => ((calls += 1), calls === 1 ? { status: 503, body: {} } : signedAnswer(world, body));
+  world.asked = [];
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'green');
+  assert.equal(world.asked[0].request_id, world.asked[1].request_id);
+  await page.finish();
+});
+
+test('WEB-069 nothing is used up for an answer that could not be believed', async (t) => {
+  const { answers } = world.keys;
+  t.after(() => (world.keys.answers = answers));
+  world.keys.answers = null;
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.asked = [];
+  world.answer = async () => assert.fail('asked');
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'grey');
+  assert.deepEqual(world.asked, []);
+  await page.finish();
+});
+
+test('WEB-075 what a removed key has signed goes with it, its dates too', async (t) => {
+  const kept = { number: world.number, answers: world.keys.answers, issued: world.issued };
+  t.after(() => Object.assign(world, { number: kept.number, issued: kept.issued }) && (world.keys.answers = kept.answers));
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.answer = async (body) => signedAnswer(world, body, { iat: nowSeconds() + 7_200 });
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  await browser.next(page);
+  await page.click('[data-view="settings"]');
+  await page.click('#token-forget');
+  await page.click('[data-view="scan"]');
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'clock');
+  await browser.next(page);
+  world.number += 1;
+  world.keys.answers = await issuer.newKey();
+  await page.click('[data-view="settings"]');
+  await page.click('#refresh');
+  await page.waitForFunction((number) => document.getElementById('trust').textContent.includes(`number ${number} of`), world.number);
+  await page.click('[data-view="scan"]');
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'valid');
+  await page.finish();
+});
+
+test('WEB-076 within its quarter of an hour a list takes nothing back, and the oldest list tells the age', async (t) => {
+  const revoked = (index += 1);
+  world.statuses = { [revoked]: 1 };
+  t.after(() => Object.assign(world, { statuses: {}, lists: [1] }));
+  const page = await browser.open(plain, world.origin);
+  const again = async () => {
+    await page.click('[data-view="settings"]');
+    const count = world.requests.length;
+    await page.click('#refresh');
+    while (!world.requests.slice(count).includes('GET /status/v1/lists/1')) await page.waitForTimeout(50);
+    await page.waitForTimeout(500);
+    await page.click('[data-view="scan"]');
+  };
+  const later = (index += 1);
+  const reasonOf = async (at) => {
+    await browser.wedge(page, await code({ at }));
+    await browser.result(page);
+    const reason = await browser.lastReason(page);
+    await browser.next(page);
+    return reason;
+  };
+  world.statuses = { [revoked]: 1, [later]: 1 };
+  await again();
+  assert.deepEqual([await reasonOf(revoked), await reasonOf(later)], ['revoked', 'revoked']);
+  world.statuses = {};
+  await again();
+  assert.deepEqual([await reasonOf(revoked), await reasonOf(later)], ['revoked', 'revoked']);
+  // A list that is named and never came counts as missing.
+  world.lists = [1, 999];
+  await again();
+  await page.waitForSelector('.age.old');
   await page.finish();
 });

@@ -78,8 +78,8 @@ export const isReady = () => ready !== null;
 export const isShowing = () => showing;
 export const businessName = () => ready?.business.name ?? '';
 
-/** Challenges an answer may carry: of the newest request and the one before it. */
-export const challenges = () => (showing ? shown.slice(0, 2).map((request) => request.challenge) : []);
+/** Requests an answer may be to, newest first. Null where none is shown: then a code answers none. */
+export const open = () => (showing ? shown : null);
 
 /** Draws a fresh request. @param {HTMLCanvasElement} canvas */
 export async function draw(canvas) {
@@ -113,8 +113,8 @@ function paint(canvas, symbol) {
   });
 }
 
-/** Whether the request on the screen is of an earlier step. */
-export const isStale = () => showing && shown[0] !== undefined && shown[0].step < Math.floor(now() / trust.rule.seconds);
+/** Whether another request belongs on the screen: the one there is answered, or of an earlier step. */
+export const isStale = () => showing && (shown[0] === undefined || shown[0].step < Math.floor(now() / trust.rule.seconds));
 
 /** After an answer: none of the requests shown is good again. */
 export function spent() {

@@ -107,6 +107,8 @@ pub(crate) struct Counter {
     pub(crate) answers: Vec<AnswerCheck>,
     /// What a stream says; `None` where there is none.
     pub(crate) stream: Option<&'static [u8]>,
+    /// The trust list served; `None` where there is none.
+    pub(crate) trust_list: Option<Vec<u8>>,
 }
 
 impl Counter {
@@ -264,13 +266,14 @@ impl Server {
                 let signature = BASE64_STANDARD.encode(signature.to_bytes());
                 json(&SignedTime { time: now.0, nonce, signature })
             }
+            "/v1/trust-list" => match &self.counter.trust_list {
+                Some(list) => (200, "application/cose", list.clone()),
+                None => refused(&problem(ProblemCode::NotFound)),
+            },
             _ => match self.device_message(path, body, now) {
                 Ok(reply) if path.ends_with("/listen") => (200, "text/event-stream", reply),
                 Ok(reply) => (200, "application/cbor", reply),
-                Err(problem) => {
-                    let (_, _, body) = json(&problem);
-                    (problem.status, "application/problem+json", body)
-                }
+                Err(problem) => refused(&problem),
             },
         }
     }
@@ -710,6 +713,11 @@ fn document(profile: Profile) -> Shown {
         Profile::Minimal => record.minimal(Date::new(2027, 1, 15).unwrap()).unwrap(),
         Profile::Full => record.full(&PortraitSalt([0; 16])),
     }
+}
+
+fn refused(problem: &Problem) -> Answer {
+    let (_, _, body) = json(problem);
+    (problem.status, "application/problem+json", body)
 }
 
 fn reply<T: minicbor::Encode<()>>(value: T) -> Outcome<Vec<u8>> {

@@ -14,7 +14,7 @@ import path from 'node:path';
 import { toBase64url } from '../../verifier/src/bytes.js';
 import * as issuer from '../../verifier/test/support/issuer.mjs';
 
-const BINARY = process.env.SIGNER_SERVER ?? new URL('../../../../target/debug/signer-server', import.meta.url).pathname;
+export const BINARY = process.env.SIGNER_SERVER ?? new URL('../../../../target/debug/signer-server', import.meta.url).pathname;
 const START_MS = 30_000;
 
 export const nowSeconds = () => Math.floor(Date.now() / 1000);
@@ -30,14 +30,12 @@ async function freePort() {
   return port;
 }
 
-/** The real server on a folder of its own. */
-async function startReal() {
+/** The real server on a folder of its own; `settings` are environment variables, given back with its own as `env`. */
+export async function startReal(settings = {}) {
   const folder = mkdtempSync(path.join(tmpdir(), 'signer-web-'));
   const port = await freePort();
-  const child = spawn(BINARY, ['serve'], {
-    env: { ...process.env, SIGNER_SERVER__LISTEN: `127.0.0.1:${port}`, SIGNER_SERVER__DATA_DIR: path.join(folder, 'data'), SIGNER_SERVER__LOG: 'error' },
-    stdio: ['ignore', 'ignore', 'inherit'],
-  });
+  const env = { SIGNER_SERVER__LISTEN: `127.0.0.1:${port}`, SIGNER_SERVER__DATA_DIR: path.join(folder, 'data'), SIGNER_SERVER__LOG: 'error', ...settings };
+  const child = spawn(BINARY, ['serve'], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
   for (let waited = 0; waited < START_MS; waited += 200) {
     if (child.exitCode !== null) throw new Error(`${BINARY} ended with ${child.exitCode}`);
     const up = await fetch(`http://127.0.0.1:${port}/health/ready`).then((response) => response.ok, () => false);
@@ -50,7 +48,7 @@ async function startReal() {
     await ended;
     rmSync(folder, { recursive: true, force: true });
   };
-  return { port, stop };
+  return { port, env, stop };
 }
 
 /**
@@ -71,6 +69,8 @@ export async function start() {
     answer: null,
     poll: null,
     config: {},
+    /** Files in place of the server's, by path. */
+    files: {},
   };
   const server = createServer((incoming, outgoing) => {
     respond(incoming, outgoing, world, real.port).catch((error) => {
@@ -101,13 +101,18 @@ async function respond(incoming, outgoing, world, port) {
     const root = toBase64url(world.keys.root.point);
     return json({ server: 'https://signer.example', root, languages: ['en', 'uk'], step_seconds: 180, ...world.config });
   }
+  const changed = world.files[url.pathname];
+  if (changed) {
+    outgoing.writeHead(200, { 'content-type': url.pathname.endsWith('.json') ? 'application/json' : 'text/javascript', 'cache-control': 'no-cache' });
+    return outgoing.end(changed);
+  }
   if (/^\/(verify|verifier|vendor)(\/|$)/.test(url.pathname)) return forward(incoming, outgoing, port);
   if (url.pathname === '/v1/trust-list') {
     return outgoing.end(Buffer.from(await issuer.trustListOf(world, world.issued, { number: world.number, statusUri: world.statusUri })));
   }
   if (url.pathname === '/status/v1/lists') return json({ status_lists: world.lists.map((number) => `${world.statusUri}/${number}`) });
   const list = /^\/status\/v1\/lists\/(\d+)$/.exec(url.pathname);
-  if (list) {
+  if (list && list[1] !== '999') {
     const number = Number(list[1]);
     return outgoing.end(Buffer.from(await issuer.statusListOf(world, world.listIssued, { number, statuses: world.statuses, uri: `${world.statusUri}/${number}` })));
   }

@@ -3,7 +3,7 @@
  * disclosure whose digest is signed (as in SD-JWT, RFC 9901).
  */
 
-import { equal, fromBase64url, fromHex, sha256, toBase64url, utf8 } from './bytes.js';
+import { concat, equal, fromBase64url, fromHex, sha256, toBase64url, toHex, utf8 } from './bytes.js';
 import { publicKey, verifies } from './p256.js';
 import { USE, signsAt } from './trust-list.js';
 
@@ -15,7 +15,7 @@ const DISCLOSURE_CHARS_MAX = 16_384;
 export class AnswerError extends Error {
   name = 'AnswerError';
 
-  /** @param {'malformed' | 'unknown_key' | 'bad_signature' | 'other_request' | 'bad_disclosure'} code */
+  /** @param {'malformed' | 'unknown_key' | 'bad_signature' | 'other_request' | 'bad_disclosure' | 'bad_portrait'} code */
   constructor(code) {
     super(code);
     this.code = code;
@@ -31,14 +31,22 @@ export class AnswerError extends Error {
  */
 
 /**
+ * What the answer must be to.
+ * @typedef {{ requestId: string, verifier?: string, since?: number, portrait?: Uint8Array | null }} Question
+ * `verifier` is this verifier's id; `since` the earliest time of an answer, Unix seconds; `portrait` the file that came
+ * beside it, whose salted digest stands in the claims. Request ids that were used before need `since`.
+ */
+
+/**
  * @param {string} answer JWS, compact
  * @param {string | null} disclosure
  * @param {import('./trust-list.js').TrustList} trust
- * @param {string} requestId what was asked
- * @returns {Promise<{ payload: AnswerPayload, claims: import('./document.js').Claims | null }>}
+ * @param {Question} question
+ * @returns {Promise<{ payload: AnswerPayload, claims: import('./document.js').Claims | null, signer: Uint8Array }>}
+ *   `signer` is the key: what it signed counts as long as the trust list names it
  * @throws {AnswerError}
  */
-export async function openAnswer(answer, disclosure, trust, requestId) {
+export async function openAnswer(answer, disclosure, trust, { requestId, verifier, since = 0, portrait = null }) {
   const { kid, payload, signed, signature } = read(answer);
   let known = false;
   for (const candidate of trust.keysFor(USE.answers)) {
@@ -46,8 +54,11 @@ export async function openAnswer(answer, disclosure, trust, requestId) {
     if (!equal(key.kid, kid) || !signsAt(candidate, payload.iat)) continue;
     known = true;
     if (await verifies(key, signed, signature)) {
-      if (payload.request_id !== requestId) throw new AnswerError('other_request');
-      return { payload, claims: await openDisclosure(disclosure, payload) };
+      const isOurs = payload.request_id === requestId && (verifier === undefined || payload.verifier === verifier);
+      if (!isOurs || payload.iat < since) throw new AnswerError('other_request');
+      const opened = await openDisclosure(disclosure, payload);
+      if (portrait) await checkPortrait(portrait, opened);
+      return { payload, claims: opened?.claims ?? null, signer: candidate.point };
     }
   }
   throw new AnswerError(known ? 'bad_signature' : 'unknown_key');
@@ -99,9 +110,20 @@ async function openDisclosure(disclosure, payload) {
   if (toBase64url(await sha256(utf8(disclosure))) !== payload.disclosure_sha256) throw new AnswerError('bad_disclosure');
   try {
     const row = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(fromBase64url(disclosure)));
-    if (!Array.isArray(row) || row.length !== 2 || fromBase64url(String(row[0])).length !== 16) throw new TypeError('row');
-    return row[1];
+    const salt = fromBase64url(String(row[0]));
+    if (!Array.isArray(row) || row.length !== 2 || salt.length !== 16) throw new TypeError('row');
+    return { salt, claims: row[1] };
   } catch {
     throw new AnswerError('bad_disclosure');
   }
+}
+
+/**
+ * @param {Uint8Array} portrait
+ * @param {{ salt: Uint8Array, claims: any } | null} opened
+ */
+async function checkPortrait(portrait, opened) {
+  const digest = opened?.claims.full?.portrait ?? opened?.claims.age?.portrait;
+  const found = opened && toHex((await sha256(concat(opened.salt, portrait))).slice(0, 16));
+  if (!digest || digest !== found) throw new AnswerError('bad_portrait');
 }

@@ -3,7 +3,8 @@
 /**
  * @typedef {'unreadable' | 'not_ours' | 'unknown_issuer' | 'bad_signature' | 'clock' | 'expired' | 'document_expired'
  *   | 'not_for_this_request' | 'held_by_server' | 'used' | 'superseded' | 'revoked' | 'suspended'
- *   | 'register_not_reached' | 'unknown_code' | 'declined' | 'no_answer' | 'online_required'
+ *   | 'register_not_reached' | 'unknown_code' | 'declined' | 'no_answer' | 'too_young'
+ *   | 'online_required'
  *   | 'not_allowed'} RefusalReason `not_allowed` is of requests only
  * @typedef {RefusalReason | 'valid' | 'withdrawals_not_checked' | 'trust_list_old' | 'list_old'} Reason
  * @typedef {{ code: 'early' | 'late' | 'behind', seconds: number }} ClockFault

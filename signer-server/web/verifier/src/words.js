@@ -74,6 +74,7 @@ const WORDS = {
       'The holder has not answered.',
       'Ask the holder to keep the code on the screen and to answer, then try again.',
     ],
+    too_young: ['The holder has not reached the age asked for.', 'Treat the holder as under age.'],
     online_required: ['This business accepts codes only after an online check.', 'Go online, then scan again.'],
   },
   uk: {
@@ -129,6 +130,7 @@ const WORDS = {
     unknown_code: ['Жоден телефон зараз не показує цього коду.', 'Порівняйте цифри з екраном і введіть їх ще раз.'],
     declined: ['Власник відмовив.', 'Запитайте власника, який документ він хоче показати.'],
     no_answer: ['Власник не відповів.', 'Попросіть власника не закривати код і відповісти, тоді спробуйте ще раз.'],
+    too_young: ['Власник не досяг віку, про який запитано.', 'Вважайте власника неповнолітнім.'],
     online_required: ['Цей заклад приймає лише коди, перевірені онлайн.', 'Підʼєднайтеся до мережі і скануйте ще раз.'],
   },
 };
