@@ -69,7 +69,7 @@ impl Service {
         TellAsked::new(move |check: &CheckRow, key: &HistoryKeyBytes| {
             let reason = code(ASKED).ok()?;
             let scan = scan_named(&check.verifier_name, check.profile, check.document_type, reason).ok()?;
-            let entry = Entry { at, act: Act::Verified { scan } };
+            let entry = Entry { at, act: Act::Refused { scan } };
             key.seal(check.device, &entry, &mut *random.rng()).ok()
         })
     }

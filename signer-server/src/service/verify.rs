@@ -209,7 +209,8 @@ impl Service {
         };
         let shown = burn.check.as_ref().and_then(|check| check.profile).unwrap_or(profile);
         let scan = scan_named(question.verifier_name, shown, row.document_type, reason)?;
-        burn.told = self.note(&installation, Act::Verified { scan })?;
+        let act = if burn.check.is_some() { Act::Refused { scan } } else { Act::Verified { scan } };
+        burn.told = self.note(&installation, act)?;
         burn.answer = noted.encode();
         let burned = self.store.burn(burn).await?;
         if burned != Burned::Fresh {

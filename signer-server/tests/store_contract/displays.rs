@@ -342,7 +342,7 @@ pub(crate) async fn sto_065_misses_are_counted_and_spent<E: Engine>() {
     let spent = Resolved::Spent(T0.plus(MISS_SECONDS));
     assert_eq!(store.resolve(right(at(61))).await.unwrap(), spent);
     // What cannot be guessed is neither counted nor refused.
-    let bar_code = |n| Resolve { counted: false, now: at(61), ..used(bar(70 + n), 70 + n) };
+    let bar_code = |n: u32| Resolve { counted: false, now: at(61), ..used(bar(70 + n), 70 + n) };
     missed(store, bar_code(0)).await;
     missed(store, bar_code(1)).await;
     // Another verifier's budget is its own.
