@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use p256::ecdsa::SigningKey;
-use signer_client::{ClientError, NoShortCodes, Phone, ShowNote, Showing, StateError};
+use signer_client::{ClientError, NoShortCodes, Phone, PhoneOptions, ShowNote, Showing, StateError};
 use signer_core::{
     codec::Label,
     credential::{
-        Ask, BusinessClaims, BusinessCredential, BusinessId, Challenge, DocumentType, RequestRefusal, STEP_SECONDS,
-        Step, VerifyOptions, verify,
+        Ask, BusinessClaims, BusinessCredential, BusinessId, Challenge, DocumentType, RequestRefusal,
+        STEP_SECONDS, Step, VerifyOptions, verify,
     },
     time::UnixSeconds,
     trust::{Issuer, IssuerId, KeyUse, Life, StatusUri, TrustList, TrustListError, TrustedKey},
@@ -83,7 +83,10 @@ fn cli_114_a_request_is_checked_offline_and_answered_for_it_alone() {
     world.plan("", 0, usize::MAX, LoseRequest);
     let (text, challenge) = request(now(&world), Profile::Full, None);
     let asked = phone.read_request(&text).unwrap();
-    assert_eq!((asked.name(), asked.profile(), asked.document_type()), ("Pharmacy No. 5", Profile::Full, None));
+    assert_eq!(
+        (asked.name(), asked.profile(), asked.document_type()),
+        ("Pharmacy No. 5", Profile::Full, None)
+    );
     assert!(!asked.is_trust_list_old());
     assert_eq!(phone.stock(CARD).full, 4, "reading shows nothing");
 
@@ -157,6 +160,25 @@ fn cli_116_an_older_trust_list_or_a_strangers_is_refused_and_the_believed_one_st
     }
     world.server().counter.trust_list = None;
     assert!(!phone.refresh_trust_list().unwrap());
+}
+
+#[test]
+fn cli_119_a_root_that_was_given_is_remembered_and_no_other_is_believed_first() {
+    let (world, mut phone) = stocked(119);
+    world.server().counter.trust_list = Some(list(4, ROOT, BUSINESS_ISSUER));
+    let root =
+        |seed: u8| PhoneOptions { trust_root: Some(*key(seed).verifying_key()), ..PhoneOptions::default() };
+    drop(phone);
+    phone = world.phone_with(root(ROOT + 1));
+    let refused = phone.refresh_trust_list().unwrap_err();
+    assert!(matches!(refused, ClientError::TrustList(TrustListError::UnknownRoot)));
+    // Opened again without the root, or with the server's, the phone still knows what it was given.
+    for options in [PhoneOptions::default(), root(ROOT)] {
+        drop(phone);
+        phone = world.phone_with(options);
+        phone.synchronise().unwrap();
+        assert!(phone.trust_list().unwrap().is_none());
+    }
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
 
 /// Lists the history; `Err` after it, if the server's is not the one this phone has seen.
 pub(crate) fn history(global: &Global, output: &Output, args: &HistoryArgs) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     if args.accept {
         let head = phone.accept_history()?;
         output.progress(&format!(
