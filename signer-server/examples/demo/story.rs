@@ -52,13 +52,13 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
         println!("Done.");
         return Ok(());
     }
-    try_it(&mut phone, &server, shop, options, &stop)?;
+    try_it(&mut phone, &server, &shop, options, &stop)?;
     println!("\nStopping.");
     server.stop()
 }
 
 /// Two pages, until Ctrl-C.
-fn try_it(phone: &mut Phone, server: &Server, shop: Shop, options: &Options, stop: &Stop) -> Result<()> {
+fn try_it(phone: &mut Phone, server: &Server, shop: &Shop, options: &Options, stop: &Stop) -> Result<()> {
     heading("5. Now you: two pages for a browser. Ctrl-C stops");
     phone.top_up(DocumentType::DrivingLicence)?;
     let wallet = Wallet::open(options.wallet_port)?;
