@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod display;
-mod request;
 mod history;
+mod request;
 mod show;
 mod sign;
 mod state;

@@ -7,8 +7,8 @@ use signer_client::{ClientError, NoShortCodes, Phone, ShowNote, Showing, StateEr
 use signer_core::{
     codec::Label,
     credential::{
-        Ask, BusinessClaims, BusinessCredential, BusinessId, Challenge, DocumentType, RequestRefusal, STEP_SECONDS,
-        Step, VerifyOptions, verify,
+        Ask, BusinessClaims, BusinessCredential, BusinessId, Challenge, DocumentType, RequestRefusal,
+        STEP_SECONDS, Step, VerifyOptions, verify,
     },
     time::UnixSeconds,
     trust::{Issuer, IssuerId, KeyUse, Life, StatusUri, TrustList, TrustListError, TrustedKey},
@@ -83,7 +83,10 @@ fn cli_114_a_request_is_checked_offline_and_answered_for_it_alone() {
     world.plan("", 0, usize::MAX, LoseRequest);
     let (text, challenge) = request(now(&world), Profile::Full, None);
     let asked = phone.read_request(&text).unwrap();
-    assert_eq!((asked.name(), asked.profile(), asked.document_type()), ("Pharmacy No. 5", Profile::Full, None));
+    assert_eq!(
+        (asked.name(), asked.profile(), asked.document_type()),
+        ("Pharmacy No. 5", Profile::Full, None)
+    );
     assert!(!asked.is_trust_list_old());
     assert_eq!(phone.stock(CARD).full, 4, "reading shows nothing");
 
