@@ -32,7 +32,8 @@ pub struct PhoneOptions {
     pub pin_cost: PinCost,
     /// Length of a code's step; anything but the standard is for demonstrations.
     pub step_rule: signer_core::credential::StepRule,
-    /// The root that signs the first trust list. Without one, that of the first list which the server gives is believed.
+    /// The root that signs the first trust list; remembered from the first time. Without one, that of the first list which the
+    /// server gives is believed.
     pub trust_root: Option<VerifyingKey>,
     /// Waits between two sendings of the same bytes, one per repetition.
     pub retry_waits: &'static [Duration],

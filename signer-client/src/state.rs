@@ -71,6 +71,9 @@ pub(crate) struct State {
     /// The newest trust list that is believed.
     #[n(12)]
     pub(crate) trust: Option<KeptTrust>,
+    /// The root this phone was given, SEC1 compressed.
+    #[cbor(n(13), with = "minicbor::bytes")]
+    pub(crate) trust_root: Option<Vec<u8>>,
 }
 
 /// A trust list.
@@ -225,6 +228,7 @@ impl State {
             shows: Vec::new(),
             batches: Vec::new(),
             trust: None,
+            trust_root: None,
         }
     }
 

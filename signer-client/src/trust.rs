@@ -22,31 +22,45 @@ impl Phone {
         list.map(Some).map_err(|_| StateError::Damaged.into())
     }
 
-    /// Asks the server for a newer trust list: `true` if there was one. It must be signed by the root that the program was
-    /// built with ([`crate::PhoneOptions::trust_root`]) or one that the list believed names, and not be older. Without either
-    /// the first list is believed by a root of its own, as the server's answer key was at enrolment. After an error the list
-    /// believed stays.
+    /// Asks the server for a newer trust list: `true` if there was one. It must be signed by the root that the phone was given
+    /// ([`crate::PhoneOptions::trust_root`], remembered from the first time) or one that the list believed names, and not be
+    /// older. A phone without a root believes the first list by a root of its own, as it does the server's answer key at
+    /// enrolment: the holder is to be shown it ([`SignedTrustList::root`]). After an error the list believed stays.
     ///
     /// # Errors
     /// [`ClientError::TrustList`] for a list that is not believed.
     pub fn refresh_trust_list(&mut self) -> Result<bool, ClientError> {
-        self.require_state()?;
+        let pinned = self.pinned_root()?;
         let bytes = match self.get_quickly("/v1/trust-list", "application/cose") {
             Ok(bytes) => bytes,
             Err(error) if error.is_problem(ProblemCode::NotFound) => return Ok(false),
             Err(error) => return Err(error),
         };
-        let pinned: Vec<_> = self.options.trust_root.into_iter().collect();
-        let believed = match self.trust_list()? {
-            Some(mut list) => list.update(&bytes, &pinned)?.then_some(list),
-            None if pinned.is_empty() => Some(SignedTrustList::first_use(&bytes)?),
-            None => Some(SignedTrustList::verify(&bytes, &pinned)?),
+        let believed = match (self.trust_list()?, pinned) {
+            (Some(mut list), pinned) => list.update(&bytes, pinned.as_slice())?.then_some(list),
+            (None, Some(root)) => Some(SignedTrustList::verify(&bytes, &[root])?),
+            (None, None) => Some(SignedTrustList::first_use(&bytes)?),
         };
         let Some(list) = believed else { return Ok(false) };
-        let root = list.root().to_sec1_point(true).as_bytes().to_vec();
-        let kept = KeptTrust { root, list: list.as_bytes().to_vec() };
+        let kept = KeptTrust { root: compressed(list.root()), list: list.as_bytes().to_vec() };
         self.state_mut()?.trust = Some(kept);
         self.save()?;
         Ok(true)
     }
+
+    /// The root this phone was given, now or earlier. It is remembered before any list is believed.
+    fn pinned_root(&mut self) -> Result<Option<VerifyingKey>, ClientError> {
+        let given = self.options.trust_root;
+        let state = self.state_mut()?;
+        if let (Some(root), None) = (given, &state.trust_root) {
+            state.trust_root = Some(compressed(&root));
+            self.save()?;
+        }
+        let Some(root) = &self.require_state()?.trust_root else { return Ok(None) };
+        VerifyingKey::from_sec1_bytes(root).map(Some).map_err(|_| StateError::Damaged.into())
+    }
+}
+
+fn compressed(key: &VerifyingKey) -> Vec<u8> {
+    key.to_sec1_point(true).as_bytes().to_vec()
 }

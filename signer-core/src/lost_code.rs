@@ -113,7 +113,7 @@ mod tests {
 
     fn code() -> LostCode {
         LostCode::derive(&SecretBytes::new(core::array::from_fn(|place| {
-            u8::try_from(place * 37 % 256).unwrap()
+            u8::try_from(place.wrapping_mul(37) & 0xff).unwrap()
         })))
     }
 

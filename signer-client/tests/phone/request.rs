@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use p256::ecdsa::SigningKey;
-use signer_client::{ClientError, NoShortCodes, Phone, ShowNote, Showing, StateError};
+use signer_client::{ClientError, NoShortCodes, Phone, PhoneOptions, ShowNote, Showing, StateError};
 use signer_core::{
     codec::Label,
     credential::{
@@ -160,6 +160,25 @@ fn cli_116_an_older_trust_list_or_a_strangers_is_refused_and_the_believed_one_st
     }
     world.server().counter.trust_list = None;
     assert!(!phone.refresh_trust_list().unwrap());
+}
+
+#[test]
+fn cli_119_a_root_that_was_given_is_remembered_and_no_other_is_believed_first() {
+    let (world, mut phone) = stocked(119);
+    world.server().counter.trust_list = Some(list(4, ROOT, BUSINESS_ISSUER));
+    let root =
+        |seed: u8| PhoneOptions { trust_root: Some(*key(seed).verifying_key()), ..PhoneOptions::default() };
+    drop(phone);
+    phone = world.phone_with(root(ROOT + 1));
+    let refused = phone.refresh_trust_list().unwrap_err();
+    assert!(matches!(refused, ClientError::TrustList(TrustListError::UnknownRoot)));
+    // Opened again without the root, or with the server's, the phone still knows what it was given.
+    for options in [PhoneOptions::default(), root(ROOT)] {
+        drop(phone);
+        phone = world.phone_with(options);
+        phone.synchronise().unwrap();
+        assert!(phone.trust_list().unwrap().is_none());
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@
 mod chain;
 mod seal;
 #[cfg(test)]
-#[expect(clippy::indexing_slicing, clippy::arithmetic_side_effects, reason = "a wrong index fails the test")]
+#[expect(clippy::arithmetic_side_effects, reason = "a wrong sum fails the test")]
 mod tests;
 
 use minicbor::{Decode, Encode};
@@ -82,7 +82,7 @@ pub enum Act {
     /// A code of this phone was checked online and refused.
     #[n(5)]
     Refused {
-        /// The check; `declined` and `no_answer` are reasons too.
+        /// The check; `asked`, `declined` and `no_answer` are reasons too.
         #[n(0)]
         scan: Scan,
     },

@@ -235,7 +235,7 @@ fn his_014_entries_that_do_not_lead_to_the_head_are_named() {
     };
     assert_eq!(walk(&server, server.head(2), 0, 64, renumber), fault);
     let edit = |page: &mut HistoryPage| {
-        page.entries.iter_mut().for_each(|entry| entry.sealed = seal(&self::entry(3)))
+        page.entries.iter_mut().for_each(|entry| entry.sealed = seal(&self::entry(3)));
     };
     assert_eq!(walk(&server, server.head(9 - 9), 0, 64, edit), fault);
     // Another head than that of the entries; pages of two histories.

@@ -6,6 +6,7 @@ mod output;
 mod phone;
 mod server;
 mod story;
+mod wallet;
 
 use std::{
     path::PathBuf,
@@ -14,7 +15,6 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::{Duration, Instant},
 };
 
 use clap::Parser;
@@ -39,6 +39,9 @@ pub(crate) struct Options {
     /// Port of the server; 0 takes a free one.
     #[arg(long, default_value_t = 0)]
     port: u16,
+    /// Port of the holder's page, on loopback; 0 takes a free one.
+    #[arg(long, default_value_t = 0)]
+    wallet_port: u16,
 }
 
 impl Options {
@@ -83,14 +86,5 @@ impl Stop {
 
     pub(crate) fn asked(&self) -> bool {
         self.0.load(Ordering::Relaxed)
-    }
-
-    /// Waits, but not past Ctrl-C. Whether to go on.
-    pub(crate) fn wait(&self, time: Duration) -> bool {
-        let end = Instant::now() + time;
-        while !self.asked() && Instant::now() < end {
-            std::thread::sleep(Duration::from_millis(50).min(end.saturating_duration_since(Instant::now())));
-        }
-        !self.asked()
     }
 }

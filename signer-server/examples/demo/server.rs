@@ -15,6 +15,9 @@ use crate::Result;
 /// First argument that makes this program the server.
 pub(crate) const ARGUMENT: &str = "__signer-server";
 
+/// Documents of made-up people.
+pub(crate) const REGISTER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/register.json");
+
 /// A running server process; stopped when dropped.
 pub(crate) struct Server {
     child: Child,
@@ -26,12 +29,11 @@ impl Server {
     pub(crate) fn start(data: &Path, port: u16, step_seconds: u64) -> Result<Self> {
         let port = if port == 0 { TcpListener::bind("127.0.0.1:0")?.local_addr()?.port() } else { port };
         let address = SocketAddr::from(([127, 0, 0, 1], port));
-        let register = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/register.json");
         let config = data.join("config.toml");
         fs::write(
             &config,
             format!(
-                "listen = {:?}\ndata_dir = {:?}\nregister_file = {register:?}\nstep_seconds = {step_seconds}\n",
+                "listen = {:?}\ndata_dir = {:?}\nregister_file = {REGISTER:?}\nstep_seconds = {step_seconds}\nlog = \"warn\"\n",
                 address.to_string(),
                 data.join("server"),
             ),

@@ -1,13 +1,9 @@
 //! The story, in the order it is told.
 
-use std::{
-    fs,
-    io::{IsTerminal as _, Write as _},
-    time::Duration,
-};
+use std::{fs, io::IsTerminal as _};
 
 use signer_client::{
-    Code, Phone, RelyingParty, ShowSession, Showing, draw,
+    Code, Phone, RelyingParty, Showing, draw,
     http::{NetworkHttp, NetworkOptions},
     verify_offline,
 };
@@ -18,11 +14,12 @@ use signer_core::{
     wire::{CreatedEnrolmentCode, CreatedRelyingParty},
 };
 
-use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server};
+use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server, wallet::Wallet};
 
 pub(crate) const PERSON: &str = "olena";
 pub(crate) const PIN: &str = "730194";
 const PNG_PIXELS_PER_MODULE: u8 = 8;
+const HISTORY_LINES: usize = 20;
 
 pub(crate) fn tell(options: &Options) -> Result<()> {
     let stop = Stop::listen()?;
@@ -48,18 +45,32 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
 
     bank::sign(&server, &mut phone, options, &document, &output)?;
     let shop = Shop::open(&server)?;
-    let mut session = show(&mut phone, &shop, options, &output)?;
+    show(&mut phone, &shop, options, &output)?;
     output.tell();
     if options.once {
         server.stop()?;
         println!("Done.");
         return Ok(());
     }
-    heading("5. It goes on: the code changes by itself. Ctrl-C stops");
-    println!("Try: curl {}/v1/issuer-keys", server.url());
-    rotate(&mut phone, &mut session, &stop)?;
+    try_it(&mut phone, &server, &shop, options, &stop)?;
     println!("\nStopping.");
     server.stop()
+}
+
+/// Two pages, until Ctrl-C.
+fn try_it(phone: &mut Phone, server: &Server, shop: &Shop, options: &Options, stop: &Stop) -> Result<()> {
+    heading("5. Now you: two pages for a browser. Ctrl-C stops");
+    phone.top_up(DocumentType::DrivingLicence)?;
+    let wallet = Wallet::open(options.wallet_port)?;
+    // After the `#` it reaches the page and no server.
+    let page = format!("{}/verify/#token={}", server.url(), shop.token);
+    println!("Holder: {}", wallet.url());
+    println!("Shop:   {page}");
+    println!(
+        "Save the token on the shop's page. Show a document on the holder's; type its number in the shop, or scan"
+    );
+    println!("its code. Compare the two digits on both pages, and allow or deny.");
+    wallet.run(phone, page, options.step_seconds, stop)
 }
 
 pub(crate) fn heading(text: &str) {
@@ -73,23 +84,33 @@ pub(crate) fn network(server: &Server) -> Result<Box<NetworkHttp>> {
 /// A shop: issuer keys for offline, a token for online.
 struct Shop {
     api: RelyingParty,
+    token: String,
 }
 
 impl Shop {
     fn open(server: &Server) -> Result<Self> {
         let shop: CreatedRelyingParty =
             server.operator(&["relying-party", "add", "Corner Shop", "--verify"])?;
-        Ok(Self { api: RelyingParty::new(network(server)?, shop.token) })
+        Ok(Self { api: RelyingParty::new(network(server)?, shop.token.clone()), token: shop.token })
     }
 }
 
-fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> Result<ShowSession> {
+fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> Result<()> {
     heading("4. A document is issued to the phone; its code lives for one step and is used once");
     let count = phone.top_up(DocumentType::IdentityCard)?;
     println!("Phone: {count} day credentials, each with a key of its own, good for 26 hours.");
     let mut session = phone.start_show(DocumentType::IdentityCard, Showing::age())?;
-    let code = phone.code(&mut session)?;
-    draw_code(&code)?;
+    let screen = phone.display(&mut session)?;
+    let code = &screen.code;
+    draw_code(code)?;
+    if let Ok(short) = &screen.short {
+        println!(
+            "Bar code: {}. It and the digits are good online only, and after the holder agrees.",
+            short.bar
+        );
+        let bars = draw::bars(&short.bar.to_string())?;
+        output.file("bar-code.svg", draw::bar_svg(&bars, "Bar code", "Of the same document").as_bytes())?;
+    }
     let text = code.presentation.as_str();
     let matrix = draw::matrix(text)?;
     output.file("code.txt", format!("{text}\n").as_bytes())?;
@@ -116,7 +137,13 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
     if phone.poll(&mut session)? {
         println!("Phone: the code was used; the next one is on the screen.");
     }
-    Ok(session)
+    phone.end_display(session)?;
+    let history = phone.history(HISTORY_LINES)?;
+    println!(
+        "Phone: {} entries of history, sealed to this phone; the server cannot change one unseen.",
+        history.head.number
+    );
+    Ok(())
 }
 
 fn told(who: &str, result: &VerificationResult, expected: Colour) -> Result<()> {
@@ -128,27 +155,6 @@ fn draw_code(code: &Code) -> Result<()> {
     let ansi = std::io::stdout().is_terminal();
     println!("{}", draw::terminal(&draw::matrix(code.presentation.as_str())?, ansi));
     println!("Digits: {}", code.digits);
-    Ok(())
-}
-
-/// Shows the code until Ctrl-C: a new one at each step's boundary, and at once after one is used.
-fn rotate(phone: &mut Phone, session: &mut ShowSession, stop: &Stop) -> Result<()> {
-    let terminal = std::io::stdout().is_terminal();
-    let mut shown = None;
-    while !stop.asked() {
-        let code = phone.code(session)?;
-        if shown.as_ref() != Some(&code) {
-            draw_code(&code)?;
-            shown = Some(code.clone());
-        }
-        if terminal {
-            let left = code.until.0.saturating_sub(phone.now().0);
-            print!("\rThe code changes in {left:>3} s. ");
-            std::io::stdout().flush()?;
-        }
-        stop.wait(Duration::from_secs(1));
-        let _offline_is_fine = phone.poll(session);
-    }
     Ok(())
 }
 

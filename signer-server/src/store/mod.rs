@@ -174,6 +174,12 @@ pub trait Credentials: Send + Sync {
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
 
+    /// What stands against a first use of a code now, without using anything up; `None` if nothing does.
+    async fn look(&self, burn: Burn) -> StoreResult<Option<Burned>>;
+
+    /// Ends the living credentials of a device for one kind of document: the register has it no longer.
+    async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()>;
+
     /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
     /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;

@@ -44,9 +44,14 @@ impl Seen {
         if own && !DIGESTS.contains(&place) {
             return;
         }
-        self.fields.insert((place.to_owned(), bytes.to_vec()));
+        self.add_digits(place, bytes);
         let windows = bytes.windows(WINDOW).map(|window| ("bytes".to_owned(), window.to_vec()));
         self.fields.extend(windows);
+    }
+
+    /// A value as a whole: pieces of a few digits are equal by chance.
+    pub(crate) fn add_digits(&mut self, place: &str, digits: &[u8]) {
+        self.fields.insert((place.to_owned(), digits.to_vec()));
     }
 
     /// An answer of the server: every value by its place.

@@ -28,6 +28,7 @@ mod relying_party;
 mod screen;
 mod secrets;
 mod suites;
+mod three_codes;
 mod trust;
 mod unlinkable;
 mod vault;

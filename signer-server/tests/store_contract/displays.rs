@@ -10,7 +10,7 @@ use signer_core::{
 use signer_server::store::{
     AddedCredentials, AnswerResult, Burn, Burned, CheckRow, CheckState, CodeHash, CredentialRow,
     DisplayResult, DisplayTurn, MISS_SECONDS, MISSES_ALARM, MISSES_MAX, NewCheck, NewDisplay, Resolve,
-    Resolved, Store, Told, VERIFIER_CHECKS_MAX,
+    Resolved, Store, TellAsked, Told, VERIFIER_CHECKS_MAX,
 };
 
 use signer_core::trust::Life;
@@ -74,6 +74,8 @@ fn used(code: CodeHash, n: u32) -> Resolve {
             expires: T0.plus(CHECK_SECONDS),
         },
         answer: check_id(n).as_bytes().to_vec(),
+        counted: true,
+        told: TellAsked::new(|_, _| None),
         forget_seconds: 86_400,
         now: T0,
     }
@@ -341,6 +343,10 @@ pub(crate) async fn sto_065_misses_are_counted_and_spent<E: Engine>() {
     let right = |now| Resolve { now, ..used(digits(1), 50) };
     let spent = Resolved::Spent(T0.plus(MISS_SECONDS));
     assert_eq!(store.resolve(right(at(61))).await.unwrap(), spent);
+    // What cannot be guessed is neither counted nor refused.
+    let bar_code = |n: u32| Resolve { counted: false, now: at(61), ..used(bar(70 + n), 70 + n) };
+    missed(store, bar_code(0)).await;
+    missed(store, bar_code(1)).await;
     // Another verifier's budget is its own.
     missed(store, Resolve { verifier: SHOP, now: at(61), ..used(digits(99), 1) }).await;
     // The first miss leaves the window: there is room for one.
@@ -430,6 +436,9 @@ pub(crate) async fn sto_066_a_check_is_answered_once_by_its_device<E: Engine>() 
     let ended = Told { at: end, reached: false };
     assert_eq!(store.tell(silent, ended, None, end).await.unwrap(), Some(ended));
     assert_eq!(state(silent, end).await, Some(CheckState::Expired(Some(ended))));
+    // Once the phone is revoked nothing of an approval may be told.
+    store.set_standing(device(1), Standing::Revoked, T0.plus(6)).await.unwrap();
+    assert_eq!(store.tell(allowed, told, None, T0.plus(6)).await.unwrap(), None);
     // It is forgotten a minute after it was decided, or after its end.
     for (id, decided) in [(allowed, T0), (declined, end.minus(1)), (silent, end)] {
         let kept = decided.plus(CHECK_KEPT_SECONDS);

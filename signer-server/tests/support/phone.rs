@@ -10,7 +10,10 @@ use signer_client::{
     Approved, ClientError, Phone, PhoneOptions, Ports,
     desk::{SoftwareKey, system_rng},
     http::{NetworkHttp, NetworkOptions},
-    ports::{Clock, HardwareKey, Http, HttpRequest, HttpResponse, Storage, StorageError, TransportError},
+    ports::{
+        Clock, HardwareKey, Http, HttpRequest, HttpResponse, HttpStream, Storage, StorageError,
+        TransportError,
+    },
 };
 use signer_core::{
     approval::RequestObject,
@@ -136,6 +139,10 @@ impl Http for FaultyHttp {
             reply: answer.as_ref().ok().map(|answer| answer.body.to_vec()),
         });
         if fault == Some(Fault::LoseAnswer) { Err(lost()) } else { answer }
+    }
+
+    fn stream(&self, request: &HttpRequest) -> Result<HttpStream, TransportError> {
+        self.inner.stream(request)
     }
 }
 

@@ -232,8 +232,9 @@ test('WEB-056 a server that refuses is no verdict on the document', async () => 
   };
   await failing(401, /token/);
   await failing(429, /Too many wrong numbers/);
-  await failing(503, /cannot be reached/);
-  await failing(422, /could not answer/);
+  await failing(504, /cannot be reached/);
+  await failing(503, /could not answer/);
+  await failing(422, /does not take/);
   world.answer = async (body) => {
     const { body: answer } = await signedAnswer(world, body);
     return { status: 200, body: { ...answer, answer: undefined } };
@@ -397,8 +398,10 @@ test('WEB-063 the shop shows its own request, and only its answer is accepted', 
   assert.equal((await browser.result(page)).result, 'green');
   await browser.next(page);
   // Answered: from now on nothing is good but an answer to the next request.
-  for (const shown of [null, challenge]) {
-    await browser.wedge(page, await code({ challenge: shown }));
+  const last = await browser.readCanvas(page, '#request-code').then(issuer.challengeOf);
+  const less = { challenge: last, document: [2, 'Ш.Т.Г.', 903, true] };
+  for (const shown of [{ challenge: null }, { challenge }, less]) {
+    await browser.wedge(page, await code(shown));
     await browser.result(page);
     assert.equal(await browser.lastReason(page), 'not_for_this_request');
     await browser.next(page);
@@ -467,5 +470,114 @@ test('WEB-066 a newer version of the page is taken as a whole or not at all', as
   const files = { ...manifest.files, '/verify/i18n.js': createHash('sha256').update(words).digest('hex') };
   world.files['/verify/files.json'] = JSON.stringify({ version: 'newer', files });
   assert.equal(await update(), 'Of the newer version');
+  await page.finish();
+});
+
+test('WEB-067 a code that the server has used up is not good again offline', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.answer = async (body) => signedAnswer(world, body);
+  const text = await code();
+  await browser.wedge(page, text);
+  assert.equal((await browser.result(page)).result, 'green');
+  await browser.next(page);
+  await page.context().setOffline(true);
+  await browser.wedge(page, text);
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'used');
+  await page.finish();
+});
+
+test('WEB-068 a server that is there and busy is no missing network: nothing is accepted offline', async () => {
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  for (const status of [500, 503, 429, 401, 400]) {
+    world.answer = async () => ({ status, body: {} });
+    await browser.wedge(page, await code());
+    assert.equal((await browser.result(page)).result, 'grey', String(status));
+    await browser.next(page);
+  }
+  let calls = 0;
+  world.answer = async (body) => ((calls += 1), calls === 1 ? { status: 503, body: {} } : signedAnswer(world, body));
+  world.asked = [];
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'green');
+  assert.equal(world.asked[0].request_id, world.asked[1].request_id);
+  await page.finish();
+});
+
+test('WEB-069 nothing is used up for an answer that could not be believed', async (t) => {
+  const { answers } = world.keys;
+  t.after(() => (world.keys.answers = answers));
+  world.keys.answers = null;
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.asked = [];
+  world.answer = async () => assert.fail('asked');
+  await browser.wedge(page, await code());
+  assert.equal((await browser.result(page)).result, 'grey');
+  assert.deepEqual(world.asked, []);
+  await page.finish();
+});
+
+test('WEB-075 what a removed key has signed goes with it, its dates too', async (t) => {
+  const kept = { number: world.number, answers: world.keys.answers, issued: world.issued };
+  t.after(() => Object.assign(world, { number: kept.number, issued: kept.issued }) && (world.keys.answers = kept.answers));
+  const page = await browser.open(plain, world.origin);
+  await setUp(page);
+  world.answer = async (body) => signedAnswer(world, body, { iat: nowSeconds() + 7_200 });
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  await browser.next(page);
+  await page.click('[data-view="settings"]');
+  await page.click('#token-forget');
+  await page.click('[data-view="scan"]');
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'clock');
+  await browser.next(page);
+  world.number += 1;
+  world.keys.answers = await issuer.newKey();
+  await page.click('[data-view="settings"]');
+  await page.click('#refresh');
+  await page.waitForFunction((number) => document.getElementById('trust').textContent.includes(`number ${number} of`), world.number);
+  await page.click('[data-view="scan"]');
+  await browser.wedge(page, await code());
+  await browser.result(page);
+  assert.equal(await browser.lastReason(page), 'valid');
+  await page.finish();
+});
+
+test('WEB-076 within its quarter of an hour a list takes nothing back, and the oldest list tells the age', async (t) => {
+  const revoked = (index += 1);
+  world.statuses = { [revoked]: 1 };
+  t.after(() => Object.assign(world, { statuses: {}, lists: [1] }));
+  const page = await browser.open(plain, world.origin);
+  const again = async () => {
+    await page.click('[data-view="settings"]');
+    const count = world.requests.length;
+    await page.click('#refresh');
+    while (!world.requests.slice(count).includes('GET /status/v1/lists/1')) await page.waitForTimeout(50);
+    await page.waitForTimeout(500);
+    await page.click('[data-view="scan"]');
+  };
+  const later = (index += 1);
+  const reasonOf = async (at) => {
+    await browser.wedge(page, await code({ at }));
+    await browser.result(page);
+    const reason = await browser.lastReason(page);
+    await browser.next(page);
+    return reason;
+  };
+  world.statuses = { [revoked]: 1, [later]: 1 };
+  await again();
+  assert.deepEqual([await reasonOf(revoked), await reasonOf(later)], ['revoked', 'revoked']);
+  world.statuses = {};
+  await again();
+  assert.deepEqual([await reasonOf(revoked), await reasonOf(later)], ['revoked', 'revoked']);
+  // A list that is named and never came counts as missing.
+  world.lists = [1, 999];
+  await again();
+  await page.waitForSelector('.age.old');
   await page.finish();
 });

@@ -8,7 +8,7 @@ import * as result from './result.js';
 import { Scanner, readPicture, warmUp } from './scanner.js';
 import * as settings from './settings.js';
 import * as store from './store.js';
-import { REFRESH_SECONDS, load, now, refresh, trust, withdrawalsKnownTo } from './trust.js';
+import { REFRESH_SECONDS, load, now, refresh, trust, withdrawalsKnown } from './trust.js';
 import { listen } from './wedge.js';
 import * as worker from './worker.js';
 
@@ -54,7 +54,7 @@ async function submit(text) {
   say('');
   document.body.toggleAttribute('data-busy', true);
   try {
-    const outcome = await check(text, settings.current(), request.challenges(), showAsked, running.signal);
+    const outcome = await check(text, settings.current(), request.open(), showAsked, running.signal);
     // Stopped by the clerk while the holder was asked: there is nothing to show.
     if (outcome.result === 'grey' && running.signal.aborted) return go('scan');
     if (outcome.result === 'green' || outcome.result === 'amber') request.spent();
@@ -136,13 +136,15 @@ function renderRequest() {
 }
 
 function renderNotice() {
-  const text = trust.otherRoot
-    ? t('root_changed')
-    : Math.abs(clockOff) > 60
-      ? t('clock_off', { s: Math.abs(clockOff) })
-      : updateReady
-        ? t('update_ready')
-        : '';
+  const text = !isSecureContext
+    ? t('insecure')
+    : trust.otherRoot
+      ? t('root_changed')
+      : Math.abs(clockOff) > 60
+        ? t('clock_off', { s: Math.abs(clockOff) })
+        : updateReady
+          ? t('update_ready')
+          : '';
   const notice = node('notice');
   notice.hidden = !text;
   if (notice.dataset.text === text) return;
@@ -156,15 +158,16 @@ function renderNotice() {
 }
 
 function renderAges() {
-  const known = withdrawalsKnownTo();
+  const known = withdrawalsKnown();
+  const isBehind = known.missing > 0 || (known.time === null && !known.none) || now() - (known.time ?? now()) >= 86_400;
   const part = (/** @type {string} */ name, /** @type {number | null} */ time, /** @type {boolean} */ old) => {
     const span = Object.assign(document.createElement('span'), { className: old ? 'age old' : 'age' });
-    span.textContent = `${t(name)}: ${time === null ? t('age_never') : when(time)}${old && time !== null ? ` (${t('age_old')})` : ''}`;
+    span.textContent = `${t(name)}: ${time === null ? t(old ? 'age_never' : 'trust_none') : when(time)}${old && time !== null ? ` (${t('age_old')})` : ''}`;
     return span;
   };
   const parts = [
     part('age_issuers', trust.list?.issued ?? null, !trust.list || trust.list.isOld(now())),
-    part('age_withdrawals', known, known === null || now() - known >= 86_400),
+    part('age_withdrawals', known.time, isBehind),
   ];
   const text = parts.map((span) => span.textContent).join();
   if (node('ages').dataset.text === text) return;
@@ -295,6 +298,7 @@ function offeredToken() {
 async function start() {
   paint(localStorage.getItem('theme'));
   speak(localStorage.getItem('language') ?? (navigator.language.startsWith('uk') ? 'uk' : 'en'));
+  if (!isSecureContext) return;
   connect();
   go('scan');
   const offered = offeredToken();

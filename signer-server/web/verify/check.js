@@ -1,9 +1,19 @@
 /** One check from text to outcome: online where it can, offline where it may. */
 
-import { Refusal, checkOffline, colourOf, readToken, toHex, tokenHash } from '../verifier/src/index.js';
+import {
+  Refusal,
+  answersRequest,
+  checkOffline,
+  colourOf,
+  placeHash,
+  readToken,
+  toHex,
+  tokenHash,
+  verify,
+} from '../verifier/src/index.js';
 import { Failure, checkOnline } from './online.js';
 import * as store from './store.js';
-import { now, trust } from './trust.js';
+import { answerFloor, now, trust } from './trust.js';
 
 /**
  * @typedef {{
@@ -29,14 +39,14 @@ export function numberOf(text) {
 /**
  * @param {string} text of a QR, or digits
  * @param {Settings} settings
- * @param {import('../verifier/src/bytes.js').Bytes[] | null} challenges of the requests shown, newest first; null where none is, then a
+ * @param {import('../verifier/src/request.js').MadeRequest[] | null} requests shown and open; null where none is shown: then a
  *   code answers none
  * @param {(asked: import('./online.js').Asked) => void} onAsked
  * @param {AbortSignal} stop
  * @returns {Promise<Outcome>}
  */
-export async function check(text, settings, challenges, onAsked, stop) {
-  const outcome = await decide(text, settings, challenges, onAsked, stop).catch((error) => {
+export async function check(text, settings, requests, onAsked, stop) {
+  const outcome = await decide(text, settings, requests, onAsked, stop).catch((error) => {
     if (error instanceof Failure) return failed(error.code);
     throw error;
   });
@@ -45,7 +55,7 @@ export async function check(text, settings, challenges, onAsked, stop) {
 }
 
 /** @type {typeof check} */
-async function decide(text, settings, challenges, onAsked, stop) {
+async function decide(text, settings, requests, onAsked, stop) {
   const number = numberOf(text);
   if (number === null) {
     const refusal = misread(text);
@@ -53,18 +63,36 @@ async function decide(text, settings, challenges, onAsked, stop) {
   }
   const { token } = settings;
   if (number !== null && !token) throw new Failure('no_token');
-  const challenge = number === null && challenges ? challengeOf(text, challenges) : null;
-  if (number === null && challenges && !challenge) return refused(new Refusal('not_for_this_request'));
+  const request = number === null && requests?.find((one) => answersRequest(readToken(text), one));
+  if (number === null && requests && !request) return refused(new Refusal('not_for_this_request'));
+  const challenge = request ? request.challenge : null;
   if (token) {
+    let wasAsked = false;
+    const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
     try {
-      const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
-      const { time, ...answer } = await checkOnline(question, onAsked, stop);
-      return { ...EMPTY, ...answer, time, offline: false };
+      const answer = await checkOnline(question, (open) => ((wasAsked = true), onAsked(open)), stop);
+      if (number === null) await noteSeen(text, challenge);
+      return { ...EMPTY, ...answer, offline: false };
     } catch (error) {
-      if (!(error instanceof Failure) || error.code !== 'network' || number !== null || stop.aborted) throw error;
+      const isGone = error instanceof Failure && error.code === 'network' && !stop.aborted;
+      if (number !== null || !isGone) {
+        if (number === null && wasAsked) await noteSeen(text, challenge);
+        throw error;
+      }
     }
   }
   return settings.onlineOnly ? refused(new Refusal('online_required')) : offline(text, challenge);
+}
+
+/**
+ * The memory for offline checks learns of a code that the server has used up: it is good once, here too.
+ * @param {string} text
+ * @param {import('../verifier/src/bytes.js').Bytes | null} challenge
+ */
+async function noteSeen(text, challenge) {
+  if (!trust.list) return;
+  const checked = await verify(text, trust.list, { now: now(), rule: trust.rule, challenge }).catch(() => null);
+  if (checked) await store.memory.accept(await placeHash(checked), { step: checked.step, n: checked.n, expires: checked.expires });
 }
 
 /** What is no code of ours never leaves this device. @param {string} text */
@@ -79,16 +107,6 @@ function misread(text) {
 }
 
 /**
- * The challenge of the request that a code answers, or null.
- * @param {string} text
- * @param {import('../verifier/src/bytes.js').Bytes[]} challenges
- */
-function challengeOf(text, challenges) {
-  const { challenge } = readToken(text).show;
-  return challenges.find((one) => challenge && toHex(one) === toHex(challenge)) ?? null;
-}
-
-/**
  * @param {string} text
  * @param {import('../verifier/src/bytes.js').Bytes | null} challenge
  * @returns {Promise<Outcome>}
@@ -98,7 +116,7 @@ async function offline(text, challenge) {
   const { sentence, next_step, withdrawals_known_to, checked_at, ...result } = await checkOffline(
     text,
     { trust: trust.list, statusLists: trust.statusLists, memory: store.memory },
-    { now: now(), rule: trust.rule, clockFloor: trust.clockFloor, challenge },
+    { now: now(), rule: trust.rule, clockFloor: answerFloor(), challenge },
   );
   const digits = String(readToken(text).show.otp).padStart(8, '0').replace(/^..../, '$& ');
   return {

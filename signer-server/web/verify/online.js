@@ -1,16 +1,21 @@
 /** Checks by the server: a code or number goes out, a signed answer comes back, maybe after the holder was asked. */
 
-import { AnswerError, openAnswer } from '../verifier/src/index.js';
-import { raiseFloor, trust } from './trust.js';
+import { AnswerError, USE, openAnswer } from '../verifier/src/index.js';
+import { noteAnswer, trust } from './trust.js';
 
 const ASK_MS = 15_000;
 const POLL_MS = 20_000;
+const ASK_TRIES = 3;
+const POLL_TRIES = 6;
+const RETRY_MS = 500;
+/** What stands between here and the server says so; a server that is there and cannot answer is no missing network. */
+const GATEWAY = [502, 504];
 
 /** No answer to show; `code` is the end of a text `fail_…`. */
 export class Failure extends Error {
   name = 'Failure';
 
-  /** @param {'network' | 'token' | 'too_many' | 'server' | 'answer' | 'setup' | 'no_token'} code */
+  /** @param {'network' | 'token' | 'too_many' | 'server' | 'refused' | 'answer' | 'setup' | 'no_token'} code */
   constructor(code) {
     super(code);
     this.code = code;
@@ -34,6 +39,8 @@ export class Failure extends Error {
  * @throws {Failure}
  */
 export async function checkOnline({ code, token, profile, challenge }, onAsked, stop) {
+  // Nothing is used up for an answer that could not be believed.
+  if (!trust.list?.keysFor(USE.answers).length) throw new Failure('setup');
   const requestId = `web-${crypto.randomUUID()}`;
   const body = { code, request_id: requestId, ...(profile ? { profile } : {}), ...(challenge ? { challenge } : {}) };
   const ask = () =>
@@ -43,7 +50,7 @@ export async function checkOnline({ code, token, profile, challenge }, onAsked, 
       body: JSON.stringify(body),
     });
   // The same id again gets the same answer: what was lost on the way is not used up for nothing.
-  const first = await ask().catch((error) => (retryable(error) ? ask() : Promise.reject(error)));
+  const first = await again(ask, ASK_TRIES, stop);
   if (first.status === 200) return believe(first.body, requestId);
   /** @type {Asked} */
   const asked = first.body;
@@ -51,8 +58,25 @@ export async function checkOnline({ code, token, profile, challenge }, onAsked, 
   return believe(await waitFor(asked, token, stop), requestId);
 }
 
-/** @param {unknown} error */
-const retryable = (error) => error instanceof Failure && error.code === 'network';
+/**
+ * Tries again where the network or the server had a bad moment.
+ * @template T
+ * @param {() => Promise<T>} act
+ * @param {number} tries
+ * @param {AbortSignal} stop
+ * @returns {Promise<T>}
+ */
+async function again(act, tries, stop) {
+  for (let failures = 1; ; failures += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      const isMoment = error instanceof Failure && (error.code === 'network' || error.code === 'server');
+      if (!isMoment || stop.aborted || failures >= tries) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS * failures));
+    }
+  }
+}
 
 /**
  * @param {Asked} asked
@@ -61,17 +85,9 @@ const retryable = (error) => error instanceof Failure && error.code === 'network
  */
 async function waitFor(asked, token, stop) {
   const path = `/v1/verifications/${encodeURIComponent(asked.check)}?timeout_ms=${POLL_MS}`;
-  let failures = 0;
   for (;;) {
-    try {
-      const answer = await call(path, token, stop, POLL_MS + ASK_MS, {});
-      if (answer.status === 200) return answer.body;
-      failures = 0;
-    } catch (error) {
-      failures += 1;
-      if (!retryable(error) || stop.aborted || failures > 5) throw error;
-      await new Promise((resolve) => setTimeout(resolve, 1_000 * failures));
-    }
+    const answer = await again(() => call(path, token, stop, POLL_MS + ASK_MS, {}), POLL_TRIES, stop);
+    if (answer.status === 200) return answer.body;
   }
 }
 
@@ -97,7 +113,7 @@ async function call(path, token, stop, limit, init) {
   if (response.status === 200 || response.status === 202) return { status: response.status, body: await json(response) };
   if (response.status === 401 || response.status === 403) throw new Failure('token');
   if (response.status === 429) throw new Failure('too_many');
-  throw new Failure(response.status >= 500 ? 'network' : 'server');
+  throw new Failure(GATEWAY.includes(response.status) ? 'network' : response.status >= 500 ? 'server' : 'refused');
 }
 
 /** @param {Response} response */
@@ -116,8 +132,11 @@ async function believe(body, requestId) {
   if (!trust.list) throw new Failure('setup');
   try {
     const portrait = bytesOf(body.portrait);
-    const { payload, claims } = await openAnswer(String(body.answer), body.disclosure ?? null, trust.list, requestId, portrait);
-    await raiseFloor(payload.iat);
+    const { payload, claims, signer } = await openAnswer(String(body.answer), body.disclosure ?? null, trust.list, {
+      requestId,
+      portrait,
+    });
+    await noteAnswer(payload.iat, signer);
     return {
       result: payload.result,
       reason: payload.reason,
@@ -125,13 +144,25 @@ async function believe(body, requestId) {
       claims: payload.result === 'red' ? null : claims,
       predicates: payload.predicates ?? null,
       portrait: portrait && new Blob([portrait], { type: portrait[0] === 0x89 ? 'image/png' : 'image/jpeg' }),
-      notes: Array.isArray(body.notes) ? body.notes : [],
+      notes: notesOf(payload, portrait, body.notes),
       time: payload.iat,
     };
   } catch (error) {
     if (error instanceof AnswerError) throw new Failure('answer');
     throw error;
   }
+}
+
+/**
+ * What the answer does not cover: no portrait means that no photo was checked, whatever is said beside the signature.
+ * @param {import('../verifier/src/answer.js').AnswerPayload} payload
+ * @param {Uint8Array | null} portrait
+ * @param {unknown} told
+ */
+function notesOf({ result }, portrait, told) {
+  if (result === 'red') return [];
+  const others = Array.isArray(told) ? told.filter((note) => note !== 'photo not checked') : [];
+  return portrait ? others : ['photo not checked', ...others];
 }
 
 /** @param {unknown} base64 standard, or nothing */

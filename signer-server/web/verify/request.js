@@ -78,8 +78,8 @@ export const isReady = () => ready !== null;
 export const isShowing = () => showing;
 export const businessName = () => ready?.business.name ?? '';
 
-/** Challenges an answer may carry: of the newest request and the one before it. Null where no request is shown. */
-export const challenges = () => (showing ? shown.map((request) => request.challenge) : null);
+/** Requests an answer may be to, newest first. Null where none is shown: then a code answers none. */
+export const open = () => (showing ? shown : null);
 
 /** Draws a fresh request. @param {HTMLCanvasElement} canvas */
 export async function draw(canvas) {

@@ -72,21 +72,31 @@ export const set = (key, value) => write('settings', (store) => done(store.put(v
 export const forget = (key) => write('settings', (store) => done(store.delete(key)));
 
 /**
- * Raises a stored number, never lowers it; two tabs may do so at once.
- * @param {string} key
- * @param {number} value
+ * @typedef {{ number: number, bytes: Uint8Array, root: Uint8Array }} KeptTrustList
+ * @typedef {{ issued: number, bytes: Uint8Array }} KeptList
  */
-export const raise = (key, value) =>
-  write('settings', async (store) => {
-    const before = await done(store.get(key));
-    if (!(before >= value)) await done(store.put(value, key));
-  });
 
-/** Bytes of every status list kept. @returns {Promise<Uint8Array[]>} */
+/** Keeps a trust list, unless another tab has kept a newer one meanwhile. @param {KeptTrustList} list */
+export const putTrustList = (list) => putNewer('settings', 'trustList', list, (before) => before.number > list.number);
+
+/** Every status list kept. @returns {Promise<KeptList[]>} */
 export const lists = async () => done((await reading('lists')).getAll());
 
-/** @param {string} uri @param {Uint8Array} bytes */
-export const putList = (uri, bytes) => write('lists', (store) => done(store.put(bytes, uri)));
+/** Keeps a status list, unless another tab has kept a newer one meanwhile. @param {string} uri @param {KeptList} list */
+export const putList = (uri, list) => putNewer('lists', uri, list, (before) => before.issued > list.issued);
+
+/**
+ * @template T
+ * @param {string} name
+ * @param {string} key
+ * @param {T} value
+ * @param {(before: T) => boolean} isNewer
+ */
+const putNewer = (name, key, value, isNewer) =>
+  write(name, async (store) => {
+    const before = await done(store.get(key));
+    if (!before || !isNewer(before)) await done(store.put(value, key));
+  });
 
 /** @param {string} uri */
 export const dropList = (uri) => write('lists', (store) => done(store.delete(uri)));

@@ -6,16 +6,20 @@
 import {
   STATUS_LIST_BYTES_MAX,
   TRUST_LIST_BYTES_MAX,
+  USE,
   fromBase64url,
   openStatusList,
   openTrustList,
   ruleFor,
   STANDARD,
+  toHex,
 } from '../verifier/src/index.js';
 import * as store from './store.js';
 
 export const REFRESH_SECONDS = 900;
 const FETCH_MS = 20_000;
+/** Lists of three days, and some. */
+const LISTS_MAX = 512;
 /** A list that its issuer no longer names is kept so long: no credential in it lives longer. */
 const LIST_KEPT_SECONDS = 4 * 86_400;
 
@@ -24,8 +28,10 @@ const LIST_KEPT_SECONDS = 4 * 86_400;
  *   root: string | null, otherRoot: string | null, server: string, rule: import('../verifier/src/step.js').StepRule,
  *   list: import('../verifier/src/trust-list.js').TrustList | null,
  *   statusLists: Map<string, import('../verifier/src/status-list.js').StatusList>,
- *   clockFloor: number, fetched: number | null,
+ *   named: string[],
+ *   answer: { time: number, signer: Uint8Array } | null,
  * }} Trust
+ * `named` are the status lists that the issuers named last; `answer` is the newest signed answer's time and key.
  */
 
 /** @type {Trust} */
@@ -36,8 +42,8 @@ export const trust = {
   rule: STANDARD,
   list: null,
   statusLists: new Map(),
-  clockFloor: 0,
-  fetched: null,
+  named: [],
+  answer: null,
 };
 
 export const now = () => Math.floor(Date.now() / 1000);
@@ -47,33 +53,42 @@ export async function load() {
   trust.root = (await store.get('root')) ?? null;
   trust.server = (await store.get('server')) ?? location.origin;
   trust.rule = ruleFor((await store.get('stepSeconds')) ?? STANDARD.seconds);
-  trust.clockFloor = (await store.get('clockFloor')) ?? 0;
-  trust.fetched = (await store.get('fetched')) ?? null;
+  trust.named = (await store.get('named')) ?? [];
+  trust.answer = (await store.get('answer')) ?? null;
   const kept = await store.get('trustList');
   if (!trust.root || !kept) return;
   // A list that a rotated root signed is read under that root, which was believed when it came.
-  const under = (await store.get('trustListRoot')) ?? fromBase64url(trust.root);
-  trust.list = await openTrustList(kept, under).catch(() => null);
+  trust.list = await openTrustList(kept.bytes, kept.root).catch(() => null);
   if (!trust.list) return;
-  for (const bytes of await store.lists()) await take(bytes).catch(() => {});
+  for (const { bytes } of await store.lists()) {
+    const list = await openStatusList(bytes, trust.list).catch(() => null);
+    if (list) trust.statusLists.set(list.uri, list);
+  }
 }
 
 /**
- * Fetches everything that may be newer. What fails stays as it was.
+ * Fetches everything that may be newer, one tab at a time. What fails stays as it was.
  * @returns {Promise<boolean>} whether the server was reached
  */
-export async function refresh() {
+export const refresh = async () => navigator.locks.request('refresh', fetchAll);
+
+async function fetchAll() {
   const config = await fetchJson('config.json').catch(() => null);
   if (!config) return false;
   await believeConfig(config);
   await refreshTrustList();
-  if (trust.list) {
-    for (const issuer of trust.list.issuers.values()) await refreshStatusLists(issuer.statusUri).catch(() => {});
+  if (!trust.list) return true;
+  const named = [];
+  for (const issuer of trust.list.issuers.values()) {
+    named.push(...(await refreshStatusLists(issuer.statusUri).catch(() => keptOf(issuer.statusUri))));
   }
-  trust.fetched = now();
-  await store.set('fetched', trust.fetched);
+  trust.named = named;
+  await store.set('named', named);
   return true;
 }
+
+/** The lists of an issuer that was not reached: those it named before. @param {string} statusUri */
+const keptOf = (statusUri) => trust.named.filter((uri) => uri.startsWith(`${statusUri}/`));
 
 /** @param {any} config */
 async function believeConfig(config) {
@@ -95,10 +110,9 @@ async function believeConfig(config) {
 /** Trusts the other root the server names, and nothing of what the first one said. */
 export async function replaceRoot() {
   if (!trust.otherRoot) return;
-  await store.forget('trustList');
-  await store.forget('trustListRoot');
+  for (const key of ['trustList', 'answer', 'named']) await store.forget(key);
   for (const uri of trust.statusLists.keys()) await store.dropList(uri);
-  Object.assign(trust, { root: trust.otherRoot, otherRoot: null, list: null, statusLists: new Map() });
+  Object.assign(trust, { root: trust.otherRoot, otherRoot: null, list: null, statusLists: new Map(), named: [], answer: null });
   await store.set('root', trust.root);
   await refresh();
 }
@@ -109,12 +123,10 @@ async function refreshTrustList() {
   const bytes = await fetchBytes('/v1/trust-list', TRUST_LIST_BYTES_MAX).catch(() => null);
   const list = bytes && (await openTrustList(bytes, pinned, trust.list).catch(() => null));
   if (!list || list === trust.list) return;
-  const underPinned = await openTrustList(list.bytes, pinned).then(() => true, () => false);
-  const root = underPinned ? pinned : await rootOf(list.bytes, trust.list?.roots ?? []);
-  await store.set('trustListRoot', root);
-  await store.set('trustList', list.bytes);
+  const root = await rootOf(list.bytes, [{ point: pinned }, ...(trust.list?.roots ?? [])]);
+  await store.putTrustList({ number: list.number, bytes: list.bytes, root });
   trust.list = list;
-  await raiseFloor(list.issued);
+  // What a removed key has signed goes with it, and its dates too.
   for (const [uri, statusList] of trust.statusLists) {
     if (!statusList.isTrusted(list)) await drop(uri);
   }
@@ -131,18 +143,18 @@ async function rootOf(bytes, roots) {
 /**
  * All lists of an issuer, so that no fetch tells whose document is looked at.
  * @param {string} statusUri
+ * @returns {Promise<string[]>} the lists it names
  */
 async function refreshStatusLists(statusUri) {
-  const named = (await fetchJson(near(statusUri))).status_lists;
-  const live = new Set(Array.isArray(named) ? named.filter((uri) => typeof uri === 'string') : []);
-  for (const uri of live) {
-    if (!uri.startsWith(`${statusUri}/`)) continue;
-    await take(await fetchBytes(near(uri), STATUS_LIST_BYTES_MAX)).catch(() => {});
-  }
+  const told = (await fetchJson(near(statusUri))).status_lists;
+  const isOne = (/** @type {unknown} */ uri) => typeof uri === 'string' && uri.startsWith(`${statusUri}/`);
+  const named = Array.isArray(told) ? told.filter(isOne).slice(0, LISTS_MAX) : [];
+  for (const uri of named) await fetchBytes(near(uri), STATUS_LIST_BYTES_MAX).then(take).catch(() => {});
   for (const [uri, list] of trust.statusLists) {
     const ended = list.issued < now() - LIST_KEPT_SECONDS;
-    if (uri.startsWith(`${statusUri}/`) && !live.has(uri) && ended) await drop(uri);
+    if (uri.startsWith(`${statusUri}/`) && !named.includes(uri) && ended) await drop(uri);
   }
+  return named;
 }
 
 /** @param {Uint8Array} bytes */
@@ -150,11 +162,19 @@ async function take(bytes) {
   if (!trust.list) return;
   const fetched = await openStatusList(bytes, trust.list);
   const before = trust.statusLists.get(fetched.uri);
-  // Within its quarter of an hour a list may be replaced by one that withdraws more.
-  if (before && fetched.issued < before.issued) return;
+  if (before && !follows(fetched, before)) return;
   trust.statusLists.set(fetched.uri, fetched);
-  await store.putList(fetched.uri, fetched.bytes);
-  await raiseFloor(fetched.issued);
+  await store.putList(fetched.uri, { issued: fetched.issued, bytes: fetched.bytes });
+}
+
+/**
+ * Whether a list may take the place of the one before: it is newer, or of the same quarter of an hour and takes back nothing.
+ * @param {import('../verifier/src/status-list.js').StatusList} next
+ * @param {import('../verifier/src/status-list.js').StatusList} before
+ */
+function follows(next, before) {
+  if (next.issued !== before.issued) return next.issued > before.issued;
+  return Array.from(before.withdrawn.keys()).every((index) => next.withdrawn.has(index));
 }
 
 /** @param {string} uri */
@@ -163,16 +183,31 @@ async function drop(uri) {
   await store.dropList(uri);
 }
 
-/** @param {number} signed a time under a trusted signature */
-export async function raiseFloor(signed) {
-  trust.clockFloor = Math.max(trust.clockFloor, signed);
-  await store.raise('clockFloor', trust.clockFloor);
+/**
+ * Remembers when the server answered last.
+ * @param {number} time under the signature
+ * @param {Uint8Array} signer
+ */
+export async function noteAnswer(time, signer) {
+  if (answerFloor() >= time) return;
+  trust.answer = { time, signer };
+  await store.set('answer', trust.answer);
 }
 
-/** The newest time to which every list of withdrawals is known, or null. */
-export function withdrawalsKnownTo() {
-  const times = Array.from(trust.statusLists.values(), (list) => list.issued);
-  return times.length ? Math.max(...times) : null;
+/** The newest time of an answer whose key is still trusted: the clock cannot be before it. Lists have dates of their own. */
+export function answerFloor() {
+  const { answer, list } = trust;
+  const isTrusted = answer && list?.keysFor(USE.answers).some((key) => toHex(key.point) === toHex(answer.signer));
+  return isTrusted ? answer.time : 0;
+}
+
+/**
+ * To when withdrawals are known: the date of the oldest list that is named.
+ * @returns {{ time: number | null, missing: number, none: boolean }} how many were never fetched; whether there are none
+ */
+export function withdrawalsKnown() {
+  const times = trust.named.flatMap((uri) => trust.statusLists.get(uri)?.issued ?? []);
+  return { time: times.length ? Math.min(...times) : null, missing: trust.named.length - times.length, none: trust.list !== null && trust.named.length === 0 };
 }
 
 /**

@@ -12,7 +12,7 @@ use crate::{
 };
 
 pub(crate) fn print(global: &Global, output: &Output, args: &Certificate) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let certificate = phone.certificate()?;
     let pem = |ders: &[Vec<u8>], label: &str| -> Result<String, Failure> {
         let each = ders.iter().map(|der| to_pem(label, der));

@@ -14,7 +14,7 @@ use crate::{
 };
 
 pub(crate) fn list(global: &Global, output: &Output) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let checks = phone.checks()?;
     let value: Vec<Value> = checks.iter().map(json).collect();
     let text: Vec<String> =
@@ -25,7 +25,7 @@ pub(crate) fn list(global: &Global, output: &Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn answer(global: &Global, output: &Output, args: &Answer) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let mut checks = phone.checks()?.into_iter();
     let check = checks.find(|check| check.id == args.check).ok_or_else(|| gone(args.check))?;
     phone.answer_check(&check, args.allow)?;

@@ -3,7 +3,7 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use signer_client::{Approved, ClientError, Outcome, Phone, SignedRequest, StateError};
+use signer_client::{Approved, ClientError, Outcome, Phone, SignedRequest, StateError, lists::point};
 use signer_core::{
     approval::RequestObject,
     credential::DocumentType,
@@ -15,14 +15,15 @@ use signer_core::{
 use crate::{
     Approve, Enrol, Global,
     output::{Failure, Output, ask, attempts_json, confirm, entered_pin, hex, line, moment, new_pin},
-    setup::{Desk, open},
+    setup::{Desk, open, open_for, trust_root},
 };
 
 pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<(), Failure> {
     let suite = SuiteId::from_name(&args.suite).ok_or_else(|| {
         Failure::usage(format!("there is no suite {}", args.suite), "Use es256 or frost-secp256k1-sha256.")
     })?;
-    let Desk { mut phone, .. } = open(global, Some(&args.server))?;
+    let root = args.trust_root.as_deref().map(trust_root).transpose()?;
+    let Desk { mut phone, .. } = open_for(global, Some(&args.server), root)?;
     if phone.enrolled().is_some() {
         return Err(ClientError::State(StateError::AlreadyEnrolled).into());
     }
@@ -34,6 +35,10 @@ pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<()
     let pin = new_pin("New PIN, 6 to 12 digits", args.pin.pin_stdin)?;
     output.progress("Making a key together with the server ...");
     let enrolled = phone.enrol(suite, &code, &pin)?;
+    if let Err(error) = phone.refresh_trust_list() {
+        output.progress(&format!("No trust list yet, so requests of businesses cannot be checked: {error}."));
+    }
+    let root = phone.trust_list()?.map(|list| point(list.root()));
     let lost_code = phone.lost_code()?.text();
     let value = json!({
         "server": phone.server(),
@@ -42,8 +47,9 @@ pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<()
         "suite": suite.name(),
         "public_key": hex(&enrolled.public_key.0),
         "lost_code": lost_code.as_str(),
+        "trust_root": root,
     });
-    let text = format!(
+    let mut text = format!(
         "Enrolled with {}.\nSuite      {}\nPublic key {}\nKey        {}\nThis phone {}\n\nLost code  {}\nWrite it down and keep it away from this phone; it is not shown again. With it anybody can report the\nphone lost (`signer report-lost`): it then signs no more and its codes are refused. It does nothing else.",
         phone.server(),
         suite.name(),
@@ -52,12 +58,17 @@ pub(crate) fn enrol(global: &Global, output: &Output, args: &Enrol) -> Result<()
         enrolled.device,
         lost_code.as_str(),
     );
+    if let (Some(root), None) = (&root, &args.trust_root) {
+        text.push_str(&format!(
+            "\n\nTrust root {root}\nIt came from the server: compare it with the published one. By it this phone believes who a business is.",
+        ));
+    }
     output.print(&value, &text);
     Ok(())
 }
 
 pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let status = phone.status()?;
     let device = phone.enrolled().map(|enrolled| enrolled.device);
     let resumed = phone.resume()?;
@@ -116,7 +127,7 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
 }
 
 pub(crate) fn requests(global: &Global, output: &Output) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let requests = phone.requests()?;
     let value: Vec<Value> = requests.iter().map(request_json).collect();
     let text: Vec<String> = requests.iter().map(request_text).collect();
@@ -126,7 +137,7 @@ pub(crate) fn requests(global: &Global, output: &Output) -> Result<(), Failure> 
 }
 
 pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     if let Some((request, outcome)) = phone.resume()? {
         output.progress(&format!("Earlier approval of {request}: {}.", outcome_name(&outcome)));
     }
@@ -155,7 +166,7 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
 }
 
 pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestId>) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let request = choose(&mut phone, request)?.request;
     phone.decline(request)?;
     output.print(&json!({ "declined": request }), &format!("Declined {request}."));
@@ -163,7 +174,7 @@ pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestI
 }
 
 pub(crate) fn change_pin(global: &Global, output: &Output, from_stdin: bool) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let old = entered_pin("Old PIN", from_stdin)?;
     let new = new_pin("New PIN, 6 to 12 digits", from_stdin)?;
     output.progress("Renewing the shares on both sides ...");
@@ -174,7 +185,7 @@ pub(crate) fn change_pin(global: &Global, output: &Output, from_stdin: bool) -> 
 }
 
 pub(crate) fn credentials(global: &Global, output: &Output, kind: DocumentType) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     phone.synchronise()?;
     let count = phone.top_up(kind)?;
     let stock = phone.stock(kind);
@@ -188,7 +199,7 @@ pub(crate) fn credentials(global: &Global, output: &Output, kind: DocumentType) 
 }
 
 pub(crate) fn forget(global: &Global, output: &Output, yes: bool) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     if !yes && !confirm("Remove the key from this phone for good?")? {
         return Err(Failure::new("not_removed", "nothing was removed", "Say y to remove it."));
     }

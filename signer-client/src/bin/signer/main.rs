@@ -165,6 +165,9 @@ struct Enrol {
     /// Enrolment code; asked for if left out
     #[arg(long)]
     code: Option<String>,
+    /// Public key of the root of trust, base64url, as it is published; else that of the server's first trust list is believed
+    #[arg(long, value_name = "KEY")]
+    trust_root: Option<String>,
     /// Signature suite: es256 (ordinary ECDSA P-256 signatures) or frost-secp256k1-sha256
     #[arg(long, default_value = "es256")]
     suite: String,

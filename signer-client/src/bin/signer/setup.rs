@@ -2,10 +2,12 @@
 
 use std::{fs, path::PathBuf};
 
+use p256::ecdsa::VerifyingKey;
 use signer_client::{
     ClientError, Phone, PhoneOptions, Ports, RelyingParty, StateError,
     desk::{FileStorage, SoftwareKey, SystemClock, system_rng},
     http::{NetworkHttp, NetworkOptions},
+    lists::read_point,
     ports::{Http as _, Storage as _},
     public,
     state::server_of,
@@ -23,8 +25,17 @@ pub(crate) struct Desk {
     _lock: fs::File,
 }
 
-/// Opens the phone of the state directory. `server` is given at enrolment only.
-pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failure> {
+/// Opens the phone of the state directory.
+pub(crate) fn open(global: &Global) -> Result<Desk, Failure> {
+    open_for(global, None, None)
+}
+
+/// The same with what is given at enrolment only.
+pub(crate) fn open_for(
+    global: &Global,
+    server: Option<&str>,
+    trust_root: Option<VerifyingKey>,
+) -> Result<Desk, Failure> {
     let (directory, lock) = locked(global, "lock")?;
     lock.try_lock().map_err(|_| {
         Failure::new("busy", "another signer command uses this state", "Wait until it has ended.")
@@ -57,8 +68,16 @@ pub(crate) fn open(global: &Global, server: Option<&str>) -> Result<Desk, Failur
         clock: Box::new(SystemClock),
         rng: system_rng(),
     };
-    let options = PhoneOptions { step_rule: step_rule(global)?, ..PhoneOptions::default() };
+    let options = PhoneOptions { step_rule: step_rule(global)?, trust_root, ..PhoneOptions::default() };
     Ok(Desk { phone: Phone::open(ports, options)?, _lock: lock })
+}
+
+/// A root of trust, as it is published.
+pub(crate) fn trust_root(text: &str) -> Result<VerifyingKey, Failure> {
+    read_point(text).ok_or_else(|| {
+        let next = "Give the 33 bytes of the root in base64url, as it is published.";
+        Failure::usage("--trust-root is no key", next)
+    })
 }
 
 /// A relying party of the server given.

@@ -13,7 +13,7 @@ use crate::{
 };
 
 pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), Failure> {
-    let Desk { mut phone, .. } = open(global, None)?;
+    let Desk { mut phone, .. } = open(global)?;
     let online = !args.offline && phone.synchronise().is_ok();
     let (kind, showing) = agreed(output, &phone, args)?;
     if online {

@@ -107,6 +107,14 @@ impl World {
 
     /// Starts the app: a new process over what is stored.
     pub(crate) fn try_phone(self: &Arc<Self>) -> Result<Phone, ClientError> {
+        self.open(PhoneOptions::default())
+    }
+
+    pub(crate) fn phone_with(self: &Arc<Self>, options: PhoneOptions) -> Phone {
+        self.open(options).unwrap()
+    }
+
+    fn open(self: &Arc<Self>, options: PhoneOptions) -> Result<Phone, ClientError> {
         *lock(&self.seed) += 1;
         let ports = Ports {
             http: Box::new(Port(self.clone())),
@@ -115,7 +123,7 @@ impl World {
             clock: Box::new(Port(self.clone())),
             rng: Box::new(StdRng::seed_from_u64(*lock(&self.seed))),
         };
-        Phone::open(ports, PhoneOptions { pin_cost: PinCost::FLOOR, ..PhoneOptions::default() })
+        Phone::open(ports, PhoneOptions { pin_cost: PinCost::FLOOR, ..options })
     }
 
     pub(crate) fn phone(self: &Arc<Self>) -> Phone {

@@ -90,26 +90,35 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     Ok(Reported::Taken { outcome: EventOutcome::Applied, device })
 }
 
-fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
+/// Ends the credentials of a device for one kind of document, with their codes on display. A batch on its way out is stale.
+pub(super) fn end_document(db: &Connection, device: DeviceId, document_type: u32) -> StoreResult<()> {
+    count(db, device)?;
+    let sql = "UPDATE credential SET state = 1 WHERE device = ?1 AND document_type = ?2 AND state = 0";
+    execute(db, sql, (device.as_bytes(), document_type))?;
+    end_displays(db, device)
+}
+
+fn count(db: &Connection, device: DeviceId) -> StoreResult<()> {
     let counted = "UPDATE installation SET document_events = document_events + 1 WHERE device = ?1";
-    execute_one(db, counted, [device.as_bytes()])?;
-    match report.what {
-        Happened::Document(document_type) => {
-            let sql =
-                "UPDATE credential SET state = 1 WHERE device = ?1 AND document_type = ?2 AND state = 0";
-            execute(db, sql, (device.as_bytes(), document_type))?;
-        }
-        Happened::Deceased => {
-            execute(
-                db,
-                "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0",
-                [device.as_bytes()],
-            )?;
-            installations::suspend(db, device, true, report.now)?;
-        }
-    }
+    execute_one(db, counted, [device.as_bytes()])
+}
+
+fn end_displays(db: &Connection, device: DeviceId) -> StoreResult<()> {
     let displays = "DELETE FROM display WHERE device = ?1 AND EXISTS (SELECT 1 FROM credential
         WHERE credential.list = display.list AND credential.idx = display.idx AND state = 1)";
-    execute(db, displays, [device.as_bytes()])?;
+    execute(db, displays, [device.as_bytes()]).map(|_| ())
+}
+
+fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
+    match report.what {
+        Happened::Document(document_type) => end_document(db, device, document_type)?,
+        Happened::Deceased => {
+            count(db, device)?;
+            let sql = "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0";
+            execute(db, sql, [device.as_bytes()])?;
+            installations::suspend(db, device, true, report.now)?;
+            end_displays(db, device)?;
+        }
+    }
     history::append_now(db, device, &report.told, report.now)
 }

@@ -30,9 +30,9 @@ export const PHONE = { width: 390, height: 844 };
 export const DESKTOP = { width: 1280, height: 800 };
 
 /**
- * A page of `origin` in a context of its own. `page.problems` gathers what must not happen; `finish` checks and closes.
+ * The page of `origin` that lies `at` a path, in a context of its own. `page.problems` gathers what must not happen; `finish` checks and closes.
  */
-export async function open(browser, origin, { size = DESKTOP, theme = 'light', language = 'en', camera = true } = {}) {
+export async function open(browser, origin, { size = DESKTOP, theme = 'light', language = 'en', camera = true, at = '/verify/' } = {}) {
   const context = await browser.newContext({
     viewport: size,
     colorScheme: theme,
@@ -59,7 +59,7 @@ export async function open(browser, origin, { size = DESKTOP, theme = 'light', l
     assert.deepEqual(page.problems, []);
     await context.close();
   };
-  await page.goto(`${origin}/verify/`);
+  await page.goto(`${origin}${at}`);
   await ready(page);
   return page;
 }
@@ -146,4 +146,10 @@ export async function readCanvas(page, selector) {
     await page.waitForTimeout(100);
   }
   throw new Error('no code on the canvas');
+}
+
+/** The texts of the bar codes drawn in an element. */
+export async function readBars(page, selector) {
+  const found = await readBarcodes(await page.locator(selector).screenshot(), { formats: ['Code128'] });
+  return found.filter(({ isValid }) => isValid).map(({ text }) => text);
 }

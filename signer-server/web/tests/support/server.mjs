@@ -112,7 +112,7 @@ async function respond(incoming, outgoing, world, port) {
   }
   if (url.pathname === '/status/v1/lists') return json({ status_lists: world.lists.map((number) => `${world.statusUri}/${number}`) });
   const list = /^\/status\/v1\/lists\/(\d+)$/.exec(url.pathname);
-  if (list) {
+  if (list && list[1] !== '999') {
     const number = Number(list[1]);
     return outgoing.end(Buffer.from(await issuer.statusListOf(world, world.listIssued, { number, statuses: world.statuses, uri: `${world.statusUri}/${number}` })));
   }

@@ -31,15 +31,22 @@ export class AnswerError extends Error {
  */
 
 /**
+ * What the answer must be to.
+ * @typedef {{ requestId: string, verifier?: string, since?: number, portrait?: Uint8Array | null }} Question
+ * `verifier` is this verifier's id; `since` the earliest time of an answer, Unix seconds; `portrait` the file that came
+ * beside it, whose salted digest stands in the claims. Request ids that were used before need `since`.
+ */
+
+/**
  * @param {string} answer JWS, compact
  * @param {string | null} disclosure
  * @param {import('./trust-list.js').TrustList} trust
- * @param {string} requestId what was asked
- * @param {Uint8Array | null} [portrait] the file beside the answer, whose salted digest stands in the claims
- * @returns {Promise<{ payload: AnswerPayload, claims: import('./document.js').Claims | null }>}
+ * @param {Question} question
+ * @returns {Promise<{ payload: AnswerPayload, claims: import('./document.js').Claims | null, signer: Uint8Array }>}
+ *   `signer` is the key: what it signed counts as long as the trust list names it
  * @throws {AnswerError}
  */
-export async function openAnswer(answer, disclosure, trust, requestId, portrait = null) {
+export async function openAnswer(answer, disclosure, trust, { requestId, verifier, since = 0, portrait = null }) {
   const { kid, payload, signed, signature } = read(answer);
   let known = false;
   for (const candidate of trust.keysFor(USE.answers)) {
@@ -47,10 +54,11 @@ export async function openAnswer(answer, disclosure, trust, requestId, portrait 
     if (!equal(key.kid, kid) || !signsAt(candidate, payload.iat)) continue;
     known = true;
     if (await verifies(key, signed, signature)) {
-      if (payload.request_id !== requestId) throw new AnswerError('other_request');
+      const isOurs = payload.request_id === requestId && (verifier === undefined || payload.verifier === verifier);
+      if (!isOurs || payload.iat < since) throw new AnswerError('other_request');
       const opened = await openDisclosure(disclosure, payload);
       if (portrait) await checkPortrait(portrait, opened);
-      return { payload, claims: opened?.claims ?? null };
+      return { payload, claims: opened?.claims ?? null, signer: candidate.point };
     }
   }
   throw new AnswerError(known ? 'bad_signature' : 'unknown_key');

@@ -6,7 +6,7 @@ export { checkOffline, judge } from './check.js';
 export { DOCUMENT_TYPES, PROFILES } from './document.js';
 export { generateKeyPair, pointOf } from './p256.js';
 export { colourOf, Refusal } from './refusal.js';
-export { checkRequest, makeRequest, openBusiness, REQUEST_PREFIX } from './request.js';
+export { answersRequest, checkRequest, makeRequest, openBusiness, REQUEST_PREFIX } from './request.js';
 export { openStatusList, STATUS_LIST_BYTES_MAX, StatusListError } from './status-list.js';
 export { ruleFor, STANDARD, stepAt } from './step.js';
 export { PREFIX, readToken } from './token.js';

@@ -7,7 +7,7 @@ import { decode as base45, encode as toBase45 } from './base45.js';
 import { concat, equal, sha256, utf8 } from './bytes.js';
 import { FormatError, decode, encode } from './cbor.js';
 import { boundAad, findSigner, readSign1, signElement, toSign } from './cose.js';
-import { DOCUMENT_TYPES } from './document.js';
+import { DOCUMENT_TYPES, PROFILES } from './document.js';
 import * as fields from './fields.js';
 import { decompress, publicKey, verifies } from './p256.js';
 import { Refusal } from './refusal.js';
@@ -26,7 +26,7 @@ const BUSINESS_AAD = utf8('DQ1/business');
  *   expires: number, issued: number, point: Bytes, name: string, profiles: number[], id: Bytes,
  *   element: import('./cose.js').Sign1,
  * }} Business
- * @typedef {{ text: string, challenge: Bytes, step: number }} MadeRequest
+ * @typedef {{ text: string, challenge: Bytes, step: number, profile: number, type: number }} MadeRequest
  * @typedef {{ issuer: number, business: Business, challenge: Bytes, step: number, profile: number, type: number }} CheckedRequest
  */
 
@@ -105,7 +105,7 @@ export async function makeRequest(business, key, { now, profile, type = 0, rule 
   const token = concat(Uint8Array.of(0x82), business.element.bytes, encode(request));
   const text = REQUEST_PREFIX + toBase45(token);
   if (text.length > TEXT_MAX) throw new RangeError('the request is longer than 600 characters');
-  return { text, challenge: await challengeOf(token), step };
+  return { text, challenge: await challengeOf(token), step, profile, type };
 }
 
 /**
@@ -149,6 +149,17 @@ function readRow([step, nonce, profile, type]) {
 /** @param {Uint8Array} token */
 async function challengeOf(token) {
   return (await sha256(concat(utf8('DQ1/req'), token))).slice(0, 16);
+}
+
+/**
+ * Whether a code answers a request with what it asked for: this challenge, this profile, this kind of document. Read
+ * from the code, so it says nothing of signatures.
+ * @param {import('./token.js').Token} token
+ * @param {MadeRequest} request
+ */
+export function answersRequest({ claims: { document }, show }, request) {
+  const isAsked = document.profile === PROFILES[request.profile] && (request.type === 0 || request.type === document.type);
+  return isAsked && sameChallenge(show.challenge, request.challenge);
 }
 
 /** @param {Bytes | null} a @param {Bytes | null} b */

@@ -3,7 +3,8 @@ import test from 'node:test';
 
 import { openAnswer } from '../src/answer.js';
 import { checkOffline } from '../src/check.js';
-import { checkRequest, makeRequest, openBusiness } from '../src/request.js';
+import { answersRequest, checkRequest, makeRequest, openBusiness } from '../src/request.js';
+import { readToken } from '../src/token.js';
 import { openTrustList } from '../src/trust-list.js';
 import { LANGUAGES, reasonsWithWords, sentenceOf } from '../src/words.js';
 import * as issuer from './support/issuer.mjs';
@@ -35,6 +36,14 @@ test('WEB-020 a request names the business, and only its answer is accepted', as
   assert.equal(await reason(other.challenge, request.challenge), 'not_for_this_request');
   assert.equal(await reason(null, request.challenge), 'not_for_this_request');
   assert.equal(await reason(checked.challenge, null), 'not_for_this_request');
+  // A phone that answers with less, or with another document, does not answer what was asked.
+  const answers = async (document) => {
+    const shown = await issuer.newCredential(made, HOUR, { document });
+    return answersRequest(readToken(await issuer.show(shown, STEP, { challenge: request.challenge })), request);
+  };
+  assert.equal(await answers([2, 'Ш.Т.Г.', 903, true]), true);
+  assert.equal(await answers([1, 'Ш.Т.Г.', 903, true]), false);
+  assert.equal(await answers([2, 18, null]), false);
 });
 
 test('WEB-021 a request that is forged, old, or beyond what the business may ask is refused', async () => {
@@ -66,27 +75,30 @@ test('WEB-022 an answer is believed under an answer key, for what was asked, wit
   const payload = { iat: NOW, verifier: '00', request_id: 'till-000001', result: 'green', reason: 'valid', offline: false };
   const claims = { age: { document_type: 'identity_card', over: 18, portrait: null } };
   const { answer, disclosure } = await issuer.answerOf(made, payload, claims);
-  const opened = await openAnswer(answer, disclosure, trust, 'till-000001');
+  const opened = await openAnswer(answer, disclosure, trust, { requestId: 'till-000001' });
   assert.deepEqual([opened.payload.result, opened.claims], ['green', claims]);
-  assert.equal(await code(openAnswer(answer, disclosure, trust, 'till-000002')), 'other_request');
-  assert.equal(await code(openAnswer(answer, null, trust, 'till-000001')), 'bad_disclosure');
-  assert.equal(await code(openAnswer(answer, `${disclosure}A`, trust, 'till-000001')), 'bad_disclosure');
-  assert.equal(await code(openAnswer(answer.replace('.', '.A'), disclosure, trust, 'till-000001')), 'malformed');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000002' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', verifier: '01' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', verifier: '00', since: NOW })), null);
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', since: NOW + 1 })), 'other_request');
+  assert.equal(await code(openAnswer(answer, null, trust, { requestId: 'till-000001' })), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer, `${disclosure}A`, trust, { requestId: 'till-000001' })), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer.replace('.', '.A'), disclosure, trust, { requestId: 'till-000001' })), 'malformed');
   const foreign = await issuer.answerOf(made, payload, null, { signer: made.keys.lists });
-  assert.equal(await code(openAnswer(foreign.answer, null, trust, 'till-000001')), 'unknown_key');
+  assert.equal(await code(openAnswer(foreign.answer, null, trust, { requestId: 'till-000001' })), 'unknown_key');
   const none = await issuer.answerOf(made, payload, null, { header: { alg: 'none' } });
-  assert.equal(await code(openAnswer(none.answer, null, trust, 'till-000001')), 'malformed');
+  assert.equal(await code(openAnswer(none.answer, null, trust, { requestId: 'till-000001' })), 'malformed');
   const red = await issuer.answerOf(made, { ...payload, result: 'red', reason: 'used' }, claims);
-  assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, 'till-000001')), 'bad_disclosure');
+  assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, { requestId: 'till-000001' })), 'bad_disclosure');
   const portrait = Uint8Array.of(0xff, 0xd8, 0xff, 1, 2, 3);
   const salted = await issuer.answerOf(made, payload, { age: { document_type: 'identity_card', over: 18, portrait: 'digest' } }, { portrait });
-  const withPortrait = (picture) => openAnswer(salted.answer, salted.disclosure, trust, 'till-000001', picture);
+  const withPortrait = (picture) => openAnswer(salted.answer, salted.disclosure, trust, { requestId: 'till-000001', portrait: picture });
   assert.equal((await withPortrait(portrait)).claims.age.over, 18);
   assert.equal(await code(withPortrait(portrait.slice(1))), 'bad_portrait');
-  assert.equal(await code(openAnswer(answer, disclosure, trust, 'till-000001', portrait)), 'bad_portrait');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', portrait })), 'bad_portrait');
   const [head, body] = answer.split('.');
   const forged = `${head}.${body}.${foreign.answer.split('.')[2]}`;
-  assert.equal(await code(openAnswer(forged, disclosure, trust, 'till-000001')), 'bad_signature');
+  assert.equal(await code(openAnswer(forged, disclosure, trust, { requestId: 'till-000001' })), 'bad_signature');
 });
 
 test('WEB-023 every reason has a sentence and a next step in both languages', () => {

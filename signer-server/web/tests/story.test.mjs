@@ -1,0 +1,209 @@
+/** Both pages of `cargo demo`, as a newcomer uses them: the holder's and the shop's, a real phone and a real server behind them. */
+
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { request } from 'node:http';
+import test, { after, before } from 'node:test';
+
+import { violations } from './support/axe.mjs';
+import * as browser from './support/browser.mjs';
+
+const DEMO = process.env.SIGNER_DEMO ?? new URL('../../../target/debug/examples/demo', import.meta.url).pathname;
+const START_MS = 120_000;
+
+let chromium;
+let demo;
+/** Addresses that the demo prints. */
+let wallet;
+let shop;
+
+before(async () => {
+  demo = spawn(DEMO, [], { stdio: ['ignore', 'pipe', 'inherit'] });
+  let told = '';
+  await new Promise((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error(`the demo told no addresses:\n${told}`)), START_MS);
+    demo.once('exit', (code) => reject(new Error(`${DEMO} ended with ${code}:\n${told}`)));
+    demo.stdout.on('data', (text) => {
+      told += text;
+      wallet = /^Holder: (\S+)$/m.exec(told)?.[1];
+      shop = /^Shop: +(\S+)$/m.exec(told)?.[1];
+      if (wallet && shop) resolve(clearTimeout(late));
+    });
+  });
+  chromium = await browser.launch();
+});
+after(async () => {
+  await chromium?.close();
+  const ended = new Promise((resolve) => demo.once('exit', resolve));
+  demo.removeAllListeners('exit');
+  demo.once('exit', () => {});
+  demo.kill();
+  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 15_000))]);
+});
+
+const openWallet = (options = {}) => browser.open(chromium, new URL(wallet).origin, { size: browser.PHONE, at: '/wallet/', ...options });
+
+/** The shop's page with the token of the link saved, as a person does it. */
+async function openShop(options = {}) {
+  const { origin, pathname, hash } = new URL(shop);
+  const page = await browser.open(chromium, origin, { at: pathname + hash, ...options });
+  await page.click('[data-view="settings"]');
+  await page.waitForFunction(() => document.getElementById('token').value !== '');
+  await page.click('#online button[type="submit"]');
+  await page.waitForFunction(() => document.getElementById('token').value === '');
+  await page.click('[data-view="scan"]');
+  await page.waitForSelector('#mode[data-mode="online"]');
+  return page;
+}
+
+/** Puts a document's code on the phone's screen, one that will not change by itself before it is used. */
+async function show(phone, document = 'identity_card', profile = 'age') {
+  if (await phone.isVisible('#done')) await phone.click('#done');
+  await phone.click(`[data-document="${document}"]`);
+  await phone.check(`input[value="${profile}"]`);
+  await phone.click('#choose-show');
+  await phone.waitForFunction(() => document.getElementById('number').textContent.length === 9);
+  await phone.waitForFunction(() => {
+    const [, minutes, seconds] = /(\d):(\d\d)/.exec(document.getElementById('changes').textContent) ?? [0, 0, 0];
+    return Number(minutes) * 60 + Number(seconds) > 45;
+  }, null, { timeout: 60_000 });
+  await drawn(phone);
+}
+
+/** The pictures of the code have arrived. */
+const drawn = (phone) => phone.waitForFunction(() => ['qr', 'bar'].every((id) => document.getElementById(id).complete && document.getElementById(id).naturalWidth));
+
+const numberOf = async (phone) => (await phone.innerText('#number')).replace(/\D/g, '');
+
+/** The clerk types the number; both sides show the same two digits. */
+async function typeNumber(clerk, phone) {
+  const before = await numberOf(phone);
+  await clerk.fill('#digits', before);
+  await clerk.press('#digits', 'Enter');
+  await phone.waitForSelector('#ask[open]');
+  await clerk.waitForSelector('#asked:not([hidden])');
+  const match = await phone.innerText('#match');
+  assert.match(match, /^\d\d$/);
+  assert.equal((await clerk.innerText('.match')).trim(), match);
+  assert.equal(await phone.innerText('#ask-title'), 'Corner Shop asks');
+  return before;
+}
+
+test('WEB-111 a number typed in the shop is allowed on the phone, and the shop learns it', async () => {
+  const [phone, clerk] = [await openWallet(), await openShop()];
+  await show(phone);
+  await browser.shot(phone, 'story-code');
+  const before = await typeNumber(clerk, phone);
+  await browser.shot(phone, 'story-ask');
+  await browser.shot(clerk, 'story-asked');
+  await phone.click('#allow');
+  const { result, claims } = await browser.result(clerk);
+  assert.equal(result, 'green');
+  assert.match(claims, /At least 18 years old/);
+  await browser.shot(clerk, 'story-green');
+  // The code is used up on both sides: the phone shows the next one.
+  await phone.waitForSelector('#ask', { state: 'hidden' });
+  await phone.waitForSelector('#turn:not([hidden])');
+  assert.notEqual(await numberOf(phone), before);
+  await phone.waitForFunction(() => document.getElementById('notice').textContent === 'Allowed. Corner Shop has the answer.');
+  await phone.finish();
+  await clerk.finish();
+});
+
+test('WEB-112 a question denied on the phone tells the shop that and no more', async () => {
+  const [phone, clerk] = [await openWallet(), await openShop()];
+  await show(phone);
+  await typeNumber(clerk, phone);
+  await phone.click('#deny');
+  const { result, claims } = await browser.result(clerk);
+  assert.equal(result, 'red');
+  assert.equal(await browser.lastReason(clerk), 'declined');
+  assert.equal(claims, '');
+  await phone.click('#done');
+  await phone.click('[data-view="history"]');
+  await phone.waitForFunction(() => document.querySelector('.entries .what')?.textContent !== undefined);
+  const lines = await phone.$$eval('.entries > li', (items) => items.map((item) => item.innerText.replace(/\s+/g, ' ')));
+  assert.ok(lines.some((line) => line.startsWith('Corner Shop') && line.includes('You denied')), lines.join('\n'));
+  await phone.finish();
+  await clerk.finish();
+});
+
+test('WEB-113 the picture of the code is scanned once; the phone says so and shows the next', async () => {
+  const [phone, clerk] = [await openWallet({ theme: 'dark' }), await openShop()];
+  await show(phone, 'driving_licence');
+  const text = await browser.readCanvas(phone, '#qr');
+  assert.match(text, /^DQ1:/);
+  const [bars] = await browser.readBars(phone, '#bar');
+  assert.equal(bars, (await phone.innerText('#bar-digits')).replace(/\D/g, ''));
+  await browser.wedge(clerk, text);
+  const { result, when } = await browser.result(clerk);
+  assert.equal(result, 'green');
+  assert.match(when, /^Checked online/);
+  await phone.waitForSelector('#used:not([hidden])');
+  await drawn(phone);
+  await browser.next(clerk);
+  await browser.wedge(clerk, text);
+  assert.equal((await browser.result(clerk)).result, 'red');
+  assert.equal(await browser.lastReason(clerk), 'used');
+  assert.notEqual(await browser.readCanvas(phone, '#qr'), text);
+  await phone.finish();
+  await clerk.finish();
+});
+
+test('WEB-114 the holder sees the whole document asked for, and axe finds nothing while it is (both themes and languages)', async () => {
+  for (const [language, theme] of [['en', 'dark'], ['uk', 'light']]) {
+    const phone = await openWallet({ language, theme });
+    await show(phone, 'identity_card', 'full');
+    assert.ok(await phone.isVisible('#code-whoever'));
+    await browser.shot(phone, `story-full-${theme}-${language}`);
+    assert.deepEqual(await violations(phone), []);
+    await phone.click('#done');
+    await phone.click('[data-view="history"]');
+    await phone.waitForSelector('.entries');
+    await browser.shot(phone, `story-history-${theme}-${language}`);
+    assert.deepEqual(await violations(phone), []);
+    await phone.finish();
+  }
+});
+
+/** A request as no browser lets a page send it, but an attacker's setup does. */
+const send = (path, { method = 'GET', headers = {}, body = '' } = {}) =>
+  new Promise((resolve, reject) => {
+    const { hostname, port } = new URL(wallet);
+    const sent = request({ hostname, port, path: `/wallet/${path}`, method, headers }, (answer) => {
+      answer.resume();
+      answer.once('end', () => resolve(answer));
+    });
+    sent.once('error', reject);
+    sent.end(body);
+  });
+
+test('WEB-115 only the page itself, on loopback, is answered: no other host, no other origin, no other site', async () => {
+  const { host, origin } = new URL(wallet);
+  const json = { 'content-type': 'application/json' };
+  const post = (headers, body = '{}') => send('hide', { method: 'POST', headers: { host, ...headers }, body }).then(({ statusCode }) => statusCode);
+  const get = (path, headers) => send(path, { headers: { host, ...headers } }).then(({ statusCode }) => statusCode);
+
+  assert.equal(await post({ ...json, origin }), 204);
+  // Cross-site request forgery, by script and by form.
+  assert.equal(await post(json), 403);
+  for (const other of ['http://evil.example', 'null', `https://${host}`, origin.replace(/\d+$/, '1'), new URL(shop).origin]) {
+    assert.equal(await post({ ...json, origin: other }), 403, other);
+    assert.equal(await get('state', { origin: other }), 403, other);
+  }
+  assert.equal(await post({ origin, 'content-type': 'text/plain' }), 415);
+  assert.equal(await post({ origin, 'content-type': 'application/x-www-form-urlencoded' }, 'a=1'), 415);
+  // DNS rebinding: the name is the attacker's, the address is this one.
+  for (const path of ['', 'state', 'history', 'qr.svg', 'events']) {
+    assert.equal(await get(path, { host: `evil.example:${new URL(wallet).port}` }), 403, path);
+    assert.equal(await get(path, { host: '127.0.0.1' }), 403, path);
+  }
+  // Another site shows the code as a picture.
+  assert.equal(await get('qr.svg', { 'sec-fetch-site': 'cross-site' }), 403);
+  assert.equal(await get('qr.svg', { 'sec-fetch-site': 'same-site' }), 403);
+  assert.equal(await get('', { 'sec-fetch-site': 'cross-site' }), 200);
+  const { headers } = await send('', { headers: { host } });
+  assert.match(headers['content-security-policy'], /default-src 'self'.*frame-ancestors 'none'/);
+  assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
+  assert.equal(headers['cache-control'], 'no-store');
+});
