@@ -17,6 +17,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
+    trust::Life,
     wire::Standing,
 };
 
@@ -222,9 +223,9 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, displays, checks and misses at their end, credentials 70 h after theirs (a day after an emergency life),
+    /// past steps, displays, checks and misses at their end, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
-    async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
+    async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
     fn latest_time(&self) -> UnixSeconds;

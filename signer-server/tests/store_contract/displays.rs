@@ -13,6 +13,8 @@ use signer_server::store::{
     Resolved, Store, TellAsked, Told, VERIFIER_CHECKS_MAX,
 };
 
+use signer_core::trust::Life;
+
 use crate::{
     credentials::{burn, credential},
     fixture::*,
@@ -483,17 +485,17 @@ pub(crate) async fn sto_067_open_checks_are_bounded_for_holder_and_verifier<E: E
 pub(crate) async fn sto_068_displays_checks_and_misses_are_dropped<E: Engine>() {
     let engine: E = stocked(2).await;
     let store = &*engine.store();
-    store.expire(T0).await.unwrap();
+    store.expire(T0, Life::Standard).await.unwrap();
     assert_eq!(display(store, shown(10, 1, 100, &[1])).await, FIRST);
     assert_eq!(display(store, shown(20, 2, 100, &[2])).await, FIRST);
     let check = asked(store, used(digits(1), 1)).await.id;
     missed(store, used(digits(9), 2)).await;
-    assert_eq!(store.expire(T0.plus(UNTIL - 1)).await.unwrap(), 0);
-    assert_eq!(store.expire(T0.plus(UNTIL)).await.unwrap(), 1, "the display");
+    assert_eq!(store.expire(T0.plus(UNTIL - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(store.expire(T0.plus(UNTIL), Life::Standard).await.unwrap(), 1, "the display");
     let check_ends = CHECK_SECONDS + CHECK_SECONDS + CHECK_KEPT_SECONDS;
-    assert_eq!(store.expire(T0.plus(check_ends)).await.unwrap(), 1, "the check");
+    assert_eq!(store.expire(T0.plus(check_ends), Life::Standard).await.unwrap(), 1, "the check");
     assert_eq!(store.holder_check(check, T0).await.unwrap(), None);
-    assert_eq!(store.expire(T0.plus(MISS_SECONDS)).await.unwrap(), 1, "the miss");
+    assert_eq!(store.expire(T0.plus(MISS_SECONDS), Life::Standard).await.unwrap(), 1, "the miss");
 }
 
 pub(crate) async fn sto_069_a_revoked_verifier_leaves_no_check<E: Engine>() {

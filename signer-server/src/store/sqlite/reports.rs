@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use signer_core::{ids::DeviceId, wire::EventOutcome};
+use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 
 use super::{
     SqliteStore,
@@ -25,6 +25,17 @@ impl Reports for SqliteStore {
         let events =
             self.readers.read(move |db| first(db, sql, [device.as_bytes()], |row| Ok(get_u64(row, 0)?)));
         Ok(events.await?.unwrap_or(0))
+    }
+
+    async fn issued_since(&self, list: u32, since: UnixSeconds) -> StoreResult<Vec<u32>> {
+        let sql = "SELECT idx FROM credential WHERE list = ?1 AND created > ?2 ORDER BY idx";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let rows = statement.query_map((list, time(since)), |row| row.get(0))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
     }
 
     async fn withdrawals(&self, list: u32) -> StoreResult<Vec<Withdrawal>> {
@@ -69,6 +80,9 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
         ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
     execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    if report.what == Happened::Deceased {
+        installations::void_codes(db, &report.holder)?;
+    }
     let device = installations::living(db, &report.holder)?;
     if let Some(device) = device {
         apply(db, device, report)?;
