@@ -26,7 +26,7 @@ const ROUNDS: [Profile; 16] = {
 /// So many holders are checked online in each round, at two shops.
 const ONLINE: usize = 8;
 /// Places with so few values that two can be equal by chance.
-const SIZES: [(&str, f64); 2] = [("device.payload.2", 1e8), ("digits", 1e8)];
+const SIZES: [(&str, usize); 2] = [("device.payload.2", 100_000_000), ("digits", 100_000_000)];
 
 /// Adults of a town: same ages, names of their own.
 fn register(folder: &std::path::Path) -> std::path::PathBuf {
