@@ -221,7 +221,10 @@ impl Phone {
 
     fn drop_expired(&mut self) -> bool {
         let now = self.now();
-        self.state.as_mut().is_some_and(|state| state.retain(|stored| stored.is_live(now)))
+        self.state.as_mut().is_some_and(|state| {
+            let life = state.life();
+            state.retain(|stored| stored.is_live(now, life))
+        })
     }
 
     /// Deletes every day key whose credential is gone.

@@ -11,13 +11,13 @@ use minicbor::{Decode, Decoder, Encode};
 use signer_core::{
     ceremony::Unproven,
     codec,
-    credential::{DocumentType, Step},
+    credential::{DocumentType, LIFE_SECONDS, Step},
     device_key::DevicePublicKeyBytes,
     history::HistoryHead,
     ids::RequestId,
     pin::MaskedKey,
     time::UnixSeconds,
-    trust::TRUST_LIST_BYTES_MAX,
+    trust::{Life, TRUST_LIST_BYTES_MAX},
     wire::{Profile, WireSecret},
 };
 use zeroize::Zeroizing;
@@ -84,6 +84,9 @@ pub(crate) struct KeptTrust {
     pub(crate) root: Vec<u8>,
     #[cbor(n(1), with = "minicbor::bytes")]
     pub(crate) list: Vec<u8>,
+    /// Whether it says that credentials live longer for now.
+    #[n(2)]
+    pub(crate) emergency: bool,
 }
 
 /// A key beside the living one.
@@ -194,8 +197,8 @@ impl StoredCredential {
         DayKeyHandle(self.day_key)
     }
 
-    pub(crate) fn is_live(&self, now: UnixSeconds) -> bool {
-        now < self.expires
+    pub(crate) fn is_live(&self, now: UnixSeconds, life: Life) -> bool {
+        now < self.expires.plus(life.seconds().saturating_sub(LIFE_SECONDS))
     }
 
     pub(crate) fn is_for(&self, kind: DocumentType, profile: Profile) -> bool {
@@ -254,6 +257,12 @@ impl State {
         }
         self.batches.retain(|batch| !batch.credentials.is_empty());
         self.credentials().count() < before
+    }
+
+    /// How long credentials live, by the trust list.
+    pub(crate) fn life(&self) -> Life {
+        let emergency = self.trust.as_ref().is_some_and(|trust| trust.emergency);
+        if emergency { Life::Emergency } else { Life::Standard }
     }
 
     /// Every credential.

@@ -1,7 +1,10 @@
 //! The trust list on the phone: by it the phone knows which business asks.
 
 use p256::ecdsa::VerifyingKey;
-use signer_core::{trust::SignedTrustList, wire::ProblemCode};
+use signer_core::{
+    trust::{Life, SignedTrustList},
+    wire::ProblemCode,
+};
 
 use crate::{
     error::{ClientError, StateError},
@@ -42,7 +45,8 @@ impl Phone {
             (None, None) => Some(SignedTrustList::first_use(&bytes)?),
         };
         let Some(list) = believed else { return Ok(false) };
-        let kept = KeptTrust { root: compressed(list.root()), list: list.as_bytes().to_vec() };
+        let emergency = list.list().life() == Life::Emergency;
+        let kept = KeptTrust { root: compressed(list.root()), list: list.as_bytes().to_vec(), emergency };
         self.state_mut()?.trust = Some(kept);
         self.save()?;
         Ok(true)

@@ -109,7 +109,9 @@ impl Phone {
             stored.credentials.iter().enumerate().map(move |(place, stored)| (batch, place, stored))
         });
         let (batch, place) = all
-            .filter(|(.., stored)| stored.is_for(kind, showing.profile()) && stored.is_live(now))
+            .filter(|(.., stored)| {
+                stored.is_for(kind, showing.profile()) && stored.is_live(now, state.life())
+            })
             .min_by_key(|(batch, place, stored)| (stored.shown.map(|mark| mark.since), *batch, *place))
             .map(|(batch, place, _)| (batch, place))
             .ok_or(StateError::NoCredential)?;
@@ -158,7 +160,10 @@ impl Phone {
         let (step, turn) = (session.step, session.turn);
         let digits = digits(&session.otp, session.credential.claims().status(), step, turn);
         let show = Show { step, turn, digits, challenge: session.showing.challenge() };
-        let unsigned = session.credential.prepare(&show, now, rule).map_err(show_error)?;
+        let unsigned = session
+            .credential
+            .prepare_under(&show, now, rule, self.require_state()?.life())
+            .map_err(show_error)?;
         let signature = self.ports.key.sign_with_day_key(session.day_key, unsigned.to_sign())?;
         let presentation = unsigned.complete(&signature).map_err(show_error)?;
         let code = Code { presentation, digits, step, turn, until: rule.end(step) };

@@ -16,7 +16,7 @@ use crate::{
     error::ClientError,
     phone::Phone,
     ports::DayKeyHandle,
-    state::{Batch, StoredCredential},
+    state::{Batch, State, StoredCredential},
 };
 
 /// Full stock of a profile: 8 age, 4 minimal, 4 full.
@@ -60,11 +60,11 @@ impl Phone {
     /// Unused credentials at hand for a kind of document.
     #[must_use]
     pub fn stock(&self, kind: DocumentType) -> Stock {
-        let now = self.now();
+        let (now, life) = (self.now(), self.state.as_ref().map(State::life).unwrap_or_default());
         let count = |profile| {
             let all = self.state.iter().flat_map(|state| state.credentials());
-            all.filter(|stored| stored.is_for(kind, profile) && stored.shown.is_none() && stored.is_live(now))
-                .count()
+            let unused = all.filter(|stored| stored.is_for(kind, profile) && stored.shown.is_none());
+            unused.filter(|stored| stored.is_live(now, life)).count()
         };
         Stock { age: count(Profile::Age), minimal: count(Profile::Minimal), full: count(Profile::Full) }
     }

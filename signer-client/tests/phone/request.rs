@@ -29,6 +29,10 @@ fn key(seed: u8) -> SigningKey {
 
 /// A list with one key for businesses, signed by `root`.
 fn list(number: u64, root: u8, businesses: u8) -> Vec<u8> {
+    list_of(number, root, businesses, Life::Standard)
+}
+
+fn list_of(number: u64, root: u8, businesses: u8, life: Life) -> Vec<u8> {
     let issuer = Issuer {
         id: IssuerId(1),
         name: Label::new("Registry of Businesses".into()).unwrap(),
@@ -43,7 +47,7 @@ fn list(number: u64, root: u8, businesses: u8) -> Vec<u8> {
         not_after: UnixSeconds(1 << 50),
     };
     let (issued, roots) = (UnixSeconds(START - 60), vec![*key(ROOT).verifying_key()]);
-    let list = TrustList::new(number, issued, Life::Standard, vec![issuer], vec![entry], roots).unwrap();
+    let list = TrustList::new(number, issued, life, vec![issuer], vec![entry], roots).unwrap();
     list.prepare(key(root).verifying_key()).unwrap().sign(&key(root)).unwrap()
 }
 
@@ -191,4 +195,24 @@ fn cli_117_without_a_trust_list_no_request_is_read() {
     let error = phone.refresh_trust_list().unwrap_err();
     assert!(matches!(error, ClientError::TrustList(TrustListError::UnknownRoot)));
     assert!(phone.trust_list().unwrap().is_none());
+}
+
+#[test]
+fn cli_046_in_an_emergency_credentials_are_shown_for_72_hours() {
+    let (world, mut phone) = stocked(46);
+    world.server().counter.trust_list = Some(list_of(4, ROOT, BUSINESS_ISSUER, Life::Emergency));
+    phone.synchronise().unwrap();
+    world.plan("", 0, usize::MAX, LoseRequest);
+    world.pass(70 * 3600);
+    let mut phone = world.phone();
+    assert_eq!(phone.stock(CARD).age, 8);
+    let mut session = phone.start_show(CARD, Showing::age()).unwrap();
+    let code = phone.code(&mut session).unwrap();
+    let options = VerifyOptions::at(UnixSeconds(now(&world)));
+    assert!(verify(code.presentation.as_str(), &issuers(&world), &options).is_err());
+    let emergency = VerifyOptions { life: Life::Emergency, ..options };
+    assert!(verify(code.presentation.as_str(), &issuers(&world), &emergency).is_ok());
+    world.pass(2 * 3600);
+    assert!(matches!(phone.code(&mut session), Err(ClientError::State(StateError::CredentialExpired))));
+    assert_eq!(phone.stock(CARD).age, 0);
 }

@@ -82,7 +82,7 @@ pub enum Act {
     /// A code of this phone was checked online and refused.
     #[n(5)]
     Refused {
-        /// The check; `declined` and `no_answer` are reasons too.
+        /// The check; `asked`, `declined` and `no_answer` are reasons too.
         #[n(0)]
         scan: Scan,
     },

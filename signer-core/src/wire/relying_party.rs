@@ -294,7 +294,7 @@ pub struct CreateBusinessCredential {
     pub key: String,
     /// What it may ask for.
     pub profiles: Vec<Profile>,
-    /// Life of the credential, days; 30 if absent, at most 366.
+    /// Life of the credential, days; 7 if absent, at most 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u64>,
     /// The business's id in its earlier credential; a new one if absent.

@@ -44,7 +44,7 @@ pub(super) struct BusinessArgs {
     /// What it may ask for: age, minimal, full.
     #[arg(long, value_delimiter = ',', required = true)]
     profiles: Vec<String>,
-    /// Life of the credential, days.
+    /// Life of the credential, days, at most 30. It cannot be withdrawn by itself: renew it often, with its id.
     #[arg(long, default_value_t = 30)]
     days: u64,
     /// Id of the business in its earlier credential; a new one without.

@@ -118,9 +118,13 @@ impl HttpRegister {
     async fn ask(&self, path: &str) -> Result<Answer, RegisterError> {
         let started = Instant::now();
         let end = started + self.settings.timeout;
-        let leave = self.breaker.leave(started).ok_or_else(|| refuse("left alone after its failures"))?;
+        // Waiting for a turn says nothing of the register: it is busy here, not failing there. Whoever gets a turn has at
+        // least half of the time left for the register.
+        let turn = timeout_at((started + self.settings.timeout / 2).into(), self.turns.acquire()).await;
+        let _turn = turn.ok().and_then(Result::ok).ok_or_else(|| refuse("no turn to ask it in time"))?;
+        let leave = self.breaker.leave(Instant::now());
+        let leave = leave.ok_or_else(|| refuse("left alone after its failures"))?;
         let tries = async {
-            let _turn = self.turns.acquire().await.map_err(|_| Failure::Down("shutting down".into()))?;
             for attempt in 0.. {
                 match self.ask_once(path).await {
                     Err(Failure::Down(text)) if attempt < self.settings.retries => {

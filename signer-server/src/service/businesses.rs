@@ -11,8 +11,8 @@ use signer_core::{
 
 use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
 
-/// Life of a credential that does not say, and the longest, days.
-const DAYS: (u64, u64) = (30, 366);
+/// Life of a credential that does not say, and the longest, days: a till whose key was copied cannot be withdrawn by itself.
+const DAYS: (u64, u64) = (7, 30);
 
 impl Service {
     /// Signs a credential for the key of a business, which it keeps.
@@ -32,7 +32,7 @@ impl Service {
         let key = key.ok_or_else(|| invalid("key is a compressed point of P-256, 33 bytes in base64url"))?;
         let days = asked.days.unwrap_or(DAYS.0);
         if !(1..=DAYS.1).contains(&days) {
-            return Err(invalid("days is from 1 to 366").into());
+            return Err(invalid("days is from 1 to 30").into());
         }
         let id = asked.id.unwrap_or_else(|| {
             let mut id = [0; 16];

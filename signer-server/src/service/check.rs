@@ -37,6 +37,7 @@ impl Service {
         question: &Question<'_>,
         wanted: Option<Profile>,
         code: CodeHash,
+        counted: bool,
         now: UnixSeconds,
     ) -> ServiceResult<Verifying> {
         let check = self.new_check(question, wanted, now);
@@ -46,6 +47,8 @@ impl Service {
             request: request_hash(question.request_id),
             answer: asked_note(check.id),
             check,
+            counted,
+            told: self.tell_asked(),
             forget_seconds: FORGET_SECONDS,
             now,
         };
@@ -54,6 +57,7 @@ impl Service {
                 if fresh {
                     self.tell(check.device, Event::Used);
                     self.tell(check.device, Event::Checks);
+                    self.tell(check.device, Event::History);
                 }
                 self.view_check(*check).await
             }
@@ -142,7 +146,8 @@ impl Service {
             })),
             CheckState::Expired(told) => {
                 if told.is_none() {
-                    self.tell_verifier(&check, Reason::NoAnswer, false).await?;
+                    let told = self.tell_verifier(&check, Reason::NoAnswer, false).await?;
+                    told.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
                 }
                 self.refused(&question, CodeRefusal::NoAnswer, check.expires)
             }
@@ -163,7 +168,10 @@ impl Service {
             return self.refused(question, CodeRefusal::RegisterNotReached, at);
         }
         let salt = self.disclosure_salt(question, check.id.as_bytes());
-        let record = if check.good { self.ask_record(check).await? } else { Err(CodeRefusal::Revoked) };
+        if !check.good {
+            return self.withdrawn(question, check).await;
+        }
+        let record = self.ask_record(check).await?;
         let claims = |at| {
             record
                 .as_ref()
@@ -175,7 +183,10 @@ impl Service {
             Ok(_) => (Reason::Valid, true),
             Err(refusal) => (refusal.reason(), refusal != CodeRefusal::RegisterNotReached),
         };
-        let Told { at, reached } = self.tell_verifier(check, reason, reached).await?;
+        // Between the register's answer and this an event may have ended the credential: the store decides.
+        let Some(Told { at, reached }) = self.tell_verifier(check, reason, reached).await? else {
+            return self.withdrawn(question, check).await;
+        };
         if !reached {
             return self.refused(question, CodeRefusal::RegisterNotReached, at);
         }
@@ -189,18 +200,33 @@ impl Service {
         }
     }
 
+    async fn withdrawn(&self, question: &Question<'_>, check: &CheckRow) -> ServiceResult<Verifying> {
+        let reason = CodeRefusal::Revoked.reason();
+        let scan = scan(&check.verifier_name, check.profile, check.document_type, reason)?;
+        self.tell_refusal(check.device, check.verifier, scan).await?;
+        self.refused(question, CodeRefusal::Revoked, self.now())
+    }
+
     /// The register's record, or why there is none to show.
     async fn ask_record(&self, check: &CheckRow) -> ServiceResult<Result<DocumentRecord, CodeRefusal>> {
         match self.record(&check.holder, check.document_type).await {
             Ok(Some(record)) => Ok(Ok(record)),
-            Ok(None) => Ok(Err(CodeRefusal::Revoked)),
+            Ok(None) => {
+                self.store.withdraw(check.device, check.document_type, self.now()).await?;
+                Ok(Err(CodeRefusal::Revoked))
+            }
             Err(ServiceError::Refused(_)) => Ok(Err(CodeRefusal::RegisterNotReached)),
             Err(error) => Err(error),
         }
     }
 
     /// Notes that the verifier is told, once, with the entry in the holder's history.
-    async fn tell_verifier(&self, check: &CheckRow, reason: Reason, reached: bool) -> ServiceResult<Told> {
+    async fn tell_verifier(
+        &self,
+        check: &CheckRow,
+        reason: Reason,
+        reached: bool,
+    ) -> ServiceResult<Option<Told>> {
         let now = self.now();
         let scan = scan(&check.verifier_name, check.profile, check.document_type, reason)?;
         let accepted = matches!(reason, Reason::Valid | Reason::RegisterNotReached);
@@ -208,7 +234,7 @@ impl Service {
         let entry = self.note_for(check.device, act).await?;
         let told = self.store.tell(check.id, Told { at: now, reached }, entry, now).await?;
         self.tell(check.device, Event::History);
-        told.ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
+        Ok(told)
     }
 
     /// Checks that wait for the calling device's holder.

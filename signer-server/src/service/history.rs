@@ -12,11 +12,14 @@ use signer_core::{
 };
 
 use super::{Refusal, Service, ServiceError, ServiceResult};
-use crate::store::{Installation, Sealer};
+use crate::store::{CheckRow, Installation, Sealer, TellAsked};
 
 /// Refusals of one verifier that are told to one phone within [`REFUSALS_SECONDS`]; more only fill the history.
 const REFUSALS_MAX: u32 = 10;
 const REFUSALS_SECONDS: u64 = 900;
+
+/// The reason in the history where a code was used up and the holder is asked.
+pub(super) const ASKED: &str = "asked";
 
 /// Refusals told: how many, and since when.
 pub(super) type Refusals = HashMap<(DeviceId, RelyingPartyId), (u32, UnixSeconds)>;
@@ -57,6 +60,17 @@ impl Service {
                 tracing::error!(%device, "a history entry cannot be sealed");
             }
             sealed.ok()
+        })
+    }
+
+    /// Tells a holder that a short code opened a check: sealed in the middle of the transaction that finds whose it is.
+    pub(super) fn tell_asked(&self) -> TellAsked {
+        let (at, random) = (self.now(), Arc::clone(&self.random));
+        TellAsked::new(move |check: &CheckRow, key: &HistoryKeyBytes| {
+            let reason = code(ASKED).ok()?;
+            let scan = scan_named(&check.verifier_name, check.profile, check.document_type, reason).ok()?;
+            let entry = Entry { at, act: Act::Refused { scan } };
+            key.seal(check.device, &entry, &mut *random.rng()).ok()
         })
     }
 
@@ -122,11 +136,21 @@ pub(super) fn scan(
     document_type: u32,
     reason: Reason,
 ) -> ServiceResult<Scan> {
-    Ok(Scan { verifier: name(verifier)?, profile, document_type, reason: reason_name(reason)? })
+    scan_named(verifier, profile, document_type, reason_name(reason)?)
+}
+
+/// The same with a reason that is no result's.
+pub(super) fn scan_named(
+    verifier: &str,
+    profile: Profile,
+    document_type: u32,
+    reason: ReasonName,
+) -> ServiceResult<Scan> {
+    Ok(Scan { verifier: name(verifier)?, profile, document_type, reason })
 }
 
 /// The stable code of a reason, as it stands in JSON.
-fn reason_name(reason: Reason) -> ServiceResult<ReasonName> {
+pub(super) fn reason_name(reason: Reason) -> ServiceResult<ReasonName> {
     let json = serde_json::to_value(reason).ok();
     let text = json.as_ref().and_then(|json| json.as_str()).map(str::to_owned);
     text.and_then(Label::new).ok_or(ServiceError::Bug("a reason without a code"))

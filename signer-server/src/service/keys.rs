@@ -22,6 +22,10 @@ use crate::{
 
 /// Life of a key, seconds: about two years.
 const KEY_SECONDS: u64 = 2 * 366 * 86_400;
+/// Life of the answer key, which no other follows, seconds: about twenty years.
+const ANSWER_KEY_SECONDS: u64 = 20 * 366 * 86_400;
+/// How long before the end of a key in use each start warns, seconds.
+const WARN_SECONDS: u64 = 60 * 86_400;
 
 /// What the issuer's keys are for. These follow one another; the others are for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,7 +127,17 @@ impl ServerKeys {
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
-        let series = RwLock::new(Series::load(store, kek, issuer).await?);
+        let series = Series::load(store, kek, issuer).await?;
+        for purpose in KeyPurpose::ALL {
+            let end = in_use(series.of(purpose)).map(|key| key.created.plus(KEY_SECONDS));
+            if end.is_none_or(|end| end <= now.plus(WARN_SECONDS)) {
+                tracing::warn!(
+                    purpose = purpose.name(),
+                    "THE KEY IN USE ENDS SOON: `signer-server keys rotate`"
+                );
+            }
+        }
+        let series = RwLock::new(series);
         Ok(Self { answer, authority, device_token, online, answer_made, issuer, series })
     }
 
@@ -189,7 +203,7 @@ impl ServerKeys {
             key: *self.answer.verifying_key(),
             document_types: Vec::new(),
             not_before: self.answer_made.hour(),
-            not_after: self.answer_made.plus(KEY_SECONDS),
+            not_after: self.answer_made.plus(ANSWER_KEY_SECONDS),
         };
         let mut all = vec![answer];
         for purpose in KeyPurpose::ALL {

@@ -240,7 +240,7 @@ impl Service {
         self.ceremonies.expire(now);
         self.forget_refusals(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
-        Ok(self.store.expire(now).await?)
+        Ok(self.store.expire(now, self.credential_life()).await?)
     }
 
     /// Whether the store works. Asked at most every two seconds, whoever asks: the check writes.

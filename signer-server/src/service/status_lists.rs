@@ -7,8 +7,9 @@ use std::{
 };
 
 use signer_core::{
-    status::{STATUS_LIST_PERIOD_SECONDS, Status, Statuses},
+    status::{ENTRIES, STATUS_LIST_PERIOD_SECONDS, Status, Statuses},
     time::UnixSeconds,
+    trust::Life,
     wire::ProblemCode,
 };
 
@@ -37,10 +38,13 @@ impl StatusLists {
 
     fn keep(&self, period: u64, number: u32, list: &Signed) {
         let mut made = self.lock();
-        if made.0 != period {
+        if made.0 < period {
             *made = (period, HashMap::new());
         }
-        made.1.insert(number, Arc::clone(list));
+        // One that was begun in the quarter before is not kept for this one.
+        if made.0 == period {
+            made.1.insert(number, Arc::clone(list));
+        }
     }
 
     /// Forgets what was made: something that stands in every list has changed.
@@ -90,10 +94,19 @@ impl Service {
 
     async fn make_list(&self, number: u32, now: UnixSeconds) -> ServiceResult<Vec<u8>> {
         let withdrawals = self.store.withdrawals(number).await?;
+        let forgotten = self.issued_before_restore(number, now).await?;
         let key = self.keys.in_use(KeyPurpose::List)?;
         let uri = self.issuer.status_uri.clone();
         let signed = blocking(move || {
             let mut statuses = Statuses::default();
+            if let Some(known) = forgotten {
+                for index in 0..ENTRIES {
+                    let _there = statuses.set(index, Status::Suspended);
+                }
+                for index in known {
+                    let _there = statuses.set(index, Status::Valid);
+                }
+            }
             for withdrawal in withdrawals {
                 let status = if withdrawal.suspended { Status::Suspended } else { Status::Revoked };
                 // A place beyond the end would be one that was never given out.
@@ -102,6 +115,19 @@ impl Service {
             statuses.prepare(&uri, number, now, key.verifying_key()).sign(&key)
         });
         signed.await?.map_err(|_| ServiceError::Bug("the list key does not sign"))
+    }
+
+    /// After a restore nobody knows what was withdrawn since the backup, and a newer list would say that it is valid again. So
+    /// every place given out before the restore is suspended for as long as its credential can live; phones get new ones.
+    /// `None` where nothing was forgotten, else the places given out since.
+    async fn issued_before_restore(&self, number: u32, now: UnixSeconds) -> ServiceResult<Option<Vec<u32>>> {
+        let restored = self.store.restored_at();
+        let day = u64::from(number / LISTS_PER_DAY);
+        let over = now >= restored.plus(Life::Emergency.seconds());
+        if restored == UnixSeconds(0) || over || day > restored.0 / DAY_SECONDS {
+            return Ok(None);
+        }
+        Ok(Some(self.store.issued_since(number, restored).await?))
     }
 
     /// Lists of the days whose credentials may still live.

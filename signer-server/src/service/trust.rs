@@ -201,7 +201,16 @@ impl Service {
         let next = next.ok_or_else(|| invalid("no key waits: make the next one first"))?;
         let listed = self.trust.current().is_some_and(|list| {
             let mut keys = list.list().keys_for(purpose.key_use());
-            keys.any(|key| key.key == *next.verifying_key() && key.issuer == self.issuer.id)
+            let wanted = self.keys.listed(self.now());
+            let says = |key: &TrustedKey| {
+                wanted.iter().any(|own| own.key == key.key && own.document_types == key.document_types)
+            };
+            keys.any(|key| {
+                key.key == *next.verifying_key()
+                    && key.issuer == self.issuer.id
+                    && key.signs_at(self.now())
+                    && says(key)
+            })
         });
         if !listed {
             return Err(invalid("the trust list given out does not name this key yet").into());

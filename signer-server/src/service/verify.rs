@@ -4,13 +4,14 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        BarCode, Colour, Digits, Document, Reason, Refusal as CodeRefusal, VerificationResult, Verified,
-        VerifyOptions, digits, verify,
+        BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Refusal as CodeRefusal, VerificationResult,
+        Verified, VerifyOptions, digits, verify,
     },
     domain::{Domain, Hasher},
     history::Act,
     ids::CheckId,
     time::UnixSeconds,
+    trust::Life,
     wire::{
         AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode, time_to_sign,
     },
@@ -18,12 +19,16 @@ use signer_core::{
 use subtle::ConstantTimeEq as _;
 
 use super::{
-    Refusal, Service, ServiceError, ServiceResult, answer::Question, check::too_many_checks, history::scan,
+    Refusal, Service, ServiceError, ServiceResult,
+    answer::Question,
+    check::too_many_checks,
+    history::{ASKED, code, reason_name, scan, scan_named},
 };
 use crate::store::{Burn, Burned, CredentialRow, Installation, RelyingPartyRow};
 
-/// A used code is remembered this long after its credential's end, seconds.
-pub(super) const FORGET_SECONDS: u64 = 86_400;
+/// A used code is remembered this long after its credential's own end, seconds: the 46 hours more that an emergency gives
+/// it, and a day.
+pub(super) const FORGET_SECONDS: u64 = Life::Emergency.seconds() - LIFE_SECONDS + 86_400;
 /// How long the same verifier and request id get the same answer, seconds.
 const REPEAT_SECONDS: u64 = 60;
 
@@ -65,8 +70,8 @@ impl Service {
         let question =
             Question { verifier: verifier.id, verifier_name: &verifier.name, request_id: &asked.request_id };
         let short = match (asked.code.parse::<Digits>(), asked.code.parse::<BarCode>()) {
-            (Ok(digits), _) => Some(self.digits_hash(digits)),
-            (_, Ok(bar)) => Some(self.bar_hash(bar)),
+            (Ok(digits), _) => Some((self.digits_hash(digits), true)),
+            (_, Ok(bar)) => Some((self.bar_hash(bar), false)),
             _ => None,
         };
         let told = match short {
@@ -74,7 +79,7 @@ impl Service {
             Some(_) if asked.challenge.is_some() => {
                 self.refused(&question, CodeRefusal::NotForThisRequest, now)?
             }
-            Some(code) => self.verify_short(&question, asked.profile, code, now).await?,
+            Some((code, counted)) => self.verify_short(&question, asked.profile, code, counted, now).await?,
             None => self.verify_qr(&question, asked, now).await?,
         };
         let (colour, reason) = match &told {
@@ -169,58 +174,71 @@ impl Service {
         let Some(installation) = self.store.installation(row.device).await? else {
             return Ok(Err(CodeRefusal::Revoked));
         };
-        let profile = profile_of(verified.document());
-        let check = wanted
-            .filter(|wanted| *wanted > profile)
-            .map(|wanted| self.new_check(question, Some(wanted), now));
-        let reached = match check {
-            Some(_) => Reached::NotAsked,
-            None => self.ask_register(&installation, row.document_type).await?,
-        };
-        let (noted, reason) = match (&check, reached) {
-            (Some(check), _) => (Noted::Asked(check.id), None),
-            (None, Reached::No) => (Noted::Answered(now, false), Some(Reason::RegisterNotReached)),
-            (None, _) => (Noted::Answered(now, true), Some(Reason::Valid)),
-        };
-        // A document that is gone uses nothing up.
-        let only_repeat = only_repeat || reached == Reached::Gone;
-        let told = match reason.filter(|_| !only_repeat) {
-            Some(reason) => {
-                let scan = scan(question.verifier_name, profile, row.document_type, reason)?;
-                self.note(&installation, Act::Verified { scan })?
-            }
-            None => None,
-        };
-        let burn = Burn {
+        let mut burn = Burn {
             list: once.status.list,
             index: once.status.index,
             step: once.step.0,
             n: once.turn.number(),
             verifier: question.verifier,
             request: request_hash(question.request_id),
-            answer: noted.encode(),
+            answer: Vec::new(),
             only_repeat,
-            check,
-            told,
+            check: None,
+            told: None,
             forget: verified.expires().plus(FORGET_SECONDS),
             now,
         };
-        let refusal = match self.store.burn(burn).await? {
-            Burned::Fresh => {
-                self.tell(row.device, Event::Used);
-                self.tell(row.device, Event::History);
-                return Ok(Ok(self.answer_noted(question, noted, verified, true).await?));
+        // Only for a first use the register is asked: a used code is no way to keep it busy.
+        if let Some(before) = self.store.look(burn.clone()).await? {
+            return self.after_burn(question, verified, before).await;
+        }
+        let profile = profile_of(verified.document());
+        let (noted, reason) = if let Some(wanted) = wanted.filter(|wanted| *wanted > profile) {
+            let check = self.new_check(question, Some(wanted), now);
+            (Noted::Asked(burn.check.insert(check).id), code(ASKED)?)
+        } else {
+            match self.ask_register(&installation, row.document_type).await? {
+                Reached::There => (Noted::Answered(now, true), reason_name(Reason::Valid)?),
+                Reached::No => (Noted::Answered(now, false), reason_name(Reason::RegisterNotReached)?),
+                Reached::Gone => {
+                    // Remembered, so that the next answer does not depend on whether the register is reached.
+                    self.store.withdraw(row.device, row.document_type, now).await?;
+                    return Ok(Err(CodeRefusal::Revoked));
+                }
             }
+        };
+        let shown = burn.check.as_ref().and_then(|check| check.profile).unwrap_or(profile);
+        let scan = scan_named(question.verifier_name, shown, row.document_type, reason)?;
+        let act = if burn.check.is_some() { Act::Refused { scan } } else { Act::Verified { scan } };
+        burn.told = self.note(&installation, act)?;
+        burn.answer = noted.encode();
+        let burned = self.store.burn(burn).await?;
+        if burned != Burned::Fresh {
+            return self.after_burn(question, verified, burned).await;
+        }
+        self.tell(row.device, Event::Used);
+        self.tell(row.device, Event::History);
+        Ok(Ok(self.answer_noted(question, noted, verified, true).await?))
+    }
+
+    /// The same answer again, or why there is none.
+    async fn after_burn(
+        &self,
+        question: &Question<'_>,
+        verified: &Verified,
+        before: Burned,
+    ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
+        let refusal = match before {
             Burned::Same(noted) => {
                 let noted = Noted::decode(&noted)?;
                 return Ok(Ok(self.answer_noted(question, noted, verified, false).await?));
             }
             Burned::TooManyChecks => return Err(too_many_checks().into()),
-            _ if reached == Reached::Gone => CodeRefusal::Revoked,
             Burned::Used => CodeRefusal::Used,
             Burned::Superseded => CodeRefusal::Superseded,
             Burned::Withdrawn => CodeRefusal::Revoked,
             Burned::Suspended => CodeRefusal::Suspended,
+            Burned::Fresh => return Err(ServiceError::Bug("a first use that came before")),
         };
         Ok(Err(refusal))
     }
@@ -300,8 +318,6 @@ enum Reached {
     There,
     Gone,
     No,
-    /// The holder is asked first.
-    NotAsked,
 }
 
 impl Noted {

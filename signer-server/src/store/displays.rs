@@ -1,8 +1,10 @@
 //! Codes on display, checks that wait for the holder, and misses: what goes in, what comes out.
 
+use std::{fmt, sync::Arc};
+
 use async_trait::async_trait;
 use signer_core::{
-    history::SealedEntry,
+    history::{HistoryKeyBytes, SealedEntry},
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
     wire::{MatchNumber, Profile},
@@ -60,7 +62,8 @@ pub trait Checks: Send + Sync {
     ) -> StoreResult<AnswerResult>;
 
     /// Notes what the verifier of a check that was allowed, or that nobody answered, is told first, with its entry in the
-    /// history; returns what is noted, which may be from before. `None` if there is no such check.
+    /// history; returns what is noted, which may be from before. `None` if there is no such check, or it was allowed and its
+    /// phone or credential has ended since: then nothing may be released.
     async fn tell(
         &self,
         id: CheckId,
@@ -133,7 +136,7 @@ pub struct NewCheck {
 }
 
 /// A short code to look for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Resolve {
     /// Hash of the code, digits or bar code.
     pub code: CodeHash,
@@ -145,10 +148,42 @@ pub struct Resolve {
     pub check: NewCheck,
     /// What the use of the code is noted with, for its QR.
     pub answer: Vec<u8>,
+    /// Whether a miss is counted: sixteen random digits cannot be guessed.
+    pub counted: bool,
+    /// Tells the history that the holder is asked.
+    pub told: TellAsked,
     /// How long after the credential's end the use is remembered, seconds.
     pub forget_seconds: u64,
     /// Server time.
     pub now: UnixSeconds,
+}
+
+/// Seals the entry that tells a holder of a check: whose it is the store finds in the middle of the transaction.
+#[derive(Clone)]
+pub struct TellAsked(Arc<SealAsked>);
+
+type SealAsked = dyn Fn(&CheckRow, &HistoryKeyBytes) -> Option<SealedEntry> + Send + Sync;
+
+impl TellAsked {
+    /// Seals by `seal`. `None` writes no entry.
+    #[must_use]
+    pub fn new(
+        seal: impl Fn(&CheckRow, &HistoryKeyBytes) -> Option<SealedEntry> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(seal))
+    }
+
+    /// The entry.
+    #[must_use]
+    pub fn seal(&self, check: &CheckRow, key: &HistoryKeyBytes) -> Option<SealedEntry> {
+        (self.0)(check, key)
+    }
+}
+
+impl fmt::Debug for TellAsked {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("TellAsked(..)")
+    }
 }
 
 /// Answer to a short code.

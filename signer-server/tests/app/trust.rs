@@ -179,6 +179,32 @@ fn reg_022_every_list_that_may_matter_has_an_address_and_no_other_is_made() {
 }
 
 #[test]
+fn reg_023_after_a_restore_what_was_given_out_before_is_suspended() {
+    let mut app = TestApp::spawn();
+    let trust = trust(&app);
+    let mut phone = stocked(&app);
+    let before: Vec<_> = issued(&phone).iter().map(|credential| credential.claims().status()).collect();
+    app.clock.advance(900);
+    assert_eq!(statuses(&app, &trust, &before), vec![Status::Valid; 4]);
+    // As a restore leaves it: what was withdrawn since the backup is forgotten.
+    let restored = app.clock.seconds();
+    app.stop();
+    let db = rusqlite::Connection::open(app.database()).unwrap();
+    let set = "UPDATE meta SET restored = ?1";
+    assert_eq!(db.execute(set, [i64::try_from(restored).unwrap()]).unwrap(), 1);
+    drop(db);
+    app.start().unwrap();
+    app.clock.advance(900);
+    assert_eq!(statuses(&app, &trust, &before), vec![Status::Suspended; 4]);
+    // The phone gets new credentials, in lists of the same day: these are valid.
+    let _shown = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
+    assert_eq!(phone.phone.top_up(DocumentType::IdentityCard).unwrap(), 1);
+    let since = issued(&phone)[0].claims().status();
+    assert_eq!(statuses(&app, &trust, &[since]), [Status::Valid]);
+    assert_eq!(statuses(&app, &trust, &before), vec![Status::Suspended; 4]);
+}
+
+#[test]
 fn reg_030_without_a_root_the_server_signs_its_own_list_and_renews_it_daily() {
     let mut app = TestApp::spawn();
     let first = trust(&app);
@@ -384,12 +410,12 @@ fn reg_035_a_business_gets_a_credential_that_phones_believe() {
     let app = TestApp::spawn();
     let key = root(11);
     let point = BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes());
-    let body = serde_json::json!({ "name": "Аптека «Подорожник»", "key": point, "profiles": ["full", "age"], "days": 90 });
+    let body = serde_json::json!({ "name": "Аптека «Подорожник»", "key": point, "profiles": ["full", "age"], "days": 30 });
     let answer = app.admin("POST", "/business-credentials", Some(&body));
     assert_eq!(answer.status, 201, "{answer:?}");
     let made: CreatedBusinessCredential = answer.json();
     let now = app.clock.seconds();
-    assert_eq!(made.expires, now + 90 * DAY);
+    assert_eq!(made.expires, now + 30 * DAY);
     let bytes = BASE64_URL_SAFE_NO_PAD.decode(&made.credential).unwrap();
     let credential = BusinessCredential::from_bytes(&bytes).unwrap();
     let step = StepRule::STANDARD.step_at(UnixSeconds(now));

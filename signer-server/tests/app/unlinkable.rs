@@ -26,7 +26,7 @@ const ROUNDS: [Profile; 16] = {
 /// So many holders are checked online in each round, at two shops.
 const ONLINE: usize = 8;
 /// Places with so few values that two can be equal by chance.
-const SIZES: [(&str, f64); 1] = [("device.payload.2", 1e8)];
+const SIZES: [(&str, usize); 2] = [("device.payload.2", 100_000_000), ("digits", 100_000_000)];
 
 /// Adults of a town: same ages, names of their own.
 fn register(folder: &std::path::Path) -> std::path::PathBuf {
@@ -86,10 +86,12 @@ impl Town {
     fn show(&mut self, holder: usize, profile: Profile, online: bool) -> bool {
         let phone = &mut self.phones[holder];
         let mut session = phone.start_show(CARD, Showing::to_whoever_scans(profile)).unwrap();
+        let screen = if online { Some(phone.display(&mut session).unwrap()) } else { None };
         let code = phone.code(&mut session).unwrap();
         let mut seen = Seen::of_code(holder, self.sessions, profile, code.presentation.as_str());
-        seen.add("digits", code.digits.to_string().as_bytes());
-        if online {
+        seen.add_digits("digits", code.digits.to_string().as_bytes());
+        if let Some(screen) = screen {
+            seen.add_digits("bar", screen.short.unwrap().bar.to_string().as_bytes());
             let request = format!("scan-{:06}", self.sessions);
             let shop = &self.shops[self.sessions % self.shops.len()];
             let answer = shop.verify_code(code.presentation.as_str(), &request).unwrap();

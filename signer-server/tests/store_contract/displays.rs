@@ -10,8 +10,10 @@ use signer_core::{
 use signer_server::store::{
     AddedCredentials, AnswerResult, Burn, Burned, CheckRow, CheckState, CodeHash, CredentialRow,
     DisplayResult, DisplayTurn, MISS_SECONDS, MISSES_ALARM, MISSES_MAX, NewCheck, NewDisplay, Resolve,
-    Resolved, Store, Told, VERIFIER_CHECKS_MAX,
+    Resolved, Store, TellAsked, Told, VERIFIER_CHECKS_MAX,
 };
+
+use signer_core::trust::Life;
 
 use crate::{
     credentials::{burn, credential},
@@ -72,6 +74,8 @@ fn used(code: CodeHash, n: u32) -> Resolve {
             expires: T0.plus(CHECK_SECONDS),
         },
         answer: check_id(n).as_bytes().to_vec(),
+        counted: true,
+        told: TellAsked::new(|_, _| None),
         forget_seconds: 86_400,
         now: T0,
     }
@@ -339,6 +343,10 @@ pub(crate) async fn sto_065_misses_are_counted_and_spent<E: Engine>() {
     let right = |now| Resolve { now, ..used(digits(1), 50) };
     let spent = Resolved::Spent(T0.plus(MISS_SECONDS));
     assert_eq!(store.resolve(right(at(61))).await.unwrap(), spent);
+    // What cannot be guessed is neither counted nor refused.
+    let bar_code = |n: u32| Resolve { counted: false, now: at(61), ..used(bar(70 + n), 70 + n) };
+    missed(store, bar_code(0)).await;
+    missed(store, bar_code(1)).await;
     // Another verifier's budget is its own.
     missed(store, Resolve { verifier: SHOP, now: at(61), ..used(digits(99), 1) }).await;
     // The first miss leaves the window: there is room for one.
@@ -428,6 +436,9 @@ pub(crate) async fn sto_066_a_check_is_answered_once_by_its_device<E: Engine>() 
     let ended = Told { at: end, reached: false };
     assert_eq!(store.tell(silent, ended, None, end).await.unwrap(), Some(ended));
     assert_eq!(state(silent, end).await, Some(CheckState::Expired(Some(ended))));
+    // Once the phone is revoked nothing of an approval may be told.
+    store.set_standing(device(1), Standing::Revoked, T0.plus(6)).await.unwrap();
+    assert_eq!(store.tell(allowed, told, None, T0.plus(6)).await.unwrap(), None);
     // It is forgotten a minute after it was decided, or after its end.
     for (id, decided) in [(allowed, T0), (declined, end.minus(1)), (silent, end)] {
         let kept = decided.plus(CHECK_KEPT_SECONDS);
@@ -474,17 +485,17 @@ pub(crate) async fn sto_067_open_checks_are_bounded_for_holder_and_verifier<E: E
 pub(crate) async fn sto_068_displays_checks_and_misses_are_dropped<E: Engine>() {
     let engine: E = stocked(2).await;
     let store = &*engine.store();
-    store.expire(T0).await.unwrap();
+    store.expire(T0, Life::Standard).await.unwrap();
     assert_eq!(display(store, shown(10, 1, 100, &[1])).await, FIRST);
     assert_eq!(display(store, shown(20, 2, 100, &[2])).await, FIRST);
     let check = asked(store, used(digits(1), 1)).await.id;
     missed(store, used(digits(9), 2)).await;
-    assert_eq!(store.expire(T0.plus(UNTIL - 1)).await.unwrap(), 0);
-    assert_eq!(store.expire(T0.plus(UNTIL)).await.unwrap(), 1, "the display");
+    assert_eq!(store.expire(T0.plus(UNTIL - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(store.expire(T0.plus(UNTIL), Life::Standard).await.unwrap(), 1, "the display");
     let check_ends = CHECK_SECONDS + CHECK_SECONDS + CHECK_KEPT_SECONDS;
-    assert_eq!(store.expire(T0.plus(check_ends)).await.unwrap(), 1, "the check");
+    assert_eq!(store.expire(T0.plus(check_ends), Life::Standard).await.unwrap(), 1, "the check");
     assert_eq!(store.holder_check(check, T0).await.unwrap(), None);
-    assert_eq!(store.expire(T0.plus(MISS_SECONDS)).await.unwrap(), 1, "the miss");
+    assert_eq!(store.expire(T0.plus(MISS_SECONDS), Life::Standard).await.unwrap(), 1, "the miss");
 }
 
 pub(crate) async fn sto_069_a_revoked_verifier_leaves_no_check<E: Engine>() {

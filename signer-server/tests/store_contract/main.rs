@@ -113,6 +113,8 @@ macro_rules! store_contract {
                 reports: sto_071_an_event_is_taken_once_and_in_order,
                 reports: sto_072_a_list_says_what_is_revoked_and_what_is_suspended,
                 reports: sto_073_keys_follow_one_another_and_trust_lists_only_rise,
+                reports: sto_074_a_suspension_and_a_death_end_enrolment_codes,
+                reports: sto_075_places_given_out_since_a_moment_are_known,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

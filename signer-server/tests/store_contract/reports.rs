@@ -1,8 +1,13 @@
 //! Events of registers, and the state of credentials.
 
-use signer_core::wire::{EventOutcome, Standing};
+use signer_core::{
+    time::UnixSeconds,
+    trust::Life,
+    wire::{EventOutcome, Standing},
+};
 use signer_server::store::{
-    Burned, CredentialRow, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow, Withdrawal,
+    Burned, CredentialRow, EnrolResult, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow,
+    Withdrawal,
 };
 
 use crate::{
@@ -79,7 +84,7 @@ pub(crate) async fn sto_071_an_event_is_taken_once_and_in_order<E: Engine>() {
     let nobody = Report { holder: holder(9), ..report(6, 6, 1, Happened::Deceased) };
     assert_eq!(store.report(nobody).await.unwrap(), TAKEN, "a person who is not enrolled");
     // After a month nothing of it is remembered.
-    assert!(store.expire(T0.plus(30 * 86_400)).await.unwrap() > 0);
+    assert!(store.expire(T0.plus(30 * 86_400), Life::Standard).await.unwrap() > 0);
     assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), taken(1));
 }
 
@@ -111,12 +116,49 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[22], &[20, 21, 30, 31, 40, 41]));
     store.suspend(device(2), false, None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[], &[20, 21, 30, 31, 40, 41]));
-    // Places are kept for as long as an emergency could make a credential live, and a day more.
-    let end = T0.plus((26 + 46 + 24) * 3600);
-    store.expire(end.minus(1)).await.unwrap();
-    assert_eq!(store.withdrawals(1).await.unwrap().len(), 6);
-    store.expire(end).await.unwrap();
-    assert_eq!(store.withdrawals(1).await.unwrap(), []);
+    // Places are kept a day longer than a credential lives, by the life in force.
+    for (life, hours) in [(Life::Emergency, 72 + 24), (Life::Standard, 26 + 24)] {
+        let end = T0.plus(hours * 3600);
+        store.expire(end.minus(1), life).await.unwrap();
+        assert_eq!(store.withdrawals(1).await.unwrap().len(), 6);
+        if life == Life::Standard {
+            store.expire(end, life).await.unwrap();
+            assert_eq!(store.withdrawals(1).await.unwrap(), []);
+        }
+    }
+}
+
+pub(crate) async fn sto_074_a_suspension_and_a_death_end_enrolment_codes<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    for (code, who) in [(11, 1), (12, 2), (13, 3)] {
+        add_code(store, code, who).await;
+    }
+    let usable = async |code: u8| store.holder_of_code([code; 32], T0).await.unwrap().is_some();
+    assert!(store.suspend(device(1), true, None, T0).await.unwrap());
+    assert!(!usable(11).await && usable(12).await);
+    let again = store.enrol(new_installation(4, 11), T0).await.unwrap();
+    assert_eq!(again, EnrolResult::CodeUnusable, "the suspension is not left by enrolling again");
+    // Holder 2 is not enrolled, and has died.
+    let dead = Report { holder: holder(2), ..report(1, 1, 1, Happened::Deceased) };
+    assert_eq!(store.report(dead).await.unwrap(), TAKEN);
+    assert!(!usable(12).await && usable(13).await);
+    // A code that the operator makes after that is the operator's decision.
+    add_code(store, 14, 1).await;
+    assert_eq!(store.enrol(new_installation(5, 14), T0).await.unwrap(), EnrolResult::Created);
+}
+
+pub(crate) async fn sto_075_places_given_out_since_a_moment_are_known<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    for (index, at) in [(5, T0), (6, T0.plus(1)), (7, T0.plus(2))] {
+        store.add_credentials(vec![credential(index, 1)], None, at).await.unwrap();
+    }
+    assert_eq!(store.issued_since(1, T0).await.unwrap(), [6, 7]);
+    assert_eq!(store.issued_since(1, T0.plus(2)).await.unwrap(), [0_u32; 0]);
+    assert_eq!(store.issued_since(2, UnixSeconds(0)).await.unwrap(), [0_u32; 0]);
 }
 
 pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E: Engine>() {

@@ -5,6 +5,8 @@ use signer_server::store::{
     AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Reserve, Store,
 };
 
+use signer_core::trust::Life;
+
 use crate::fixture::*;
 
 const SHOP: RelyingPartyId = RelyingPartyId::from_bytes([0x50; 16]);
@@ -108,7 +110,7 @@ pub(crate) async fn sto_014_a_request_expires_by_time_alone<E: Engine>() {
     assert!(store.pending(device(1), end, 10).await.unwrap().is_empty());
     let close = store.close_request(id, ClosedBy::RelyingParty(BANK), None, end).await.unwrap();
     assert_eq!(close, CloseResult::AlreadyEnded);
-    assert_eq!(store.expire(end).await.unwrap(), 2, "the request and the used code");
+    assert_eq!(store.expire(end, Life::Standard).await.unwrap(), 2, "the request and the used code");
     assert_eq!(state(store, id).await, RequestState::Expired);
 }
 

@@ -5,6 +5,8 @@ use signer_server::store::{
     AddedCredentials, CredentialRow, RelyingPartyRow, ServerKeyRow, StoreError, Verdict,
 };
 
+use signer_core::trust::Life;
+
 use crate::{
     credentials::{burn, credential},
     fixture::*,
@@ -21,18 +23,22 @@ pub(crate) async fn sto_018_what_has_run_out_is_dropped<E: Engine>() {
     let lease = granted(store, reserve(1, T0)).await;
     recorded(store, settle(lease, None, Verdict::WrongPin, T0)).await;
 
-    assert_eq!(store.expire(T0).await.unwrap(), 1, "the used code");
+    assert_eq!(store.expire(T0, Life::Standard).await.unwrap(), 1, "the used code");
     assert_eq!(store.holder_of_code([2; 32], T0).await.unwrap(), Some(holder(2)));
-    assert_eq!(store.expire(T0.plus(600)).await.unwrap(), 1, "the burnt code");
+    assert_eq!(store.expire(T0.plus(600), Life::Standard).await.unwrap(), 1, "the burnt code");
     assert_eq!(store.highest_burn(1, 5, 10).await.unwrap(), None);
-    assert_eq!(store.expire(T0.plus(3600)).await.unwrap(), 2, "the request and the unused code");
-    assert_eq!(store.expire(T0.plus(24 * 3600 - 1)).await.unwrap(), 0);
-    assert_eq!(store.expire(T0.plus(24 * 3600)).await.unwrap(), 1, "the outcome");
-    assert_eq!(store.expire(T0.plus(96 * 3600 - 1)).await.unwrap(), 0);
     assert_eq!(
-        store.expire(T0.plus(96 * 3600)).await.unwrap(),
+        store.expire(T0.plus(3600), Life::Standard).await.unwrap(),
+        2,
+        "the request and the unused code"
+    );
+    assert_eq!(store.expire(T0.plus(24 * 3600 - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(store.expire(T0.plus(24 * 3600), Life::Standard).await.unwrap(), 1, "the outcome");
+    assert_eq!(store.expire(T0.plus(50 * 3600 - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(
+        store.expire(T0.plus(50 * 3600), Life::Standard).await.unwrap(),
         1,
-        "the credential, a day after an emergency could make it end"
+        "the credential, a day after its end"
     );
     assert_eq!(store.credential(1, 5).await.unwrap(), None);
     assert_eq!(counted(store).await, (0, 1), "attempts are never dropped");
@@ -47,7 +53,7 @@ pub(crate) async fn sto_018_many_rows_are_dropped_in_parts<E: Engine>() {
         let batch: Vec<CredentialRow> = indexes.map(|index| credential(index, phone)).collect();
         assert_eq!(store.add_credentials(batch, None, T0).await.unwrap(), AddedCredentials::Added);
     }
-    assert_eq!(store.expire(T0.plus(96 * 3600)).await.unwrap(), 2505, "and the used codes");
+    assert_eq!(store.expire(T0.plus(50 * 3600), Life::Standard).await.unwrap(), 2505, "and the used codes");
     assert_eq!(store.credential(1, 2499).await.unwrap(), None);
 }
 

@@ -26,7 +26,8 @@ def picture(path):
 
 def by_zxing(png):
     image = Image.open(io.BytesIO(png)).convert("L")
-    return [(found.format.name, found.text) for found in zxingcpp.read_barcodes(image)]
+    kinds = [zxingcpp.BarcodeFormat.QRCode, zxingcpp.BarcodeFormat.Code128]
+    return [(found.format.name, found.text) for found in zxingcpp.read_barcodes(image, formats=kinds)]
 
 
 def by_zbar(png):
@@ -34,7 +35,10 @@ def by_zbar(png):
         file.write(png)
         file.flush()
         run = subprocess.run(
-            ["zbarimg", "--quiet", "--raw", "--nodbus", file.name], capture_output=True, text=True
+            # Without the others, of which it sees some in any picture of squares.
+            ["zbarimg", "--quiet", "--raw", "--nodbus", "-Sdisable", "-Sqrcode.enable", "-Scode128.enable", file.name],
+            capture_output=True,
+            text=True,
         )
     return run.stdout.rstrip("\n")
 

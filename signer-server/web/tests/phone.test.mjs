@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
-import { rmSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import test, { after, before } from 'node:test';
+import { promisify } from 'node:util';
 
 import * as browser from './support/browser.mjs';
 import { film } from './support/camera.mjs';
@@ -138,5 +140,23 @@ test('WEB-083 a phone that was revoked is red online at once, and offline with t
     await page.finish();
   } finally {
     await plain.close();
+  }
+});
+
+test('WEB-084 two decoders that nobody here wrote read every code the phone draws', async () => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'signer-codes-'));
+  const file = (name) => path.join(folder, name);
+  try {
+    const drawn = ['--svg', file('qr.svg'), '--png', file('qr.png'), '--bar-svg', file('bar.svg'), '--bar-png', file('bar.png')];
+    const { code, bar } = await real.show(...drawn);
+    const full = await real.show('--profile', 'full', '--to-whoever-scans', '--svg', file('full.svg'), '--png', file('full.png'));
+    const said = { qr: code, bar: bar.replaceAll(' ', ''), full: full.code };
+    const files = readdirSync(folder).map((name) => `${file(name)}=${said[name.split('.')[0]]}`);
+    assert.equal(files.length, 6);
+    const decoders = path.join(import.meta.dirname, '../../../.ci/web');
+    const { stdout } = await promisify(execFile)(decoders, ['codes', ...files]).catch((error) => error);
+    assert.match(stdout, /6 passed, 0 failed/);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
   }
 });

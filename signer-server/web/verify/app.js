@@ -136,13 +136,15 @@ function renderRequest() {
 }
 
 function renderNotice() {
-  const text = trust.otherRoot
-    ? t('root_changed')
-    : Math.abs(clockOff) > 60
-      ? t('clock_off', { s: Math.abs(clockOff) })
-      : updateReady
-        ? t('update_ready')
-        : '';
+  const text = !isSecureContext
+    ? t('insecure')
+    : trust.otherRoot
+      ? t('root_changed')
+      : Math.abs(clockOff) > 60
+        ? t('clock_off', { s: Math.abs(clockOff) })
+        : updateReady
+          ? t('update_ready')
+          : '';
   const notice = node('notice');
   notice.hidden = !text;
   if (notice.dataset.text === text) return;
@@ -296,6 +298,7 @@ function offeredToken() {
 async function start() {
   paint(localStorage.getItem('theme'));
   speak(localStorage.getItem('language') ?? (navigator.language.startsWith('uk') ? 'uk' : 'en'));
+  if (!isSecureContext) return;
   connect();
   go('scan');
   const offered = offeredToken();

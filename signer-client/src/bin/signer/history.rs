@@ -78,6 +78,9 @@ fn sentence(act: &Act) -> String {
         },
         Act::PinChanged {} => "PIN changed".into(),
         Act::Verified { scan } => format!("checked by {}: {}", scan.verifier.as_str(), scan_text(scan)),
+        Act::Refused { scan } if scan.reason.as_str() == "asked" => {
+            format!("asked by {}: {}", scan.verifier.as_str(), scan_text(scan))
+        }
         Act::Refused { scan } => format!("refused at {}: {}", scan.verifier.as_str(), scan_text(scan)),
         Act::CredentialsIssued { document_type, count } => {
             format!("{count} credentials issued: {}", document(*document_type))

@@ -47,6 +47,7 @@ fn told(Entry { at, act }: &Entry) -> Value {
         Act::Verified { scan } => check(at, "verified", scan, claims(scan.profile)),
         Act::Refused { scan } => match scan.reason.as_str() {
             "declined" => check(at, "denied", scan, &[]),
+            "asked" => check(at, "asked", scan, &[]),
             "no_answer" => check(at, "unanswered", scan, &[]),
             _ => check(at, "refused", scan, &[]),
         },

@@ -185,6 +185,7 @@ fn tell(
 ) -> StoreResult<Option<Told>> {
     let Some(check) = load(db, id, now)? else { return Ok(None) };
     match check.state {
+        CheckState::Allowed(_) if !check.good => Ok(None),
         CheckState::Allowed(Some(before)) | CheckState::Expired(Some(before)) => Ok(Some(before)),
         CheckState::Allowed(None) | CheckState::Expired(None) => {
             let sql = "UPDATE holder_check SET told = ?2, reached = ?3 WHERE id = ?1 AND told IS NULL";

@@ -14,7 +14,7 @@ use signer_core::{
 use super::{
     SqliteStore, checks,
     columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
-    displays, history,
+    displays, history, reports,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -46,8 +46,16 @@ impl Credentials for SqliteStore {
         self.readers.read(move |db| load(db, list, index)).await
     }
 
+    async fn look(&self, burn: Burn) -> StoreResult<Option<Burned>> {
+        self.readers.read(move |db| Ok(judge(db, &burn)?.err())).await
+    }
+
     async fn burn(&self, burn: Burn) -> StoreResult<Burned> {
         self.write(burn.now, move |db| use_up(db, &burn)).await
+    }
+
+    async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()> {
+        self.write(now, move |db| reports::end_document(db, device, document_type)).await
     }
 
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
@@ -118,6 +126,23 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
 }
 
 fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
+    let device = match judge(db, burn)? {
+        Ok(device) => device,
+        Err(before) => return Ok(before),
+    };
+    if let Some(check) = &burn.check {
+        if checks::too_many(db, device, burn.verifier, burn.now)? {
+            return Ok(Burned::TooManyChecks);
+        }
+        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
+    }
+    history::append(db, device, burn.told.as_ref(), burn.now)?;
+    note(db, burn, int(burn.step)?)?;
+    Ok(Burned::Fresh)
+}
+
+/// The device whose code would be used first now; or what stands against it.
+fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<DeviceId, Burned>> {
     let place = (burn.list, burn.index);
     let standing = concat!(
         "SELECT ",
@@ -127,28 +152,20 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
     let found = first(db, standing, place, |row| Ok((row.get(0)?, DeviceId::from_bytes(row.get(1)?))))?;
     let device = match found {
         Some((GOOD, device)) => device,
-        Some((SUSPENDED, _)) => return Ok(Burned::Suspended),
-        _ => return Ok(Burned::Withdrawn),
+        Some((SUSPENDED, _)) => return Ok(Err(Burned::Suspended)),
+        _ => return Ok(Err(Burned::Withdrawn)),
     };
     let step = int(burn.step)?;
     if let Some(used) = used(db, burn, step)? {
-        return Ok(used);
+        return Ok(Err(used));
     }
     if burn.only_repeat {
-        return Ok(Burned::Used);
+        return Ok(Err(Burned::Used));
     }
     if highest(db, burn.list, burn.index)?.is_some_and(|highest| highest > (step, burn.n)) {
-        return Ok(Burned::Superseded);
+        return Ok(Err(Burned::Superseded));
     }
-    if let Some(check) = &burn.check {
-        if checks::too_many(db, device, burn.verifier, burn.now)? {
-            return Ok(Burned::TooManyChecks);
-        }
-        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
-    }
-    history::append(db, device, burn.told.as_ref(), burn.now)?;
-    note(db, burn, step)?;
-    Ok(Burned::Fresh)
+    Ok(Ok(device))
 }
 
 /// The highest (step, n) of a credential that was used.

@@ -7,7 +7,7 @@ use signer_core::{ids::DeviceId, time::UnixSeconds, wire::Profile};
 use super::{
     SqliteStore, checks,
     columns::{GOOD, corrupt, execute, execute_one, first, get_time, int, standing_column, time},
-    credentials, misses,
+    credentials, history, misses,
 };
 use crate::store::{
     Burn, CodeHash, DisplayResult, DisplayTurn, Displays, NewDisplay, Resolve, Resolved, StoreResult,
@@ -131,11 +131,14 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     if let Some(at) = misses::counted_before(db, asked)? {
         return Ok(Resolved::Missed { at, alarm: false });
     }
-    if let Some(until) = misses::spent(db, asked.verifier, asked.now)? {
+    if asked.counted
+        && let Some(until) = misses::spent(db, asked.verifier, asked.now)?
+    {
         return Ok(Resolved::Spent(until));
     }
     let Some(live) = live(db, asked.code, asked.now)? else {
-        return Ok(Resolved::Missed { at: asked.now, alarm: misses::count(db, asked)? });
+        let alarm = asked.counted && misses::count(db, asked)?;
+        return Ok(Resolved::Missed { at: asked.now, alarm });
     };
     if checks::too_many(db, live.device, asked.verifier, asked.now)? {
         return Ok(Resolved::TooManyChecks);
@@ -159,6 +162,7 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     let profile = asked.check.profile.unwrap_or(live.profile);
     checks::open(db, &asked.check, &burn, Some(asked.code), live.device, profile)?;
     let check = checks::load(db, asked.check.id, asked.now)?.ok_or_else(|| corrupt("a check"))?;
+    history::append_asked(db, &check, &asked.told, asked.now)?;
     Ok(Resolved::Asked { check: Box::new(check), fresh: true })
 }
 

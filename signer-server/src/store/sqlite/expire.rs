@@ -3,6 +3,7 @@
 use rusqlite::Connection;
 use signer_core::{
     time::UnixSeconds,
+    trust::Life,
     wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS},
 };
 
@@ -12,8 +13,6 @@ use crate::store::{MISS_SECONDS, StoreResult};
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
 const DAY: u64 = 24 * 3600;
-/// What an emergency adds to a credential's 26 hours: its place in a status list must still say whose it is.
-const EMERGENCY: u64 = 46 * 3600;
 
 const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
     (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
@@ -39,7 +38,9 @@ const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
 
 /// Rows touched, and whether there may be more.
-pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)> {
+pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
+    // In an emergency a credential's place must say for longer whose it is; otherwise the mapping goes a day after its end.
+    let longer = life.seconds().saturating_sub(Life::Standard.seconds());
     let limit = i64::try_from(PART).unwrap_or(i64::MAX);
     let (mut touched, mut more) = (0, false);
     for (sql, before) in [
@@ -47,7 +48,7 @@ pub(super) fn some(db: &Connection, now: UnixSeconds) -> StoreResult<(u64, bool)
         (OUTCOMES, now.minus(DAY)),
         (ENDED, now.minus(7 * DAY)),
         (BURNS, now),
-        (CREDENTIALS, now.minus(DAY + EMERGENCY)),
+        (CREDENTIALS, now.minus(DAY + longer)),
         (EVENTS, now.minus(30 * DAY)),
         (ORDERS, now.minus(30 * DAY)),
         (CODES, now),

@@ -13,7 +13,7 @@ use super::{
     SqliteStore,
     columns::{corrupt, execute_one, first, get_u64, int, time},
 };
-use crate::store::{Histories, HistoryPart, Sealer, StoreResult};
+use crate::store::{CheckRow, Histories, HistoryPart, Sealer, StoreResult, TellAsked};
 
 #[async_trait]
 impl Histories for SqliteStore {
@@ -58,6 +58,19 @@ pub(super) fn append_now(
     let key = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, Option<_>>(0)?))?.flatten();
     let entry = key.and_then(|key| sealer.seal(device, &HistoryKeyBytes(key)));
     append(db, device, entry.as_ref(), now)
+}
+
+/// Appends what tells the holder of a check, for a phone that has a history.
+pub(super) fn append_asked(
+    db: &Connection,
+    check: &CheckRow,
+    told: &TellAsked,
+    now: UnixSeconds,
+) -> StoreResult<()> {
+    let sql = "SELECT history_key FROM installation WHERE device = ?1";
+    let key = first(db, sql, [check.device.as_bytes()], |row| Ok(row.get::<_, Option<_>>(0)?))?.flatten();
+    let entry = key.and_then(|key| told.seal(check, &HistoryKeyBytes(key)));
+    append(db, check.device, entry.as_ref(), now)
 }
 
 fn newest(db: &Connection, device: DeviceId) -> StoreResult<HistoryHead> {

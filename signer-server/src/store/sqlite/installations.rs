@@ -236,8 +236,21 @@ pub(super) fn suspend(
     if execute(db, sql, (device.as_bytes(), suspended, REVOKED))? == 0 {
         return Ok(false);
     }
+    if suspended {
+        let sql = "SELECT holder FROM installation WHERE device = ?1";
+        let found = first(db, sql, [device.as_bytes()], |row| holder(&row.get::<_, String>(0)?))?;
+        if let Some(found) = found {
+            void_codes(db, &found)?;
+        }
+    }
     certificates::follow(db, device, now)?;
     Ok(true)
+}
+
+/// Uses up a person's enrolment codes: a suspension is not left by enrolling again with a code from before it.
+pub(super) fn void_codes(db: &Connection, holder: &Holder) -> StoreResult<()> {
+    let sql = "UPDATE enrolment_code SET used = 1 WHERE holder = ?1 AND used = 0";
+    execute(db, sql, [holder.as_str()]).map(|_| ())
 }
 
 /// Revokes a living installation; its holder's open requests end with the key.

@@ -45,7 +45,7 @@ use std::{
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use signer_core::time::UnixSeconds;
+use signer_core::{time::UnixSeconds, trust::Life};
 
 pub use self::{
     open::{OpenError, SqliteOptions},
@@ -112,10 +112,10 @@ impl Drop for SqliteStore {
 
 #[async_trait]
 impl Store for SqliteStore {
-    async fn expire(&self, now: UnixSeconds) -> StoreResult<u64> {
+    async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64> {
         let mut touched = 0;
         loop {
-            let (rows, more) = self.write(now, move |db| expire::some(db, now)).await?;
+            let (rows, more) = self.write(now, move |db| expire::some(db, now, life)).await?;
             touched += rows;
             if !more {
                 return Ok(touched);

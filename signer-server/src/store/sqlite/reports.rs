@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use rusqlite::Connection;
-use signer_core::{ids::DeviceId, wire::EventOutcome};
+use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 
 use super::{
     SqliteStore,
@@ -25,6 +25,17 @@ impl Reports for SqliteStore {
         let events =
             self.readers.read(move |db| first(db, sql, [device.as_bytes()], |row| Ok(get_u64(row, 0)?)));
         Ok(events.await?.unwrap_or(0))
+    }
+
+    async fn issued_since(&self, list: u32, since: UnixSeconds) -> StoreResult<Vec<u32>> {
+        let sql = "SELECT idx FROM credential WHERE list = ?1 AND created > ?2 ORDER BY idx";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let rows = statement.query_map((list, time(since)), |row| row.get(0))?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
     }
 
     async fn withdrawals(&self, list: u32) -> StoreResult<Vec<Withdrawal>> {
@@ -69,6 +80,9 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
         ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
     execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    if report.what == Happened::Deceased {
+        installations::void_codes(db, &report.holder)?;
+    }
     let device = installations::living(db, &report.holder)?;
     if let Some(device) = device {
         apply(db, device, report)?;
@@ -76,26 +90,35 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     Ok(Reported::Taken { outcome: EventOutcome::Applied, device })
 }
 
-fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
+/// Ends the credentials of a device for one kind of document, with their codes on display. A batch on its way out is stale.
+pub(super) fn end_document(db: &Connection, device: DeviceId, document_type: u32) -> StoreResult<()> {
+    count(db, device)?;
+    let sql = "UPDATE credential SET state = 1 WHERE device = ?1 AND document_type = ?2 AND state = 0";
+    execute(db, sql, (device.as_bytes(), document_type))?;
+    end_displays(db, device)
+}
+
+fn count(db: &Connection, device: DeviceId) -> StoreResult<()> {
     let counted = "UPDATE installation SET document_events = document_events + 1 WHERE device = ?1";
-    execute_one(db, counted, [device.as_bytes()])?;
-    match report.what {
-        Happened::Document(document_type) => {
-            let sql =
-                "UPDATE credential SET state = 1 WHERE device = ?1 AND document_type = ?2 AND state = 0";
-            execute(db, sql, (device.as_bytes(), document_type))?;
-        }
-        Happened::Deceased => {
-            execute(
-                db,
-                "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0",
-                [device.as_bytes()],
-            )?;
-            installations::suspend(db, device, true, report.now)?;
-        }
-    }
+    execute_one(db, counted, [device.as_bytes()])
+}
+
+fn end_displays(db: &Connection, device: DeviceId) -> StoreResult<()> {
     let displays = "DELETE FROM display WHERE device = ?1 AND EXISTS (SELECT 1 FROM credential
         WHERE credential.list = display.list AND credential.idx = display.idx AND state = 1)";
-    execute(db, displays, [device.as_bytes()])?;
+    execute(db, displays, [device.as_bytes()]).map(|_| ())
+}
+
+fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
+    match report.what {
+        Happened::Document(document_type) => end_document(db, device, document_type)?,
+        Happened::Deceased => {
+            count(db, device)?;
+            let sql = "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0";
+            execute(db, sql, [device.as_bytes()])?;
+            installations::suspend(db, device, true, report.now)?;
+            end_displays(db, device)?;
+        }
+    }
     history::append_now(db, device, &report.told, report.now)
 }
