@@ -67,10 +67,14 @@ const VIEWS = {
   safety: (page) => page.click('[data-view="safety"]'),
 };
 
+/** On a desktop the same views stand in a drawn phone; these show what is different there. */
+const IN_FRAME = ['documents', 'code', 'ask'];
+
 for (const [language, theme] of [['en', 'light'], ['en', 'dark'], ['uk', 'light'], ['uk', 'dark']]) {
   test(`WEB-100 axe finds nothing on any view of the holder's page (${language}, ${theme})`, async () => {
     for (const [size, name] of [[browser.PHONE, 'phone'], [browser.DESKTOP, 'desktop']]) {
       for (const [view, go] of Object.entries(VIEWS)) {
+        if (size === browser.DESKTOP && !IN_FRAME.includes(view)) continue;
         phone.state = resting();
         const page = await open({ language, theme, size });
         await go(page);
