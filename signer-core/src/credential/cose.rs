@@ -117,6 +117,11 @@ impl UnsignedEnvelope {
         &self.to_sign
     }
 
+    /// Bytes of the envelope once it is signed.
+    pub(crate) fn encoded_len(&self) -> usize {
+        (self.encode)(Sign1 { kid: self.kid, payload: self.payload.clone(), signature: [0; 64] }).len()
+    }
+
     /// The envelope with a signature (r ‖ s) made elsewhere, which is checked and brought to low-s.
     ///
     /// # Errors

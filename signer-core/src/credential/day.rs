@@ -13,9 +13,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     LIFE_SECONDS, SHOW_BYTES_MAX, TOKEN_BYTES_MAX,
-    cose::{self, ISSUER_AAD, Sign1, SignatureError},
+    cose::{self, ISSUER_AAD, Sign1, SignatureError, UnsignedEnvelope},
     document::{self, Document},
-    hex::Kid,
 };
 use crate::{
     codec::{self, CodecError},
@@ -121,11 +120,13 @@ impl DayClaims {
     /// [`DayError::TooLong`] or [`DayError::Unencodable`]: the claims do not fit the format.
     pub fn prepare(self, issuer: &VerifyingKey) -> Result<UnsignedDay, DayError> {
         document::encoded(&self.document).ok_or(DayError::Unencodable)?;
-        let payload = codec::encode(&self);
-        let to_sign = cose::sig_structure(ISSUER_AAD, &payload);
-        let unsigned = UnsignedDay { claims: self, issuer: *issuer, payload, to_sign };
-        let (got, max) = (unsigned.envelope([0; 64]).len(), TOKEN_BYTES_MAX.saturating_sub(SHOW_BYTES_MAX));
-        if got > max { Err(DayError::TooLong { got, max }) } else { Ok(unsigned) }
+        let envelope = UnsignedEnvelope::named(issuer, ISSUER_AAD, codec::encode(&self));
+        let (got, max) = (envelope.encoded_len(), TOKEN_BYTES_MAX.saturating_sub(SHOW_BYTES_MAX));
+        if got > max {
+            Err(DayError::TooLong { got, max })
+        } else {
+            Ok(UnsignedDay { claims: self, envelope })
+        }
     }
 
     /// Signs with an issuer key in memory.
@@ -142,16 +143,14 @@ impl DayClaims {
 /// Claims that wait for the issuer's signature.
 pub struct UnsignedDay {
     claims: DayClaims,
-    issuer: VerifyingKey,
-    payload: Vec<u8>,
-    to_sign: Vec<u8>,
+    envelope: UnsignedEnvelope,
 }
 
 impl UnsignedDay {
     /// The exact bytes to sign: ECDSA with SHA-256 over them.
     #[must_use]
     pub fn to_sign(&self) -> &[u8] {
-        &self.to_sign
+        self.envelope.to_sign()
     }
 
     /// Finishes with a signature (r ‖ s) made elsewhere: brings it to low-s and checks it before it leaves.
@@ -159,14 +158,7 @@ impl UnsignedDay {
     /// # Errors
     /// [`DayError::Signature`] if it is not the issuer's.
     pub fn complete(self, signature: &[u8; 64]) -> Result<DayCredential, DayError> {
-        let signature = cose::accept(&self.issuer, &self.to_sign, signature)?;
-        let bytes = self.envelope(signature);
-        Ok(DayCredential { bytes, claims: self.claims })
-    }
-
-    fn envelope(&self, signature: [u8; 64]) -> Vec<u8> {
-        let kid = Some(Kid::of(&self.issuer));
-        codec::encode(&Sign1 { kid, payload: self.payload.clone(), signature })
+        Ok(DayCredential { bytes: self.envelope.complete(signature)?, claims: self.claims })
     }
 }
 
