@@ -146,7 +146,9 @@ function forward(incoming, outgoing, port) {
     const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
     if (changed) {
       answer.resume();
-      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': answer.headers['content-type'].replace('problem+', '') });
+      // A file that the server does not know yet.
+      const type = answer.statusCode === 404 ? 'text/javascript' : answer.headers['content-type'];
+      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': type });
       return outgoing.end(changed);
     }
     outgoing.writeHead(answer.statusCode, answer.headers);
