@@ -84,7 +84,7 @@ export async function kept(page) {
 
 /** Has the settings fetch everything anew, until it is there. */
 export async function refresh(page) {
-  await page.click('[data-view="settings"]');
+  if (!(await page.isVisible('#settings'))) await page.click('[data-view="settings"]');
   await page.click('#refresh');
   await page.waitForSelector('#refresh:not([aria-busy])');
 }
