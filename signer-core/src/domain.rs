@@ -90,6 +90,8 @@ domains! {
     ShortCode = "signer/v1/short-code",
     /// Salt of a disclosure, keyed by the same.
     DisclosureSalt = "signer/v1/disclosure-salt",
+    /// A key as one relying party of the CSC API names it.
+    CscCredential = "signer/v1/csc-credential",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.

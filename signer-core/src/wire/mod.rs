@@ -8,6 +8,7 @@ mod credentials;
 mod displays;
 mod enrol;
 mod history;
+mod oauth;
 mod problem;
 mod refresh;
 mod relying_party;
@@ -19,7 +20,7 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    certificate::*, credentials::*, displays::*, enrol::*, history::*, oauth::*, problem::*, refresh::*,
     relying_party::*, sign::*, verification::*,
 };
 use crate::{

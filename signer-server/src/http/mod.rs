@@ -3,9 +3,12 @@
 mod admin;
 mod auth;
 mod ca;
+mod csc;
 mod device;
 mod health;
 mod listen;
+mod oauth;
+mod oauth_error;
 mod problem;
 mod register;
 mod relying_party;
@@ -46,6 +49,8 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .merge(verification::routes())
+        .merge(oauth::routes())
+        .merge(csc::routes())
         .merge(ca::routes())
         .merge(register::routes())
         .merge(trust::routes())
@@ -54,6 +59,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .layer(map_response(timeout_as_problem));
     let waiting = relying_party::long_poll_routes()
         .merge(verification::long_poll_routes())
+        .merge(csc::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,

@@ -7,6 +7,7 @@ mod ceremonies;
 mod certificate;
 mod check;
 mod credentials;
+mod csc;
 mod display;
 mod enrol;
 mod error;
@@ -15,6 +16,7 @@ mod history;
 mod keys;
 mod listen;
 mod lost;
+mod oauth;
 mod refresh;
 mod requests;
 mod sign;
@@ -51,10 +53,12 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{
+    csc::{Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential, MULTISIGN_MAX, Signing},
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
     listen::Listening,
+    oauth::{AccessToken, ClientClaim, OauthError, OauthRefusal},
     requests::WaitMs,
     trust::{IssuerSettings, TrustRoot},
     verify::Verifying,
@@ -100,6 +104,7 @@ pub struct Service {
     turns: Arc<Semaphore>,
     turns_max: u32,
     polls: Arc<Semaphore>,
+    sandbox: bool,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
 }
@@ -138,6 +143,8 @@ pub struct Parts {
     pub concurrency_max: u32,
     /// Most long polls waiting at once.
     pub long_polls_max: u32,
+    /// Whether OAuth clients may have a secret instead of a key.
+    pub sandbox: bool,
 }
 
 impl std::fmt::Debug for Parts {
@@ -193,6 +200,7 @@ impl Service {
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
             polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
+            sandbox: parts.sandbox,
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
         };

@@ -6,8 +6,10 @@
 
 mod certificates;
 mod counter;
+mod csc;
 mod displays;
 mod history;
+mod oauth;
 mod reports;
 mod rows;
 pub mod sqlite;
@@ -21,7 +23,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, displays::*, history::*, reports::*, rows::*};
+pub use self::{certificates::*, counter::*, csc::*, displays::*, history::*, oauth::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -214,6 +216,8 @@ pub trait Store:
     + Attempts
     + Requests
     + RelyingParties
+    + OauthClients
+    + Authorisations
     + Credentials
     + Displays
     + Checks
@@ -223,7 +227,7 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, displays, checks and misses at their end, credentials 24 h after theirs by the `life` in force,
+    /// past steps, access tokens, used assertions, displays, checks and misses at their end, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 

@@ -10,6 +10,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0003_displays.sql"),
     include_str!("../../../migrations/sqlite/0004_registers.sql"),
     include_str!("../../../migrations/sqlite/0005_history.sql"),
+    include_str!("../../../migrations/sqlite/0008_oauth.sql"),
+    include_str!("../../../migrations/sqlite/0009_csc.sql"),
 ];
 
 /// The schema version this binary works with.
