@@ -1,6 +1,7 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
 mod issuer;
+mod oauth;
 
 use std::{
     fs,
@@ -96,6 +97,9 @@ struct ServeArgs {
 #[derive(Debug, Subcommand)]
 enum RelyingPartyCommand {
     /// Register one. Its bearer token is shown this once.
+    #[command(
+        after_help = "Example:\n  signer-server relying-party add 'Bank of Examples' --ask --oauth-key bank.json\n\nWith a key it is an OAuth client too: it gets access tokens at /oauth2/token by private_key_jwt (ES256)."
+    )]
     Add {
         /// The name holders are shown.
         name: String,
@@ -108,6 +112,15 @@ enum RelyingPartyCommand {
         /// It is a register, and may report what happens to documents.
         #[arg(long)]
         report: bool,
+        #[command(flatten)]
+        proof: Option<ProofArgs>,
+    },
+    /// Make one an OAuth client, or change its key or secret, which ends its access tokens.
+    OauthClient {
+        /// Its id, which is the client_id.
+        id: String,
+        #[command(flatten)]
+        proof: ProofArgs,
     },
     /// List all.
     List,
@@ -116,6 +129,18 @@ enum RelyingPartyCommand {
         /// Its id.
         id: String,
     },
+}
+
+/// How an OAuth client proves itself.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ProofArgs {
+    /// Its public key, a JWK (EC, P-256): it signs its assertions with ES256.
+    #[arg(long, value_name = "JWK.json")]
+    oauth_key: Option<PathBuf>,
+    /// A secret, shown this once. Only where the configuration says sandbox = true.
+    #[arg(long)]
+    oauth_secret: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -273,17 +298,38 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report } => {
+        RelyingPartyCommand::Add { name, ask, verify, report, proof } => {
             if !ask && !verify && !report {
                 return Err("say what it may do: --ask, --verify, --report".into());
             }
+            if proof.is_some() && !ask {
+                return Err("an OAuth client asks for signatures: --ask".into());
+            }
+            // Read first: a file that is no key registers nobody.
+            let proof = proof.map(|proof| oauth::read(&proof)).transpose()?;
             let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify, may_report: report };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
                 made.id, made.token
             );
-            print(json, &made, &text);
+            let client = proof.map(|proof| oauth::put(admin, &made.id.to_string(), &proof)).transpose()?;
+            match client {
+                None => print(json, &made, &text),
+                Some(client) => {
+                    let value = json!({
+                        "id": made.id,
+                        "token": made.token,
+                        "client_id": client.client_id,
+                        "client_secret": client.client_secret,
+                    });
+                    print(json, &value, &format!("{text}\n{}", oauth::told(&client)));
+                }
+            }
+        }
+        RelyingPartyCommand::OauthClient { id, proof } => {
+            let client = oauth::put(admin, &id, &oauth::read(&proof)?)?;
+            print(json, &client, &oauth::told(&client));
         }
         RelyingPartyCommand::List => {
             let all: Vec<RelyingPartyView> = admin.send("GET", "/admin/v1/relying-parties", None)?;
