@@ -97,7 +97,7 @@ impl Service {
     ///
     /// # Errors
     /// A refusal if the message is not the device's.
-    pub async fn withdrawn(&self, bytes: &[u8]) -> ServiceResult<WithdrawnCredentials> {
+    pub async fn withdrawn_credentials(&self, bytes: &[u8]) -> ServiceResult<WithdrawnCredentials> {
         let (WithdrawnQuery {}, caller) = self.open(bytes).await?;
         let places = self.store.withdrawn(caller.installation.device).await?;
         Ok(WithdrawnCredentials { time: caller.now, places })

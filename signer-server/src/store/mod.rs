@@ -181,8 +181,7 @@ pub trait Credentials: Send + Sync {
     /// Ends the living credentials of a device for one kind of document: the register has it no longer.
     async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()>;
 
-    /// Places of the device's withdrawn credentials, newest first, at most
-    /// [`WITHDRAWN_MAX`](signer_core::wire::WITHDRAWN_MAX).
+    /// Places of the device's withdrawn credentials, newest first, at most [`LIVING_CREDENTIALS_MAX`].
     async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>>;
 
     /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries

@@ -199,7 +199,7 @@ fn app_281_withdrawn_credentials_are_thrown_away_while_the_register_is_down() {
     assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 8);
     assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
     assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
-    let mut phone = app.reopen(phone);
+    let phone = app.reopen(phone);
     assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0, "also after a restart");
     assert!(phone.phone.needs_top_up(DocumentType::IdentityCard));
     // Nobody is told of another's.

@@ -9,7 +9,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
-    wire::{Profile, WITHDRAWN_MAX},
+    wire::Profile,
 };
 
 use super::{
@@ -66,7 +66,7 @@ impl Credentials for SqliteStore {
                 let mut statement = db.prepare_cached(sql)?;
                 let place =
                     |row: &rusqlite::Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
-                let rows = statement.query_map((device.as_bytes(), WITHDRAWN_MAX), place)?;
+                let rows = statement.query_map((device.as_bytes(), LIVING_CREDENTIALS_MAX), place)?;
                 Ok(rows.collect::<Result<_, _>>()?)
             })
             .await
