@@ -2,12 +2,11 @@
 
 use std::{io::Read as _, process::ExitCode};
 
-use p256::ecdsa::VerifyingKey;
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError,
     desk::SystemClock,
-    lists::{Lists, Synced, read_point},
+    http::fetch,
+    lists::{Lists, Synced},
     ports::Clock as _,
 };
 use signer_core::{
@@ -20,7 +19,7 @@ use crate::{
     input::{bytes_of, random_id, text_of},
     memory::Memory,
     output::{Failure, Output, moment},
-    setup::{self, relying_party, step_rule},
+    setup::{network, relying_party, step_rule, trust_root},
 };
 
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
@@ -85,7 +84,8 @@ const MAX_CODE: u64 = 4096;
 /// Brings the lists up to date as asked, then checks the code by them, if there is one.
 fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) -> Result<ExitCode, Failure> {
     let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
-    let mut lists = memory.lists(root(args)?)?;
+    let root = args.trust_root.as_deref().map(trust_root).transpose()?;
+    let mut lists = memory.lists(root)?;
     if let Some(path) = &args.trust_list {
         lists.take_trust_list(&bytes_of(path)?)?;
     }
@@ -119,26 +119,12 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
     }
 }
 
-fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
-    let read = |text: &String| {
-        read_point(text).ok_or_else(|| {
-            Failure::usage(
-                "--trust-root is no key",
-                "Give the 33 bytes of the root in base64url, as it is published.",
-            )
-        })
-    };
-    args.trust_root.as_ref().map(read).transpose()
-}
-
 fn sync(global: &Global, args: &Verify, lists: &mut Lists, now: UnixSeconds) -> Result<Synced, Failure> {
     let server = args.bank.server.as_ref().ok_or_else(|| {
         Failure::usage("--sync needs --server", "Give the origin of the server, or set SIGNER_SERVER.")
     })?;
-    let fetch = |address: &str, media_type: &str| -> Result<Vec<u8>, ClientError> {
-        setup::fetch(global, address, media_type)
-    };
-    Ok(lists.sync(server, &fetch, now)?)
+    let options = network(global)?;
+    Ok(lists.sync(server, &|address, media_type| fetch(address, media_type, &options), now)?)
 }
 
 fn print_lists(output: &Output, lists: &Lists) {
