@@ -289,8 +289,12 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/code", 12.into(), Malformed),
             ("/profile", "everything".into(), Malformed),
             ("/profile", 2.into(), Malformed),
-            ("/challenge", "0A".repeat(16).into(), Malformed),
-            ("/challenge", "0a".repeat(15).into(), Malformed),
+            ("/request", "".into(), InvalidValue),
+            ("/request", "DR1:".into(), InvalidValue),
+            ("/request", "DQ1:".into(), InvalidValue),
+            ("/request", "x".repeat(2000).into(), InvalidValue),
+            ("/request", 12.into(), Malformed),
+            ("/challenge", "0a".repeat(16).into(), Malformed),
             ("/now", 12.into(), Malformed),
         ],
     );
@@ -346,7 +350,9 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
         BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
     };
-    let good = serde_json::json!({ "name": "Shop", "key": point, "profiles": ["age"] });
+    let good = serde_json::json!({
+        "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.id.to_string(),
+    });
     let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
             let mut body = good.clone();
@@ -366,7 +372,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         ("/profiles", serde_json::json!(["everything"]), Malformed),
         ("/days", 0.into(), InvalidValue),
         ("/days", 31.into(), InvalidValue),
-        ("/id", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0a".repeat(16).into(), InvalidValue),
+        ("/relying_party", bank.id.to_string().into(), InvalidValue),
+        ("/id", "0a".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);
     for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
@@ -670,7 +679,7 @@ impl Messages {
             Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
             Operation::Checks => self.seal(&ChecksQuery {}),
             Operation::AnswerCheck => {
-                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true })
+                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true, shown: [0; 32] })
             }
             Operation::Listen => self.seal(&Listen {}),
             Operation::Approve => self.approve.clone(),
@@ -830,7 +839,8 @@ fn others_and_absent(suite: SuiteId) {
     };
     for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
         check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
-        let answer = AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true };
+        let answer =
+            AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true, shown: [0; 32] };
         check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
     }
