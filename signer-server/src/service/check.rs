@@ -220,7 +220,7 @@ impl Service {
 
     /// The register's record, or why there is none to show.
     async fn ask_record(&self, check: &CheckRow) -> ServiceResult<Record> {
-        let _share = self.register_calls.take(check.verifier)?;
+        let _place = self.register_calls.take(check.verifier)?;
         match self.record(&check.holder, check.document_type).await {
             Ok(Some(record)) => Ok(Ok(record)),
             Ok(None) => {

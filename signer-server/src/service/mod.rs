@@ -15,10 +15,10 @@ mod history;
 mod keys;
 mod listen;
 mod lost;
+mod quota;
 mod refresh;
 mod releases;
 mod requests;
-mod shares;
 mod sign;
 mod status;
 mod status_lists;
@@ -57,8 +57,8 @@ pub use self::{
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
     listen::Listening,
+    quota::Place,
     requests::WaitMs,
-    shares::Share,
     trust::{IssuerSettings, TrustRoot},
     verify::Verifying,
 };
@@ -107,9 +107,9 @@ pub struct Service {
     turns: Arc<Semaphore>,
     turns_max: u32,
     streams: Arc<Semaphore>,
-    check_polls: Arc<shares::Shares>,
-    request_polls: Arc<shares::Shares>,
-    register_calls: Arc<shares::Shares>,
+    check_polls: Arc<quota::Quota>,
+    request_polls: Arc<quota::Quota>,
+    register_calls: Arc<quota::Quota>,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
@@ -180,7 +180,7 @@ impl Service {
         let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
         // A quarter of the polls of a kind.
-        let poll_share = (parts.long_polls_max / 4).max(1);
+        let poll_quota = (parts.long_polls_max / 4).max(1);
         let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
@@ -206,9 +206,9 @@ impl Service {
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
             streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
-            check_polls: shares::Shares::new(parts.long_polls_max, poll_share),
-            request_polls: shares::Shares::new(parts.long_polls_max, poll_share),
-            register_calls: shares::Shares::new(u32::MAX, REGISTER_CALLS_MAX),
+            check_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
+            request_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
+            register_calls: quota::Quota::new(u32::MAX, REGISTER_CALLS_MAX),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
@@ -293,16 +293,16 @@ impl Service {
     /// A place for a verifier to wait for a holder's answer.
     ///
     /// # Errors
-    /// `overloaded`, or `too_many` if the verifier has its share.
-    pub fn admit_check_poll(&self, verifier: &RelyingPartyRow) -> ServiceResult<Share> {
+    /// `overloaded`, or `too_many` if the verifier has its quota.
+    pub fn admit_check_poll(&self, verifier: &RelyingPartyRow) -> ServiceResult<Place> {
         self.check_polls.take(verifier.id)
     }
 
     /// A place for a relying party to wait for a holder's signature.
     ///
     /// # Errors
-    /// `overloaded`, or `too_many` if the relying party has its share.
-    pub fn admit_request_poll(&self, asker: &RelyingPartyRow) -> ServiceResult<Share> {
+    /// `overloaded`, or `too_many` if the relying party has its quota.
+    pub fn admit_request_poll(&self, asker: &RelyingPartyRow) -> ServiceResult<Place> {
         self.request_polls.take(asker.id)
     }
 

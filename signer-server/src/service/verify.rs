@@ -315,7 +315,7 @@ impl Service {
         installation: &Installation,
         document_type: u32,
     ) -> ServiceResult<Reached> {
-        let _share = self.register_calls.take(verifier)?;
+        let _place = self.register_calls.take(verifier)?;
         match self.record(&installation.holder, document_type).await {
             Ok(Some(_)) => Ok(Reached::There),
             Ok(None) => Ok(Reached::Gone),
