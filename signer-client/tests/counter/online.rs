@@ -131,7 +131,11 @@ fn dis_071_signer_verify_tells_nothing_that_the_server_has_not_signed() {
             let stranger = point(key(9).verifying_key());
             assert_eq!(verify(&["--trust-root", &stranger]).0, 2);
         } else {
-            assert_eq!((exit, &value["error"], &value["result"]), (2, &"answer".into(), &Value::Null), "{value}");
+            assert_eq!(
+                (exit, &value["error"], &value["result"]),
+                (2, &"answer".into(), &Value::Null),
+                "{value}"
+            );
         }
     }
     // Without a root the first list is believed, and its root from then on.

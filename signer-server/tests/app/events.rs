@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use signer_client::{Code, RelyingParty, Showing};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
-    wire::{CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
+    wire::{ChecksQuery, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
 };
 
 use crate::{
@@ -294,7 +294,8 @@ fn reg_050_an_end_counts_however_late_and_a_wrong_sequence_silences_none() {
     other.phone.top_up(DocumentType::IdentityCard).unwrap();
     assert_eq!(outcome(&send(&app, &token, &dead("6", 1))), EventOutcome::Late);
     assert_eq!(verify(&app, &shop, &code), REVOKED);
-    assert_eq!(problem_code(other.phone.top_up(DocumentType::IdentityCard)), ProblemCode::Suspended);
+    let answer = app.device("checks", &other.seal(app.clock.seconds(), &ChecksQuery {}));
+    assert_eq!(answer.code(), ProblemCode::Suspended);
 }
 
 #[test]

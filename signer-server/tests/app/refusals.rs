@@ -11,7 +11,7 @@ use signer_core::{
     codec::{self, Blob, Label, List, Text},
     credential::{DocumentType, Step, Turn},
     device_key::DeviceSignature,
-    ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
+    ids::{CeremonyId, CheckId, Epoch, KeyId, RelyingPartyId, RequestId},
     pin::Pin,
     secret::SecretBytes,
     suite::{Commitment, KeygenMessage, SuiteId},
@@ -210,7 +210,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
 /// One wrong call: route, path, body, what must come.
 type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
 
-fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
+fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: RelyingPartyId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
     let digest = BASE64_STANDARD.encode([7; 32]);
     let good = serde_json::json!({
@@ -351,7 +351,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
     };
     let good = serde_json::json!({
-        "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.id.to_string(),
+        "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.to_string(),
     });
     let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
@@ -374,7 +374,7 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         ("/days", 31.into(), InvalidValue),
         ("/relying_party", "0A".repeat(16).into(), Malformed),
         ("/relying_party", "0a".repeat(16).into(), InvalidValue),
-        ("/relying_party", bank.id.to_string().into(), InvalidValue),
+        ("/relying_party", bank.to_string().into(), InvalidValue),
         ("/id", "0a".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);
@@ -387,6 +387,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             };
             calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
         }
+    }
+    for query in ["force=1", "force=yes", "why=x"] {
+        let path = format!("/admin/v1/keys/issuer/activate?{query}");
+        calls.push(("POST /admin/v1/keys/{id}/activate", path, None, Malformed));
     }
     for number in ["0", "x", "-1", "4294967296"] {
         calls.push(("GET /status/v1/lists/{id}", format!("/status/v1/lists/{number}"), None, NotFound));
@@ -487,7 +491,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let (others, signed) = (made(ask(&other.token, "k")), made(ask(&bank.token, "k")));
     let mut phone = app.phone("olena");
     assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
-    let calls = json_calls(others, signed);
+    let calls = json_calls(others, signed, bank.id, shop.id);
     let admin = app.admin_token();
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),

@@ -147,7 +147,7 @@ impl<'a> Till<'a> {
 
     /// Under a request id of its own.
     pub(crate) fn scan(&self, code: &str) -> Answer {
-        self.ask(code, &self.app.unique("request"), None)
+        self.ask(code, &self.app.unique("scan-id"), None)
     }
 
     pub(crate) fn look(&self, check: CheckId) -> Answer {
