@@ -143,8 +143,13 @@ const PLACES = { ' ': 'Space', '-': 'Minus', '+': 'Equal', '.': 'Period', '/': '
 export async function wedge(page, text, said = {}) {
   await page.evaluate(
     ([text, places, said]) => {
-      const press = (key, code, shiftKey) =>
-        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true }));
+      // The scanner's times, a millisecond a key: those of this machine may have gaps.
+      let time = performance.now();
+      const press = (key, code, shiftKey) => {
+        const event = new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true });
+        Object.defineProperty(event, 'timeStamp', { value: (time += 1) });
+        document.activeElement.dispatchEvent(event);
+      };
       for (const letter of text) {
         const code = places[letter] ?? (/[0-9]/.test(letter) ? `Digit${letter}` : `Key${letter}`);
         press(said[letter] ?? letter, code, /[A-Z$%*+:]/.test(letter));
