@@ -18,6 +18,7 @@
 //!
 //! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
 
+mod answer;
 mod certificate;
 pub mod desk;
 pub mod draw;
@@ -38,6 +39,7 @@ pub mod state;
 mod trust;
 
 pub use self::{
+    answer::{ANSWER_AGE_MAX_SECONDS, AnswerError, Question, verify_answer},
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     history::{History, HistoryLine, SHOWS_MAX, ShowNote},

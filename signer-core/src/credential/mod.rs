@@ -48,7 +48,7 @@ pub use portrait::{Portrait, PortraitError, portrait_salt};
 pub use refusal::{ClockFault, Reason, Refusal};
 pub use request::{
     Ask, BusinessClaims, BusinessCredential, BusinessError, Request, RequestRefusal, UnsignedRequest,
-    VerifiedRequest, verify_request,
+    VerifiedRequest, verify_answered_request, verify_request,
 };
 pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};

@@ -284,8 +284,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("ChecksQuery", &ChecksQuery {}),
         sample("PendingChecks", &PendingChecks { time: NOW, checks: vec![one_check()] }),
         sample("PendingChecks.none", &PendingChecks { time: NOW, checks: Vec::new() }),
-        sample("AnswerCheck.allow", &AnswerCheck { id: CHECK, allow: true }),
-        sample("AnswerCheck", &AnswerCheck { id: CHECK, allow: false }),
+        sample("AnswerCheck.allow", &AnswerCheck::to(&one_check(), true)),
+        sample("AnswerCheck", &AnswerCheck::to(&one_check(), false)),
         sample("CheckAnswered", &CheckAnswered { time: NOW }),
         sample("Listen", &Listen {}),
         sample("Event", &Event::History),
@@ -333,6 +333,7 @@ fn entries() -> Vec<(&'static str, Act)> {
         profile: Profile::Age,
         document_type: 1,
         reason: Label::new(reason.into()).unwrap(),
+        shown: (reason == "valid").then_some([6; 32]),
     };
     vec![
         ("Entry.signed", Act::Signed { asked: asked() }),

@@ -69,7 +69,7 @@ async fn view(
 ) -> Result<Json<RequestView>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     let wait = WaitMs::new(query.timeout_ms)?;
-    let _place = service.admit_poll()?;
+    let _place = service.admit_request_poll(&asker)?;
     Ok(Json(service.request_view(&asker, id, wait).await?))
 }
 

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use signer_client::{ClientError, Code, EventStream, RelyingParty, Showing, StateError, Stock};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
-    wire::{self, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
+    wire::{self, ChecksQuery, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
 };
 
 use crate::{
@@ -28,8 +28,14 @@ const GREEN: (Colour, Reason) = (Colour::Green, Reason::Valid);
 const REVOKED: (Colour, Reason) = (Colour::Red, Reason::Revoked);
 
 pub(crate) fn reporter(app: &TestApp) -> String {
-    let body =
-        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "may_report": true });
+    reporter_of(app, &["identity_card", "driving_licence"], true)
+}
+
+/// A register whose token is for these kinds, and for deaths.
+fn reporter_of(app: &TestApp, kinds: &[&str], deceased: bool) -> String {
+    let body = serde_json::json!({
+        "name": "Register", "may_ask": false, "may_verify": false, "report": kinds, "report_deceased": deceased,
+    });
     let answer = app.admin("POST", "/relying-parties", Some(&body));
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json::<CreatedRelyingParty>().token
@@ -317,7 +323,7 @@ fn reg_014_events_about_one_document_are_ordered_and_others_do_not_wait() {
     let card = Some("identity_card");
     assert_eq!(outcome_of(&token, "document.changed", "olena", 5, card), EventOutcome::Applied);
     for late in [5, 4, 0] {
-        assert_eq!(outcome_of(&token, "document.withdrawn", "olena", late, card), EventOutcome::Late);
+        assert_eq!(outcome_of(&token, "document.changed", "olena", late, card), EventOutcome::Late);
     }
     assert_eq!(outcome_of(&token, "document.withdrawn", "olena", 6, card), EventOutcome::Applied);
     // Another document, another person, the death of a person, another register: each has an order of its own.
@@ -328,6 +334,66 @@ fn reg_014_events_about_one_document_are_ordered_and_others_do_not_wait() {
     assert_eq!(outcome_of(&token, "document.withdrawn", "taras", 1, card), EventOutcome::Applied);
     assert_eq!(outcome_of(&token, "holder.deceased", "olena", 2, None), EventOutcome::Applied);
     assert_eq!(outcome_of(&reporter(&app), "document.changed", "olena", 1, card), EventOutcome::Applied);
+}
+
+#[test]
+fn reg_050_an_end_counts_however_late_and_a_wrong_sequence_silences_none() {
+    let app = TestApp::spawn();
+    let (shop, token) = (app.shop(), reporter(&app));
+    let mut phone = stocked(&app, "olena");
+    let card = Some("identity_card");
+    let far = u64::MAX >> 1;
+    for (id, kind, sequence) in [("1", "document.changed", far), ("2", "document.changed", 7)] {
+        let expected = if sequence == far { EventOutcome::Applied } else { EventOutcome::Late };
+        assert_eq!(outcome(&send(&app, &token, &event(id, kind, "olena", sequence, card))), expected);
+    }
+    // Issued after it: two of the stock are from before.
+    for _ in 0..8 {
+        code(&mut phone);
+    }
+    phone.phone.top_up(DocumentType::IdentityCard).unwrap();
+    let (first, second) = (code(&mut phone), code(&mut phone));
+    let changed = event("3", "document.changed", "olena", 8, card);
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Late);
+    assert_eq!(verify(&app, &shop, &first), GREEN);
+    let withdrawn = event("4", "document.withdrawn", "olena", 9, card);
+    for _ in 0..2 {
+        assert_eq!(outcome(&send(&app, &token, &withdrawn)), EventOutcome::Late);
+    }
+    assert_eq!(verify(&app, &shop, &second), REVOKED);
+    let dead = |id, sequence| event(id, "holder.deceased", "taras", sequence, None);
+    let mut other = stocked(&app, "taras");
+    let code = code(&mut other);
+    let device = other.device_key().device_id();
+    assert_eq!(outcome(&send(&app, &token, &dead("5", far))), EventOutcome::Applied);
+    assert_eq!(app.admin("POST", &format!("/devices/{device}/resume"), None).status, 204);
+    other.phone.top_up(DocumentType::IdentityCard).unwrap();
+    assert_eq!(outcome(&send(&app, &token, &dead("6", 1))), EventOutcome::Late);
+    assert_eq!(verify(&app, &shop, &code), REVOKED);
+    let answer = app.device("checks", &other.seal(app.clock.seconds(), &ChecksQuery {}));
+    assert_eq!(answer.code(), ProblemCode::Suspended);
+}
+
+#[test]
+fn reg_051_a_register_reports_what_its_token_is_for() {
+    let app = TestApp::spawn();
+    let (cards, deaths) = (reporter_of(&app, &["identity_card"], false), reporter_of(&app, &[], true));
+    let nothing = serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false });
+    let nobody: CreatedRelyingParty = app.admin("POST", "/relying-parties", Some(&nothing)).json();
+    let _phone = stocked(&app, "olena");
+    let before = app.dump();
+    let of = |kind: &str, document| event("1", kind, "olena", 1, document);
+    let licence = of("document.withdrawn", Some("driving_licence"));
+    let card = of("document.withdrawn", Some("identity_card"));
+    let dead = of("holder.deceased", None);
+    for (token, event) in
+        [(&cards, &licence), (&cards, &dead), (&deaths, &card), (&deaths, &licence), (&nobody.token, &card)]
+    {
+        assert_eq!(send(&app, token, event).code(), ProblemCode::Forbidden);
+    }
+    assert_eq!(app.dump(), before, "a refused event changes nothing");
+    assert_eq!(outcome(&send(&app, &cards, &card)), EventOutcome::Applied);
+    assert_eq!(outcome(&send(&app, &deaths, &dead)), EventOutcome::Applied);
 }
 
 #[test]

@@ -11,7 +11,7 @@ use signer_core::{
     codec::{self, Blob, Label, List, Text},
     credential::{DocumentType, Step, Turn},
     device_key::DeviceSignature,
-    ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
+    ids::{CeremonyId, CheckId, Epoch, KeyId, RelyingPartyId, RequestId},
     pin::Pin,
     secret::SecretBytes,
     suite::{Commitment, KeygenMessage, SuiteId},
@@ -209,7 +209,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
 /// One wrong call: route, path, body, what must come.
 type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
 
-fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
+fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: RelyingPartyId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
     let digest = BASE64_STANDARD.encode([7; 32]);
     let good = serde_json::json!({
@@ -288,8 +288,12 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/code", 12.into(), Malformed),
             ("/profile", "everything".into(), Malformed),
             ("/profile", 2.into(), Malformed),
-            ("/challenge", "0A".repeat(16).into(), Malformed),
-            ("/challenge", "0a".repeat(15).into(), Malformed),
+            ("/request", "".into(), InvalidValue),
+            ("/request", "DR1:".into(), InvalidValue),
+            ("/request", "DQ1:".into(), InvalidValue),
+            ("/request", "x".repeat(2000).into(), InvalidValue),
+            ("/request", 12.into(), Malformed),
+            ("/challenge", "0a".repeat(16).into(), Malformed),
             ("/now", 12.into(), Malformed),
         ],
     );
@@ -345,7 +349,9 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
         BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
     };
-    let good = serde_json::json!({ "name": "Shop", "key": point, "profiles": ["age"] });
+    let good = serde_json::json!({
+        "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.to_string(),
+    });
     let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
             let mut body = good.clone();
@@ -365,7 +371,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         ("/profiles", serde_json::json!(["everything"]), Malformed),
         ("/days", 0.into(), InvalidValue),
         ("/days", 31.into(), InvalidValue),
-        ("/id", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0a".repeat(16).into(), InvalidValue),
+        ("/relying_party", bank.to_string().into(), InvalidValue),
+        ("/id", "0a".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);
     for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
@@ -377,6 +386,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             };
             calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
         }
+    }
+    for query in ["force=1", "force=yes", "why=x"] {
+        let path = format!("/admin/v1/keys/issuer/activate?{query}");
+        calls.push(("POST /admin/v1/keys/{id}/activate", path, None, Malformed));
     }
     for number in ["0", "x", "-1", "4294967296"] {
         calls.push(("GET /status/v1/lists/{id}", format!("/status/v1/lists/{number}"), None, NotFound));
@@ -477,7 +490,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let (others, signed) = (made(ask(&other.token, "k")), made(ask(&bank.token, "k")));
     let mut phone = app.phone("olena");
     assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
-    let calls = json_calls(others, signed);
+    let calls = json_calls(others, signed, bank.id, shop.id);
     let admin = app.admin_token();
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),
@@ -670,7 +683,7 @@ impl Messages {
             Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
             Operation::Checks => self.seal(&ChecksQuery {}),
             Operation::AnswerCheck => {
-                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true })
+                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true, shown: [0; 32] })
             }
             Operation::Listen => self.seal(&Listen {}),
             Operation::Approve => self.approve.clone(),
@@ -831,7 +844,8 @@ fn others_and_absent(suite: SuiteId) {
     };
     for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
         check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
-        let answer = AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true };
+        let answer =
+            AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true, shown: [0; 32] };
         check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
     }

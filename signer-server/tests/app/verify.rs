@@ -63,7 +63,7 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
                     // The connection stands before the race begins.
                     signer_client::public(&*network(url), "/v1/trust-list", "application/cose").unwrap();
                     barrier.wait();
-                    shop.verify_code(text, &format!("scan-{n:04}")).unwrap()
+                    shop.verify_code(text, &format!("{}-{n:04}", profile.name())).unwrap()
                 })
             };
             let threads: Vec<_> = (0..100).map(verify).collect();
@@ -79,8 +79,8 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
         let next = phone.phone.code(&mut session).unwrap();
         assert_eq!(next.turn.number(), 1);
         let shop = RelyingParty::new(network(app.url()), shops[0].as_str());
-        assert_eq!(colour(&shop.verify_code(next.presentation.as_str(), "next-0001").unwrap()), GREEN);
-        assert_eq!(colour(&shop.verify_code(code.presentation.as_str(), "old-00001").unwrap()), USED);
+        assert_eq!(colour(&shop.verify_code(next.presentation.as_str(), &app.unique("next-id")).unwrap()), GREEN);
+        assert_eq!(colour(&shop.verify_code(code.presentation.as_str(), &app.unique("old-code")).unwrap()), USED);
     }
 }
 

@@ -2,16 +2,21 @@
 
 use std::{io::Read as _, process::ExitCode};
 
+use p256::ecdsa::VerifyingKey;
 use serde_json::{Value, json};
 use signer_client::{
+    ClientError, Question,
     desk::SystemClock,
     http::fetch,
-    lists::{Lists, Synced},
+    lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point},
     ports::Clock as _,
+    verify_answer,
 };
 use signer_core::{
     credential::{Colour, Known, VerificationResult, VerifyOptions},
     time::UnixSeconds,
+    trust::SignedTrustList,
+    wire::VerifyCode,
 };
 
 use crate::{
@@ -25,16 +30,72 @@ use crate::{
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
     let checked = match code(args)? {
         code if args.without_network() => offline(global, output, args, code.as_deref()),
-        Some(code) => online(global, args, &code).map(|result| tell(output, &result)),
+        Some(code) => online(global, output, args, code).map(|result| tell(output, &result)),
         None => Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
     };
     checked.map_err(Failure::without_answer)
 }
 
-fn online(global: &Global, args: &Verify, code: &str) -> Result<VerificationResult, Failure> {
-    let challenge =
-        if args.request { Some(Memory::open(global)?.asked().ok_or_else(not_asked)?) } else { None };
-    Ok(relying_party(global, &args.bank)?.verify_answer(code, &random_id(), challenge)?)
+/// Asks the server, and believes the answer only under the trust list: without a list nothing is used up.
+fn online(
+    global: &Global,
+    output: &Output,
+    args: &Verify,
+    code: String,
+) -> Result<VerificationResult, Failure> {
+    let shop = relying_party(global, &args.bank)?;
+    let mut memory = Memory::open(global)?;
+    let lists = believed(global, output, args, &memory)?;
+    let trust = lists.trust().ok_or(ListsError::NoTrustList)?;
+    let request = match (args.request, memory.asked()) {
+        (true, None) => return Err(not_asked()),
+        (true, Some(asked)) => Some(asked.text.clone()),
+        (false, _) => None,
+    };
+    let asked = VerifyCode { code, request_id: random_id(), profile: None, request };
+    let answered = shop.ask_about(&asked)?;
+    let question = Question {
+        code: &asked.code,
+        request_id: &asked.request_id,
+        verifier: shop.id(),
+        now: SystemClock.wall(),
+    };
+    let result = verify_answer(&answered, trust, &question)?;
+    if args.request && result.result != Colour::Red {
+        memory.answered()?;
+    }
+    Ok(result)
+}
+
+/// The lists kept, with the server's trust list. The first one is believed under a root of its own if none was given, and the
+/// root shown; after that under that root only. A list that cannot be fetched leaves the one kept.
+fn believed(global: &Global, output: &Output, args: &Verify, memory: &Memory) -> Result<Lists, Failure> {
+    let server = args.bank.server.as_deref().unwrap_or_default().trim_end_matches('/');
+    let list = fetch(&format!("{server}/v1/trust-list"), TRUST_LIST_MEDIA_TYPE, &network(global)?);
+    let list = match list {
+        Ok(list) => list,
+        Err(error) => {
+            let lists = memory.lists(root(args)?)?;
+            return if lists.trust().is_some() { Ok(lists) } else { Err(error.into()) };
+        }
+    };
+    let mut lists = match memory.lists(root(args)?) {
+        Err(ListsError::NoRoot) => {
+            let root = *SignedTrustList::first_use(&list).map_err(ListsError::from)?.root();
+            output.progress(&format!(
+                "The first trust list is believed; its root is {}. Compare it with the one its operator publishes.",
+                point(&root)
+            ));
+            memory.lists(Some(root))?
+        }
+        lists => lists?,
+    };
+    lists.take_trust_list(&list)?;
+    Ok(lists)
+}
+
+fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
+    args.trust_root.as_deref().map(trust_root).transpose()
 }
 
 fn not_asked() -> Failure {
@@ -84,8 +145,7 @@ const MAX_CODE: u64 = 4096;
 /// Brings the lists up to date as asked, then checks the code by them, if there is one.
 fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) -> Result<ExitCode, Failure> {
     let (now, mut memory) = (SystemClock.wall(), Memory::open(global)?);
-    let root = args.trust_root.as_deref().map(trust_root).transpose()?;
-    let mut lists = memory.lists(root)?;
+    let mut lists = memory.lists(root(args)?)?;
     if let Some(path) = &args.trust_list {
         lists.take_trust_list(&bytes_of(path)?)?;
     }
@@ -102,13 +162,14 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
         print_lists(output, &lists);
         return Ok(ExitCode::SUCCESS);
     };
-    if args.request && memory.asked().is_none() {
+    let expected = memory.asked().filter(|_| args.request).map(|asked| asked.challenge);
+    if args.request && expected.is_none() {
         return Err(not_asked());
     }
     let options = VerifyOptions {
         rule: step_rule(global)?,
         clock_floor: memory.clock_floor(),
-        expected_challenge: memory.asked().filter(|_| args.request),
+        expected_challenge: expected,
         ..VerifyOptions::at(now)
     };
     let (result, outcome) = lists.verify(code, &options)?;

@@ -15,7 +15,9 @@ use signer_core::{
 use super::{
     SqliteStore, checks,
     columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
-    displays, history, reports,
+    displays, history,
+    questions::{self, Question},
+    reports,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -148,7 +150,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
         if checks::too_many(db, device, burn.verifier, burn.now)? {
             return Ok(Burned::TooManyChecks);
         }
-        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
+        checks::open(db, check, burn, false, device, check.profile.unwrap_or(Profile::Age))?;
     }
     history::append(db, device, burn.told.as_ref(), burn.now)?;
     note(db, burn, int(burn.step)?)?;
@@ -157,6 +159,9 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
 
 /// The device whose code would be used first now; or what stands against it.
 fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<DeviceId, Burned>> {
+    if questions::is_taken(db, &question(burn), burn.now)? {
+        return Ok(Err(Burned::OtherCode));
+    }
     let place = (burn.list, burn.index);
     let standing = concat!(
         "SELECT ",
@@ -188,9 +193,14 @@ pub(super) fn highest(db: &Connection, list: u32, index: u32) -> StoreResult<Opt
     first(db, sql, (list, index), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+const fn question(burn: &Burn) -> Question<'_> {
+    Question { verifier: burn.verifier, request: &burn.request, code: burn.code }
+}
+
 /// Notes the use of a code. The short codes up to it go with it: one use ends all three.
 pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
     displays::kill(db, burn.list, burn.index, step, burn.n)?;
+    questions::note(db, &question(burn), burn.now)?;
     execute_one(
         db,
         "INSERT INTO burn (list, idx, step, n, verifier, request, answer, at, forget)

@@ -177,6 +177,6 @@ const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 /** A signed answer as the server gives it. */
 export async function signedAnswer(world, body, { result = 'green', reason = 'valid', claims = null, ...rest } = {}) {
   const payload = { iat: nowSeconds(), verifier: '0a'.repeat(16), request_id: body.request_id, result, reason, offline: false, ...rest };
-  const { answer, disclosure } = await issuer.answerOf(world, payload, claims);
-  return { status: 200, body: { result, reason, notes: result === 'red' ? [] : ['photo not checked'], answer, ...(disclosure ? { disclosure } : {}) } };
+  const { answer, disclosure, codeSalt } = await issuer.answerOf(world, payload, claims, { code: body.code });
+  return { status: 200, body: { result, reason, notes: result === 'red' ? [] : ['photo not checked'], answer, code_salt: codeSalt, ...(disclosure ? { disclosure } : {}) } };
 }
