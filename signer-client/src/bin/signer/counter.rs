@@ -5,7 +5,7 @@ use std::{io::Read as _, process::ExitCode};
 use p256::ecdsa::VerifyingKey;
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError, Question,
+    Question,
     desk::SystemClock,
     http::fetch,
     lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point},
