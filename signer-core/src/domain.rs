@@ -92,6 +92,10 @@ domains! {
     DisclosureSalt = "signer/v1/disclosure-salt",
     /// A key as one relying party of the CSC API names it.
     CscCredential = "signer/v1/csc-credential",
+    /// A code as a signed answer names it, salted.
+    AnsweredCode = "signer/v1/answered-code",
+    /// What a holder was shown of a check.
+    CheckShown = "signer/v1/check-shown",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.

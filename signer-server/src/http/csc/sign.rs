@@ -29,7 +29,7 @@ pub(super) async fn authorize(
 ) -> Result<Response, OauthProblem> {
     let Call { version, bearer, parameters, turn } = call;
     let seconds = if version == Version::V1 { SECONDS.0 } else { SECONDS.1 };
-    let place = service.admit_poll()?;
+    let place = service.admit_request_poll(&bearer.party)?;
     let handle = service.authorise(&bearer, authorising(&parameters, seconds)?).await?;
     drop(turn);
     if version == Version::V2 {
@@ -48,7 +48,7 @@ pub(super) async fn authorize_check(
 ) -> Result<Response, OauthProblem> {
     let Call { bearer, parameters, turn, .. } = call;
     let handle: RequestId = parameters.string("handle")?.parse().map_err(|_| invalid("handle"))?;
-    let _place = service.admit_poll()?;
+    let _place = service.admit_request_poll(&bearer.party)?;
     drop(turn);
     let wait = WaitMs::new(CHECK_MS)?;
     Ok(answered(handle, service.authorised(&bearer, handle, wait).await?))

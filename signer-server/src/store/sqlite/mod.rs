@@ -25,6 +25,7 @@ mod migrate;
 mod misses;
 mod oauth;
 mod open;
+mod questions;
 mod readers;
 mod relying_parties;
 mod reports;
