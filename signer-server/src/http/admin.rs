@@ -14,8 +14,8 @@ use signer_core::{
     trust::{TRUST_LIST_BYTES_MAX, TrustList},
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
-        CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient, ProblemCode,
-        PutOauthClient, PutTrustList, RelyingPartyView,
+        CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView,
     },
 };
 

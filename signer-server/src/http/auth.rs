@@ -29,8 +29,7 @@ pub(super) struct Admin;
 impl FromRequestParts<Arc<Service>> for Asker {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
-        let (row, _) = service.asker(bearer(&parts.headers)?).await?;
-        Ok(Self(row))
+        Ok(Self(service.asker(bearer(&parts.headers)?).await?))
     }
 }
 

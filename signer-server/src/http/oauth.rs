@@ -86,7 +86,8 @@ impl FromRequest<Arc<Service>> for Form {
     type Rejection = OauthProblem;
     async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, OauthProblem> {
         let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let media_type = header(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
+        let media_type =
+            header(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
         if media_type.is_none_or(|bare| !bare.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
             return Err(OauthRefusal::request("send application/x-www-form-urlencoded").into());
         }
@@ -131,9 +132,9 @@ impl Form {
             ((None, None), None, None) => Err(OauthRefusal::client(
                 "the client must prove itself: client_assertion and client_assertion_type",
             )),
-            ((Some(_), _) | (_, Some(_)), None, None) => {
-                Err(OauthRefusal::request(format!("client_assertion goes with client_assertion_type {ASSERTION_TYPE}")))
-            }
+            ((Some(_), _) | (_, Some(_)), None, None) => Err(OauthRefusal::request(format!(
+                "client_assertion goes with client_assertion_type {ASSERTION_TYPE}"
+            ))),
             _ => Err(OauthRefusal::request("the client proves itself in one way")),
         }
     }

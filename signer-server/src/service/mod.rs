@@ -55,7 +55,10 @@ use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
 pub use self::{
-    csc::{Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential, MULTISIGN_MAX, Signing},
+    csc::{
+        Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential,
+        MULTISIGN_MAX, Signing,
+    },
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},

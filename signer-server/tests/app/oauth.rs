@@ -23,7 +23,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(app: &TestApp, name: &str) -> Self {
-        let client = Self { id: app.relying_party(name, true, false).id, key: key(1) };
+        Self::of(app, app.relying_party(name, true, false).id)
+    }
+
+    pub(crate) fn of(app: &TestApp, id: RelyingPartyId) -> Self {
+        let client = Self { id, key: key(1) };
         assert_eq!(put(app, client.id, &json!({ "key": jwk(&client.key) })).status, 200);
         client
     }
@@ -47,7 +51,10 @@ impl Client {
         assert_eq!(answer.status, 200, "{answer:?}");
         assert_eq!(answer.header("cache-control"), Some("no-store"));
         let answer: Value = answer.json();
-        assert_eq!((&answer["token_type"], &answer["expires_in"], &answer["scope"]), (&"Bearer".into(), &900.into(), &"service".into()));
+        assert_eq!(
+            (&answer["token_type"], &answer["expires_in"], &answer["scope"]),
+            (&"Bearer".into(), &900.into(), &"service".into())
+        );
         answer["access_token"].as_str().unwrap().to_owned()
     }
 }
@@ -139,7 +146,11 @@ fn oau_002_an_assertion_is_good_once() {
     assert!(used(&post(&app, "token", &form)));
     // The same jti in another assertion; for another act.
     assert!(used(&post(&app, "token", &client.form(&app, |claims| claims["jti"] = "the-one".into()))));
-    assert!(used(&post(&app, "revoke", &format!("token=x&{}", by(&client.assertion(&app, |claims| claims["jti"] = "the-one".into()))))));
+    assert!(used(&post(
+        &app,
+        "revoke",
+        &format!("token=x&{}", by(&client.assertion(&app, |claims| claims["jti"] = "the-one".into())))
+    )));
     // Ids are each client's own.
     assert_eq!(post(&app, "token", &other.form(&app, |claims| claims["jti"] = "the-one".into())).status, 200);
     // Of twenty at once one is taken.
@@ -187,7 +198,8 @@ fn oau_003_wrong_assertions_are_refused_and_use_nothing_up() {
     for (name, value, text) in changes {
         refuse(&client.assertion(&app, |claims| claims[name] = value), text);
     }
-    let claims = |id: RelyingPartyId| json!({ "iss": id, "sub": id, "aud": app.url(), "exp": now + 60, "jti": "j" });
+    let claims =
+        |id: RelyingPartyId| json!({ "iss": id, "sub": id, "aud": app.url(), "exp": now + 60, "jti": "j" });
     let header = json!({ "alg": "ES256" });
     refuse(&signed(&key(1), &header, &claims(stranger)), "not known");
     refuse(&signed(&key(1), &header, &claims(RelyingPartyId::from_bytes([9; 16]))), "not known");
@@ -251,7 +263,12 @@ fn oau_005_a_client_revokes_its_own_tokens() {
     let (client, other) = (Client::new(&app, "Bank"), Client::new(&app, "Other"));
     let (first, second) = (client.token(&app), client.token(&app));
     let revoke = |client: &Client, token: &str| {
-        post(&app, "revoke", &format!("token={token}&token_type_hint=access_token&{}", by(&client.assertion(&app, |_| {})))).status
+        post(
+            &app,
+            "revoke",
+            &format!("token={token}&token_type_hint=access_token&{}", by(&client.assertion(&app, |_| {}))),
+        )
+        .status
     };
     // Somebody else's and an unknown one are no error, and nothing.
     assert_eq!((revoke(&other, &first), revoke(&client, "unknown")), (200, 200));
@@ -297,7 +314,10 @@ fn oau_007_wrong_forms_and_keys_are_refused() {
         ("grant_type=client_credentials".into(), "invalid_client"),
         ("grant_type=client_credentials&client_secret=x".into(), "invalid_request"),
         ("grant_type=client_credentials&client_assertion=x".into(), "invalid_request"),
-        (format!("grant_type=client_credentials&{}", good.replace("jwt-bearer", "saml2-bearer")), "invalid_request"),
+        (
+            format!("grant_type=client_credentials&{}", good.replace("jwt-bearer", "saml2-bearer")),
+            "invalid_request",
+        ),
     ] {
         assert_eq!(refusal(&post(&app, "token", &form)).1, error, "{form}");
     }
@@ -309,7 +329,14 @@ fn oau_007_wrong_forms_and_keys_are_refused() {
         assert_eq!(refusal(&answer).1, "invalid_client", "{header}");
     }
     let good = jwk(&key(1));
-    for (name, value) in [("kty", "OKP"), ("crv", "P-384"), ("alg", "ES384"), ("use", "enc"), ("x", ""), ("y", good["x"].as_str().unwrap())] {
+    for (name, value) in [
+        ("kty", "OKP"),
+        ("crv", "P-384"),
+        ("alg", "ES384"),
+        ("use", "enc"),
+        ("x", ""),
+        ("y", good["x"].as_str().unwrap()),
+    ] {
         let mut key = good.clone();
         key[name] = value.into();
         assert_eq!(put(&app, client.id, &json!({ "key": key })).code(), ProblemCode::InvalidValue, "{name}");
@@ -338,7 +365,8 @@ fn oau_008_tokens_and_secrets_stand_hashed() {
 fn oau_009_the_metadata_say_what_there_is() {
     for sandbox in [false, true] {
         let app = TestApp::spawn_with(|config| config.sandbox = sandbox);
-        let metadata: Value = app.http.send("GET", "/.well-known/oauth-authorization-server", &[], b"").json();
+        let metadata: Value =
+            app.http.send("GET", "/.well-known/oauth-authorization-server", &[], b"").json();
         assert_eq!(metadata["issuer"], app.url());
         assert_eq!(metadata["token_endpoint"], format!("{}/oauth2/token", app.url()));
         assert_eq!(metadata["grant_types_supported"], json!(["client_credentials"]));

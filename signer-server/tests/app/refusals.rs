@@ -99,7 +99,8 @@ fn routes() -> Vec<Route> {
     let within = |folder: &Path| -> Vec<PathBuf> {
         fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
     };
-    let (folders, mut files): (Vec<_>, Vec<_>) = within(Path::new(sources)).into_iter().partition(|path| path.is_dir());
+    let (folders, mut files): (Vec<_>, Vec<_>) =
+        within(Path::new(sources)).into_iter().partition(|path| path.is_dir());
     files.extend(folders.iter().flat_map(|folder| within(folder)));
     for file in files {
         let prefix = match file.file_stem().unwrap().to_str().unwrap() {

@@ -72,15 +72,15 @@ impl FromRequest<Arc<Service>> for Call {
     async fn from_request(mut request: Request, service: &Arc<Service>) -> Result<Self, NoCall> {
         let version = version(&mut request, service).await?;
         let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-        let token = header.and_then(|value| value.split_once(' ')).filter(|(scheme, token)| {
-            scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()
-        });
+        let token = header
+            .and_then(|value| value.split_once(' '))
+            .filter(|(scheme, token)| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty());
         let text = if version == Version::V1 { MALFORMED } else { "Malformed authorization header" };
         let (_, token) = token.ok_or_else(|| OauthRefusal::request(text))?;
-        let (party, token) = service.asker(token).await?;
+        let bearer = service.bearer(token).await?;
         let members = body(request, service, MALFORMED).await?;
         let parameters = Parameters { version, members };
-        Ok(Self { version, bearer: Bearer { party, token }, parameters, turn: service.admit()? })
+        Ok(Self { version, bearer, parameters, turn: service.admit()? })
     }
 }
 

@@ -76,9 +76,10 @@ pub(super) async fn sign_hash(
 
 fn authorising(parameters: &Parameters, seconds: u64) -> Result<Authorising, OauthProblem> {
     let credential = parameters.string("credentialID")?.to_owned();
-    let count = parameters.get("numSignatures").and_then(Value::as_u64).ok_or_else(|| {
-        OauthRefusal::request("Missing (or invalid type) integer parameter numSignatures")
-    })?;
+    let count = parameters
+        .get("numSignatures")
+        .and_then(Value::as_u64)
+        .ok_or_else(|| OauthRefusal::request("Missing (or invalid type) integer parameter numSignatures"))?;
     if count > MULTISIGN_MAX as u64 {
         return Err(OauthRefusal::request("Numbers of signatures is too high").into());
     }

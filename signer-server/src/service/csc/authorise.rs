@@ -57,7 +57,8 @@ impl Service {
             sha256: STANDARD.encode(digest),
         };
         let described = asked.description.is_some();
-        let text = asked.description.unwrap_or_else(|| "The request says nothing about what is signed.".into());
+        let text =
+            asked.description.unwrap_or_else(|| "The request says nothing about what is signed.".into());
         let request = CreateRequest {
             person: credential.holder.as_str().to_owned(),
             text,

@@ -17,7 +17,7 @@ use crate::store::RelyingPartyRow;
 /// Most hashes of one authorisation.
 pub const MULTISIGN_MAX: usize = 20;
 
-/// A caller by its bearer token.
+/// A client by its access token.
 #[derive(Debug, Clone)]
 pub struct Bearer {
     /// The relying party.

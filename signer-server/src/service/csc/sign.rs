@@ -41,7 +41,8 @@ impl Service {
         let now = self.now();
         let mut set = call.digests.clone();
         set.sort_unstable();
-        let set = set.iter().fold(Hasher::new(Domain::Payload).field(b"sign-hash"), |hash, one| hash.field(one));
+        let set =
+            set.iter().fold(Hasher::new(Domain::Payload).field(b"sign-hash"), |hash, one| hash.field(one));
         let used = SadUse {
             sad: sad_hash(&call.sad),
             token: bearer.token,

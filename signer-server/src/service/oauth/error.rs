@@ -81,9 +81,7 @@ impl From<Refusal> for OauthRefusal {
             ProblemCode::Unauthenticated => Self::new(401, "invalid_token", text),
             ProblemCode::Forbidden => Self::new(400, "unauthorized_client", text),
             ProblemCode::TooMany => Self::new(429, "temporarily_unavailable", text),
-            ProblemCode::Overloaded | ProblemCode::Timeout => {
-                Self::new(503, "temporarily_unavailable", text)
-            }
+            ProblemCode::Overloaded | ProblemCode::Timeout => Self::new(503, "temporarily_unavailable", text),
             ProblemCode::Internal => Self::new(500, "server_error", text),
             _ => Self::request(text),
         }

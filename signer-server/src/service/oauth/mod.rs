@@ -16,7 +16,10 @@ use subtle::ConstantTimeEq as _;
 
 use self::assertion::Assertion;
 pub use self::error::{OauthError, OauthRefusal};
-use super::{Refusal, Service, ServiceError, ServiceResult, admin::{new_token, token_hash}};
+use super::{
+    Bearer, Refusal, Service, ServiceError, ServiceResult,
+    admin::{new_token, token_hash},
+};
 use crate::store::{ClientProof, RelyingPartyRow, TokenAct, TokenChange, TokenChanged, UsedAssertion};
 
 /// Life of an access token, seconds.
@@ -151,7 +154,9 @@ impl Service {
         let change = TokenChange { relying_party: client, proof, assertion, token, act, now };
         let refusal = match self.store.change_token(change).await? {
             TokenChanged::Done => return Ok(()),
-            TokenChanged::AssertionUsed => OauthRefusal::client("the assertion was used before: its jti is good once"),
+            TokenChanged::AssertionUsed => {
+                OauthRefusal::client("the assertion was used before: its jti is good once")
+            }
             TokenChanged::ClientChanged => OauthRefusal::client(NOT_THE_CLIENT),
             TokenChanged::TooMany => OauthRefusal::new(
                 429,
@@ -195,21 +200,31 @@ impl Service {
         }
     }
 
-    /// The relying party that may ask for signatures with this token, and the token's stored form. Access tokens are taken
-    /// beside bearer tokens that do not end.
+    /// The relying party that may ask for signatures with this token: an access token, or one without an end.
     ///
     /// # Errors
     /// `unauthenticated`; `forbidden` if it may not ask.
-    pub async fn asker(&self, token: &str) -> ServiceResult<(RelyingPartyRow, [u8; 32])> {
-        let (row, hash) = if token.len() == TOKEN_BYTES && token.starts_with(TOKEN_PREFIX) {
-            let hash = access_token_hash(token);
-            let row = self.store.relying_party_by_access_token(hash, self.now()).await?;
-            (row.ok_or_else(|| Refusal::new(ProblemCode::Unauthenticated))?, hash)
-        } else {
-            (self.relying_party(token).await?, token_hash(token))
-        };
-        if row.may_ask { Ok((row, hash)) } else { Err(Refusal::new(ProblemCode::Forbidden).into()) }
+    pub async fn asker(&self, token: &str) -> ServiceResult<RelyingPartyRow> {
+        if token.len() == TOKEN_BYTES && token.starts_with(TOKEN_PREFIX) {
+            return Ok(self.bearer(token).await?.party);
+        }
+        may_ask(self.relying_party(token).await?)
     }
+
+    /// The client that may ask for signatures with this access token.
+    ///
+    /// # Errors
+    /// `unauthenticated`; `forbidden` if it may not ask.
+    pub async fn bearer(&self, token: &str) -> ServiceResult<Bearer> {
+        let hash = access_token_hash(token);
+        let row = self.store.relying_party_by_access_token(hash, self.now()).await?;
+        let row = row.ok_or_else(|| Refusal::new(ProblemCode::Unauthenticated))?;
+        Ok(Bearer { party: may_ask(row)?, token: hash })
+    }
+}
+
+fn may_ask(row: RelyingPartyRow) -> ServiceResult<RelyingPartyRow> {
+    if row.may_ask { Ok(row) } else { Err(Refusal::new(ProblemCode::Forbidden).into()) }
 }
 
 fn access_token_hash(token: &str) -> [u8; 32] {

@@ -71,7 +71,8 @@ fn give(
     expires: UnixSeconds,
     now: UnixSeconds,
 ) -> StoreResult<Option<UnixSeconds>> {
-    let sql = "UPDATE csc_authorisation SET sad = ?2, sad_expires = coalesce(sad_expires, ?3) WHERE request = ?1
+    let sql =
+        "UPDATE csc_authorisation SET sad = ?2, sad_expires = coalesce(sad_expires, ?3) WHERE request = ?1
         AND (sad_expires IS NULL OR sad_expires > ?4)
         AND NOT EXISTS (SELECT 1 FROM csc_digest WHERE request = ?1 AND fetched IS NOT NULL)";
     if execute(db, sql, (request.as_bytes(), sad, time(expires), time(now)))? == 0 {
@@ -93,8 +94,7 @@ fn fetch(db: &Connection, call: &SadUse) -> StoreResult<SadUsed> {
     let sql = "SELECT request, sad_expires FROM csc_authorisation
         WHERE sad = ?1 AND token = ?2 AND relying_party = ?3 AND device = ?4";
     let params = (call.sad, call.token, call.relying_party.as_bytes(), call.device.as_bytes());
-    let found =
-        first(db, sql, params, |row| Ok((RequestId::from_bytes(row.get(0)?), get_time(row, 1)?)))?;
+    let found = first(db, sql, params, |row| Ok((RequestId::from_bytes(row.get(0)?), get_time(row, 1)?)))?;
     let Some((request, expires)) = found else { return Ok(SadUsed::Unknown) };
     let mut places = places(db, request)?;
     // The same call again: what it fetched is told again for a while.

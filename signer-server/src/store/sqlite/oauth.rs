@@ -92,8 +92,11 @@ fn change_token(db: &Connection, change: &TokenChange) -> StoreResult<TokenChang
         }
     }
     if let Some(UsedAssertion { hash, expires }) = change.assertion
-        && execute(db, "INSERT OR IGNORE INTO used_assertion (hash, expires) VALUES (?1, ?2)", (hash, time(expires)))?
-            == 0
+        && execute(
+            db,
+            "INSERT OR IGNORE INTO used_assertion (hash, expires) VALUES (?1, ?2)",
+            (hash, time(expires)),
+        )? == 0
     {
         return Ok(TokenChanged::AssertionUsed);
     }
@@ -104,7 +107,11 @@ fn change_token(db: &Connection, change: &TokenChange) -> StoreResult<TokenChang
             (change.token, party, time(expires)),
         )?,
         TokenAct::Revoke => {
-            execute(db, "DELETE FROM access_token WHERE hash = ?1 AND relying_party = ?2", (change.token, party))?;
+            execute(
+                db,
+                "DELETE FROM access_token WHERE hash = ?1 AND relying_party = ?2",
+                (change.token, party),
+            )?;
         }
     }
     Ok(TokenChanged::Done)
