@@ -85,17 +85,7 @@ struct Form {
 impl FromRequest<Arc<Service>> for Form {
     type Rejection = OauthProblem;
     async fn from_request(request: Request, state: &Arc<Service>) -> Result<Self, OauthProblem> {
-        let header = |name| request.headers().get(name).and_then(|value| value.to_str().ok());
-        let media_type =
-            header(header::CONTENT_TYPE).and_then(|value| value.split(';').next()).map(str::trim);
-        if media_type.is_none_or(|bare| !bare.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
-            return Err(OauthRefusal::request("send application/x-www-form-urlencoded").into());
-        }
-        let authorization = header(header::AUTHORIZATION).map(|value| Zeroizing::new(value.to_owned()));
-        let has_header = HeaderMap::contains_key(request.headers(), header::AUTHORIZATION);
-        if has_header && authorization.is_none() {
-            return Err(OauthRefusal::client("the Authorization header is malformed").into());
-        }
+        let authorization = authorization(request.headers())?;
         let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
         let body = body.map_err(|_| OauthRefusal::request("the body came too slowly"))??;
         let mut fields = BTreeMap::new();
@@ -109,6 +99,19 @@ impl FromRequest<Arc<Service>> for Form {
         }
         Ok(Self { fields, authorization })
     }
+}
+
+/// What stands in the `Authorization` header, after a look at the content type.
+fn authorization(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, OauthRefusal> {
+    let media_type = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let bare = media_type.and_then(|value| value.split(';').next()).map(str::trim);
+    if bare.is_none_or(|bare| !bare.eq_ignore_ascii_case("application/x-www-form-urlencoded")) {
+        return Err(OauthRefusal::request("send application/x-www-form-urlencoded"));
+    }
+    let header = headers.get(header::AUTHORIZATION).map(|value| value.to_str());
+    let header =
+        header.transpose().map_err(|_| OauthRefusal::client("the Authorization header is malformed"))?;
+    Ok(header.map(|value| Zeroizing::new(value.to_owned())))
 }
 
 impl Form {

@@ -10,7 +10,7 @@ use serde_json::json;
 use signer_core::wire::ProblemCode;
 
 use super::header_value;
-use crate::service::{OauthError, OauthRefusal, Refusal};
+use crate::service::{OauthError, OauthRefusal, Refusal, ServiceError};
 
 /// A refusal on its way out.
 #[derive(Debug)]
@@ -35,9 +35,15 @@ impl From<OauthError> for OauthProblem {
     }
 }
 
-impl From<crate::service::ServiceError> for OauthProblem {
-    fn from(error: crate::service::ServiceError) -> Self {
+impl From<ServiceError> for OauthProblem {
+    fn from(error: ServiceError) -> Self {
         OauthError::from(error).into()
+    }
+}
+
+impl From<Refusal> for OauthProblem {
+    fn from(refusal: Refusal) -> Self {
+        Self(refusal.into())
     }
 }
 

@@ -1,10 +1,7 @@
 //! Credentials: the keys of persons with their certificates.
 
 use signer_core::{ids::DeviceId, time::UnixSeconds, wire::Standing};
-use x509_cert::{
-    Certificate,
-    der::{Decode as _, Encode as _},
-};
+use x509_cert::{Certificate, der::Decode as _};
 
 use super::{Bearer, names::Names, wrong};
 use crate::{

@@ -16,10 +16,7 @@ use subtle::ConstantTimeEq as _;
 
 use self::assertion::Assertion;
 pub use self::error::{OauthError, OauthRefusal};
-use super::{
-    Bearer, Refusal, Service, ServiceError, ServiceResult,
-    admin::{new_token, token_hash},
-};
+use super::{Bearer, Refusal, Service, ServiceError, ServiceResult, admin::new_token};
 use crate::store::{ClientProof, RelyingPartyRow, TokenAct, TokenChange, TokenChanged, UsedAssertion};
 
 /// Life of an access token, seconds.
