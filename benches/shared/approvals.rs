@@ -225,6 +225,7 @@ async fn register(service: &Service) -> RelyingPartyRow {
         may_ask: true,
         may_verify: false,
         may_report: false,
+        generates_for: None,
     };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()

@@ -16,7 +16,7 @@ use signer_core::{
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate,
+        CreateRequest, CreatedRequest, MadeCodes, MakeCodes, ReportLost, RequestView, SignedResult, SigningCertificate,
         Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
@@ -97,6 +97,11 @@ impl RelyingParty {
         let answer: Verification =
             self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))?;
         Ok(answer.result)
+    }
+
+    /// Codes for its organisation's documents; see [`Self::codes`].
+    pub(crate) fn make_codes(&self, asked: &MakeCodes) -> Result<MadeCodes, ClientError> {
+        self.send(HttpRequest::post("/v1/codes", "application/json", json(asked)))
     }
 
     /// Keys of the issuers, for checking offline.

@@ -108,6 +108,9 @@ enum RelyingPartyCommand {
         /// It is a register, and may report what happens to documents.
         #[arg(long)]
         report: bool,
+        /// It may have codes made for the documents of this organisation, by the register's name for it.
+        #[arg(long, value_name = "ORGANISATION")]
+        generate: Option<String>,
     },
     /// List all.
     List,
@@ -273,11 +276,17 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report } => {
-            if !ask && !verify && !report {
-                return Err("say what it may do: --ask, --verify, --report".into());
+        RelyingPartyCommand::Add { name, ask, verify, report, generate } => {
+            if !ask && !verify && !report && generate.is_none() {
+                return Err("say what it may do: --ask, --verify, --report, --generate ORGANISATION".into());
             }
-            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify, may_report: report };
+            let asked = CreateRelyingParty {
+                name,
+                may_ask: ask,
+                may_verify: verify,
+                may_report: report,
+                generates_for: generate,
+            };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
@@ -292,6 +301,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 may.extend(party.may_ask.then_some("ask"));
                 may.extend(party.may_verify.then_some("verify"));
                 may.extend(party.may_report.then_some("report"));
+                may.extend(party.generates_for.as_ref().map(|_| "generate"));
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };

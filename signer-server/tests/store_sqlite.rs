@@ -44,6 +44,7 @@ fn party(n: u8) -> RelyingPartyRow {
         may_ask: true,
         may_verify: true,
         may_report: false,
+        generates_for: None,
         revoked: false,
     }
 }

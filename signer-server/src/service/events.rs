@@ -10,7 +10,7 @@ use signer_core::{
 };
 
 use super::{Refusal, Service, ServiceResult};
-use crate::store::{Happened, Holder, RelyingPartyRow, Report, Reported};
+use crate::store::{Happened, Holder, OrganisationDocument, RelyingPartyRow, Report, Reported};
 
 /// Longest id and source of an event, bytes.
 const ATTRIBUTE_BYTES_MAX: usize = 200;
@@ -30,7 +30,7 @@ pub struct CloudEvent {
     /// What happened: `signer.document.withdrawn.v1` and so on.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The person, by the reference the operator enrolled them under.
+    /// The person, by the reference the operator enrolled them under; or `ORGANISATION/REFERENCE`.
     pub subject: String,
     /// Its place among the source's events about this person and document: 20 digits.
     pub sequence: String,
@@ -102,12 +102,18 @@ impl Service {
         let sequence = sequence.ok_or_else(|| invalid("sequence is 20 decimal digits, below 2^63"))?;
         let holder = Holder::new(&event.subject)
             .ok_or_else(|| invalid("subject is a person: 1 to 64 visible ASCII characters"))?;
-        let what = happened(event).ok_or_else(|| {
+        let happened = happened(event).ok_or_else(|| {
             invalid("type is one of signer.document.changed.v1 and signer.document.withdrawn.v1, with data, and signer.holder.deceased.v1, without")
         })?;
-        let kind = match what {
-            Happened::Document(kind) => u64::from(kind),
-            Happened::Deceased => 0,
+        let kind = event.data.map_or(0, |data| u64::from(data.document_type.number()));
+        let what = match event.data {
+            Some(EventData { document_type }) if !document_type.is_personal() => {
+                let document = event.subject.parse::<OrganisationDocument>().map_err(|()| {
+                    invalid("subject is a document of an organisation: ORGANISATION/REFERENCE")
+                })?;
+                Happened::OrganisationDocument(self.document_hash(&document, document_type))
+            }
+            _ => happened,
         };
         // Under the reporter's own id: nobody takes the place of another's events.
         let hash = |purpose: &[u8]| {
@@ -127,7 +133,7 @@ impl Service {
             sequence,
             holder,
             what,
-            told: self.note_if_needed(told(event, what)),
+            told: self.note_if_needed(told(event, happened)),
             now: self.now(),
         })
     }
@@ -140,7 +146,8 @@ fn told(event: &CloudEvent, what: Happened) -> Act {
             Act::DocumentChanged { document_type }
         }
         Happened::Document(document_type) => Act::DocumentWithdrawn { document_type },
-        Happened::Deceased => Act::Suspended {},
+        // Nobody has a history of an organisation's documents: for them this is not told.
+        Happened::Deceased | Happened::OrganisationDocument(_) => Act::Suspended {},
     }
 }
 

@@ -43,7 +43,7 @@ pub enum Verifying {
 
 /// What a burn is noted with: enough to give the same answer again, and no claim.
 #[derive(Debug, Clone, Copy)]
-enum Noted {
+pub(super) enum Noted {
     /// Answered at once, at this time; whether the register was reached.
     Answered(UnixSeconds, bool),
     /// The holder was asked.
@@ -140,7 +140,7 @@ impl Service {
             return self.refused(question, CodeRefusal::Used, now);
         }
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
-            return self.refused(question, CodeRefusal::Revoked, now);
+            return self.use_up_fleet(question, &verified, now, only_repeat).await;
         };
         // From here on it is known whose code it is, and the holder is told.
         match self.use_up_known(question, wanted, &verified, &row, now, only_repeat).await? {
@@ -174,20 +174,7 @@ impl Service {
         let Some(installation) = self.store.installation(row.device).await? else {
             return Ok(Err(CodeRefusal::Revoked));
         };
-        let mut burn = Burn {
-            list: once.status.list,
-            index: once.status.index,
-            step: once.step.0,
-            n: once.turn.number(),
-            verifier: question.verifier,
-            request: request_hash(question.request_id),
-            answer: Vec::new(),
-            only_repeat,
-            check: None,
-            told: None,
-            forget: verified.expires().plus(FORGET_SECONDS),
-            now,
-        };
+        let mut burn = burn_of(question, verified, only_repeat, now);
         // Only for a first use the register is asked: a used code is no way to keep it busy.
         if let Some(before) = self.store.look(burn.clone()).await? {
             return self.after_burn(question, verified, before).await;
@@ -222,7 +209,7 @@ impl Service {
     }
 
     /// The same answer again, or why there is none.
-    async fn after_burn(
+    pub(super) async fn after_burn(
         &self,
         question: &Question<'_>,
         verified: &Verified,
@@ -243,7 +230,7 @@ impl Service {
         Ok(Err(refusal))
     }
 
-    async fn answer_noted(
+    pub(super) async fn answer_noted(
         &self,
         question: &Question<'_>,
         noted: Noted,
@@ -321,7 +308,7 @@ enum Reached {
 }
 
 impl Noted {
-    fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self) -> Vec<u8> {
         match self {
             Self::Answered(at, reached) => [&at.0.to_be_bytes()[..], &[reached.into()]].concat(),
             Self::Asked(id) => id.as_bytes().to_vec(),
@@ -339,6 +326,30 @@ impl Noted {
     }
 }
 
+/// The use of a code, as it is looked for before anything is known of it.
+pub(super) fn burn_of(
+    question: &Question<'_>,
+    verified: &Verified,
+    only_repeat: bool,
+    now: UnixSeconds,
+) -> Burn {
+    let once = verified.once();
+    Burn {
+        list: once.status.list,
+        index: once.status.index,
+        step: once.step.0,
+        n: once.turn.number(),
+        verifier: question.verifier,
+        request: request_hash(question.request_id),
+        answer: Vec::new(),
+        only_repeat,
+        check: None,
+        told: None,
+        forget: verified.expires().plus(FORGET_SECONDS),
+        now,
+    }
+}
+
 /// What the use of a code is noted with when a short code opens a check.
 pub(super) fn asked_note(id: CheckId) -> Vec<u8> {
     Noted::Asked(id).encode()
@@ -353,7 +364,7 @@ pub(super) const fn profile_of(document: &Document) -> Profile {
     match document {
         Document::Age(_) => Profile::Age,
         Document::Minimal(_) => Profile::Minimal,
-        Document::Full(_) => Profile::Full,
+        Document::Full(_) | Document::Vehicle(_) => Profile::Full,
     }
 }
 

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 
-use super::{Holder, Sealer, StoreResult};
+use super::{DocumentHash, Holder, Sealer, StoreResult};
 
 /// An event of a register, checked.
 #[derive(Debug, Clone)]
@@ -16,7 +16,7 @@ pub struct Report {
     pub about: [u8; 32],
     /// Its place in that order.
     pub sequence: u64,
-    /// The person.
+    /// The person; for a document of an organisation its text, which nobody is looked for by.
     pub holder: Holder,
     /// What happened.
     pub what: Happened,
@@ -31,6 +31,8 @@ pub struct Report {
 pub enum Happened {
     /// A document says something else now, or is no longer valid: credentials of this type end.
     Document(u32),
+    /// A document of an organisation says something else now, or is no longer valid: its credentials end.
+    OrganisationDocument(DocumentHash),
     /// The holder has died: all credentials end, the installation is suspended.
     Deceased,
 }

@@ -9,7 +9,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{CertificateRow, Counter, LockPolicy, NewCheck, Sealer};
+use super::{CertificateRow, Counter, LockPolicy, NewCheck, Organisation, Sealer};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -405,6 +405,8 @@ pub struct RelyingPartyRow {
     pub may_verify: bool,
     /// May report events of a register.
     pub may_report: bool,
+    /// May have codes made for the documents of this organisation.
+    pub generates_for: Option<Organisation>,
     /// Revoked.
     pub revoked: bool,
 }

@@ -236,6 +236,7 @@ pub(crate) async fn sto_062_of_90_uses_of_three_codes_one_is_the_first<E: Engine
         id[0] = 0x90;
         let row = signer_server::store::RelyingPartyRow {
             may_report: false,
+            generates_for: None,
             id: RelyingPartyId::from_bytes(id),
             name: format!("shop {n}"),
             token_hash: [n; 32],
@@ -372,6 +373,7 @@ pub(crate) async fn sto_065_many_misses_slow_everybody<E: Engine>() {
         if n % per == 0 {
             let row = signer_server::store::RelyingPartyRow {
                 may_report: false,
+                generates_for: None,
                 id: verifier,
                 name: "one of a crowd".into(),
                 token_hash: [verifier.as_bytes()[3]; 32],

@@ -83,6 +83,7 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         may_ask: true,
         may_verify: true,
         may_report: false,
+        generates_for: None,
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");

@@ -67,6 +67,7 @@ pub(crate) async fn sto_019_a_relying_party_is_found_by_its_token_until_revoked<
         may_ask: false,
         may_verify: true,
         may_report: false,
+        generates_for: None,
         revoked: false,
     };
     store.add_relying_party(shop.clone(), T0).await.unwrap();
@@ -110,6 +111,7 @@ pub(crate) async fn sto_021_the_latest_time_never_goes_back<E: Engine>() {
             may_ask: true,
             may_verify: false,
             may_report: false,
+            generates_for: None,
             revoked: false,
         };
         store.add_relying_party(row, now).await.unwrap();

@@ -5,7 +5,7 @@ use signer_core::{credential::DocumentType, wire::Profile};
 
 use crate::{
     Global, Show,
-    checks::{claims, kind_name},
+    checks::claims,
     live,
     output::{Failure, Output, confirm, printable},
     screen,
@@ -62,7 +62,7 @@ fn answered(
     output.progress(&format!(
         "{name} asks\nFor      {} (your {})",
         claims(request.profile()),
-        kind_name(kind)
+        kind.name()
     ));
     if request.is_trust_list_old() {
         output.progress(

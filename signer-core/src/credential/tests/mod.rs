@@ -11,6 +11,7 @@ use crate::{
     trust::{IssuerId, Life},
 };
 
+mod fleet;
 mod format;
 mod issue;
 mod outcome;
@@ -59,6 +60,16 @@ pub(crate) fn salt() -> PortraitSalt {
     portrait_salt(&secret(), STATUS)
 }
 
+/// A vehicle of an organisation.
+pub(crate) fn vehicle() -> Vehicle {
+    Vehicle {
+        plate: Short::new("КА1234ВВ").unwrap(),
+        model: Model::new("Škoda Octavia Combi").unwrap(),
+        number: Short::new("СХН654321").unwrap(),
+        expires: "2031-03-31".parse().unwrap(),
+    }
+}
+
 /// The longest names the format is sized for: 28 and 24 letters.
 pub(crate) fn longest_record() -> DocumentRecord {
     DocumentRecord {
@@ -77,7 +88,7 @@ pub(crate) fn issuer_key(key: &SigningKey) -> IssuerKey {
     IssuerKey {
         issuer: ISSUER,
         key: *key.verifying_key(),
-        document_types: vec![DocumentType::IdentityCard, DocumentType::DrivingLicence],
+        document_types: DocumentType::ALL.to_vec(),
         not_before: UnixSeconds(1_790_000_000),
         not_after: UnixSeconds(1_800_000_000),
     }
