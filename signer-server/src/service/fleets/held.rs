@@ -7,7 +7,7 @@ use std::{
 
 use p256::ecdsa::SigningKey;
 use signer_core::{
-    credential::{Date, DayCredential, Show, StatusIndex, Step, StepRule, Turn, digits},
+    credential::{Date, DayCredential, Kid, Show, StatusIndex, Step, StepRule, Turn, digits},
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{Made, ProblemCode},
@@ -25,8 +25,14 @@ const HELD_MAX: usize = 20_000;
 /// Most questions to the register at once for all organisations, so that phones are answered too.
 const QUESTIONS_MAX: usize = 16;
 
+/// How long before its end a credential is replaced, seconds: so that a fleet whose credentials end in the same hour has time, and
+/// a register that is down for less is not noticed.
+const EARLY_SECONDS: u64 = 7_200;
+
 /// A credential with the keys that only this process has. They are wiped when it is dropped.
 pub(super) struct Held {
+    /// Who signed it: under another key a new one is made.
+    pub(super) issuer: Kid,
     pub(super) credential: DayCredential,
     pub(super) day_key: SigningKey,
     pub(super) otp_secret: SecretBytes<32>,
@@ -35,6 +41,11 @@ pub(super) struct Held {
 impl Held {
     pub(super) fn status(&self) -> StatusIndex {
         self.credential.claims().status()
+    }
+
+    /// Whether it is time for another one.
+    pub(super) fn is_due(&self, now: UnixSeconds) -> bool {
+        self.credential.claims().expires() <= now.plus(EARLY_SECONDS)
     }
 
     /// Whether the document itself has ended before `day`.
@@ -99,10 +110,11 @@ impl Fleets {
 }
 
 impl Fleet {
-    /// What is held of each, if it lives until `last`.
-    pub(super) fn held(&self, wanted: &[Wanted], last: UnixSeconds) -> Vec<Option<Found>> {
+    /// What is held of each, if it lives until `last` and its issuer's key is still in use.
+    pub(super) fn held(&self, wanted: &[Wanted], last: UnixSeconds, issuer: Kid) -> Vec<Option<Found>> {
         let all = self.lock();
-        let live = |held: &&Arc<Held>| held.credential.claims().expires() >= last;
+        let live =
+            |held: &&Arc<Held>| held.credential.claims().expires() >= last && held.issuer == issuer;
         wanted.iter().map(|one| all.get(&one.hash).filter(live).cloned().map(Ok)).collect()
     }
 

@@ -4,9 +4,9 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt as _, stream};
-use p256::ecdsa::SigningKey;
+use p256::{ecdsa::SigningKey, elliptic_curve::Generate as _};
 use signer_core::{
-    credential::{DayClaims, Document, LIFE_SECONDS, StatusIndex, Vehicle},
+    credential::{DayClaims, Document, Kid, LIFE_SECONDS, StatusIndex, Vehicle},
     secret::SecretBytes,
     time::UnixSeconds,
     wire::ProblemCode,
@@ -78,7 +78,7 @@ impl Service {
             .map(|wanted| Begun {
                 wanted: wanted.clone(),
                 status: self.draw_place(now),
-                day_key: SigningKey::generate_from_rng(&mut self.rng()),
+                day_key: SigningKey::generate_from_rng(&mut *self.rng()),
             })
             .collect();
         for _ in 0..DRAWS_MAX {
@@ -141,6 +141,7 @@ impl Service {
         let issuer = self.keys.in_use(KeyPurpose::Issuer)?;
         let secrets: Vec<SecretBytes<32>> =
             begun.iter().map(|_| SecretBytes::random(&mut *self.rng())).collect();
+        let signer = Kid::of(issuer.verifying_key());
         blocking(move || {
             let all = begun.into_iter().zip(answers).zip(secrets);
             all.map(|((begun, answer), otp_secret)| {
@@ -150,7 +151,7 @@ impl Service {
                     let claims = DayClaims::new(now, *day_key.verifying_key(), status, document, true);
                     // A document that ended before 1970 has no place in the format.
                     let credential = claims.sign(&issuer).map_err(|_| ProblemCode::NoDocument)?;
-                    Ok(Held { credential, day_key, otp_secret })
+                    Ok(Held { issuer: signer, credential, day_key, otp_secret })
                 });
                 (wanted.hash, held)
             })

@@ -14,7 +14,7 @@ mod online;
 use std::{collections::HashSet, sync::Arc};
 
 use signer_core::{
-    credential::{Date, DocumentType, Step, Turn},
+    credential::{Date, DocumentType, Kid, Step, Turn},
     domain::{Domain, Macer},
     time::UnixSeconds,
     wire::{CODES_MAX, CodeStep, Made, MadeCode, MadeCodes, MakeCodes, ProblemCode},
@@ -23,7 +23,7 @@ use signer_core::{
 
 pub(super) use self::held::Fleets;
 use self::held::Held;
-use super::{Refusal, Service, ServiceError, ServiceResult, sign::blocking};
+use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult, sign::blocking};
 use crate::store::{DocumentHash, LivePlace, Organisation, OrganisationDocument};
 
 /// A document that is asked for.
@@ -111,18 +111,23 @@ impl Service {
     ) -> ServiceResult<Vec<Result<(Arc<Held>, Turn), ProblemCode>>> {
         let fleet = self.fleets.of(organisation);
         let last = self.rule.end(step).plus(self.rule.grace());
-        let mut found = fleet.held(wanted, last);
+        let issuer = Kid::of(self.keys.in_use(KeyPurpose::Issuer)?.verifying_key());
+        let mut found = fleet.held(wanted, last, issuer);
         let mut places = self.places(&found).await?;
         // What an event has ended is made anew, for the register may have it in another form.
         fleet.forget_ended(&mut found, &places);
-        if found.iter().any(Option::is_none) {
-            let missing: Vec<Wanted> =
-                wanted.iter().zip(&found).filter(|(_, found)| found.is_none()).map(|(one, _)| one.clone()).collect();
-            let made = self.make(&fleet, &missing, now).await?;
-            let mut made = made.into_iter();
-            let filled: Vec<Option<Found>> =
-                found.into_iter().map(|found| found.or_else(|| made.next())).collect();
-            found = filled;
+        let due = |found: &Option<Found>| !matches!(found, Some(Ok(held)) if !held.is_due(now));
+        let missing: Vec<usize> = (0..found.len()).filter(|place| due(&found[*place])).collect();
+        if !missing.is_empty() {
+            let asked: Vec<Wanted> = missing.iter().map(|place| wanted[*place].clone()).collect();
+            let made = self.make(&fleet, &asked, now).await?;
+            for (place, made) in missing.into_iter().zip(made) {
+                found[place] = Some(match (made, found[place].take()) {
+                    // What is due a little early goes on until the register says otherwise.
+                    (Err(ProblemCode::Overloaded | ProblemCode::RegisterNotReached), Some(held)) => held,
+                    (made, _) => made,
+                });
+            }
             places = self.places(&found).await?;
         }
         let today = Date::of(self.rule.start(step)).ok_or(ServiceError::Bug("date out of range"))?;
