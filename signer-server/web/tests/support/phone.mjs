@@ -34,7 +34,7 @@ export async function startWithPhone() {
   const show = async (...args) => JSON.parse(await phone('show', '--once', ...args));
   /** Answers the one check that waits, once it is there. */
   const answer = async (word) => {
-    for (let tries = 0; tries < 50; tries += 1) {
+    for (let tries = 0; tries < 300; tries += 1) {
       const { checks } = JSON.parse(await phone('checks'));
       if (checks.length === 1) {
         await phone('answer', word, checks[0].check);
