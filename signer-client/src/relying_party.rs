@@ -16,8 +16,8 @@ use signer_core::{
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, MadeCodes, MakeCodes, ReportLost, RequestView, SignedResult, SigningCertificate,
-        Verification, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, MadeCodes, MakeCodes, ReportLost, RequestView, SignedResult,
+        SigningCertificate, Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
 

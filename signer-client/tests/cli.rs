@@ -145,10 +145,13 @@ fn fleet_server() -> (String, std::thread::JoinHandle<Vec<Value>>) {
             let entry = |reference: &Value| match reference.as_str().unwrap() {
                 "AA0003EX" => serde_json::json!({ "reference": reference, "problem": "no_document" }),
                 "AA/0002" if !again => serde_json::json!({ "reference": reference, "problem": "overloaded" }),
-                _ => serde_json::json!({ "reference": reference, "code": { "qr": "DQ1:ABC", "digits": "1234 5678" } }),
+                _ => {
+                    serde_json::json!({ "reference": reference, "code": { "qr": "DQ1:ABC", "digits": "1234 5678" } })
+                }
             };
             let codes: Vec<Value> = body["references"].as_array().unwrap().iter().map(entry).collect();
-            let answer = serde_json::json!({ "step": 10, "valid_from": 1800, "valid_until": 1980, "codes": codes });
+            let answer =
+                serde_json::json!({ "step": 10, "valid_from": 1800, "valid_until": 1980, "codes": codes });
             let answer = answer.to_string();
             bodies.push(body);
             write!(
@@ -171,12 +174,16 @@ fn cli_121_codes_of_a_fleet_are_pictures_and_who_has_none_is_named() {
     let (server, served) = fleet_server();
     let (list, out_text) = (list.to_str().unwrap(), out.to_str().unwrap());
     let output = signer(&[
-        "--json", "codes", "--server", &server, "--token", "t", "--next", "--file", list, "--out", out_text, "AA0001EX",
+        "--json", "codes", "--server", &server, "--token", "t", "--next", "--file", list, "--out", out_text,
+        "AA0001EX",
     ]);
     assert_eq!(exit(&output), 1, "{output:?}");
     let bodies = served.join().unwrap();
     assert_eq!(bodies[0]["references"], serde_json::json!(["AA0001EX", "AA/0002", "AA0003EX"]));
-    assert_eq!((&bodies[0]["step"], &bodies[1]["references"]), (&"next".into(), &serde_json::json!(["AA/0002"])));
+    assert_eq!(
+        (&bodies[0]["step"], &bodies[1]["references"]),
+        (&"next".into(), &serde_json::json!(["AA/0002"]))
+    );
     let value: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(value["codes"][2]["problem"], "no_document");
     for (place, name) in [(0, "AA0001EX.svg"), (1, "AA%2f0002.svg")] {

@@ -152,6 +152,9 @@ mod tests {
         );
         assert_eq!(serde_json::from_str::<MadeCodes>(&json).unwrap(), answer);
         let printed = format!("{answer:?} {:?} {:?}", answer.codes, answer.codes[0].made);
-        assert!(!printed.contains("DQ1") && !printed.contains("1234") && !printed.contains("AA00"), "{printed}");
+        assert!(
+            !printed.contains("DQ1") && !printed.contains("1234") && !printed.contains("AA00"),
+            "{printed}"
+        );
     }
 }

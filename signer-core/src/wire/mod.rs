@@ -20,8 +20,7 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*,
-    codes::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
     relying_party::*, sign::*, verification::*,
 };
 use crate::{

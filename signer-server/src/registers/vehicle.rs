@@ -33,7 +33,8 @@ impl VehicleRecord {
     /// [`RegisterError`] if it is not what was asked for: another kind, or another organisation's, which a register may answer
     /// that looks at the reference alone.
     pub fn claims(self, asked: &OrganisationDocument) -> Result<Vehicle, RegisterError> {
-        if self.document_type != DocumentType::VehicleRegistration || self.organisation != *asked.organisation()
+        if self.document_type != DocumentType::VehicleRegistration
+            || self.organisation != *asked.organisation()
         {
             let text = "it answered with another kind of document, or another organisation's";
             return Err(RegisterError::NotReached(text.into()));

@@ -128,7 +128,10 @@ fn flt_010_codes_of_a_thousand_vehicles_verify_offline_and_online() {
     assert_eq!(next.step, step.next());
     for (before, code) in now.codes.iter().zip(&next.codes).step_by(97) {
         let verified = check(&app, text(&code.made), step.end().0);
-        assert_eq!((verified.step(), verified.status()), (step.next(), check(&app, text(&before.made), app.clock.seconds()).status()));
+        assert_eq!(
+            (verified.step(), verified.status()),
+            (step.next(), check(&app, text(&before.made), app.clock.seconds()).status())
+        );
     }
 }
 
@@ -139,7 +142,8 @@ fn flt_011_a_token_makes_codes_of_its_own_organisation_only() {
     let (taxis, buses) = (token(&app, TAXIS), token(&app, BUSES));
     assert!(code(&app, &taxis, "AA0001EX").starts_with("DQ1:"));
     assert!(code(&app, &buses, "KA0001EX").starts_with("DQ1:"));
-    for foreign in ["AA0001EX", "40000001/AA0001EX", "../../40000001/vehicles/AA0001EX", "AA0001EX?x=1", ".."] {
+    for foreign in ["AA0001EX", "40000001/AA0001EX", "../../40000001/vehicles/AA0001EX", "AA0001EX?x=1", ".."]
+    {
         assert_eq!(why(&app, &buses, foreign), ProblemCode::NoDocument, "{foreign}");
     }
     // What another organisation holds in memory is not given out either.
@@ -167,7 +171,11 @@ fn flt_012_a_withdrawn_vehicle_gets_no_more_codes_and_a_changed_one_new_ones() {
     assert_eq!(why(&app, &fleet, "AA0001EX"), ProblemCode::NoDocument);
     let listed: u32 = app
         .read_only()
-        .query_row("SELECT state FROM credential WHERE list = ?1 AND idx = ?2", (place.list, place.index), |row| row.get(0))
+        .query_row(
+            "SELECT state FROM credential WHERE list = ?1 AND idx = ?2",
+            (place.list, place.index),
+            |row| row.get(0),
+        )
         .unwrap();
     assert_eq!(listed, 1, "for the next status list");
     assert_eq!(online(&app, &shop, text(&codes[1])), GREEN, "another vehicle");

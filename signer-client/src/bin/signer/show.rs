@@ -59,11 +59,7 @@ fn answered(
 ) -> Result<(DocumentType, Showing), Failure> {
     let kind = request.document_type().unwrap_or(kind);
     let name = printable(request.name());
-    output.progress(&format!(
-        "{name} asks\nFor      {} (your {})",
-        claims(request.profile()),
-        kind.name()
-    ));
+    output.progress(&format!("{name} asks\nFor      {} (your {})", claims(request.profile()), kind.name()));
     if request.is_trust_list_old() {
         output.progress(
             "This phone's trust list is over a week old: the business may have been struck off since.",

@@ -33,7 +33,10 @@ fn crd_120_a_vehicle_is_shown_whole_by_a_server_and_the_result_says_so() {
     assert_eq!((result.result, result.notes.as_slice()), (Colour::Green, &[Note::MadeByServer][..]));
     assert_eq!(result.next_step, "Compare the plate with the vehicle.");
     let json = serde_json::to_value(&result).unwrap();
-    assert_eq!((&json["document_type"], &json["notes"][0]), (&"vehicle_registration".into(), &"code made by a server".into()));
+    assert_eq!(
+        (&json["document_type"], &json["notes"][0]),
+        (&"vehicle_registration".into(), &"code made by a server".into())
+    );
     assert_eq!(json["claims"]["vehicle"]["plate"], "КА1234ВВ");
     assert_eq!(serde_json::from_value::<VerificationResult>(json).unwrap(), result);
     let offline = VerificationResult::offline(&Ok(verified), Known::NOTHING, NOW);
@@ -79,7 +82,8 @@ fn crd_123_each_kind_of_document_has_its_own_profiles() {
         record().age(Date::of(NOW).unwrap(), &[18], &salt()).unwrap(),
     ] {
         let mut bad = codec::encode(&claims(document.clone()));
-        let at = bad.windows(2).position(|window| window[0] == 0x22 && matches!(window[1], 0x83 | 0x84 | 0x88));
+        let at =
+            bad.windows(2).position(|window| window[0] == 0x22 && matches!(window[1], 0x83 | 0x84 | 0x88));
         bad[at.unwrap() + 2] = 3;
         assert_eq!(check(&forged(bad)), Err(Refusal::Unreadable), "{document:?} of a vehicle");
     }
@@ -87,7 +91,10 @@ fn crd_123_each_kind_of_document_has_its_own_profiles() {
     let unfit = claims(record.full(&salt())).prepare(issuer().verifying_key());
     assert!(matches!(unfit, Err(DayError::Unencodable)));
     let json = serde_json::to_string(&record).unwrap();
-    assert!(serde_json::from_str::<DocumentRecord>(&json).is_err(), "nobody has a person's record of a vehicle");
+    assert!(
+        serde_json::from_str::<DocumentRecord>(&json).is_err(),
+        "nobody has a person's record of a vehicle"
+    );
 }
 
 #[test]
@@ -117,5 +124,8 @@ fn crd_124_fields_of_a_vehicle_keep_the_rules_of_text_and_the_longest_fit() {
     assert_eq!(check(&shown(fleet(ended))), Err(Refusal::DocumentExpired));
     let old = Vehicle { expires: "1969-12-31".parse().unwrap(), ..vehicle() };
     assert!(matches!(fleet(old).prepare(issuer().verifying_key()), Err(DayError::Unencodable)));
-    assert_eq!(alloc::format!("{:?} {:?}", vehicle(), Document::Vehicle(vehicle())), "Vehicle(redacted) Document(full, vehicle registration)");
+    assert_eq!(
+        alloc::format!("{:?} {:?}", vehicle(), Document::Vehicle(vehicle())),
+        "Vehicle(redacted) Document(full, vehicle registration)"
+    );
 }

@@ -113,8 +113,7 @@ impl Fleet {
     /// What is held of each, if it lives until `last` and its issuer's key is still in use.
     pub(super) fn held(&self, wanted: &[Wanted], last: UnixSeconds, issuer: Kid) -> Vec<Option<Found>> {
         let all = self.lock();
-        let live =
-            |held: &&Arc<Held>| held.credential.claims().expires() >= last && held.issuer == issuer;
+        let live = |held: &&Arc<Held>| held.credential.claims().expires() >= last && held.issuer == issuer;
         wanted.iter().map(|one| all.get(&one.hash).filter(live).cloned().map(Ok)).collect()
     }
 

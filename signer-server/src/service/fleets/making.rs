@@ -54,8 +54,8 @@ impl Service {
         };
         let begun = self.begin(wanted.iter().take(MADE_MAX), now).await?;
         let until = Instant::now() + ASKING;
-        let answers: Vec<_> =
-            stream::iter(&begun).map(|begun| self.ask_vehicle(begun, until)).buffered(AT_ONCE).collect().await;
+        let questions: Vec<_> = begun.iter().map(|begun| self.ask_vehicle(begun, until)).collect();
+        let answers: Vec<_> = stream::iter(questions).buffered(AT_ONCE).collect().await;
         let unused = begun.iter().zip(&answers).filter(|(_, answer)| answer.is_err());
         let unused: Vec<StatusIndex> = unused.map(|(begun, _)| begun.status).collect();
         if !unused.is_empty() {

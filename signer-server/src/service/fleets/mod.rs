@@ -82,7 +82,10 @@ impl Service {
         let invalid = |text: &str| Refusal::because(ProblemCode::InvalidValue, text);
         let document_type = asked.document_type;
         if document_type.is_personal() {
-            return Err(invalid("document_type is not an organisation's: the server holds no key of a person").into());
+            return Err(invalid(
+                "document_type is not an organisation's: the server holds no key of a person",
+            )
+            .into());
         }
         if !(1..=CODES_MAX).contains(&asked.references.len()) {
             return Err(invalid("references are 1 to 1000").into());
