@@ -532,3 +532,13 @@ test('WEB-076 within its quarter of an hour a list takes nothing back, and the o
   await again();
   await page.waitForSelector('.age.old');
 });
+
+test('WEB-077 what is half typed in the settings stays while lists are fetched and in another language', async (t) => {
+  const page = await browser.open(t, plain, world.origin);
+  await page.click('[data-view="settings"]');
+  await page.fill('#token', 'half-a-tok');
+  await page.check('#online-only');
+  await browser.refresh(page);
+  await page.click('#language');
+  assert.deepEqual([await page.inputValue('#token'), await page.isChecked('#online-only')], ['half-a-tok', true]);
+});

@@ -9,6 +9,7 @@ import { promisify } from 'node:util';
 import * as browser from './support/browser.mjs';
 import { film } from './support/camera.mjs';
 import { startWithPhone } from './support/phone.mjs';
+import { steady } from './support/server.mjs';
 
 let real;
 let plain;
@@ -98,6 +99,7 @@ test('WEB-082 the shop shows its request, the phone names the shop and answers i
   await page.click('#business button[type="submit"]');
   await page.waitForFunction(() => document.getElementById('business-credential').value === '');
   await setUp(page);
+  await steady();
   await page.click('#request-toggle');
   const request = await browser.readCanvas(page, '#request-code');
   const shown = await real.show('--request', request, '--yes');

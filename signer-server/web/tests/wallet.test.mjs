@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import test, { after, before, beforeEach } from 'node:test';
 
+import { TEXTS as SHOP_TEXTS } from '../verify/i18n.js';
 import { TEXTS } from '../wallet/texts.js';
 import { violations } from './support/axe.mjs';
 import * as browser from './support/browser.mjs';
@@ -207,10 +208,12 @@ test('WEB-107 the history says who, what, when and which claims, and what the se
   assert.match(await page.innerText('#entries [role="alert"]'), /does not fit what this phone has seen/);
 });
 
-test('WEB-108 both languages have every text, and the choice of language and theme is kept', async (t) => {
-  assert.deepEqual(Object.keys(TEXTS.uk), Object.keys(TEXTS.en));
-  for (const [key, text] of Object.entries(TEXTS.uk)) {
-    assert.deepEqual(text.match(/\{\w+\}/g)?.sort(), TEXTS.en[key].match(/\{\w+\}/g)?.sort(), key);
+test('WEB-108 both languages of both pages have every text, and the choice of language and theme is kept', async (t) => {
+  for (const texts of [TEXTS, SHOP_TEXTS]) {
+    assert.deepEqual(Object.keys(texts.uk), Object.keys(texts.en));
+    for (const [key, text] of Object.entries(texts.uk)) {
+      assert.deepEqual(text.match(/\{\w+\}/g)?.sort(), texts.en[key].match(/\{\w+\}/g)?.sort(), key);
+    }
   }
   const page = await open(t);
   await page.click('#language');

@@ -306,7 +306,7 @@ function offeredToken() {
 
 async function start() {
   paint(localStorage.getItem('theme'));
-  speak(localStorage.getItem('language') ?? (navigator.language.startsWith('uk') ? 'uk' : 'en'));
+  speak(localStorage.getItem('language') ?? navigator.language);
   if (!isSecureContext) return;
   connect();
   go('scan');

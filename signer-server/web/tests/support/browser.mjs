@@ -84,7 +84,7 @@ export async function kept(page) {
 
 /** Has the settings fetch everything anew, until it is there. */
 export async function refresh(page) {
-  await page.click('[data-view="settings"]');
+  if (!(await page.isVisible('#settings'))) await page.click('[data-view="settings"]');
   await page.click('#refresh');
   await page.waitForSelector('#refresh:not([aria-busy])');
 }
@@ -110,10 +110,8 @@ export async function result(page) {
   });
 }
 
-export async function next(page) {
-  await page.click('#again');
-  await page.waitForSelector('dialog#result', { state: 'hidden' });
-}
+/** Puts the result away. Before a camera the next one may stand there at once. */
+export const next = (page) => page.click('#again');
 
 /** The reason of the newest check, from the device's history. */
 export const lastReason = (page) =>
@@ -145,8 +143,13 @@ const PLACES = { ' ': 'Space', '-': 'Minus', '+': 'Equal', '.': 'Period', '/': '
 export async function wedge(page, text, said = {}) {
   await page.evaluate(
     ([text, places, said]) => {
-      const press = (key, code, shiftKey) =>
-        document.activeElement.dispatchEvent(new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true }));
+      // The scanner's times, a millisecond a key: those of this machine may have gaps.
+      let time = performance.now();
+      const press = (key, code, shiftKey) => {
+        const event = new KeyboardEvent('keydown', { key, code, shiftKey, bubbles: true, cancelable: true });
+        Object.defineProperty(event, 'timeStamp', { value: (time += 1) });
+        document.activeElement.dispatchEvent(event);
+      };
       for (const letter of text) {
         const code = places[letter] ?? (/[0-9]/.test(letter) ? `Digit${letter}` : `Key${letter}`);
         press(said[letter] ?? letter, code, /[A-Z$%*+:]/.test(letter));

@@ -23,6 +23,12 @@ export const quarterOf = (now) => now - (now % 900);
 /** The step whose codes are accepted now and for a minute at least: the coming one in the last half minute of a step. */
 export const liveStep = (now) => Math.floor((now + 29) / 180);
 
+/** Waits for the next step where this one is nearly over: what is shown then does not change by itself before it is used. */
+export async function steady() {
+  const left = 180 - ((Date.now() / 1000) % 180);
+  if (left < 45) await new Promise((resolve) => setTimeout(resolve, left * 1000));
+}
+
 async function freePort() {
   const probe = createProbe().listen(0, '127.0.0.1');
   await new Promise((resolve) => probe.once('listening', resolve));
@@ -140,7 +146,9 @@ function forward(incoming, outgoing, port) {
     const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
     if (changed) {
       answer.resume();
-      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': answer.headers['content-type'].replace('problem+', '') });
+      // A file that the server does not know yet.
+      const type = answer.statusCode === 404 ? 'text/javascript' : answer.headers['content-type'];
+      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': type });
       return outgoing.end(changed);
     }
     outgoing.writeHead(answer.statusCode, answer.headers);
