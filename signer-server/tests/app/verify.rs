@@ -78,8 +78,14 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
         let next = phone.phone.code(&mut session).unwrap();
         assert_eq!(next.turn.number(), 1);
         let shop = RelyingParty::new(network(app.url()), shops[0].as_str());
-        assert_eq!(colour(&shop.verify_code(next.presentation.as_str(), &app.unique("next-id")).unwrap()), GREEN);
-        assert_eq!(colour(&shop.verify_code(code.presentation.as_str(), &app.unique("old-code")).unwrap()), USED);
+        assert_eq!(
+            colour(&shop.verify_code(next.presentation.as_str(), &app.unique("next-id")).unwrap()),
+            GREEN
+        );
+        assert_eq!(
+            colour(&shop.verify_code(code.presentation.as_str(), &app.unique("old-code")).unwrap()),
+            USED
+        );
     }
 }
 
