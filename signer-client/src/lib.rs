@@ -6,7 +6,7 @@
 //! 1. [`Phone::open`] takes the [`Ports`] and the stored state, without touching the network.
 //! 2. [`Phone::enrol`] makes a key with the server; [`Phone::change_pin`] renews its shares.
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
-//! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
+//! 4. [`Phone::top_up`], [`Phone::renew_withdrawn`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
 //!    [`spoken()`] words. [`Phone::listen`], [`Phone::checks`], [`Phone::answer_check`]: a verifier asks for more.
 //!    [`Phone::read_request`]: a business asks first.
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
@@ -47,7 +47,7 @@ pub use self::{
     ports::Ports,
     relying_party::{
         RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
-        verify_offline, verify_result,
+        verify_result,
     },
     show::{
         BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,

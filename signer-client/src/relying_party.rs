@@ -10,7 +10,7 @@ use base64::{
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify},
+    credential::VerificationResult,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::{RelyingPartyId, RequestId},
@@ -102,14 +102,6 @@ impl RelyingParty {
         bytes.first_chunk().copied().map(RelyingPartyId::from_bytes)
     }
 
-    /// Keys of the issuers, for checking offline.
-    ///
-    /// # Errors
-    /// [`ClientError`]
-    pub fn issuer_keys(&self) -> Result<IssuerKeys, ClientError> {
-        self.send(HttpRequest::get("/v1/issuer-keys"))
-    }
-
     fn send<T: serde::de::DeserializeOwned>(&self, mut request: HttpRequest) -> Result<T, ClientError> {
         if !self.token.is_empty() {
             request.headers.push(("authorization", format!("Bearer {}", self.token)));
@@ -137,17 +129,6 @@ pub fn report_lost(http: &dyn Http, code: &str) -> Result<(), ClientError> {
 /// [`ClientError`]
 pub fn public(http: &dyn Http, path: &str, media_type: &str) -> Result<Vec<u8>, ClientError> {
     Ok(body_of(http.send(&HttpRequest::get(path))?, media_type)?.to_vec())
-}
-
-/// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
-#[must_use = "the result is what the clerk is told"]
-pub fn verify_offline(
-    code: &str,
-    issuers: &IssuerKeys,
-    options: &VerifyOptions,
-) -> (VerificationResult, Result<Verified, Refusal>) {
-    let outcome = verify(code, issuers, options);
-    (VerificationResult::offline(&outcome, Known::NOTHING, options.now), outcome)
 }
 
 /// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.

@@ -41,7 +41,7 @@ pub use document::{
     Age, Document, DocumentRecord, DocumentType, Full, Line, LineError, Minimal, Name, Short,
 };
 pub use hex::{BusinessId, Challenge, HexError, Kid, PortraitDigest, PortraitSalt};
-pub use keys::{IssuerKey, IssuerKeyError, IssuerKeys};
+pub use keys::{IssuerKey, IssuerKeys};
 pub use number::{Digits, DigitsError, digits};
 pub use offline::verify_offline;
 pub use portrait::{Portrait, PortraitError, portrait_salt};

@@ -153,12 +153,7 @@ impl BusinessCredential {
     /// # Errors
     /// [`BusinessError::Codec`] if the bytes are not the one encoding of a business credential.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BusinessError> {
-        let envelope: Sign1 = codec::decode(bytes, TOKEN_BYTES_MAX)?;
-        if envelope.kid.is_none() {
-            return Err(CodecError::Malformed.into());
-        }
-        let claims = codec::decode(&envelope.payload, TOKEN_BYTES_MAX)?;
-        Ok(Self { bytes: bytes.to_vec(), claims })
+        Ok(Self { bytes: bytes.to_vec(), claims: cose::unchecked_claims(bytes, TOKEN_BYTES_MAX)? })
     }
 
     /// Its bytes: the issuer's envelope.

@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use signer_core::{
     approval::{ApprovalRecord, RequestObject},
     codec::{self, Blob, CodecError, Label, List, Text},
-    credential::{BarCode, Digits, Step, Turn},
+    credential::{BarCode, Digits, StatusIndex, Step, Turn},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     history::{Act, Asked, Entry, HistoryHead, Scan, SealedEntry},
     ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
@@ -252,6 +252,12 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("CodeStateQuery", &CodeStateQuery { list: 1, index: 777_777, step: 9_973_165 }),
         sample("CodeState", &CodeState { time: NOW, burned: Some(2) }),
         sample("CodeState.none", &CodeState { time: NOW, burned: None }),
+        sample("WithdrawnQuery", &WithdrawnQuery {}),
+        sample(
+            "WithdrawnCredentials",
+            &WithdrawnCredentials { time: NOW, places: vec![StatusIndex { list: 1, index: 777_777 }] },
+        ),
+        sample("WithdrawnCredentials.none", &WithdrawnCredentials { time: NOW, places: Vec::new() }),
         sample("CertificateQuery", &CertificateQuery {}),
         sample(
             "Display",

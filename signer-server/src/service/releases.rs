@@ -16,9 +16,12 @@ use tokio::sync::OnceCell;
 /// The register's record, or why there is none to show.
 pub(super) type Record = Result<DocumentRecord, CodeRefusal>;
 
+/// When it was begun, and what the register says once it has answered.
+type Release = (UnixSeconds, Arc<OnceCell<Record>>);
+
 /// Records by check, each until its check is forgotten.
 #[derive(Default)]
-pub(super) struct Releases(Mutex<HashMap<CheckId, (UnixSeconds, Arc<OnceCell<Record>>)>>);
+pub(super) struct Releases(Mutex<HashMap<CheckId, Release>>);
 
 impl Releases {
     /// The place for the record of a check: who comes first fills it, others wait for that.

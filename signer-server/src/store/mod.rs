@@ -14,6 +14,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
+    credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
@@ -179,6 +180,9 @@ pub trait Credentials: Send + Sync {
 
     /// Ends the living credentials of a device for one kind of document: the register has it no longer.
     async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()>;
+
+    /// Places of the device's withdrawn credentials, newest first, at most [`LIVING_CREDENTIALS_MAX`].
+    async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>>;
 
     /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
     /// exactly one is `Fresh`. Opens the check that comes with it.

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use signer_client::{Code, RelyingParty, Showing};
+use signer_client::{ClientError, Code, EventStream, RelyingParty, Showing, StateError, Stock};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
-    wire::{ChecksQuery, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
+    wire::{self, ChecksQuery, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     },
     support::{
         http::{Answer, Client},
-        phone::TestPhone,
+        phone::{Fault, TestPhone},
     },
 };
 
@@ -135,6 +135,82 @@ fn reg_010_an_event_ends_codes_also_while_the_register_is_down_or_says_nothing_o
     assert_eq!(verify(&app, &shop, &first), REVOKED);
     register.down();
     assert_eq!(verify(&app, &shop, &second), REVOKED);
+}
+
+/// Waits until the phone is told that something about its documents changed.
+fn told_of_documents(events: &mut EventStream) {
+    assert!(events.map(Result::unwrap).any(|told| told == wire::Event::Documents));
+}
+
+#[test]
+fn app_280_the_phone_throws_away_what_an_event_ended_and_shows_the_new_document() {
+    let register = TestRegister::start();
+    let app = register.app();
+    let (shop, token) = (app.shop(), reporter(&app));
+    let mut phone = stocked(&app, "olena");
+    assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 16);
+    let mut session =
+        phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(Profile::Full)).unwrap();
+    let old = phone.phone.display(&mut session).unwrap();
+    let mut events = phone.phone.listen().unwrap();
+    // A stream begins with every event; nothing has happened.
+    told_of_documents(&mut events);
+    assert!(phone.phone.renew_withdrawn().unwrap().is_empty());
+    assert!(!phone.phone.replace_withdrawn(&mut session).unwrap());
+
+    let change = Change::Changed { family: Some("Шевченко-Коваль".into()), rights: None };
+    register.records.apply("olena", "identity_card", &change).unwrap();
+    let changed = event("1", "document.changed", "olena", 1, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Applied);
+    told_of_documents(&mut events);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    let full = Stock { age: 8, minimal: 4, full: 4 };
+    for kind in [DocumentType::IdentityCard, DocumentType::DrivingLicence] {
+        assert_eq!(phone.phone.stock(kind), full, "{kind:?}");
+    }
+    // The open show goes on, with what is agreed to, and says what the register says now.
+    assert!(phone.phone.replace_withdrawn(&mut session).unwrap());
+    let new = phone.phone.display(&mut session).unwrap();
+    assert!(new.short.is_ok() && !session.is_linkable());
+    assert_eq!(verify(&app, &shop, &old.code), REVOKED);
+    let shown = shop.verify_code(new.code.presentation.as_str(), &app.unique("scan-id")).unwrap();
+    assert_eq!((shown.result, shown.reason), GREEN);
+    assert!(serde_json::to_string(&shown.claims).unwrap().contains("Шевченко-Коваль"));
+    assert!(phone.phone.renew_withdrawn().unwrap().is_empty());
+
+    register.records.apply("olena", "identity_card", &Change::Withdrawn).unwrap();
+    let withdrawn = event("2", "document.withdrawn", "olena", 2, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &withdrawn)), EventOutcome::Applied);
+    told_of_documents(&mut events);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard), Stock { age: 0, minimal: 0, full: 0 });
+    let over = phone.phone.replace_withdrawn(&mut session);
+    assert!(matches!(over, Err(ClientError::State(StateError::NoCredential))));
+    assert_eq!(verify(&app, &shop, &code_of(&mut phone, DocumentType::DrivingLicence)), GREEN);
+}
+
+#[test]
+fn app_281_withdrawn_credentials_are_thrown_away_while_the_register_is_down() {
+    let mut register = TestRegister::start();
+    let app = register.app();
+    let token = reporter(&app);
+    let mut phone = stocked(&app, "olena");
+    let mut other = stocked(&app, "taras");
+    let changed = event("1", "document.changed", "olena", 1, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Applied);
+    register.down();
+    // Without an answer nothing is thrown away.
+    phone.wire.fail("withdrawn", Fault::LoseAnswer);
+    assert!(phone.phone.renew_withdrawn().is_err());
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 8);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
+    let phone = app.reopen(phone);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0, "also after a restart");
+    assert!(phone.phone.needs_top_up(DocumentType::IdentityCard));
+    // Nobody is told of another's.
+    assert!(other.phone.renew_withdrawn().unwrap().is_empty());
+    assert_eq!(other.phone.stock(DocumentType::IdentityCard).age, 8);
 }
 
 #[test]

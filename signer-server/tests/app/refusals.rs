@@ -21,7 +21,7 @@ use signer_core::{
         Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
         Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
         OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
+        RefreshStart, RequestsQuery, StatusQuery, WireSecret, WithdrawnQuery,
     },
 };
 
@@ -42,8 +42,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 15] = [
-    "/v1/issuer-keys",
+const PUBLIC: [&str; 14] = [
     "/v1/trust-list",
     "/status/v1/lists",
     "/status/v1/lists/{id}",
@@ -678,6 +677,7 @@ impl Messages {
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
+            Operation::Withdrawn => self.seal(&WithdrawnQuery {}),
             Operation::History => self.seal(&HistoryQuery { after: 0, limit: 64 }),
             Operation::Display => self.seal(&SHOWN),
             Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
@@ -719,6 +719,7 @@ impl Messages {
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
             Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
             AnswerCheck: AnswerCheck, Listen: Listen, History: HistoryQuery,
+            Withdrawn: WithdrawnQuery,
         }
     }
 }

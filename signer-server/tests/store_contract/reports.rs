@@ -1,6 +1,7 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::{
+    credential::StatusIndex,
     time::UnixSeconds,
     trust::Life,
     wire::{EventOutcome, Standing},
@@ -110,6 +111,11 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Changed(7)) }).await.unwrap();
     store.add_credentials(vec![credential(22, 2)], None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[22], &[20, 21, 30, 31, 40, 41]));
+    // A phone is told of its own that ended, and not of its suspension.
+    let mut ended = store.withdrawn(device(2)).await.unwrap();
+    ended.sort_by_key(|place| (place.list, place.index));
+    assert_eq!(ended, [(1, 20), (1, 21), (2, 52)].map(|(list, index)| StatusIndex { list, index }));
+    assert!(store.withdrawn(device(3)).await.unwrap().is_empty());
     store.suspend(device(2), false, None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[], &[20, 21, 30, 31, 40, 41]));
     // Places are kept a day longer than a credential lives, by the life in force.

@@ -5,9 +5,10 @@ use std::{io::Read as _, process::ExitCode};
 use p256::ecdsa::VerifyingKey;
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError, Question,
+    Question,
     desk::SystemClock,
-    lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point, read_point},
+    http::fetch,
+    lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point},
     ports::Clock as _,
     verify_answer,
 };
@@ -23,7 +24,7 @@ use crate::{
     input::{bytes_of, random_id, text_of},
     memory::Memory,
     output::{Failure, Output, moment},
-    setup::{self, relying_party, step_rule},
+    setup::{network, relying_party, step_rule, trust_root},
 };
 
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
@@ -70,7 +71,7 @@ fn online(
 /// root shown; after that under that root only. A list that cannot be fetched leaves the one kept.
 fn believed(global: &Global, output: &Output, args: &Verify, memory: &Memory) -> Result<Lists, Failure> {
     let server = args.bank.server.as_deref().unwrap_or_default().trim_end_matches('/');
-    let list = setup::fetch(global, &format!("{server}/v1/trust-list"), TRUST_LIST_MEDIA_TYPE);
+    let list = fetch(&format!("{server}/v1/trust-list"), TRUST_LIST_MEDIA_TYPE, &network(global)?);
     let list = match list {
         Ok(list) => list,
         Err(error) => {
@@ -91,6 +92,10 @@ fn believed(global: &Global, output: &Output, args: &Verify, memory: &Memory) ->
     };
     lists.take_trust_list(&list)?;
     Ok(lists)
+}
+
+fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
+    args.trust_root.as_deref().map(trust_root).transpose()
 }
 
 fn not_asked() -> Failure {
@@ -175,26 +180,12 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
     }
 }
 
-fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
-    let read = |text: &String| {
-        read_point(text).ok_or_else(|| {
-            Failure::usage(
-                "--trust-root is no key",
-                "Give the 33 bytes of the root in base64url, as it is published.",
-            )
-        })
-    };
-    args.trust_root.as_ref().map(read).transpose()
-}
-
 fn sync(global: &Global, args: &Verify, lists: &mut Lists, now: UnixSeconds) -> Result<Synced, Failure> {
     let server = args.bank.server.as_ref().ok_or_else(|| {
         Failure::usage("--sync needs --server", "Give the origin of the server, or set SIGNER_SERVER.")
     })?;
-    let fetch = |address: &str, media_type: &str| -> Result<Vec<u8>, ClientError> {
-        setup::fetch(global, address, media_type)
-    };
-    Ok(lists.sync(server, &fetch, now)?)
+    let options = network(global)?;
+    Ok(lists.sync(server, &|address, media_type| fetch(address, media_type, &options), now)?)
 }
 
 fn print_lists(output: &Output, lists: &Lists) {

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
@@ -58,6 +59,19 @@ impl Credentials for SqliteStore {
 
     async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| reports::end_document(db, device, document_type)).await
+    }
+
+    async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>> {
+        let sql = "SELECT list, idx FROM credential WHERE device = ?1 AND state <> 0 ORDER BY expires DESC LIMIT ?2";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let place =
+                    |row: &rusqlite::Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
+                let rows = statement.query_map((device.as_bytes(), LIVING_CREDENTIALS_MAX), place)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
     }
 
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {

@@ -141,7 +141,7 @@ async function respond(incoming, outgoing, world, port) {
 }
 
 function forward(incoming, outgoing, port) {
-  const options = { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: { ...incoming.headers, host: `127.0.0.1:${port}` } };
+  const options = { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: { ...incoming.headers, host: `127.0.0.1:${port}`, ...(FROM_DISK && { 'accept-encoding': 'identity' }) } };
   const inner = httpRequest(options, (answer) => {
     const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
     if (changed) {
