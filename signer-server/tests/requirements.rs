@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 21] = [
+const KINDS: [(&str, &str); 22] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
@@ -19,6 +19,7 @@ const KINDS: [(&str, &str); 21] = [
     ("CSC", "csc.md"),
     ("DIS", "verification.md"),
     ("E25", "es256.md"),
+    ("FLT", "fleets.md"),
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),

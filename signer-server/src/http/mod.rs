@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod ca;
+mod codes;
 mod csc;
 mod device;
 mod health;
@@ -49,6 +50,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .merge(verification::routes())
+        .merge(codes::routes())
         .merge(oauth::routes())
         .merge(csc::routes())
         .merge(ca::routes())

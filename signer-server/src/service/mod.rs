@@ -12,6 +12,7 @@ mod display;
 mod enrol;
 mod error;
 mod events;
+mod fleets;
 mod history;
 mod keys;
 mod listen;
@@ -106,6 +107,7 @@ pub struct Service {
     rule: StepRule,
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
+    fleets: fleets::Fleets,
     watch: watch::Watch,
     listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
@@ -208,6 +210,7 @@ impl Service {
             policy: parts.policy,
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
+            fleets: fleets::Fleets::default(),
             watch: watch::Watch::default(),
             listeners: Arc::default(),
             fetches: Mutex::default(),
@@ -266,6 +269,7 @@ impl Service {
         let now = self.now();
         self.renew_trust_list().await?;
         self.ceremonies.expire(now);
+        self.fleets.expire(now);
         self.forget_refusals(now);
         self.releases.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);

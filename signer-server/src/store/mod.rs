@@ -8,6 +8,7 @@ mod certificates;
 mod counter;
 mod csc;
 mod displays;
+mod fleets;
 mod history;
 mod oauth;
 mod reports;
@@ -24,7 +25,9 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, csc::*, displays::*, history::*, oauth::*, reports::*, rows::*};
+pub use self::{
+    certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
+};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -226,6 +229,7 @@ pub trait Store:
     + OauthClients
     + Authorisations
     + Credentials
+    + Fleets
     + Displays
     + Checks
     + Certificates

@@ -15,6 +15,7 @@ mod clone;
 mod colluding;
 mod csc;
 mod events;
+mod fleets;
 mod forge;
 mod harness;
 mod history;

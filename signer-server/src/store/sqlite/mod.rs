@@ -19,6 +19,7 @@ mod csc;
 mod displays;
 mod expire;
 mod files;
+mod fleets;
 mod history;
 mod installations;
 mod migrate;
