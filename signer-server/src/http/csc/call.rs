@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, Path, Request},
+    extract::{FromRequest, Request},
     http::header,
 };
 use serde_json::{Map, Value};
@@ -60,8 +60,8 @@ impl<E: Into<OauthProblem>> From<E> for NoCall {
 
 impl FromRequest<Arc<Service>> for OpenCall {
     type Rejection = NoCall;
-    async fn from_request(mut request: Request, service: &Arc<Service>) -> Result<Self, NoCall> {
-        let version = version(&mut request, service).await?;
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, NoCall> {
+        let version = version(&request)?;
         body(request, service, MALFORMED).await?;
         Ok(Self { version })
     }
@@ -69,8 +69,8 @@ impl FromRequest<Arc<Service>> for OpenCall {
 
 impl FromRequest<Arc<Service>> for Call {
     type Rejection = NoCall;
-    async fn from_request(mut request: Request, service: &Arc<Service>) -> Result<Self, NoCall> {
-        let version = version(&mut request, service).await?;
+    async fn from_request(request: Request, service: &Arc<Service>) -> Result<Self, NoCall> {
+        let version = version(&request)?;
         let header = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
         let token = header
             .and_then(|value| value.split_once(' '))
@@ -84,14 +84,11 @@ impl FromRequest<Arc<Service>> for Call {
     }
 }
 
-async fn version(request: &mut Request, service: &Arc<Service>) -> Result<Version, NoCall> {
-    use axum::RequestExt as _;
-    // The path of a method of one version only has no parameter in it.
-    let path = request.extract_parts_with_state::<Option<Path<String>>, _>(service).await;
-    match path {
-        Ok(None) => Ok(Version::V2),
-        Ok(Some(Path(text))) if text == "v1" => Ok(Version::V1),
-        Ok(Some(Path(text))) if text == "v2" => Ok(Version::V2),
+/// The version in the path. Of one that is not known nothing is there.
+fn version(request: &Request) -> Result<Version, NoCall> {
+    match request.uri().path().split('/').nth(2) {
+        Some("v1") => Ok(Version::V1),
+        Some("v2") => Ok(Version::V2),
         _ => Err(NoCall::Path),
     }
 }
