@@ -80,7 +80,7 @@ impl Service {
     pub async fn credentials(&self, bearer: &Bearer, person: &str) -> Result<Vec<CscCredential>, OauthError> {
         let Some(holder) = Holder::new(person) else { return Ok(Vec::new()) };
         let Some(device) = self.store.living(holder).await? else { return Ok(Vec::new()) };
-        Ok(self.found(bearer, device).await?.into_iter().collect())
+        Ok(self.credential_of(bearer, device).await?.into_iter().collect())
     }
 
     /// The credential with this name, if it is one of this relying party's names.
@@ -88,15 +88,15 @@ impl Service {
     /// # Errors
     /// `Invalid parameter credentialID`.
     pub async fn credential(&self, bearer: &Bearer, id: &str) -> Result<CscCredential, OauthError> {
-        let device = self.names(bearer).device(id).ok_or_else(|| wrong("credentialID"))?;
-        self.found(bearer, device).await?.ok_or_else(|| wrong("credentialID"))
+        let device = self.credential_names(bearer).device(id).ok_or_else(|| wrong("credentialID"))?;
+        self.credential_of(bearer, device).await?.ok_or_else(|| wrong("credentialID"))
     }
 
-    fn names(&self, bearer: &Bearer) -> Names {
+    fn credential_names(&self, bearer: &Bearer) -> Names {
         Names::of(&self.keys.names, bearer.party.id)
     }
 
-    async fn found(&self, bearer: &Bearer, device: DeviceId) -> ServiceResult<Option<CscCredential>> {
+    async fn credential_of(&self, bearer: &Bearer, device: DeviceId) -> ServiceResult<Option<CscCredential>> {
         let Some(installation) = self.store.installation(device).await? else { return Ok(None) };
         let Some(row) = self.store.certificate(device).await? else { return Ok(None) };
         let chain = self.unwrap_chain(&row)?;
@@ -104,7 +104,7 @@ impl Service {
         let own = chain.first().ok_or(ServiceError::Bug("an empty chain"))?;
         let certificate = fields(own).map_err(|_| ServiceError::Bug("stored certificate"))?;
         let state = state(&installation, &row, self.now());
-        let id = self.names(bearer).name(device);
+        let id = self.credential_names(bearer).name(device);
         Ok(Some(CscCredential { id, state, chain, certificate, device, holder: installation.holder }))
     }
 }
