@@ -486,9 +486,7 @@ fn csc_012_hashes_and_members_are_taken_as_clients_send_them() {
     let plain = BASE64_STANDARD.encode(digest);
     assert!(plain.contains('+') && plain.ends_with('='));
     let percent = plain.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
-    for text in
-        [plain.clone(), BASE64_URL_SAFE_NO_PAD.encode(digest), percent.clone(), percent.to_lowercase()]
-    {
+    for text in [plain, BASE64_URL_SAFE_NO_PAD.encode(digest), percent.clone(), percent.to_lowercase()] {
         let body = json!({
             "credentialID": town.credential, "numSignatures": 1, "hashes": [text], "authData": [{ "id": "phone" }],
             "unknown": { "x": 1 }, "clientData": null,
