@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// Event `n` about holder 1, in the order `about`.
-fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
+pub(crate) fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
     Report {
         id: [n; 32],
         content: [n; 32],
         about: [about; 32],
         sequence,
         holder: holder(1),
+        document: None,
         what,
         told: Sealer::none(),
         now: T0,
