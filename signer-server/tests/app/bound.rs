@@ -352,11 +352,11 @@ fn dis_068_a_yes_is_to_what_stood_on_the_screen() {
     assert_eq!(outcome(&app, &till.look(check.id)), GREEN);
     // The history names what the phone said it had shown.
     let lines = phone.phone.history(50).unwrap().lines;
-    let scans = lines.into_iter().filter_map(|line| match line {
+    let mut scans = lines.into_iter().filter_map(|line| match line {
         HistoryLine::Told { entry: Some(Entry { act: Act::Verified { scan }, .. }), .. } => Some(scan),
         _ => None,
     });
-    let scan = scans.last().unwrap();
+    let scan = scans.next_back().unwrap();
     assert_eq!(scan.shown, Some(check.digest()));
 }
 
