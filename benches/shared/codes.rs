@@ -1,14 +1,12 @@
 //! An issuer, a phone and a shop: one document code from issue to verification.
 
-use p256::ecdsa::{
-    Signature, SigningKey,
-    signature::{Signer as _, Verifier as _},
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use signer_core::{
     credential::{
         DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
-        PortraitSalt, Presentation, Short, Show, StatusIndex, Step, StepRule, Turn, Verified, VerifyOptions,
-        digits, verify,
+        PortraitSalt, Presentation, Received, Short, Show, StatusIndex, Step, StepRule, Turn, Verified,
+        VerifyOptions, digits, verify,
     },
     secret::SecretBytes,
     time::UnixSeconds,
@@ -29,7 +27,8 @@ pub struct Parties {
     issuers: IssuerKeys,
     credential: DayCredential,
     code: Presentation,
-    baseline: (SigningKey, Signature),
+    signer: SigningKey,
+    baseline: (Vec<u8>, [u8; 64]),
 }
 
 impl Parties {
@@ -50,8 +49,11 @@ impl Parties {
         }]);
         let credential = claims(&day_key).sign(&issuer).unwrap();
         let code = present(&credential, &day_key, &secret);
-        let baseline = (key(0x44), key(0x44).sign(&MESSAGE));
-        Self { issuer, day_key, secret, issuers, credential, code, baseline }
+        let signer = key(0x44);
+        let signature: Signature = signer.sign(&MESSAGE);
+        let baseline =
+            (signer.verifying_key().to_sec1_point(false).as_bytes().to_vec(), signature.to_bytes().into());
+        Self { signer, issuer, day_key, secret, issuers, credential, code, baseline }
     }
 
     /// The phone's new code at the start of a step: digits, signature, text.
@@ -89,19 +91,30 @@ impl Parties {
         verify(self.code.as_str(), &self.issuers, &VerifyOptions::at(NOW)).unwrap()
     }
 
-    /// Baseline: one P-256 signature of the same library over as many bytes.
-    #[must_use]
-    pub fn p256_sign(&self) -> Signature {
-        self.baseline.0.sign(&MESSAGE)
-    }
-
-    /// Baseline: two P-256 verifications of the same library, keys and signatures decoded beforehand.
+    /// The same where the credential is known by its hash: the signature of the show and every rule.
     ///
     /// # Panics
     /// If anything fails.
-    pub fn two_p256_verifies(&self) {
-        for _ in 0..2 {
-            self.baseline.0.verifying_key().verify(&MESSAGE, &self.baseline.1).unwrap();
+    #[must_use]
+    pub fn verify_known(&self) -> Verified {
+        let received = Received::read(self.code.as_str()).unwrap();
+        received.verify_known(Some(&self.credential.hash()), &self.issuers, &VerifyOptions::at(NOW)).unwrap()
+    }
+
+    /// Baseline: one P-256 signature of the same library over as many bytes.
+    #[must_use]
+    pub fn p256_sign(&self) -> Signature {
+        self.signer.sign(&MESSAGE)
+    }
+
+    /// Baseline: P-256 verifications of the same library (aws-lc-rs, as in the server), from SEC1 bytes of the key.
+    ///
+    /// # Panics
+    /// If anything fails.
+    pub fn verify_times(&self, times: usize) {
+        let (key, signature) = &self.baseline;
+        for _ in 0..times {
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(&MESSAGE, signature).unwrap();
         }
     }
 

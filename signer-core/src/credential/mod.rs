@@ -53,7 +53,7 @@ pub use request::{
 pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};
 pub use step::{GRACE_SECONDS, STEP_SECONDS, Step, StepRule};
-pub use verify::{Once, Verified, VerifyOptions, verify};
+pub use verify::{Once, Received, Verified, VerifyOptions, verify};
 
 /// What the text of every code begins with.
 pub const PREFIX: &str = "DQ1:";

@@ -6,6 +6,7 @@ use p256::ecdsa::SigningKey;
 
 use super::*;
 use crate::{
+    domain::sha256,
     secret::SecretBytes,
     time::UnixSeconds,
     trust::{IssuerId, Life},
