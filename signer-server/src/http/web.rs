@@ -55,6 +55,7 @@ const FILES: &[(&str, &[u8])] = files![
     "/verify/i18n.js"
     "/verify/icon.svg"
     "/verify/index.html"
+    "/verify/language.js"
     "/verify/manifest.webmanifest"
     "/verify/online.js"
     "/verify/request.js"

@@ -1,12 +1,14 @@
 /** Both pages of `cargo demo`, as a newcomer uses them: the holder's and the shop's, a real phone and a real server behind them. */
 
 import assert from 'node:assert/strict';
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { request } from 'node:http';
 import test, { after, before } from 'node:test';
+import { promisify } from 'node:util';
 
 import { violations } from './support/axe.mjs';
 import * as browser from './support/browser.mjs';
+import { steady } from './support/server.mjs';
 
 const DEMO = process.env.SIGNER_DEMO ?? new URL('../../../target/debug/examples/demo', import.meta.url).pathname;
 const START_MS = 120_000;
@@ -16,6 +18,8 @@ let demo;
 /** Addresses that the demo prints. */
 let wallet;
 let shop;
+/** Folder of the demo's server. */
+let folder;
 
 before(async () => {
   demo = spawn(DEMO, [], { stdio: ['ignore', 'pipe', 'inherit'] });
@@ -27,6 +31,7 @@ before(async () => {
       told += text;
       wallet = /^Holder: (\S+)$/m.exec(told)?.[1];
       shop = /^Shop: +(\S+)$/m.exec(told)?.[1];
+      folder = /its store in (.+)\.$/m.exec(told)?.[1];
       if (wallet && shop) resolve(clearTimeout(late));
     });
   });
@@ -41,12 +46,12 @@ after(async () => {
   await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 15_000))]);
 });
 
-const openWallet = (options = {}) => browser.open(chromium, new URL(wallet).origin, { size: browser.PHONE, at: '/wallet/', ...options });
+const openWallet = (t, options = {}) => browser.open(t, chromium, new URL(wallet).origin, { size: browser.PHONE, at: '/wallet/', ...options });
 
 /** The shop's page with the token of the link saved, as a person does it. */
-async function openShop(options = {}) {
+async function openShop(t, options = {}) {
   const { origin, pathname, hash } = new URL(shop);
-  const page = await browser.open(chromium, origin, { at: pathname + hash, ...options });
+  const page = await browser.open(t, chromium, origin, { at: pathname + hash, ...options });
   await page.click('[data-view="settings"]');
   await page.waitForFunction(() => document.getElementById('token').value !== '');
   await page.click('#online button[type="submit"]');
@@ -89,8 +94,8 @@ async function typeNumber(clerk, phone) {
   return before;
 }
 
-test('WEB-111 a number typed in the shop is allowed on the phone, and the shop learns it', async () => {
-  const [phone, clerk] = [await openWallet(), await openShop()];
+test('WEB-111 a number typed in the shop is allowed on the phone, and the shop learns it', async (t) => {
+  const [phone, clerk] = [await openWallet(t), await openShop(t)];
   await show(phone);
   await browser.shot(phone, 'story-code');
   const before = await typeNumber(clerk, phone);
@@ -106,12 +111,10 @@ test('WEB-111 a number typed in the shop is allowed on the phone, and the shop l
   await phone.waitForSelector('#turn:not([hidden])');
   assert.notEqual(await numberOf(phone), before);
   await phone.waitForFunction(() => document.getElementById('notice').textContent === 'Allowed. Corner Shop has the answer.');
-  await phone.finish();
-  await clerk.finish();
 });
 
-test('WEB-112 a question denied on the phone tells the shop that and no more', async () => {
-  const [phone, clerk] = [await openWallet(), await openShop()];
+test('WEB-112 a question denied on the phone tells the shop that and no more', async (t) => {
+  const [phone, clerk] = [await openWallet(t), await openShop(t)];
   await show(phone);
   await typeNumber(clerk, phone);
   await phone.click('#deny');
@@ -121,15 +124,11 @@ test('WEB-112 a question denied on the phone tells the shop that and no more', a
   assert.equal(claims, '');
   await phone.click('#done');
   await phone.click('[data-view="history"]');
-  await phone.waitForFunction(() => document.querySelector('.entries .what')?.textContent !== undefined);
-  const lines = await phone.$$eval('.entries > li', (items) => items.map((item) => item.innerText.replace(/\s+/g, ' ')));
-  assert.ok(lines.some((line) => line.startsWith('Corner Shop') && line.includes('You denied')), lines.join('\n'));
-  await phone.finish();
-  await clerk.finish();
+  await browser.says(phone, '#entries', /Corner Shop\s+[\d:]+\s+You denied/);
 });
 
-test('WEB-113 the picture of the code is scanned once; the phone says so and shows the next', async () => {
-  const [phone, clerk] = [await openWallet({ theme: 'dark' }), await openShop()];
+test('WEB-113 the picture of the code is scanned once; the phone says so and shows the next', async (t) => {
+  const [phone, clerk] = [await openWallet(t, { theme: 'dark' }), await openShop(t)];
   await show(phone, 'driving_licence');
   const text = await browser.readCanvas(phone, '#qr');
   assert.match(text, /^DQ1:/);
@@ -146,13 +145,11 @@ test('WEB-113 the picture of the code is scanned once; the phone says so and sho
   assert.equal((await browser.result(clerk)).result, 'red');
   assert.equal(await browser.lastReason(clerk), 'used');
   assert.notEqual(await browser.readCanvas(phone, '#qr'), text);
-  await phone.finish();
-  await clerk.finish();
 });
 
-test('WEB-114 the holder sees the whole document asked for, and axe finds nothing while it is (both themes and languages)', async () => {
+test('WEB-114 the holder sees the whole document asked for, and axe finds nothing while it is (both themes and languages)', async (t) => {
   for (const [language, theme] of [['en', 'dark'], ['uk', 'light']]) {
-    const phone = await openWallet({ language, theme });
+    const phone = await openWallet(t, { language, theme });
     await show(phone, 'identity_card', 'full');
     assert.ok(await phone.isVisible('#code-whoever'));
     await browser.shot(phone, `story-full-${theme}-${language}`);
@@ -164,6 +161,71 @@ test('WEB-114 the holder sees the whole document asked for, and axe finds nothin
     assert.deepEqual(await violations(phone), []);
     await phone.finish();
   }
+});
+
+/** Gives a shop's page a credential of its own, and has it show its request. Returns the request's text. */
+async function showRequest(clerk, name, profile) {
+  await clerk.click('[data-view="settings"]');
+  await clerk.waitForFunction(() => document.getElementById('business-key').value.length === 44);
+  const key = await clerk.inputValue('#business-key');
+  const operator = ['__signer-server', '--json', '--config', `${folder}/config.toml`];
+  const asked = ['business-credential', '--name', name, '--key', key, '--profiles', profile];
+  const { stdout } = await promisify(execFile)(DEMO, [...operator, ...asked]);
+  await clerk.fill('#business-credential', JSON.parse(stdout).credential);
+  await clerk.selectOption('#business-profile', { index: ['age', 'minimal', 'full'].indexOf(profile) });
+  await clerk.click('#business button[type="submit"]');
+  await clerk.waitForFunction(() => document.getElementById('business-credential').value === '');
+  await clerk.click('[data-view="scan"]');
+  await clerk.click('#request-toggle');
+  return browser.readCanvas(clerk, '#request-code');
+}
+
+test('WEB-116 the holder answers the request of one shop, and no other shop can use the answer', async (t) => {
+  const [phone, clerk, other] = [await openWallet(t), await openShop(t), await openShop(t)];
+  await steady();
+  await showRequest(other, 'Night Club Neon', 'minimal');
+  const request = await showRequest(clerk, 'Pharmacy Seven', 'minimal');
+  assert.match(request, /^DR1:/);
+  await browser.shot(clerk, 'story-request');
+  if (await phone.isVisible('#done')) await phone.click('#done');
+  await phone.click('[data-document="identity_card"]');
+  await phone.click('#request-open');
+  await phone.fill('#request-text', request);
+  await phone.click('#request-form button[type="submit"]');
+  await phone.waitForSelector('#request-read:not([hidden])');
+  assert.match(await phone.innerText('#request-read'), /^Pharmacy Seven asks for\s+Initials, day and month of birth, and whether you are 18\./);
+  assert.deepEqual(await violations(phone), []);
+  await browser.shot(phone, 'story-request-read');
+  await phone.click('#request-read button');
+  await phone.waitForSelector('#for-request:not([hidden])');
+  assert.match(await phone.innerText('#for-request'), /^Answers the request of Pharmacy Seven\./);
+  await browser.shot(phone, 'story-request-code');
+  const text = await browser.readCanvas(phone, '#qr');
+
+  for (const elsewhere of [other, await openShop(t)]) {
+    await browser.wedge(elsewhere, text);
+    const { result, claims } = await browser.result(elsewhere);
+    assert.deepEqual([result, await browser.lastReason(elsewhere), claims], ['red', 'not_for_this_request', '']);
+  }
+  await browser.wedge(clerk, text);
+  const { result, claims, when } = await browser.result(clerk);
+  assert.deepEqual([result, await browser.lastReason(clerk)], ['green', 'valid']);
+  assert.match(claims, /Of age[\s\S]*Initials/);
+  assert.match(when, /^Checked online/);
+});
+
+test('WEB-117 a request changed on its way is refused by the phone, and nothing is shown', async (t) => {
+  const [phone, clerk] = [await openWallet(t), await openShop(t)];
+  await steady();
+  const request = await showRequest(clerk, 'Pharmacy Seven', 'age');
+  if (await phone.isVisible('#done')) await phone.click('#done');
+  await phone.click('[data-document="identity_card"]');
+  await phone.click('#request-open');
+  const letter = request.at(-9);
+  await phone.fill('#request-text', `${request.slice(0, -9)}${letter === 'A' ? 'B' : 'A'}${request.slice(-8)}`);
+  await phone.click('#request-form button[type="submit"]');
+  await browser.says(phone, '#notice', /does not trust this request/);
+  assert.equal(await phone.isVisible('#request-read'), false);
 });
 
 /** A request as no browser lets a page send it, but an attacker's setup does. */

@@ -29,6 +29,8 @@ let asked = null;
 let numberSaid = '';
 let reached = navigator.onLine;
 let refreshedAt = 0;
+/** How many fetches of the lists are under way. */
+let refreshing = 0;
 let clockOff = 0;
 let updateReady = false;
 
@@ -191,6 +193,13 @@ async function renderHistory() {
 }
 
 async function refreshLists() {
+  refreshing += 1;
+  node('refresh').setAttribute('aria-busy', 'true');
+  await fetchLists().finally(() => (refreshing -= 1));
+  if (refreshing === 0) node('refresh').removeAttribute('aria-busy');
+}
+
+async function fetchLists() {
   refreshedAt = now();
   const probe = await fetch('config.json', { cache: 'no-store', credentials: 'omit' }).catch(() => null);
   const told = Date.parse(probe?.headers.get('date') ?? '');
@@ -200,7 +209,7 @@ async function refreshLists() {
   await store.expire(now());
   updateReady = await worker.update();
   render();
-  if (view === 'settings') settings.render();
+  settings.renderFacts();
 }
 
 async function drawRequest() {
@@ -227,7 +236,7 @@ function speak(language) {
   result.render();
   render();
   if (view === 'history') renderHistory();
-  if (view === 'settings') settings.render();
+  settings.renderFacts();
 }
 
 /** @param {string | null} theme */
@@ -297,7 +306,7 @@ function offeredToken() {
 
 async function start() {
   paint(localStorage.getItem('theme'));
-  speak(localStorage.getItem('language') ?? (navigator.language.startsWith('uk') ? 'uk' : 'en'));
+  speak(localStorage.getItem('language') ?? navigator.language);
   if (!isSecureContext) return;
   connect();
   go('scan');

@@ -1,9 +1,9 @@
 /** Words of the page, and the language they are in. Reasons have their words in the verifier. */
 
-import { LANGUAGES } from '../verifier/src/index.js';
+import { wordsOf } from './language.js';
 
-/** @type {Record<string, Record<string, string>>} */
-const TEXTS = {
+/** @type {import('./language.js').Texts} */
+export const TEXTS = {
   en: {
     skip: 'Skip to the check',
     title: 'Check a document',
@@ -262,51 +262,16 @@ const TEXTS = {
   },
 };
 
-/** @type {import('../verifier/src/words.js').Language} */
-let language = 'en';
-
-export const currentLanguage = () => language;
-export const otherLanguage = () => (language === 'en' ? 'uk' : 'en');
-
-/** @param {string} wanted */
-export function setLanguage(wanted) {
-  language = LANGUAGES.find((known) => known === wanted) ?? 'en';
-  document.documentElement.lang = language;
-  document.title = t('title');
-  for (const node of document.querySelectorAll('[data-t]')) node.textContent = t(String(node.getAttribute('data-t')));
-  for (const node of document.querySelectorAll('[data-t-label]')) {
-    const label = t(String(node.getAttribute('data-t-label')));
-    node.setAttribute('aria-label', label);
-    if (node instanceof HTMLButtonElement) node.title = label;
-  }
-}
-
-/**
- * @param {string} key
- * @param {Record<string, string | number>} [values] for `{name}` in the text
- */
-export function t(key, values = {}) {
-  const text = TEXTS[language][key] ?? TEXTS.en[key];
-  if (text === undefined) throw new Error(`no text for ${key}`);
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-}
-
-/** @param {string} key */
-export const hasText = (key) => key in TEXTS.en;
+export const { t, hasText, setLanguage, currentLanguage, otherLanguage, locale } = wordsOf(TEXTS);
 
 /** Time of day, or with its date when it is not today. @param {number} seconds Unix seconds */
 export function when(seconds) {
   const moment = new Date(seconds * 1000);
   const today = moment.toDateString() === new Date().toDateString();
-  const locale = language === 'uk' ? 'uk-UA' : 'en-GB';
-  return moment.toLocaleString(locale, today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' });
+  return moment.toLocaleString(locale(), today ? { timeStyle: 'short' } : { dateStyle: 'medium', timeStyle: 'short' });
 }
 
 /** A date of a document. @param {string} iso YYYY-MM-DD */
 export function dateOf(iso) {
-  const locale = language === 'uk' ? 'uk-UA' : 'en-GB';
-  return new Date(`${iso}T00:00:00Z`).toLocaleDateString(locale, { dateStyle: 'long', timeZone: 'UTC' });
+  return new Date(`${iso}T00:00:00Z`).toLocaleDateString(locale(), { dateStyle: 'long', timeZone: 'UTC' });
 }
-
-/** Texts of both languages, for tests. */
-export const allTexts = () => TEXTS;

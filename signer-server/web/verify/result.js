@@ -18,7 +18,8 @@ export function show(outcome) {
   if (!dialog.open) dialog.showModal();
   node('again').focus({ preventScroll: true });
   dialog.scrollTop = 0;
-  navigator.vibrate?.(outcome.result === 'green' ? 80 : [80, 80, 80]);
+  // Browsers refuse it, loudly, on a page that nobody has touched yet.
+  if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.(outcome.result === 'green' ? 80 : [80, 80, 80]);
 }
 
 export function render() {

@@ -33,20 +33,22 @@ async function change(change) {
 }
 
 export async function render() {
+  renderFacts();
   node('token').value = offered;
-  node('token').placeholder = settings.token ? t('token_kept') : '';
-  node('token-forget').hidden = !settings.token;
   node('ask').value = settings.ask;
   node('online-only').checked = settings.onlineOnly;
-  node('root-replace').hidden = !trust.otherRoot;
-  node('business-key').value = await request.devicePoint();
-  node('business-profile').value = String(await request.keptProfile());
-  node('business-forget').hidden = !request.isReady();
-  renderTrust();
+  const [point, profile] = [await request.devicePoint(), await request.keptProfile()];
+  node('business-key').value = point;
+  node('business-profile').value = String(profile);
 }
 
-function renderTrust() {
+/** All but what a person fills in: what is half typed stays. */
+export function renderFacts() {
   const { list } = trust;
+  node('token').placeholder = settings.token ? t('token_kept') : '';
+  node('token-forget').hidden = !settings.token;
+  node('root-replace').hidden = !trust.otherRoot;
+  node('business-forget').hidden = !request.isReady();
   const none = t('trust_none');
   const rows = [
     [t('trust_server'), trust.server],

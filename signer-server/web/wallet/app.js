@@ -131,7 +131,6 @@ function everySecond() {
 /** @param {string} language */
 function speak(language) {
   setLanguage(language);
-  for (const image of document.querySelectorAll('[data-t-alt]')) image.setAttribute('alt', t(String(image.getAttribute('data-t-alt'))));
   const other = node('language');
   say(other, t('other_language'));
   other.setAttribute('aria-label', t('other_language_label'));

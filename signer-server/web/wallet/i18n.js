@@ -1,42 +1,9 @@
 /** The language of the page, and its words. */
 
+import { wordsOf } from '../verify/language.js';
 import { TEXTS } from './texts.js';
 
-/** @typedef {'en' | 'uk'} Language */
-
-/** @type {Language} */
-let language = 'en';
-
-/** @returns {Language} */
-export const otherLanguage = () => (language === 'en' ? 'uk' : 'en');
-
-/** @param {string} wanted a language tag; any but Ukrainian is English */
-export function setLanguage(wanted) {
-  language = wanted.startsWith('uk') ? 'uk' : 'en';
-  document.documentElement.lang = language;
-  document.title = t('title');
-  for (const node of document.querySelectorAll('[data-t]')) node.textContent = t(String(node.getAttribute('data-t')));
-  for (const node of document.querySelectorAll('[data-t-label]')) {
-    const label = t(String(node.getAttribute('data-t-label')));
-    node.setAttribute('aria-label', label);
-    if (node instanceof HTMLButtonElement) node.title = label;
-  }
-}
-
-/**
- * @param {string} key
- * @param {Record<string, string | number>} [values] for `{name}` in the text
- */
-export function t(key, values = {}) {
-  const text = TEXTS[language][key] ?? TEXTS.en[key];
-  if (text === undefined) throw new Error(`no text for ${key}`);
-  return text.replace(/\{(\w+)\}/g, (_, name) => String(values[name]));
-}
-
-/** @param {string} key */
-export const hasText = (key) => key in TEXTS.en;
-
-const locale = () => (language === 'uk' ? 'uk-UA' : 'en-GB');
+export const { t, hasText, setLanguage, otherLanguage, locale } = wordsOf(TEXTS);
 
 /** Minutes and seconds as on a clock. @param {number} seconds */
 export const clock = (seconds) => t('minutes', { m: Math.floor(seconds / 60), ss: String(seconds % 60).padStart(2, '0') });

@@ -69,26 +69,28 @@ pub(super) fn router(pages: Pages, port: u16) -> Router {
 }
 
 macro_rules! files {
-    ($($name:literal $from:literal $media_type:literal,)*) => {
-        &[$((concat!("/wallet/", $name), $media_type, include_bytes!(concat!("../../../web/", $from, "/", $name)))),*]
+    ($($path:literal $media_type:literal,)*) => {
+        &[$(($path, $media_type, include_bytes!(concat!("../../../web", $path)))),*]
     };
 }
 
+/// A file's address is its path below `signer-server/web`; the shop's page lends two.
 const FILES: &[(&str, &str, &[u8])] = files![
-    "api.js" "wallet" "text/javascript",
-    "app.js" "wallet" "text/javascript",
-    "ask.js" "wallet" "text/javascript",
-    "choose.js" "wallet" "text/javascript",
-    "code.js" "wallet" "text/javascript",
-    "colours.css" "verify" "text/css",
-    "documents.js" "wallet" "text/javascript",
-    "dom.js" "wallet" "text/javascript",
-    "history.js" "wallet" "text/javascript",
-    "i18n.js" "wallet" "text/javascript",
-    "icon.svg" "wallet" "image/svg+xml",
-    "style.css" "wallet" "text/css",
-    "texts.js" "wallet" "text/javascript",
-    "waves.svg" "wallet" "image/svg+xml",
+    "/wallet/api.js" "text/javascript",
+    "/wallet/app.js" "text/javascript",
+    "/wallet/ask.js" "text/javascript",
+    "/wallet/choose.js" "text/javascript",
+    "/wallet/code.js" "text/javascript",
+    "/wallet/documents.js" "text/javascript",
+    "/wallet/dom.js" "text/javascript",
+    "/wallet/history.js" "text/javascript",
+    "/wallet/i18n.js" "text/javascript",
+    "/wallet/icon.svg" "image/svg+xml",
+    "/wallet/style.css" "text/css",
+    "/wallet/texts.js" "text/javascript",
+    "/wallet/waves.svg" "image/svg+xml",
+    "/verify/colours.css" "text/css",
+    "/verify/language.js" "text/javascript",
 ];
 
 fn file(media_type: &'static str, bytes: &'static [u8]) -> Response {

@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { promisify } from 'node:util';
 
-import { BINARY, startReal } from './server.mjs';
+import { BINARY, startReal, steady } from './server.mjs';
 
 const run = promisify(execFile);
 const PHONE = process.env.SIGNER ?? path.join(path.dirname(BINARY), 'signer');
@@ -31,10 +31,13 @@ export async function startWithPhone() {
   await phone('enrol', '--server', origin, '--code', code, '--pin-stdin');
   const { token } = await operator('relying-party', 'add', 'Corner Shop', '--verify');
   /** What the phone shows now: { code, digits, bar, … }. */
-  const show = async (...args) => JSON.parse(await phone('show', '--once', ...args));
+  const show = async (...args) => {
+    await steady();
+    return JSON.parse(await phone('show', '--once', ...args));
+  };
   /** Answers the one check that waits, once it is there. */
   const answer = async (word) => {
-    for (let tries = 0; tries < 50; tries += 1) {
+    for (let tries = 0; tries < 300; tries += 1) {
       const { checks } = JSON.parse(await phone('checks'));
       if (checks.length === 1) {
         await phone('answer', word, checks[0].check);

@@ -20,7 +20,14 @@ const START_MS = 30_000;
 export const nowSeconds = () => Math.floor(Date.now() / 1000);
 export const hourOf = (now) => now - (now % 3600);
 export const quarterOf = (now) => now - (now % 900);
-export const stepOf = (now) => Math.floor(now / 180);
+/** The step whose codes are accepted now and for a minute at least: the coming one in the last half minute of a step. */
+export const liveStep = (now) => Math.floor((now + 29) / 180);
+
+/** Waits for the next step where this one is nearly over: what is shown then does not change by itself before it is used. */
+export async function steady() {
+  const left = 180 - ((Date.now() / 1000) % 180);
+  if (left < 45) await new Promise((resolve) => setTimeout(resolve, left * 1000));
+}
 
 async function freePort() {
   const probe = createProbe().listen(0, '127.0.0.1');
@@ -53,25 +60,27 @@ export async function startReal(settings = {}) {
 
 /**
  * `world.answer(body, token)` says what POST /v1/verifications answers: { status, body }; `world.poll(check)` likewise.
+ * `world.reset()` takes back what a test has changed.
  */
 export async function start() {
   const real = await startReal();
   const made = await issuer.newWorld(nowSeconds());
-  const world = {
-    ...made,
+  /** What a test may change, as it is before each. */
+  const fresh = () => ({
+    keys: { ...made.keys },
     number: 1,
     issued: nowSeconds() - 300,
     statuses: {},
     lists: [1],
     listIssued: quarterOf(nowSeconds()),
     asked: [],
-    requests: [],
     answer: null,
     poll: null,
     config: {},
     /** Files in place of the server's, by path. */
     files: {},
-  };
+  });
+  const world = { ...made, ...fresh(), reset: () => Object.assign(world, fresh()) };
   const server = createServer((incoming, outgoing) => {
     respond(incoming, outgoing, world, real.port).catch((error) => {
       console.error(error);
@@ -92,7 +101,6 @@ export async function start() {
 
 async function respond(incoming, outgoing, world, port) {
   const url = new URL(incoming.url, world.origin);
-  world.requests.push(`${incoming.method} ${url.pathname}`);
   const json = (body, status = 200) => {
     outgoing.writeHead(status, { 'content-type': 'application/json', 'cache-control': 'no-store' });
     outgoing.end(JSON.stringify(body));
@@ -138,7 +146,9 @@ function forward(incoming, outgoing, port) {
     const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
     if (changed) {
       answer.resume();
-      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': answer.headers['content-type'].replace('problem+', '') });
+      // A file that the server does not know yet.
+      const type = answer.statusCode === 404 ? 'text/javascript' : answer.headers['content-type'];
+      outgoing.writeHead(200, { ...answer.headers, etag: '"disk"', 'content-length': changed.length, 'content-type': type });
       return outgoing.end(changed);
     }
     outgoing.writeHead(answer.statusCode, answer.headers);

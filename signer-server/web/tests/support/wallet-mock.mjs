@@ -85,8 +85,8 @@ export async function mock() {
       streams.add(response);
       return request.on('close', () => streams.delete(response));
     }
-    const file = path || 'index.html';
-    const body = await readFile(`${WEB}${file === 'colours.css' ? 'verify' : 'wallet'}/${file}`).catch(() => null);
+    const file = path ? pathname : '/wallet/index.html';
+    const body = await readFile(WEB + file).catch(() => null);
     const type = TYPES[/** @type {keyof typeof TYPES} */ (file.split('.').pop())];
     if (!body || !type || file.includes('..')) return send(404, 'text/plain', 'not found');
     send(200, type, body);
