@@ -3,6 +3,7 @@
 use signer_benches::{
     alternate::{Compared, compare},
     codes::Parties,
+    history::Sealing,
     qr,
 };
 
@@ -11,6 +12,13 @@ use super::figures::{Goal, ROUNDS, Report, micros};
 pub(crate) fn measure(report: &mut Report) {
     let parties = Parties::new();
     in_memory(report, &parties);
+    for (profile, code) in parties.of_each_profile() {
+        let version = (qr::matrix(code.as_str()).size() - 17) / 4;
+        report.inform(format!("qr_of_profile {profile} {} characters version {version}-M", code.as_str().len()));
+    }
+    let mut sealing = Sealing::new();
+    let compared = compare(ROUNDS, || parties.p256_sign(), || sealing.seal());
+    report.inform(format!("history_seal_per_p256_sign {:.2} ({})", compared.ratio, micros(compared, "sign", "seal")));
     drawn(report, parties.text());
 }
 

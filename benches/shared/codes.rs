@@ -4,7 +4,7 @@ use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
 use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use signer_core::{
     credential::{
-        DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
+        Date, DayClaims, DayCredential, Document, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
         PortraitSalt, Presentation, Received, Short, Show, StatusIndex, Step, StepRule, Turn, Verified,
         VerifyOptions, digits, verify,
     },
@@ -15,6 +15,7 @@ use signer_core::{
 
 const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
 const STATUS: StatusIndex = StatusIndex { list: 1, index: 777_777 };
+const SALT: PortraitSalt = PortraitSalt([0x44; 16]);
 /// As many bytes as a step's signature covers.
 const MESSAGE: [u8; 80] = [0x5A; 80];
 
@@ -47,7 +48,7 @@ impl Parties {
             not_before: NOW.minus(86_400),
             not_after: NOW.plus(86_400),
         }]);
-        let credential = claims(&day_key).sign(&issuer).unwrap();
+        let credential = claims(&day_key, record().full(&SALT)).sign(&issuer).unwrap();
         let code = present(&credential, &day_key, &secret);
         let signer = key(0x44);
         let signature: Signature = signer.sign(&MESSAGE);
@@ -79,7 +80,7 @@ impl Parties {
     /// If anything fails.
     #[must_use]
     pub fn issue(&self) -> DayCredential {
-        claims(&self.day_key).sign(&self.issuer).unwrap()
+        claims(&self.day_key, record().full(&SALT)).sign(&self.issuer).unwrap()
     }
 
     /// The shop's check without a network: both signatures and every rule.
@@ -118,6 +119,24 @@ impl Parties {
         }
     }
 
+    /// A code of each profile, by its name, for the licence of this holder.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn of_each_profile(&self) -> [(&'static str, Presentation); 3] {
+        let (record, today) = (record(), Date::of(NOW).unwrap());
+        let documents = [
+            ("age", record.age(today, &[DocumentRecord::AGE], &SALT).unwrap()),
+            ("minimal", record.minimal(today).unwrap()),
+            ("full", record.full(&SALT)),
+        ];
+        documents.map(|(profile, document)| {
+            let credential = claims(&self.day_key, document).sign(&self.issuer).unwrap();
+            (profile, present(&credential, &self.day_key, &self.secret))
+        })
+    }
+
     /// The text to draw.
     #[must_use]
     pub fn text(&self) -> &str {
@@ -131,8 +150,12 @@ impl Default for Parties {
     }
 }
 
-fn claims(day_key: &SigningKey) -> DayClaims {
-    let record = DocumentRecord {
+fn claims(day_key: &SigningKey, document: Document) -> DayClaims {
+    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, document, false)
+}
+
+fn record() -> DocumentRecord {
+    DocumentRecord {
         document_type: DocumentType::DrivingLicence,
         family: Name::new("Шевченко").unwrap(),
         given: Name::new("Тарас Григорович").unwrap(),
@@ -141,8 +164,7 @@ fn claims(day_key: &SigningKey) -> DayClaims {
         expires: "2034-05-31".parse().unwrap(),
         rights: Short::new("A,B").unwrap(),
         portrait: Some(Portrait::new(b"\xFF\xD8\xFFportrait".to_vec()).unwrap()),
-    };
-    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, record.full(&PortraitSalt([0x44; 16])), false)
+    }
 }
 
 fn show(secret: &SecretBytes<32>) -> Show {

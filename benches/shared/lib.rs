@@ -8,6 +8,7 @@ pub mod approvals;
 pub mod codes;
 pub mod dkls;
 pub mod enrolment;
+pub mod history;
 pub mod http;
 pub mod online;
 pub mod parties;
