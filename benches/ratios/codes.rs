@@ -14,11 +14,18 @@ pub(crate) fn measure(report: &mut Report) {
     in_memory(report, &parties);
     for (profile, code) in parties.of_each_profile() {
         let version = (qr::matrix(code.as_str()).size() - 17) / 4;
-        report.inform(format!("qr_of_profile {profile} {} characters version {version}-M", code.as_str().len()));
+        report.inform(format!(
+            "qr_of_profile {profile} {} characters version {version}-M",
+            code.as_str().len()
+        ));
     }
     let mut sealing = Sealing::new();
     let compared = compare(ROUNDS, || parties.p256_sign(), || sealing.seal());
-    report.inform(format!("history_seal_per_p256_sign {:.2} ({})", compared.ratio, micros(compared, "sign", "seal")));
+    report.inform(format!(
+        "history_seal_per_p256_sign {:.2} ({})",
+        compared.ratio,
+        micros(compared, "sign", "seal")
+    ));
     drawn(report, parties.text());
 }
 

@@ -60,7 +60,9 @@ impl World {
             name: "Bank of Examples".into(),
             may_ask: true,
             may_verify: false,
-            may_report: false,
+            report: Vec::new(),
+            report_deceased: false,
+            generates_for: None,
         });
         let phones = server.runtime.block_on(together((0..IN_FLIGHT).map(|number| {
             let service = Arc::clone(&server.service);

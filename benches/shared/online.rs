@@ -49,7 +49,9 @@ impl World {
             name: "Shop of Examples".into(),
             may_ask: false,
             may_verify: true,
-            may_report: false,
+            report: Vec::new(),
+            report_deceased: false,
+            generates_for: None,
         });
         let batches = server.runtime.block_on(together((0..SHOPS).map(|number| {
             let service = Arc::clone(&server.service);
@@ -78,7 +80,7 @@ impl World {
         let step = StepRule::STANDARD.step_at(now);
         let authorization = format!("authorization: Bearer {}", self.verifier);
         let check = |text: &str, request_id: String| {
-            let code = VerifyCode { code: text.into(), request_id, profile: None, challenge: None };
+            let code = VerifyCode { code: text.into(), request_id, profile: None, request: None };
             let body = serde_json::to_vec(&code).unwrap();
             Request::post("/v1/verifications", "application/json", &[&authorization], &body)
         };

@@ -31,6 +31,7 @@ mod step;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "a wrong sum fails the test")]
 pub(crate) mod tests;
+mod vehicle;
 mod verify;
 
 pub use bar::{BarCode, BarCodeError};
@@ -41,18 +42,19 @@ pub use document::{
     Age, Document, DocumentRecord, DocumentType, Full, Line, LineError, Minimal, Name, Short,
 };
 pub use hex::{BusinessId, Challenge, HexError, Kid, PortraitDigest, PortraitSalt};
-pub use keys::{IssuerKey, IssuerKeyError, IssuerKeys};
+pub use keys::{IssuerKey, IssuerKeys};
 pub use number::{Digits, DigitsError, digits};
 pub use offline::verify_offline;
 pub use portrait::{Portrait, PortraitError, portrait_salt};
 pub use refusal::{ClockFault, Reason, Refusal};
 pub use request::{
     Ask, BusinessClaims, BusinessCredential, BusinessError, Request, RequestRefusal, UnsignedRequest,
-    VerifiedRequest, verify_request,
+    VerifiedRequest, verify_answered_request, verify_request,
 };
 pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};
 pub use step::{GRACE_SECONDS, STEP_SECONDS, Step, StepRule};
+pub use vehicle::{Model, Vehicle};
 pub use verify::{Once, Received, Verified, VerifyOptions, verify};
 
 /// What the text of every code begins with.

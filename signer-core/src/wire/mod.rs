@@ -4,6 +4,7 @@
 //! problem (RFC 9457) with one of [`ProblemCode`]'s codes.
 
 mod certificate;
+mod codes;
 mod credentials;
 mod displays;
 mod enrol;
@@ -19,7 +20,7 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
     relying_party::*, sign::*, verification::*,
 };
 use crate::{
@@ -114,6 +115,8 @@ operations! {
     Listen = 21 "listen": Listen => Event,
     /// The holder's history.
     History = 22 "history": HistoryQuery => HistoryPage,
+    /// Which credentials are withdrawn: the phone throws them away.
+    Withdrawn = 23 "withdrawn": WithdrawnQuery => WithdrawnCredentials,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

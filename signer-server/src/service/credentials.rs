@@ -9,13 +9,14 @@ use signer_core::{
         portrait_salt,
     },
     device_key::DevicePublicKeyBytes,
+    domain::sha256,
     history::Act,
     secret::SecretBytes,
     status::ENTRIES,
     time::UnixSeconds,
     wire::{
-        CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
-        WireSecret, day_key_proof,
+        CREDENTIAL_BYTES_MAX, CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials,
+        ProblemCode, Profile, WireSecret, WithdrawnCredentials, WithdrawnQuery, day_key_proof,
     },
     wrap::Location,
 };
@@ -27,7 +28,7 @@ use super::{
 use crate::store::{AddedCredentials, CredentialRow, Holder};
 
 /// How often taken indexes are drawn anew.
-const DRAWS_MAX: u32 = 8;
+pub(super) const DRAWS_MAX: u32 = 8;
 
 impl Service {
     /// Issues a batch: one credential per fresh day key, each with a random index, all with the hour as their time.
@@ -49,7 +50,7 @@ impl Service {
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
             let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
-            let rows = self.rows(&caller, &asked, &places, &secret)?;
+            let rows = self.rows(&caller, &asked, &places, &secret, credentials.as_slice())?;
             match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
                     if self.store.document_events(caller.installation.device).await? != events {
@@ -93,6 +94,16 @@ impl Service {
         Ok(CodeState { time: caller.now, burned })
     }
 
+    /// Which of the device's credentials are withdrawn.
+    ///
+    /// # Errors
+    /// A refusal if the message is not the device's.
+    pub async fn withdrawn_credentials(&self, bytes: &[u8]) -> ServiceResult<WithdrawnCredentials> {
+        let (WithdrawnQuery {}, caller) = self.open(bytes).await?;
+        let places = self.store.withdrawn(caller.installation.device).await?;
+        Ok(WithdrawnCredentials { time: caller.now, places })
+    }
+
     /// The holder's document, from the register.
     pub(super) async fn record(
         &self,
@@ -109,7 +120,7 @@ impl Service {
         })
     }
 
-    fn draw_place(&self, now: UnixSeconds) -> StatusIndex {
+    pub(super) fn draw_place(&self, now: UnixSeconds) -> StatusIndex {
         let day = u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX / LISTS_PER_DAY);
         let mut rng = self.rng();
         let list = day.saturating_mul(LISTS_PER_DAY).saturating_add(rng.next_u32() % LISTS_PER_DAY);
@@ -138,8 +149,9 @@ impl Service {
         asked: &IssueCredentials,
         places: &[StatusIndex],
         secret: &SecretBytes<32>,
+        credentials: &[Blob<CREDENTIAL_BYTES_MAX>],
     ) -> ServiceResult<Vec<CredentialRow>> {
-        let row = |(status, key): (&StatusIndex, &DayKeyRequest)| {
+        let row = |((status, key), credential): ((&StatusIndex, &DayKeyRequest), &Blob<_>)| {
             Ok(CredentialRow {
                 list: status.list,
                 index: status.index,
@@ -147,15 +159,16 @@ impl Service {
                 document_type: asked.document_type,
                 wrapped_otp: wrap_secret(
                     &self.kek,
-                    &otp_location(&otp_row(*status)),
+                    &otp_location(&place_row(*status)),
                     secret.expose(),
                     &mut *self.rng(),
                 )?,
                 day_key: key.day_key.0,
+                hash: Some(sha256(credential.as_slice())),
                 expires: caller.now.hour().plus(LIFE_SECONDS),
             })
         };
-        places.iter().zip(asked.keys.as_slice()).map(row).collect()
+        places.iter().zip(asked.keys.as_slice()).zip(credentials).map(row).collect()
     }
 
     fn sign_credential<const MAX: usize>(
@@ -177,7 +190,7 @@ impl Service {
 
     pub(super) fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
         let status = StatusIndex { list: row.list, index: row.index };
-        let bytes = unwrap_secret(&self.kek, &otp_location(&otp_row(status)), &row.wrapped_otp)?;
+        let bytes = unwrap_secret(&self.kek, &otp_location(&place_row(status)), &row.wrapped_otp)?;
         SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored otp secret"))
     }
 }
@@ -196,8 +209,10 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
     }
-    if u8::try_from(asked.document_type).ok().and_then(DocumentType::from_number).is_none() {
-        return Err(Refusal::because(ProblemCode::InvalidValue, "unknown document type").into());
+    let kind = u8::try_from(asked.document_type).ok().and_then(DocumentType::from_number);
+    if !kind.is_some_and(DocumentType::is_personal) {
+        let text = "not a kind of document that phones get credentials of";
+        return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
     }
     Ok(())
 }
@@ -226,7 +241,7 @@ fn document(
     })
 }
 
-fn otp_row(status: StatusIndex) -> [u8; 8] {
+pub(super) fn place_row(status: StatusIndex) -> [u8; 8] {
     (u64::from(status.list) << 32 | u64::from(status.index)).to_be_bytes()
 }
 

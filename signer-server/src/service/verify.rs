@@ -4,16 +4,18 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Refusal as CodeRefusal, VerificationResult,
-        Verified, VerifyOptions, digits, verify,
+        BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Received, Refusal as CodeRefusal,
+        StatusIndex, VerificationResult, Verified, VerifiedRequest, VerifyOptions, digits,
+        verify_answered_request,
     },
     domain::{Domain, Hasher},
     history::Act,
-    ids::CheckId,
+    ids::{CheckId, RelyingPartyId},
     time::UnixSeconds,
     trust::Life,
     wire::{
-        AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode, time_to_sign,
+        AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode,
+        answered_code, time_to_sign,
     },
 };
 use subtle::ConstantTimeEq as _;
@@ -24,7 +26,7 @@ use super::{
     check::too_many_checks,
     history::{ASKED, code, reason_name, scan, scan_named},
 };
-use crate::store::{Burn, Burned, CredentialRow, Installation, RelyingPartyRow};
+use crate::store::{Burn, Burned, CodeHash, CredentialRow, Installation, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's own end, seconds: the 46 hours more that an emergency gives
 /// it, and a day.
@@ -43,7 +45,7 @@ pub enum Verifying {
 
 /// What a burn is noted with: enough to give the same answer again, and no claim.
 #[derive(Debug, Clone, Copy)]
-enum Noted {
+pub(super) enum Noted {
     /// Answered at once, at this time; whether the register was reached.
     Answered(UnixSeconds, bool),
     /// The holder was asked.
@@ -67,20 +69,25 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let now = self.now();
-        let question =
-            Question { verifier: verifier.id, verifier_name: &verifier.name, request_id: &asked.request_id };
+        let request = asked.request.as_deref().map(|text| self.own_request_of(verifier, text, now));
+        let request = request.transpose()?;
+        let salt = self.code_salt(verifier.id, &asked.request_id);
+        let question = Question {
+            verifier: verifier.id,
+            verifier_name: &verifier.name,
+            request_id: &asked.request_id,
+            code_sha256: answered_code(&salt, &asked.code),
+        };
         let short = match (asked.code.parse::<Digits>(), asked.code.parse::<BarCode>()) {
             (Ok(digits), _) => Some((self.digits_hash(digits), true)),
             (_, Ok(bar)) => Some((self.bar_hash(bar), false)),
             _ => None,
         };
         let told = match short {
-            // Only a QR is signed over a challenge.
-            Some(_) if asked.challenge.is_some() => {
-                self.refused(&question, CodeRefusal::NotForThisRequest, now)?
-            }
+            // Only a QR is signed over a request.
+            Some(_) if request.is_some() => self.refused(&question, CodeRefusal::NotForThisRequest, now)?,
             Some((code, counted)) => self.verify_short(&question, asked.profile, code, counted, now).await?,
-            None => self.verify_qr(&question, asked, now).await?,
+            None => self.verify_qr(&question, asked, request.as_ref(), now).await?,
         };
         let (colour, reason) = match &told {
             Verifying::Asked(_) => ("none", "asked".to_owned()),
@@ -90,21 +97,51 @@ impl Service {
         Ok(told)
     }
 
+    /// The request that a code is said to answer: believed under the trust list given out, and the verifier's own, so that
+    /// nobody learns what a holder agreed to tell another business.
+    fn own_request_of(
+        &self,
+        verifier: &RelyingPartyRow,
+        text: &str,
+        now: UnixSeconds,
+    ) -> ServiceResult<VerifiedRequest> {
+        let trust = self.trust_list()?;
+        let request = verify_answered_request(text, trust.list(), now, self.rule)
+            .map_err(|error| Refusal::because(ProblemCode::InvalidValue, format!("request: {error}")))?;
+        let own =
+            request.issuer() == self.issuer_id() && request.business().id().0 == *verifier.id.as_bytes();
+        if !own {
+            let text = "the request is another business's";
+            return Err(Refusal::because(ProblemCode::Forbidden, text).into());
+        }
+        Ok(request)
+    }
+
     async fn verify_qr(
         &self,
         question: &Question<'_>,
         asked: &VerifyCode,
+        request: Option<&VerifiedRequest>,
         now: UnixSeconds,
     ) -> ServiceResult<Verifying> {
-        match self.check_code(asked, now) {
-            Ok(verified) => self.use_up(question, asked.profile, verified, now, false).await,
+        let code = CodeAsked { wanted: asked.profile, hash: self.text_hash(&asked.code), only_repeat: false };
+        let received = match Received::read(&asked.code) {
+            Ok(received) => received,
+            Err(refusal) => return self.refused(question, refusal, now),
+        };
+        let StatusIndex { list, index } = received.status();
+        let row = self.store.credential(list, index).await?;
+        let check = |at| self.check_code(received.clone(), row.as_ref(), request, at);
+        match check(now) {
+            Ok(verified) => self.use_up(question, code, verified, row.as_ref(), now).await,
             // The repeat of an answer may come when the code's own time is over.
             Err(CodeRefusal::Clock(fault)) => {
                 let late = CodeRefusal::Clock(fault);
-                let Ok(verified) = self.check_code(asked, now.minus(REPEAT_SECONDS)) else {
+                let Ok(verified) = check(now.minus(REPEAT_SECONDS)) else {
                     return self.refused(question, late, now);
                 };
-                match self.use_up(question, asked.profile, verified, now, true).await? {
+                let code = CodeAsked { only_repeat: true, ..code };
+                match self.use_up(question, code, verified, row.as_ref(), now).await? {
                     Verifying::Done(done) if done.result.result == Colour::Red => {
                         self.refused(question, late, now)
                     }
@@ -115,14 +152,26 @@ impl Service {
         }
     }
 
-    fn check_code(&self, asked: &VerifyCode, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
+    /// A credential that this server issued is known by its hash: its own signature is not verified again.
+    fn check_code(
+        &self,
+        code: Received,
+        row: Option<&CredentialRow>,
+        request: Option<&VerifiedRequest>,
+        now: UnixSeconds,
+    ) -> Result<Verified, CodeRefusal> {
         let options = VerifyOptions {
             rule: self.rule,
             life: self.credential_life(),
-            expected_challenge: asked.challenge,
+            expected_challenge: request.map(VerifiedRequest::challenge),
             ..VerifyOptions::at(now)
         };
-        verify(&asked.code, &self.keys.issuer_keys(), &options)
+        let known = row.and_then(|row| row.hash.as_ref());
+        let verified = code.verify_known(known, &self.keys.issuer_keys(), &options)?;
+        if request.is_some_and(|request| !request.is_answered_by(&verified)) {
+            return Err(CodeRefusal::NotForThisRequest);
+        }
+        Ok(verified)
     }
 
     /// The register, then the burn, after signatures and time: exactly one use is the first. Where more is asked for than
@@ -130,23 +179,22 @@ impl Service {
     async fn use_up(
         &self,
         question: &Question<'_>,
-        wanted: Option<Profile>,
+        code: CodeAsked,
         verified: Verified,
+        row: Option<&CredentialRow>,
         now: UnixSeconds,
-        only_repeat: bool,
     ) -> ServiceResult<Verifying> {
-        let once = verified.once();
-        if self.forgotten_by_restore(once.step) {
+        if self.forgotten_by_restore(verified.once().step) {
             return self.refused(question, CodeRefusal::Used, now);
         }
-        let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
-            return self.refused(question, CodeRefusal::Revoked, now);
+        let Some(row) = row else {
+            return self.use_up_fleet(question, code, &verified, now).await;
         };
         // From here on it is known whose code it is, and the holder is told.
-        match self.use_up_known(question, wanted, &verified, &row, now, only_repeat).await? {
+        match self.use_up_known(question, code, &verified, row, now).await? {
             Ok(told) => Ok(told),
             Err(refusal) => {
-                if !only_repeat {
+                if !code.only_repeat {
                     let profile = profile_of(verified.document());
                     let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
                     self.tell_refusal(row.device, question.verifier, scan).await?;
@@ -160,11 +208,10 @@ impl Service {
     async fn use_up_known(
         &self,
         question: &Question<'_>,
-        wanted: Option<Profile>,
+        asked: CodeAsked,
         verified: &Verified,
         row: &CredentialRow,
         now: UnixSeconds,
-        only_repeat: bool,
     ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
         let once = verified.once();
         let expected = digits(&self.otp_secret(row)?, once.status, once.step, once.turn);
@@ -174,35 +221,22 @@ impl Service {
         let Some(installation) = self.store.installation(row.device).await? else {
             return Ok(Err(CodeRefusal::Revoked));
         };
-        let mut burn = Burn {
-            list: once.status.list,
-            index: once.status.index,
-            step: once.step.0,
-            n: once.turn.number(),
-            verifier: question.verifier,
-            request: request_hash(question.request_id),
-            answer: Vec::new(),
-            only_repeat,
-            check: None,
-            told: None,
-            forget: verified.expires().plus(FORGET_SECONDS),
-            now,
-        };
+        let mut burn = burn_of(question, verified, asked, now);
         // Only for a first use the register is asked: a used code is no way to keep it busy.
         if let Some(before) = self.store.look(burn.clone()).await? {
             return self.after_burn(question, verified, before).await;
         }
         let profile = profile_of(verified.document());
-        let (noted, reason) = if let Some(wanted) = wanted.filter(|wanted| *wanted > profile) {
+        let (noted, reason) = if let Some(wanted) = asked.wanted.filter(|wanted| *wanted > profile) {
             let check = self.new_check(question, Some(wanted), now);
             (Noted::Asked(burn.check.insert(check).id), code(ASKED)?)
         } else {
-            match self.ask_register(&installation, row.document_type).await? {
+            match self.ask_register(question.verifier, &installation, row.document_type).await? {
                 Reached::There => (Noted::Answered(now, true), reason_name(Reason::Valid)?),
                 Reached::No => (Noted::Answered(now, false), reason_name(Reason::RegisterNotReached)?),
                 Reached::Gone => {
                     // Remembered, so that the next answer does not depend on whether the register is reached.
-                    self.store.withdraw(row.device, row.document_type, now).await?;
+                    self.withdraw(row.device, row.document_type).await?;
                     return Ok(Err(CodeRefusal::Revoked));
                 }
             }
@@ -222,7 +256,7 @@ impl Service {
     }
 
     /// The same answer again, or why there is none.
-    async fn after_burn(
+    pub(super) async fn after_burn(
         &self,
         question: &Question<'_>,
         verified: &Verified,
@@ -234,6 +268,7 @@ impl Service {
                 return Ok(Ok(self.answer_noted(question, noted, verified, false).await?));
             }
             Burned::TooManyChecks => return Err(too_many_checks().into()),
+            Burned::OtherCode => return Err(other_code().into()),
             Burned::Used => CodeRefusal::Used,
             Burned::Superseded => CodeRefusal::Superseded,
             Burned::Withdrawn => CodeRefusal::Revoked,
@@ -243,7 +278,7 @@ impl Service {
         Ok(Err(refusal))
     }
 
-    async fn answer_noted(
+    pub(super) async fn answer_noted(
         &self,
         question: &Question<'_>,
         noted: Noted,
@@ -270,7 +305,13 @@ impl Service {
         Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, None)?)))
     }
 
-    async fn ask_register(&self, installation: &Installation, document_type: u32) -> ServiceResult<Reached> {
+    async fn ask_register(
+        &self,
+        verifier: RelyingPartyId,
+        installation: &Installation,
+        document_type: u32,
+    ) -> ServiceResult<Reached> {
+        let _place = self.register_calls.take(verifier)?;
         match self.record(&installation.holder, document_type).await {
             Ok(Some(_)) => Ok(Reached::There),
             Ok(None) => Ok(Reached::Gone),
@@ -312,6 +353,17 @@ impl Service {
     }
 }
 
+/// What a verifier asks about a QR.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct CodeAsked {
+    /// What it wants to learn, if more or less than the code says.
+    wanted: Option<Profile>,
+    /// Keyed hash of the text.
+    hash: CodeHash,
+    /// Too late for a first use.
+    only_repeat: bool,
+}
+
 /// What the register said of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -321,7 +373,7 @@ enum Reached {
 }
 
 impl Noted {
-    fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self) -> Vec<u8> {
         match self {
             Self::Answered(at, reached) => [&at.0.to_be_bytes()[..], &[reached.into()]].concat(),
             Self::Asked(id) => id.as_bytes().to_vec(),
@@ -339,9 +391,38 @@ impl Noted {
     }
 }
 
+/// The use of a code, as it is looked for before anything is known of it.
+pub(super) fn burn_of(
+    question: &Question<'_>,
+    verified: &Verified,
+    asked: CodeAsked,
+    now: UnixSeconds,
+) -> Burn {
+    let once = verified.once();
+    Burn {
+        list: once.status.list,
+        index: once.status.index,
+        step: once.step.0,
+        n: once.turn.number(),
+        verifier: question.verifier,
+        request: request_hash(question.request_id),
+        code: asked.hash,
+        answer: Vec::new(),
+        only_repeat: asked.only_repeat,
+        check: None,
+        told: None,
+        forget: verified.expires().plus(FORGET_SECONDS),
+        now,
+    }
+}
+
 /// What the use of a code is noted with when a short code opens a check.
 pub(super) fn asked_note(id: CheckId) -> Vec<u8> {
     Noted::Asked(id).encode()
+}
+
+pub(super) fn other_code() -> Refusal {
+    Refusal::new(ProblemCode::RequestIdUsed)
 }
 
 pub(super) fn request_hash(request_id: &str) -> [u8; 32] {
@@ -353,7 +434,7 @@ pub(super) const fn profile_of(document: &Document) -> Profile {
     match document {
         Document::Age(_) => Profile::Age,
         Document::Minimal(_) => Profile::Minimal,
-        Document::Full(_) => Profile::Full,
+        Document::Full(_) | Document::Vehicle(_) => Profile::Full,
     }
 }
 

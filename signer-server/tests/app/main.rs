@@ -9,10 +9,12 @@ mod support;
 
 mod at_rest;
 mod backup;
+mod bound;
 mod certificates;
 mod clone;
 mod colluding;
 mod events;
+mod fleets;
 mod forge;
 mod harness;
 mod history;

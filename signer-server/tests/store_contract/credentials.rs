@@ -1,12 +1,13 @@
 //! Day credentials and burnt codes.
 
 use signer_core::{ids::RelyingPartyId, wire::Standing};
-use signer_server::store::{AddedCredentials, Burn, Burned, CredentialRow, LIVING_CREDENTIALS_MAX};
+use signer_server::store::{AddedCredentials, Burn, Burned, CodeHash, CredentialRow, LIVING_CREDENTIALS_MAX};
 
 use crate::fixture::*;
 
 pub(crate) fn credential(index: u32, n: u8) -> CredentialRow {
     CredentialRow {
+        hash: Some([n; 32]),
         list: 1,
         index,
         device: device(n),
@@ -31,6 +32,7 @@ pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
         n,
         verifier: BANK,
         request: [1; 32],
+        code: CodeHash([3; 32]),
         answer: vec![1, 2, 3],
         only_repeat: false,
         check: None,

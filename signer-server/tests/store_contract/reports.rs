@@ -1,13 +1,14 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::{
+    credential::StatusIndex,
     time::UnixSeconds,
     trust::Life,
     wire::{EventOutcome, Standing},
 };
 use signer_server::store::{
-    Burned, CredentialRow, EnrolResult, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow,
-    Withdrawal,
+    Burned, CredentialRow, EnrolResult, Happened, IssuerKeyRow, Report, Reported, Sealer, ServerKeyRow,
+    TrustListRow, Withdrawal,
 };
 
 use crate::{
@@ -16,13 +17,14 @@ use crate::{
 };
 
 /// Event `n` about holder 1, in the order `about`.
-fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
+pub(crate) fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
     Report {
         id: [n; 32],
         content: [n; 32],
         about: [about; 32],
         sequence,
         holder: holder(1),
+        document: None,
         what,
         told: Sealer::none(),
         now: T0,
@@ -44,7 +46,7 @@ pub(crate) async fn sto_070_an_event_ends_the_credentials_it_is_about<E: Engine>
     let other = CredentialRow { document_type: 8, ..credential(6, 1) };
     store.add_credentials(vec![credential(5, 1), other], None, T0).await.unwrap();
     store.add_credentials(vec![credential(7, 2)], None, T0).await.unwrap();
-    assert_eq!(store.report(report(1, 1, 1, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(1, 1, 1, Happened::Changed(7))).await.unwrap(), taken(1));
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Withdrawn);
     assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Fresh, "another kind");
     assert_eq!(store.burn(burn(7, 10, 0)).await.unwrap(), Burned::Fresh, "another person");
@@ -63,29 +65,25 @@ pub(crate) async fn sto_071_an_event_is_taken_once_and_in_order<E: Engine>() {
     let mut engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    let event = report(1, 1, 5, Happened::Document(7));
+    let event = report(1, 1, 5, Happened::Changed(7));
     assert_eq!(store.report(event.clone()).await.unwrap(), taken(1));
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), LATE);
     store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     drop(store);
     engine.reopen().await;
     let store = &*engine.store();
     assert_eq!(store.report(event.clone()).await.unwrap(), TAKEN);
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), LATE);
-    assert_eq!(store.report(report(3, 1, 4, Happened::Document(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(3, 1, 4, Happened::Changed(7))).await.unwrap(), LATE);
     assert_eq!(store.report(Report { content: [9; 32], ..event }).await.unwrap(), Reported::Mismatch);
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh, "none of these ended anything");
-    assert_eq!(
-        store.report(report(4, 2, 1, Happened::Document(7))).await.unwrap(),
-        taken(1),
-        "another order"
-    );
-    assert_eq!(store.report(report(5, 1, 6, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(4, 2, 1, Happened::Changed(7))).await.unwrap(), taken(1), "another order");
+    assert_eq!(store.report(report(5, 1, 6, Happened::Changed(7))).await.unwrap(), taken(1));
     let nobody = Report { holder: holder(9), ..report(6, 6, 1, Happened::Deceased) };
     assert_eq!(store.report(nobody).await.unwrap(), TAKEN, "a person who is not enrolled");
     // After a month nothing of it is remembered.
     assert!(store.expire(T0.plus(30 * 86_400), Life::Standard).await.unwrap() > 0);
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), taken(1));
 }
 
 pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E: Engine>() {
@@ -111,9 +109,14 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[20, 21], &[30, 31, 40, 41]));
     assert_eq!(store.withdrawals(2).await.unwrap(), all(&[52], &[53, 54]));
     // A credential that was ended stays ended, whatever becomes of the suspension.
-    store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Document(7)) }).await.unwrap();
+    store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Changed(7)) }).await.unwrap();
     store.add_credentials(vec![credential(22, 2)], None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[22], &[20, 21, 30, 31, 40, 41]));
+    // A phone is told of its own that ended, and not of its suspension.
+    let mut ended = store.withdrawn(device(2)).await.unwrap();
+    ended.sort_by_key(|place| (place.list, place.index));
+    assert_eq!(ended, [(1, 20), (1, 21), (2, 52)].map(|(list, index)| StatusIndex { list, index }));
+    assert!(store.withdrawn(device(3)).await.unwrap().is_empty());
     store.suspend(device(2), false, None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[], &[20, 21, 30, 31, 40, 41]));
     // Places are kept a day longer than a credential lives, by the life in force.
@@ -195,7 +198,19 @@ pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E:
     let store = &*engine.store();
     assert_eq!(store.trust_list().await.unwrap(), Some(list(1, 3)));
     let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
-    keys.sort_by(|one, other| one.0.purpose.cmp(&other.0.purpose));
-    let wanted = [(key("issuer"), None), (key("issuer.2"), Some(T0.plus(5))), (key("issuer.3"), None)];
-    assert_eq!(keys, wanted);
+    keys.sort_by(|one, other| one.key.purpose.cmp(&other.key.purpose));
+    let row = |purpose, activated, listed| IssuerKeyRow { key: key(purpose), activated, listed };
+    let wanted = |listed| {
+        let in_use = Some(T0.plus(5));
+        [row("issuer", None, None), row("issuer.2", in_use, None), row("issuer.3", None, listed)]
+    };
+    assert_eq!(keys, wanted(None));
+    // Listed since the first list without a gap.
+    for (listed, at, since) in [(true, 6, Some(6)), (true, 7, Some(6)), (false, 8, None), (true, 9, Some(9))]
+    {
+        store.note_listed("issuer.3".to_owned(), listed, T0.plus(at)).await.unwrap();
+        let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
+        keys.sort_by(|one, other| one.key.purpose.cmp(&other.key.purpose));
+        assert_eq!(keys, wanted(since.map(|seconds| T0.plus(seconds))));
+    }
 }

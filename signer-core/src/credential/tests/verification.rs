@@ -96,7 +96,10 @@ fn accepted() -> Vec<Case> {
     let twins = COLLIDING.map(|seed| SigningKey::from_slice(&seed_bytes(seed)).unwrap());
     let two =
         trust_with(|keys| keys.extend(twins.each_ref().map(|key| entry(1, KeyUse::Credentials, key, &[2]))));
-    let custody = DayClaims::new(NOW, *day_key().verifying_key(), STATUS, record().full(&salt()), true);
+    let vehicles = trust_with(|keys| keys[0].document_types.push(3));
+    let vehicle = || Document::Vehicle(vehicle());
+    let custody = DayClaims::new(NOW, *day_key().verifying_key(), STATUS, vehicle(), true);
+    let custody = present(&custody.sign(&issuer()).unwrap());
     vec![
         green("full"),
         Case { text: shown(record().minimal(today).unwrap()), ..green("minimal") },
@@ -115,10 +118,13 @@ fn accepted() -> Vec<Case> {
             ),
             ..green("turn 15")
         },
+        Case { text: custody.clone(), trust: vehicles.clone(), ..green("vehicle, held by a server") },
+        Case { text: shown(vehicle()), trust: vehicles.clone(), ..green("vehicle, in a phone") },
         Case {
-            text: present(&custody.sign(&issuer()).unwrap()),
-            options: VerifyOptions { custody_allowed: true, ..at(NOW) },
-            ..green("held by a server, allowed")
+            text: custody,
+            trust: vehicles,
+            statuses: vec![],
+            ..case("vehicle, no status list", amber, Reason::WithdrawalsNotChecked)
         },
         Case {
             text: forged(&licence(), &twins[0], &twins[0], &show_at(Step::at(NOW))),
@@ -215,6 +221,10 @@ fn untrusted() -> Vec<Case> {
         ),
         unknown("key for lists signs a credential", forged(&licence(), &list_key(), &list_key(), &now)),
         unknown("root signs a credential", forged(&licence(), &root(), &root(), &now)),
+        Case {
+            text: present(&claims(Document::Vehicle(vehicle())).sign(&issuer()).unwrap()),
+            ..red("issuer of a person's documents signs a vehicle", Reason::UnknownIssuer)
+        },
         Case { trust: removed, ..red("key removed by a newer list", Reason::UnknownIssuer) },
         Case { trust: moved, ..red("key moved to another use", Reason::UnknownIssuer) },
         Case { trust: none_before, ..red("key not yet valid", Reason::UnknownIssuer) },
@@ -285,7 +295,7 @@ fn refused() -> Vec<Case> {
         Case { text: answer, ..other_request("an answer nobody asked for") },
         Case {
             text: present(&custody.sign(&issuer()).unwrap()),
-            ..red("held by a server", Reason::HeldByServer)
+            ..red("a person's document, held by a server", Reason::HeldByServer)
         },
         Case {
             statuses: vec![status(&[(STATUS.index, Status::Revoked)], NOW)],
@@ -329,7 +339,6 @@ fn code(case: &Case) -> Value {
         "now": case.options.now,
         "clock_floor": case.options.clock_floor,
         "expected_challenge": case.options.expected_challenge,
-        "custody_allowed": case.options.custody_allowed,
         "expected": result,
     })
 }
@@ -403,8 +412,14 @@ fn status_lists() -> Vec<Value> {
     *flipped.last_mut().unwrap() ^= 1;
     let other = signed_by(&none, URI, 1, NOW, &other_list_key());
     let later = status(&[], NOW.plus(900));
+    let worse = status(
+        &[(0, Status::Revoked), (1, Status::Revoked), (5, Status::Revoked), (1_048_575, Status::Revoked)],
+        NOW,
+    );
     [
         ("withdrawn entries", None, good.clone(), "accepted"),
+        ("of the same date, and nothing is taken back", Some(&good), worse.clone(), "accepted"),
+        ("of the same date, and a withdrawal is taken back", Some(&worse), good.clone(), "conflict"),
         ("an older state", Some(&later), good.clone(), "older"),
         ("a newer state", Some(&good), later.clone(), "accepted"),
         ("no tag", None, good[1..].to_vec(), "malformed"),

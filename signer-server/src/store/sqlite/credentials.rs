@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
@@ -14,7 +15,9 @@ use signer_core::{
 use super::{
     SqliteStore, checks,
     columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
-    displays, history, reports,
+    displays, history,
+    questions::{self, Question},
+    reports,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -58,6 +61,19 @@ impl Credentials for SqliteStore {
         self.write(now, move |db| reports::end_document(db, device, document_type)).await
     }
 
+    async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>> {
+        let sql = "SELECT list, idx FROM credential WHERE device = ?1 AND state <> 0 ORDER BY expires DESC LIMIT ?2";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let place =
+                    |row: &rusqlite::Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
+                let rows = statement.query_map((device.as_bytes(), LIVING_CREDENTIALS_MAX), place)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
+    }
+
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
         let step = int(step)?;
         let sql = "SELECT n FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 ORDER BY n DESC LIMIT 1";
@@ -73,9 +89,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
         if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
             return Ok(AddedCredentials::DayKeyUsed);
         }
-        let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
-        let place = (row.list, row.index);
-        if !seen.insert(place) || first(db, there, place, |_| Ok(()))?.is_some() {
+        if !seen.insert((row.list, row.index)) || is_taken(db, row.list, row.index)? {
             taken.push(position);
         }
     }
@@ -93,8 +107,8 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     for row in batch {
         execute_one(
             db,
-            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, expires, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, hash, expires, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 row.list,
                 row.index,
@@ -102,6 +116,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
                 row.document_type,
                 row.wrapped_otp,
                 row.day_key,
+                row.hash,
                 time(row.expires),
                 time(now)
             ],
@@ -110,8 +125,15 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     Ok(AddedCredentials::Added)
 }
 
+/// Whether a place of a status list belongs to a credential.
+pub(super) fn is_taken(db: &Connection, list: u32, index: u32) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+    Ok(first(db, sql, (list, index), |_| Ok(()))?.is_some())
+}
+
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential WHERE list = ?1 AND idx = ?2";
+    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires, hash FROM credential
+        WHERE list = ?1 AND idx = ?2 AND device IS NOT NULL";
     first(db, sql, (list, index), |row| {
         Ok(CredentialRow {
             list,
@@ -121,6 +143,7 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
             wrapped_otp: row.get(2)?,
             day_key: row.get(3)?,
             expires: get_time(row, 4)?,
+            hash: row.get(5)?,
         })
     })
 }
@@ -130,26 +153,34 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
         Ok(device) => device,
         Err(before) => return Ok(before),
     };
-    if let Some(check) = &burn.check {
-        if checks::too_many(db, device, burn.verifier, burn.now)? {
-            return Ok(Burned::TooManyChecks);
+    // Of an organisation's document nobody is asked or told.
+    if let Some(device) = device {
+        if let Some(check) = &burn.check {
+            if checks::too_many(db, device, burn.verifier, burn.now)? {
+                return Ok(Burned::TooManyChecks);
+            }
+            checks::open(db, check, burn, false, device, check.profile.unwrap_or(Profile::Age))?;
         }
-        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
+        history::append(db, device, burn.told.as_ref(), burn.now)?;
     }
-    history::append(db, device, burn.told.as_ref(), burn.now)?;
     note(db, burn, int(burn.step)?)?;
     Ok(Burned::Fresh)
 }
 
-/// The device whose code would be used first now; or what stands against it.
-fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<DeviceId, Burned>> {
+/// The device whose code would be used first now, none for an organisation's document; or what stands against it.
+fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<Option<DeviceId>, Burned>> {
+    if questions::is_taken(db, &question(burn), burn.now)? {
+        return Ok(Err(Burned::OtherCode));
+    }
     let place = (burn.list, burn.index);
     let standing = concat!(
-        "SELECT ",
+        "SELECT ifnull(",
         standing_column!(),
-        ", device FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
+        ", 0), device FROM credential LEFT JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
-    let found = first(db, standing, place, |row| Ok((row.get(0)?, DeviceId::from_bytes(row.get(1)?))))?;
+    let found = first(db, standing, place, |row| {
+        Ok((row.get(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes)))
+    })?;
     let device = match found {
         Some((GOOD, device)) => device,
         Some((SUSPENDED, _)) => return Ok(Err(Burned::Suspended)),
@@ -174,9 +205,14 @@ pub(super) fn highest(db: &Connection, list: u32, index: u32) -> StoreResult<Opt
     first(db, sql, (list, index), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+const fn question(burn: &Burn) -> Question<'_> {
+    Question { verifier: burn.verifier, request: &burn.request, code: burn.code }
+}
+
 /// Notes the use of a code. The short codes up to it go with it: one use ends all three.
 pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
     displays::kill(db, burn.list, burn.index, step, burn.n)?;
+    questions::note(db, &question(burn), burn.now)?;
     execute_one(
         db,
         "INSERT INTO burn (list, idx, step, n, verifier, request, answer, at, forget)
