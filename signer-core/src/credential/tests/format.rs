@@ -14,7 +14,8 @@ fn sealed(claims: &[u8], show: &[u8]) -> Vec<u8> {
     let signature = cose::sign(&issuer(), &cose::sig_structure(ISSUER_AAD, &payload));
     let element = codec::encode(&Sign1 { kid: Some(Kid::of(issuer().verifying_key())), payload, signature });
     let payload = show.to_vec();
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&element), &payload));
+    let signature =
+        cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(&element)), &payload));
     [&[0x82], &element[..], &codec::encode(&Sign1 { kid: None, payload, signature })].concat()
 }
 
