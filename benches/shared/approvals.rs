@@ -99,6 +99,7 @@ impl World {
     pub fn over_http(&self, prepared: Prepared) -> Measured {
         let request = |body: &Vec<u8>| Request::post("/device/v1/approve", "application/cbor", &[], body);
         let lists = prepared.iter().map(|approvals| approvals.iter().map(request).collect()).collect();
+        drop(prepared);
         let commits = self.server.store.commits();
         let run = send(self.server.address, lists);
         run.replies.iter().for_each(|reply| assert_signed(&codec::decode(reply, REPLY_BYTES_MAX).unwrap()));

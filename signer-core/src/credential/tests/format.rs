@@ -242,7 +242,7 @@ fn crd_007_another_cose_implementation_reads_both_envelopes() {
 
     let envelope = CoseSign1::from_slice(&token[1 + element.len()..]).unwrap();
     assert!(envelope.unprotected.is_empty());
-    let aad = [&b"DQ1/show"[..], &crate::domain::sha256(element)].concat();
+    let aad = [&b"DQ1/show"[..], &sha256(element)].concat();
     assert!(verify(&envelope, &aad, day_key().verifying_key()).is_ok());
     assert!(verify(&envelope, b"DQ1/show", day_key().verifying_key()).is_err());
 }

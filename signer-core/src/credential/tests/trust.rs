@@ -40,7 +40,7 @@ fn crd_020_kid_is_the_head_of_the_hash_of_the_spki() {
     let key = issuer();
     let der = key.verifying_key().to_public_key_der().unwrap();
     assert_eq!(hex::spki(key.verifying_key()), der.as_bytes());
-    assert_eq!(Kid::of(key.verifying_key()).0, crate::domain::sha256(der.as_bytes())[..4]);
+    assert_eq!(Kid::of(key.verifying_key()).0, sha256(der.as_bytes())[..4]);
 }
 
 #[test]
