@@ -18,7 +18,8 @@ fn forged(payload: Vec<u8>) -> String {
     let element =
         codec::encode(&cose::Sign1 { kid: Some(Kid::of(issuer().verifying_key())), payload, signature });
     let payload = codec::encode(&show_at(Step::at(NOW)));
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&element), &payload));
+    let signature =
+        cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(&element)), &payload));
     let device = codec::encode(&cose::Sign1 { kid: None, payload, signature });
     show::text(&[&[0x82], &element[..], &device].concat())
 }

@@ -107,8 +107,8 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     for row in batch {
         execute_one(
             db,
-            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, expires, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, hash, expires, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 row.list,
                 row.index,
@@ -116,6 +116,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
                 row.document_type,
                 row.wrapped_otp,
                 row.day_key,
+                row.hash,
                 time(row.expires),
                 time(now)
             ],
@@ -131,7 +132,7 @@ pub(super) fn is_taken(db: &Connection, list: u32, index: u32) -> StoreResult<bo
 }
 
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential
+    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires, hash FROM credential
         WHERE list = ?1 AND idx = ?2 AND device IS NOT NULL";
     first(db, sql, (list, index), |row| {
         Ok(CredentialRow {
@@ -142,6 +143,7 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
             wrapped_otp: row.get(2)?,
             day_key: row.get(3)?,
             expires: get_time(row, 4)?,
+            hash: row.get(5)?,
         })
     })
 }

@@ -20,7 +20,9 @@ impl Fleets for SqliteStore {
     }
 
     async fn give_back(&self, places: Vec<StatusIndex>, now: UnixSeconds) -> StoreResult<()> {
-        let sql = "DELETE FROM credential WHERE list = ?1 AND idx = ?2 AND document IS NOT NULL";
+        // One that an event has ended stays: a status list may have said so.
+        let sql =
+            "DELETE FROM credential WHERE list = ?1 AND idx = ?2 AND document IS NOT NULL AND state = 0";
         self.write(now, move |db| {
             for place in &places {
                 execute(db, sql, (place.list, place.index))?;
