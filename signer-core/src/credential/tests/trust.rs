@@ -135,7 +135,7 @@ fn crd_026_show_is_bound_to_the_bytes_of_the_credential() {
 }
 
 #[test]
-fn crd_028_a_known_credential_is_not_verified_again_and_its_key_must_still_be_trusted() {
+fn crd_130_a_known_credential_is_not_verified_again_and_its_key_must_still_be_trusted() {
     // An element whose issuer's signature is damaged: only who knows its hash takes it.
     let mut element = credential().as_bytes().to_vec();
     *element.last_mut().unwrap() ^= 1;
@@ -164,7 +164,7 @@ fn crd_028_a_known_credential_is_not_verified_again_and_its_key_must_still_be_tr
 }
 
 #[test]
-fn crd_028_the_rest_of_a_known_credentials_code_is_checked() {
+fn crd_130_the_rest_of_a_known_credentials_code_is_checked() {
     let known = |text: &str| {
         let hash = credential().hash();
         Received::read(text).unwrap().verify_known(Some(&hash), &issuer_keys(), &VerifyOptions::at(NOW))
