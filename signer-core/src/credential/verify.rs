@@ -212,7 +212,7 @@ impl Received {
     }
 
     /// Checks everything but the issuer's signature, if the code's credential is the one with this
-    /// [hash](DayCredential::hash), which the caller issued or has verified before. That its issuer's key may
+    /// [hash](super::DayCredential::hash), which the caller issued or has verified before. That its issuer's key may
     /// sign it is still required. With another hash, everything is checked.
     ///
     /// # Errors
