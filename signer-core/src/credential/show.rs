@@ -231,7 +231,6 @@ impl fmt::Debug for Presentation {
 const ARRAY_OF_2: u8 = 0x82;
 
 /// Both envelopes of a code, decoded, nothing of them checked.
-#[derive(Clone)]
 pub(super) struct Token {
     pub(super) issuer: Sign1,
     pub(super) device: Sign1,

@@ -1,6 +1,5 @@
 //! Checking a code. Signatures first, then time, then what the verifier asked for.
 
-use alloc::vec::Vec;
 use core::fmt;
 
 use p256::ecdsa::VerifyingKey;
@@ -161,14 +160,14 @@ impl Verified {
 /// # Errors
 /// The first [`Refusal`] in this order: form, issuer, signatures, verifier's clock, life, custody, step, request, document.
 pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Result<Verified, Refusal> {
-    Received::read(text)?.verify(issuers, options)
+    Received::read(text)?.verify_known(None, issuers, options)
 }
 
 /// A code that was read and not checked: what it says may be anybody's.
-#[derive(Clone)]
 pub struct Received {
     token: Token,
-    issuer_element: Vec<u8>,
+    /// Of the issuer's element: [`super::DayCredential::hash`].
+    hash: [u8; 32],
     claims: DayClaims,
     show: Show,
 }
@@ -193,22 +192,14 @@ impl Received {
         let claims =
             codec::decode(&token.issuer.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
         let show = codec::decode(&token.device.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
-        let issuer_element = codec::encode(&token.issuer);
-        Ok(Self { token, issuer_element, claims, show })
+        let hash = sha256(&codec::encode(&token.issuer));
+        Ok(Self { token, hash, claims, show })
     }
 
     /// The place in the status lists that it names.
     #[must_use]
     pub const fn status(&self) -> StatusIndex {
         self.claims.status()
-    }
-
-    /// Checks everything.
-    ///
-    /// # Errors
-    /// As [`verify`].
-    pub fn verify(self, issuers: &IssuerKeys, options: &VerifyOptions) -> Result<Verified, Refusal> {
-        self.verify_known(None, issuers, options)
     }
 
     /// Checks everything but the issuer's signature, if the code's credential is the one with this
@@ -218,19 +209,18 @@ impl Received {
     /// # Errors
     /// As [`verify`].
     pub fn verify_known(
-        self,
+        &self,
         known: Option<&[u8; 32]>,
         issuers: &IssuerKeys,
         options: &VerifyOptions,
     ) -> Result<Verified, Refusal> {
-        let Self { token, issuer_element, claims, show } = self;
-        let hash = sha256(&issuer_element);
-        let (issuer, kid) = check_issuer(&token.issuer, &claims, issuers, known == Some(&hash))?;
-        let signed = cose::sig_structure(&cose::show_aad(&hash), &token.device.payload);
+        let Self { token, hash, claims, show } = self;
+        let (issuer, kid) = check_issuer(&token.issuer, claims, issuers, known == Some(hash))?;
+        let signed = cose::sig_structure(&cose::show_aad(hash), &token.device.payload);
         if !cose::verifies(claims.day_key(), &signed, &token.device.signature) {
             return Err(Refusal::BadSignature);
         }
-        check_time(&claims, options)?;
+        check_time(claims, options)?;
         if claims.custody() && claims.document().document_type().is_personal() {
             return Err(Refusal::HeldByServer);
         }
@@ -246,7 +236,7 @@ impl Received {
         {
             return Err(Refusal::DocumentExpired);
         }
-        Ok(Verified { claims, show, issuer, kid })
+        Ok(Verified { claims: claims.clone(), show: *show, issuer, kid })
     }
 }
 

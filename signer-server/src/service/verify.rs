@@ -4,9 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Received, Refusal as CodeRefusal,
-        StatusIndex, VerificationResult, Verified, VerifiedRequest, VerifyOptions, digits,
-        verify_answered_request,
+        BarCode, Colour, Digits, Reason, Received, Refusal as CodeRefusal, StatusIndex, VerificationResult,
+        Verified, VerifiedRequest, VerifyOptions, digits, verify_answered_request,
     },
     domain::{Domain, Hasher},
     history::Act,
@@ -30,7 +29,7 @@ use crate::store::{Burn, Burned, CodeHash, CredentialRow, Installation, RelyingP
 
 /// A used code is remembered this long after its credential's own end, seconds: the 46 hours more that an emergency gives
 /// it, and a day.
-pub(super) const FORGET_SECONDS: u64 = Life::Emergency.seconds() - LIFE_SECONDS + 86_400;
+pub(super) const FORGET_SECONDS: u64 = Life::Emergency.longer() + 86_400;
 /// How long the same verifier and request id get the same answer, seconds.
 const REPEAT_SECONDS: u64 = 60;
 
@@ -131,7 +130,7 @@ impl Service {
         };
         let StatusIndex { list, index } = received.status();
         let row = self.store.credential(list, index).await?;
-        let check = |at| self.check_code(received.clone(), row.as_ref(), request, at);
+        let check = |at| self.check_code(&received, row.as_ref(), request, at);
         match check(now) {
             Ok(verified) => self.use_up(question, code, verified, row.as_ref(), now).await,
             // The repeat of an answer may come when the code's own time is over.
@@ -155,7 +154,7 @@ impl Service {
     /// A credential that this server issued is known by its hash: its own signature is not verified again.
     fn check_code(
         &self,
-        code: Received,
+        code: &Received,
         row: Option<&CredentialRow>,
         request: Option<&VerifiedRequest>,
         now: UnixSeconds,
@@ -195,7 +194,7 @@ impl Service {
             Ok(told) => Ok(told),
             Err(refusal) => {
                 if !code.only_repeat {
-                    let profile = profile_of(verified.document());
+                    let profile = verified.document().profile();
                     let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
                     self.tell_refusal(row.device, question.verifier, scan).await?;
                 }
@@ -226,7 +225,7 @@ impl Service {
         if let Some(before) = self.store.look(burn.clone()).await? {
             return self.after_burn(question, verified, before).await;
         }
-        let profile = profile_of(verified.document());
+        let profile = verified.document().profile();
         let (noted, reason) = if let Some(wanted) = asked.wanted.filter(|wanted| *wanted > profile) {
             let check = self.new_check(question, Some(wanted), now);
             (Noted::Asked(burn.check.insert(check).id), code(ASKED)?)
@@ -427,15 +426,6 @@ pub(super) fn other_code() -> Refusal {
 
 pub(super) fn request_hash(request_id: &str) -> [u8; 32] {
     Hasher::new(Domain::TokenHash).field(b"verification").field(request_id.as_bytes()).finish()
-}
-
-/// What a document's claims amount to.
-pub(super) const fn profile_of(document: &Document) -> Profile {
-    match document {
-        Document::Age(_) => Profile::Age,
-        Document::Minimal(_) => Profile::Minimal,
-        Document::Full(_) | Document::Vehicle(_) => Profile::Full,
-    }
 }
 
 const fn colour(colour: Colour) -> &'static str {

@@ -12,11 +12,11 @@ use signer_core::{
     time::UnixSeconds,
     wire::{Made, ProblemCode},
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Semaphore;
 
 use super::{Found, Wanted};
 use crate::{
-    service::{Refusal, ServiceError, ServiceResult},
+    service::{ServiceError, ServiceResult, quota::Quota},
     store::{DocumentHash, LivePlace, Organisation},
 };
 
@@ -25,8 +25,8 @@ const HELD_MAX: usize = 20_000;
 /// Most questions to the register at once for all organisations, so that phones are answered too.
 const QUESTIONS_MAX: usize = 16;
 /// Most calls at once for all organisations, and for one: each is up to a thousand signatures.
-const CALLS_MAX: usize = 8;
-const CALLS_EACH_MAX: usize = 2;
+const CALLS_MAX: u32 = 8;
+const CALLS_EACH_MAX: u32 = 2;
 
 /// How long before its end a credential is replaced, seconds: so that a fleet whose credentials end in the same hour has time, and
 /// a register that is down for less is not noticed.
@@ -76,7 +76,7 @@ impl Held {
 pub(in crate::service) struct Fleets {
     organisations: Mutex<HashMap<Organisation, Arc<Fleet>>>,
     pub(super) questions: Semaphore,
-    calls: Arc<Semaphore>,
+    pub(super) calls: Arc<Quota<Organisation>>,
 }
 
 impl Default for Fleets {
@@ -84,44 +84,22 @@ impl Default for Fleets {
         Self {
             organisations: Mutex::default(),
             questions: Semaphore::new(QUESTIONS_MAX),
-            calls: Arc::new(Semaphore::new(CALLS_MAX)),
+            calls: Quota::new(CALLS_MAX, CALLS_EACH_MAX),
         }
     }
 }
 
-/// A turn for a call: of all organisations' and of its own.
-pub(super) type Call = (OwnedSemaphorePermit, OwnedSemaphorePermit);
-
 /// One organisation's documents.
+#[derive(Default)]
 pub(super) struct Fleet {
     held: Mutex<HashMap<DocumentHash, Arc<Held>>>,
     /// One call at a time makes credentials: another one would make the same again.
     pub(super) making: tokio::sync::Mutex<()>,
-    calls: Arc<Semaphore>,
-}
-
-impl Default for Fleet {
-    fn default() -> Self {
-        let calls = Arc::new(Semaphore::new(CALLS_EACH_MAX));
-        Self { held: Mutex::default(), making: tokio::sync::Mutex::default(), calls }
-    }
 }
 
 impl Fleets {
     pub(super) fn of(&self, organisation: &Organisation) -> Arc<Fleet> {
         Arc::clone(self.lock().entry(organisation.clone()).or_default())
-    }
-
-    /// A turn for a call of this organisation.
-    ///
-    /// # Errors
-    /// `too_many` if it has its calls under way, `overloaded` if all together have theirs.
-    pub(super) fn call(&self, fleet: &Fleet) -> Result<Call, Refusal> {
-        let own = Arc::clone(&fleet.calls).try_acquire_owned().map_err(|_| {
-            Refusal::because(ProblemCode::TooMany, "two calls of this organisation are under way")
-        })?;
-        let all = Arc::clone(&self.calls).try_acquire_owned();
-        Ok((all.map_err(|_| Refusal::new(ProblemCode::Overloaded))?, own))
     }
 
     /// Forgets what has ended, and organisations without anything.

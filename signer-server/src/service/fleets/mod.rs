@@ -49,8 +49,8 @@ impl Service {
     ) -> ServiceResult<MadeCodes> {
         let now = self.now();
         let wanted = self.wanted(&organisation, asked)?;
+        let _place = self.fleets.calls.take(organisation.clone())?;
         let fleet = self.fleets.of(&organisation);
-        let _turn = self.fleets.call(&fleet)?;
         let step = match asked.step {
             CodeStep::Current => self.rule.step_at(now),
             CodeStep::Next => self.rule.step_at(now).next(),

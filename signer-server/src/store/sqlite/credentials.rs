@@ -82,17 +82,13 @@ impl Credentials for SqliteStore {
 }
 
 fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<AddedCredentials> {
-    let mut seen = HashSet::new();
-    let mut taken = Vec::new();
-    for (position, row) in batch.iter().enumerate() {
+    for row in batch {
         let used = "SELECT 1 FROM credential WHERE day_key = ?1";
         if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
             return Ok(AddedCredentials::DayKeyUsed);
         }
-        if !seen.insert((row.list, row.index)) || is_taken(db, row.list, row.index)? {
-            taken.push(position);
-        }
     }
+    let taken = taken(db, batch.iter().map(|row| StatusIndex { list: row.list, index: row.index }))?;
     if !taken.is_empty() {
         return Ok(AddedCredentials::Taken(taken));
     }
@@ -125,10 +121,17 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     Ok(AddedCredentials::Added)
 }
 
-/// Whether a place of a status list belongs to a credential.
-pub(super) fn is_taken(db: &Connection, list: u32, index: u32) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
-    Ok(first(db, sql, (list, index), |_| Ok(()))?.is_some())
+/// Positions of the places that belong to a credential, or stand earlier among them.
+pub(super) fn taken(db: &Connection, places: impl Iterator<Item = StatusIndex>) -> StoreResult<Vec<usize>> {
+    let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+    let mut seen = HashSet::new();
+    let mut taken = Vec::new();
+    for (position, place) in places.enumerate() {
+        if !seen.insert(place) || first(db, there, (place.list, place.index), |_| Ok(()))?.is_some() {
+            taken.push(position);
+        }
+    }
+    Ok(taken)
 }
 
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {

@@ -1,7 +1,5 @@
 //! Credentials of organisations' documents, in the table of phones' credentials.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{credential::StatusIndex, time::UnixSeconds};
@@ -61,13 +59,7 @@ impl Fleets for SqliteStore {
 }
 
 fn take(db: &Connection, rows: &[FleetCredentialRow], now: UnixSeconds) -> StoreResult<Vec<usize>> {
-    let mut seen = HashSet::new();
-    let mut taken = Vec::new();
-    for (position, row) in rows.iter().enumerate() {
-        if !seen.insert(row.status) || credentials::is_taken(db, row.status.list, row.status.index)? {
-            taken.push(position);
-        }
-    }
+    let taken = credentials::taken(db, rows.iter().map(|row| row.status))?;
     if !taken.is_empty() {
         return Ok(taken);
     }
