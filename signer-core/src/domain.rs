@@ -96,7 +96,7 @@ domains! {
     AnsweredCode = "signer/v1/answered-code",
     /// What a holder was shown of a check.
     CheckShown = "signer/v1/check-shown",
-    /// Stored form of an organisation's document, keyed by the same.
+    /// Stored form of an organisation's document, keyed by the server's key for online use.
     OrganisationDocument = "signer/v1/organisation-document",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",

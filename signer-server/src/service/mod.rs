@@ -45,7 +45,7 @@ use signer_core::{
     ceremony::ServerKey,
     credential::StepRule,
     device_key::{DevicePublicKey, DevicePublicKeyBytes},
-    ids::{KeyId, RequestId},
+    ids::{KeyId, RelyingPartyId, RequestId},
     suite::KeyContext,
     time::UnixSeconds,
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
@@ -55,6 +55,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
+use self::quota::Quota;
 pub use self::{
     csc::{
         Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential,
@@ -117,9 +118,9 @@ pub struct Service {
     turns_max: u32,
     sandbox: bool,
     streams: Arc<Semaphore>,
-    check_polls: Arc<quota::Quota>,
-    request_polls: Arc<quota::Quota>,
-    register_calls: Arc<quota::Quota>,
+    check_polls: Arc<Quota<RelyingPartyId>>,
+    request_polls: Arc<Quota<RelyingPartyId>>,
+    register_calls: Arc<Quota<RelyingPartyId>>,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
@@ -220,9 +221,9 @@ impl Service {
             turns_max: parts.concurrency_max,
             sandbox: parts.sandbox,
             streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
-            check_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
-            request_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
-            register_calls: quota::Quota::new(u32::MAX, REGISTER_CALLS_MAX),
+            check_polls: Quota::new(parts.long_polls_max, poll_quota),
+            request_polls: Quota::new(parts.long_polls_max, poll_quota),
+            register_calls: Quota::new(u32::MAX, REGISTER_CALLS_MAX),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
