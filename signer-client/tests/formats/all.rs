@@ -12,7 +12,7 @@ use signer_core::{domain::sha256, time::UnixSeconds};
 
 use crate::support::{DOCUMENT, FORMATS, Pki, TIME, issue};
 
-static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
+pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
 
 #[test]
 fn fmt_001_no_more_of_the_certificate_is_needed_than_what_names_it() {

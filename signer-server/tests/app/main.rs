@@ -20,6 +20,7 @@ mod hostile;
 mod limits;
 mod lost;
 mod online;
+mod pdf;
 mod pin;
 mod race;
 mod refusals;
