@@ -7,6 +7,7 @@ import os
 import random
 import subprocess
 import tempfile
+from decimal import Decimal
 from pathlib import Path
 
 import pikepdf
@@ -88,6 +89,10 @@ def annotations_apart(pdf):
     pdf.pages[0].Annots = pdf.make_indirect(pikepdf.Array([]))
 
 
+def long_numbers(pdf):
+    pdf.pages[0].MediaBox = pikepdf.Array([0, 0, Decimal("595.27559055118"), Decimal("841.88976377952")])
+
+
 def form_inline(pdf):
     pdf.Root.AcroForm = pikepdf.Dictionary(Fields=pikepdf.Array([]), SigFlags=1)
 
@@ -122,6 +127,8 @@ INPUTS = {
     "signed by pyHanko": by_pyhanko(PLAIN, "Signature1"),
     "signed by pyHanko, streams": by_pyhanko(rewritten(object_stream_mode=OBJECTS), "Other"),
     "signed by pyHanko, form in the catalog": by_pyhanko(rewritten(form_inline), "Other"),
+    "numbers of many digits": rewritten(long_numbers),
+    "signed by pyHanko, numbers of many digits": by_pyhanko(rewritten(long_numbers), "Other"),
     "certified, forms may be filled": by_pyhanko(PLAIN, "Author", certify=True),
 }
 

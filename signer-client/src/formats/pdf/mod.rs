@@ -14,7 +14,7 @@ mod verify;
 use std::ops::Range;
 
 use der::DateTime;
-use lopdf::{Document, LoadOptions, Object};
+use lopdf::{Dictionary, Document, LoadOptions, Object};
 use sha2::{Digest as _, Sha256};
 use signer_core::{
     certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX},
@@ -192,6 +192,16 @@ fn takes_no_signature(document: &Document) -> bool {
             let changes = parameters.and_then(|parameters| parameters.get_deref(b"P", document));
             changes.and_then(Object::as_i64).is_ok_and(|changes| changes == 1)
         })
+    })
+}
+
+/// The signature dictionaries of the form's fields.
+fn signatures(document: &Document) -> impl Iterator<Item = &Dictionary> {
+    let form = document.catalog().and_then(|catalog| document.get_dict_in_dict(catalog, b"AcroForm"));
+    let fields = form.and_then(|form| form.get_deref(b"Fields", document)).and_then(Object::as_array);
+    fields.into_iter().flatten().filter_map(|field| {
+        let field = document.dereference(field).and_then(|(_, field)| field.as_dict()).ok()?;
+        document.get_dict_in_dict(field, b"V").ok()
     })
 }
 

@@ -7,7 +7,7 @@ use lopdf::{
 };
 use signer_core::domain::sha256;
 
-use super::{Pdf, PdfError, hex};
+use super::{Pdf, PdfError, hex, signatures};
 
 /// Stands for numbers that are known only when the file is written: ten digits are more than a file can have bytes.
 const UNKNOWN: i64 = 9_999_999_999;
@@ -70,13 +70,16 @@ fn with_field(pdf: Pdf, date: &str, filler: Vec<u8>) -> lopdf::Result<Incrementa
     let page = document.page_iter().next().ok_or(lopdf::Error::PageNumberNotFound(1))?;
     let name = free_name(&document);
     let (trailer, max_id) = (trailer(&document), max_id(&document));
+    let may_change_page = signatures(&document).next().is_none() || is_exact(annotations(&document, page)?);
     let mut update = IncrementalDocument::create_from(bytes, document);
     update.new_document.trailer = trailer;
     update.new_document.max_id = max_id;
 
     let form = form(&mut update, root)?;
     let field = update.new_document.try_new_object_id()?;
-    push(&mut update, page, b"Annots", field)?;
+    if may_change_page {
+        push(&mut update, page, b"Annots", field)?;
+    }
     push(&mut update, form, b"Fields", field)?;
     let new = &mut update.new_document;
     let flags = new.get_dictionary(form)?.get(b"SigFlags").and_then(Object::as_i64).unwrap_or_default();
@@ -146,6 +149,27 @@ fn push(
     array.push(item.into());
     update.new_document.get_dictionary_mut(owner)?.set(key, array);
     Ok(())
+}
+
+/// What is written again to add an annotation: their array if it is an object of its own, else the page.
+fn annotations(document: &Document, page: ObjectId) -> lopdf::Result<&Object> {
+    let array = document.get_dictionary(page)?.get(b"Annots").and_then(Object::as_reference);
+    array.and_then(|id| document.get_object(id)).or_else(|_| document.get_object(page))
+}
+
+/// Whether the object is the same when it is written again: `lopdf` keeps numbers with a fraction in 32 bits, good for six
+/// digits. A reader that compares revisions would say that the author of an earlier signature signed another page.
+fn is_exact(object: &Object) -> bool {
+    match object {
+        Object::Real(number) => {
+            let text = number.to_string();
+            let digits = text.trim_start_matches(['-', '0', '.']).bytes().filter(u8::is_ascii_digit);
+            digits.count() <= 6
+        }
+        Object::Array(items) => items.iter().all(is_exact),
+        Object::Dictionary(entries) => entries.iter().all(|(_, value)| is_exact(value)),
+        _ => true,
+    }
 }
 
 /// What an update's trailer takes over, and nothing that describes the earlier cross-reference section.

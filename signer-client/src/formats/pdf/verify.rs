@@ -6,7 +6,7 @@ use der::{AnyRef, DateTime, Decode as _};
 use lopdf::{Dictionary, Document, Object};
 use signer_core::time::UnixSeconds;
 
-use super::{FormatError, PdfError, digest_around, hex, load};
+use super::{FormatError, PdfError, digest_around, hex, load, signatures};
 use crate::formats::{Format, Verified, cms::verify_over};
 
 /// Verifies the signature of a PDF that covers all of it, under the certificate it carries. Earlier signatures are a part of
@@ -27,16 +27,6 @@ pub fn verify_pdf(file: &[u8]) -> Result<Verified, FormatError> {
     let cms = unpad(file, &contents).ok_or(FormatError::Malformed("the signature in the PDF"))?;
     let certificates = verify_over(&cms, &digest_around(file, &contents)?)?;
     Ok(Verified { format: Format::Pdf, certificates, signing_time: Some(signing_time) })
-}
-
-/// The signature dictionaries of the form's fields.
-fn signatures(document: &Document) -> impl Iterator<Item = &Dictionary> {
-    let form = document.catalog().and_then(|catalog| document.get_dict_in_dict(catalog, b"AcroForm"));
-    let fields = form.and_then(|form| form.get_deref(b"Fields", document)).and_then(Object::as_array);
-    fields.into_iter().flatten().filter_map(|field| {
-        let field = document.dereference(field).and_then(|(_, field)| field.as_dict()).ok()?;
-        document.get_dict_in_dict(field, b"V").ok()
-    })
 }
 
 /// Where the room of the signature is, if all else of the file is signed.
