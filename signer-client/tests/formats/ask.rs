@@ -380,7 +380,8 @@ fn interrupted(pki: &Pki, server: &Server, origin: &str, person: &str) -> Child 
         assert_eq!(child.try_wait().unwrap(), None);
         thread::sleep(Duration::from_millis(20));
     }
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    let kill = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
     child
 }
 

@@ -125,7 +125,9 @@ impl Line {
         let now = SystemClock.wall();
         let (waited, left) = (now.0.saturating_sub(self.began.0), expires.0.saturating_sub(now.0));
         let (waited, left) = (minutes(waited), minutes(left));
-        self.write(&format!("Waiting for the holder since {waited}, ends in {left}; Ctrl-C takes it back"));
+        self.write(&format!(
+            "Waiting for the holder, {waited}. The request ends in {left}; Ctrl-C takes it back."
+        ));
     }
 
     fn clear(&self) {

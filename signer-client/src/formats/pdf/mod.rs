@@ -11,7 +11,7 @@
 mod update;
 mod verify;
 
-use std::ops::Range;
+use std::{fmt, ops::Range};
 
 use der::DateTime;
 use lopdf::{Dictionary, Document, LoadOptions, Object};
@@ -81,10 +81,17 @@ impl PdfError {
 }
 
 /// A PDF that can take a signature.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Pdf {
     bytes: Vec<u8>,
     document: Document,
+}
+
+/// Without the content, which is the relying party's.
+impl fmt::Debug for Pdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Pdf({} bytes)", self.bytes.len())
+    }
 }
 
 impl Pdf {
@@ -123,12 +130,18 @@ impl Pdf {
 }
 
 /// A PDF with room for its signature.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct UnsignedPdf {
     cms: UnsignedCms,
     file: Vec<u8>,
     /// The room as it stands in the file: `<`, hexadecimal digits, `>`.
     contents: Range<usize>,
+}
+
+impl fmt::Debug for UnsignedPdf {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UnsignedPdf({} bytes, room at {})", self.file.len(), self.contents.start)
+    }
 }
 
 impl UnsignedPdf {
