@@ -224,7 +224,8 @@ async fn register(service: &Service) -> RelyingPartyRow {
         name: "Bank of Examples".into(),
         may_ask: true,
         may_verify: false,
-        may_report: false,
+        report: Vec::new(),
+        report_deceased: false,
     };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()

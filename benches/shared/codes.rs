@@ -4,19 +4,12 @@ use p256::ecdsa::{
     Signature, SigningKey,
     signature::{Signer as _, Verifier as _},
 };
-use signer_core::{
-    credential::{
-        DayClaims, DayCredential, DocumentRecord, DocumentType, IssuerKey, IssuerKeys, Name, Portrait,
-        PortraitSalt, Presentation, Short, Show, StatusIndex, Step, StepRule, Turn, Verified, VerifyOptions,
-        digits, verify,
-    },
-    secret::SecretBytes,
-    time::UnixSeconds,
-    trust::IssuerId,
+use signer_core::credential::{
+    DayClaims, DayCredential, IssuerKeys, Presentation, Show, Step, StepRule, Verified, VerifyOptions, verify,
 };
 
-const NOW: UnixSeconds = UnixSeconds(1_795_169_700);
-const STATUS: StatusIndex = StatusIndex { list: 1, index: 777_777 };
+use crate::fixed::{self, NOW, key, record, salt, show_at};
+
 /// As many bytes as a step's signature covers.
 const MESSAGE: [u8; 80] = [0x5A; 80];
 
@@ -25,7 +18,6 @@ const MESSAGE: [u8; 80] = [0x5A; 80];
 pub struct Parties {
     issuer: SigningKey,
     day_key: SigningKey,
-    secret: SecretBytes<32>,
     issuers: IssuerKeys,
     credential: DayCredential,
     code: Presentation,
@@ -39,25 +31,18 @@ impl Parties {
     /// If anything fails.
     #[must_use]
     pub fn new() -> Self {
-        let key = |seed| SigningKey::from_slice(&[seed; 32]).unwrap();
-        let (issuer, day_key, secret) = (key(0x11), key(0x22), SecretBytes::new([0x33; 32]));
-        let issuers = IssuerKeys::new(vec![IssuerKey {
-            issuer: IssuerId(1),
-            key: *issuer.verifying_key(),
-            document_types: vec![DocumentType::DrivingLicence],
-            not_before: NOW.minus(86_400),
-            not_after: NOW.plus(86_400),
-        }]);
-        let credential = claims(&day_key).sign(&issuer).unwrap();
-        let code = present(&credential, &day_key, &secret);
+        let (issuer, day_key) = (fixed::issuer(), fixed::day_key());
+        let issuers = IssuerKeys::new(vec![fixed::issuer_key(&issuer)]);
+        let credential = claims().sign(&issuer).unwrap();
+        let code = present(&credential, &day_key);
         let baseline = (key(0x44), key(0x44).sign(&MESSAGE));
-        Self { issuer, day_key, secret, issuers, credential, code, baseline }
+        Self { issuer, day_key, issuers, credential, code, baseline }
     }
 
     /// The phone's new code at the start of a step: digits, signature, text.
     #[must_use]
     pub fn present(&self) -> Presentation {
-        present(&self.credential, &self.day_key, &self.secret)
+        present(&self.credential, &self.day_key)
     }
 
     /// The same with a signature from a keystore, which is checked before it is shown.
@@ -66,7 +51,7 @@ impl Parties {
     /// If anything fails.
     #[must_use]
     pub fn present_from_keystore(&self) -> Presentation {
-        let unsigned = self.credential.prepare(&show(&self.secret), NOW, StepRule::STANDARD).unwrap();
+        let unsigned = self.credential.prepare(&show(), NOW, StepRule::STANDARD).unwrap();
         let signature: Signature = self.day_key.sign(unsigned.to_sign());
         unsigned.complete(&signature.to_bytes().into()).unwrap()
     }
@@ -77,7 +62,7 @@ impl Parties {
     /// If anything fails.
     #[must_use]
     pub fn issue(&self) -> DayCredential {
-        claims(&self.day_key).sign(&self.issuer).unwrap()
+        claims().sign(&self.issuer).unwrap()
     }
 
     /// The shop's check without a network: both signatures and every rule.
@@ -118,25 +103,14 @@ impl Default for Parties {
     }
 }
 
-fn claims(day_key: &SigningKey) -> DayClaims {
-    let record = DocumentRecord {
-        document_type: DocumentType::DrivingLicence,
-        family: Name::new("Шевченко").unwrap(),
-        given: Name::new("Тарас Григорович").unwrap(),
-        birth: "1994-03-09".parse().unwrap(),
-        number: Short::new("ВХА123456").unwrap(),
-        expires: "2034-05-31".parse().unwrap(),
-        rights: Short::new("A,B").unwrap(),
-        portrait: Some(Portrait::new(b"\xFF\xD8\xFFportrait".to_vec()).unwrap()),
-    };
-    DayClaims::new(NOW, *day_key.verifying_key(), STATUS, record.full(&PortraitSalt([0x44; 16])), false)
+fn claims() -> DayClaims {
+    fixed::claims(record().full(&salt()))
 }
 
-fn show(secret: &SecretBytes<32>) -> Show {
-    let step = Step::at(NOW);
-    Show { step, turn: Turn::FIRST, digits: digits(secret, STATUS, step, Turn::FIRST), challenge: None }
+fn show() -> Show {
+    show_at(Step::at(NOW))
 }
 
-fn present(credential: &DayCredential, day_key: &SigningKey, secret: &SecretBytes<32>) -> Presentation {
-    credential.present(&show(secret), NOW, StepRule::STANDARD, day_key).unwrap()
+fn present(credential: &DayCredential, day_key: &SigningKey) -> Presentation {
+    credential.present(&show(), NOW, StepRule::STANDARD, day_key).unwrap()
 }

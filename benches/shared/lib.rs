@@ -8,6 +8,8 @@ pub mod approvals;
 pub mod codes;
 pub mod dkls;
 pub mod enrolment;
+#[path = "../../signer-core/src/credential/tests/fixed.rs"]
+mod fixed;
 pub mod parties;
 pub mod qr;
 pub mod single;

@@ -9,6 +9,10 @@ pub mod trust;
 pub mod wire;
 pub mod wrapped;
 
+#[expect(dead_code, reason = "the tests use more of it")]
+#[path = "../../signer-core/src/credential/tests/fixed.rs"]
+mod fixed;
+
 #[expect(dead_code, unused_imports, reason = "the tests use more of it")]
 #[path = "../../signer-core/tests/protocol/common/mod.rs"]
 mod common;

@@ -13,14 +13,13 @@ use signer_core::{
     wire::Profile,
 };
 
-use crate::qr::{NOW, base45_after};
+use crate::{
+    fixed::key,
+    qr::{NOW, base45_after},
+};
 
 const STATUS_PROTECTED: &[u8] = b"\xA2\x01\x26\x10\x78\x1Aapplication/statuslist+cwt";
 const PROTECTED: &[u8] = b"\xA1\x01\x26";
-
-fn key(byte: u8) -> SigningKey {
-    SigningKey::from_slice(&[byte; 32]).unwrap()
-}
 
 /// The root.
 pub fn root() -> SigningKey {

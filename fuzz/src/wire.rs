@@ -26,7 +26,7 @@ messages! {
     Envelope EnrolStart EnrolStarted EnrolKeys EnrolKeyed EnrolConfirm Confirmed StatusQuery DeviceStatus RequestsQuery
     PendingRequests Fetch Fetched ApprovePayload Approve Evaluated OutcomeQuery RequestOutcome Decline Declined
     RefreshChallenge RefreshChallenged RefreshPayload RefreshStart RefreshStarted RefreshKeys RefreshKeyed
-    RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState RequestObject ApprovalRecord
+    RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState WithdrawnCredentials RequestObject ApprovalRecord
     MaskedKey Unproven CertificateQuery CertificateReply HistoryQuery HistoryPage Entry Display Displayed EndDisplay
     DisplayEnded ChecksQuery PendingChecks AnswerCheck CheckAnswered Listen Event
 }

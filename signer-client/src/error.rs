@@ -102,6 +102,9 @@ pub enum StateError {
     /// The shown request was fetched before the key changed, or by another phone.
     #[error("the key changed since this request was fetched")]
     KeyChanged,
+    /// An approval was sent, and what became of it is not known yet.
+    #[error("an approval was sent, and its outcome is not known yet")]
+    Unfinished,
     /// No signed time since the phone was switched on.
     #[error("this phone has not had the server's time since it was switched on")]
     NoSignedTime,
@@ -226,6 +229,7 @@ impl StateError {
             }
             Self::OtherServer => "Use the server this phone was enrolled with.",
             Self::KeyChanged => "Fetch the request again.",
+            Self::Unfinished => "Go online and ask for the outcome of that approval first.",
             Self::NoSignedTime => {
                 "Connect once; after that showing works offline until the phone is switched off."
             }

@@ -10,7 +10,11 @@ use ureq::{
 };
 use zeroize::Zeroizing;
 
-use crate::ports::{EXCHANGE_TIMEOUT, Http, HttpRequest, HttpResponse, HttpStream, Method, TransportError};
+use crate::{
+    error::ClientError,
+    ports::{EXCHANGE_TIMEOUT, Http, HttpRequest, HttpResponse, HttpStream, Method, TransportError},
+    relying_party::public,
+};
 
 /// How to reach a server.
 #[derive(Debug, Clone, Default)]
@@ -54,6 +58,17 @@ impl NetworkHttp {
         }
         Ok(Self { server, agent: config.build().new_agent() })
     }
+}
+
+/// Fetches a public address, wherever it is: what [`crate::lists::Lists::sync`] needs.
+///
+/// # Errors
+/// [`ClientError`]
+pub fn fetch(address: &str, media_type: &str, options: &NetworkOptions) -> Result<Vec<u8>, ClientError> {
+    let authority = address.find("://").map_or(0, |at| at.saturating_add(3));
+    let path = address.get(authority..).and_then(|rest| rest.find('/'));
+    let (origin, path) = address.split_at(path.map_or(address.len(), |at| authority.saturating_add(at)));
+    public(&NetworkHttp::new(origin, options)?, if path.is_empty() { "/" } else { path }, media_type)
 }
 
 impl Http for NetworkHttp {

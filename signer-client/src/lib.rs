@@ -6,7 +6,7 @@
 //! 1. [`Phone::open`] takes the [`Ports`] and the stored state, without touching the network.
 //! 2. [`Phone::enrol`] makes a key with the server; [`Phone::change_pin`] renews its shares.
 //! 3. [`Phone::requests`], [`Phone::fetch`], [`Phone::approve`]: sign. [`Phone::resume`] after a lost answer.
-//! 4. [`Phone::top_up`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
+//! 4. [`Phone::top_up`], [`Phone::renew_withdrawn`], [`Phone::start_show`], [`Phone::display`], [`Phone::poll`]: show a document; [`draw`] makes it a picture,
 //!    [`spoken()`] words. [`Phone::listen`], [`Phone::checks`], [`Phone::answer_check`]: a verifier asks for more.
 //!    [`Phone::read_request`]: a business asks first.
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
@@ -18,6 +18,7 @@
 //!
 //! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
 
+mod answer;
 mod certificate;
 pub mod desk;
 pub mod draw;
@@ -38,6 +39,7 @@ pub mod state;
 mod trust;
 
 pub use self::{
+    answer::{ANSWER_AGE_MAX_SECONDS, AnswerError, Question, verify_answer},
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     history::{History, HistoryLine, SHOWS_MAX, ShowNote},
@@ -45,7 +47,7 @@ pub use self::{
     ports::Ports,
     relying_party::{
         RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
-        verify_offline, verify_result,
+        verify_result,
     },
     show::{
         BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,

@@ -19,7 +19,7 @@ use signer_core::{
 use crate::{desk::FileStorage, error::ClientError, ports::Storage as _};
 
 /// Media type of a trust list.
-const TRUST_LIST_MEDIA_TYPE: &str = "application/cose";
+pub const TRUST_LIST_MEDIA_TYPE: &str = "application/cose";
 /// Most lists of one issuer: 64 a day, for more days than a credential can live.
 const ISSUER_LISTS_MAX: usize = 4096;
 /// Lists are thrown away when nothing they can withdraw lives any more: 72 hours, and a day.

@@ -3,21 +3,22 @@
 
 use std::{fmt, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use signer_core::{
     approval::ApprovalRecord,
     certificate::{CertificateError, check_chain},
-    credential::{
-        Challenge, IssuerKeys, Known, Refusal, VerificationResult, Verified, VerifyOptions, verify,
-    },
+    credential::VerificationResult,
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
-    ids::RequestId,
+    ids::{RelyingPartyId, RequestId},
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
         CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate,
-        Verification, VerifyCode, WAIT_MS_MAX,
+        TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
 use zeroize::Zeroizing;
@@ -84,36 +85,30 @@ impl RelyingParty {
         self.send(HttpRequest::get(format!("/v1/persons/{}/signing-certificate", path_segment(person))))
     }
 
-    /// Checks a code online and uses it up. The same `request_id` within 60 s gets the same answer.
+    /// Checks a code online and uses it up, for who believes the connection: the answer's signature is not looked at. The same
+    /// `request_id` within 60 s gets the same answer.
+    ///
+    /// # Errors
+    /// As [`Self::ask_about`].
+    pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
+        let asked =
+            VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, request: None };
+        Ok(self.ask_about(&asked)?.result)
+    }
+
+    /// Checks a code online and uses it up. The answer is to be believed by [`crate::verify_answer`].
     ///
     /// # Errors
     /// [`ClientError`] if there is no answer; a refused code is an answer.
-    pub fn verify_code(&self, code: &str, request_id: &str) -> Result<VerificationResult, ClientError> {
-        self.verify_answer(code, request_id, None)
+    pub fn ask_about(&self, asked: &VerifyCode) -> Result<Verification, ClientError> {
+        self.send(HttpRequest::post("/v1/verifications", "application/json", json(asked)))
     }
 
-    /// The same for the QR that answers a request, whose challenge it must carry.
-    ///
-    /// # Errors
-    /// As [`Self::verify_code`].
-    pub fn verify_answer(
-        &self,
-        code: &str,
-        request_id: &str,
-        challenge: Option<Challenge>,
-    ) -> Result<VerificationResult, ClientError> {
-        let body = VerifyCode { code: code.into(), request_id: request_id.into(), profile: None, challenge };
-        let answer: Verification =
-            self.send(HttpRequest::post("/v1/verifications", "application/json", json(&body)))?;
-        Ok(answer.result)
-    }
-
-    /// Keys of the issuers, for checking offline.
-    ///
-    /// # Errors
-    /// [`ClientError`]
-    pub fn issuer_keys(&self) -> Result<IssuerKeys, ClientError> {
-        self.send(HttpRequest::get("/v1/issuer-keys"))
+    /// The relying party's id, as its token says; none in a token of another form.
+    #[must_use]
+    pub fn id(&self) -> Option<RelyingPartyId> {
+        let bytes: [u8; TOKEN_BYTES] = BASE64_URL_SAFE_NO_PAD.decode(&self.token).ok()?.try_into().ok()?;
+        bytes.first_chunk().copied().map(RelyingPartyId::from_bytes)
     }
 
     fn exchange(
@@ -151,17 +146,6 @@ pub fn report_lost(http: &dyn Http, code: &str) -> Result<(), ClientError> {
 /// [`ClientError`]
 pub fn public(http: &dyn Http, path: &str, media_type: &str) -> Result<Vec<u8>, ClientError> {
     Ok(body_of(http.send(&HttpRequest::get(path))?, media_type)?.to_vec())
-}
-
-/// Checks a code without a server: amber at best, for withdrawals and copies stay unknown.
-#[must_use = "the result is what the clerk is told"]
-pub fn verify_offline(
-    code: &str,
-    issuers: &IssuerKeys,
-    options: &VerifyOptions,
-) -> (VerificationResult, Result<Verified, Refusal>) {
-    let outcome = verify(code, issuers, options);
-    (VerificationResult::offline(&outcome, Known::NOTHING, options.now), outcome)
 }
 
 /// SHA-256 of a document as a [`signer_core::wire::DocumentDigest`] carries it: standard base64.

@@ -97,13 +97,20 @@ impl Phone {
     /// Approves what was shown. From the moment it is sent it cannot be taken back: the phone notes that durably first, and
     /// resends only the same bytes.
     ///
+    /// While the outcome of an earlier approval is unknown nothing is sent: its note, by which late signatures are checked,
+    /// would be lost.
+    ///
     /// # Errors
-    /// [`ClientError::OutcomeUnknown`] if no answer came, or one that cannot be the server's: then [`Phone::resume`] tells.
+    /// [`ClientError::OutcomeUnknown`] if no answer came, or one that cannot be the server's: then [`Phone::resume`] tells;
+    /// before it has told, [`StateError::Unfinished`].
     /// [`ClientError::ServerMisbehaved`] if the server answered with a signature that does not verify. Any other error means
     /// that nothing was signed.
     pub fn approve(&mut self, shown: Shown, pin: &Pin) -> Result<Approved, ClientError> {
         self.settle()?;
         let Enrolled { context, public_key, .. } = self.require_key()?;
+        if self.unfinished().is_some() {
+            return Err(StateError::Unfinished.into());
+        }
         let state = self.require_state()?;
         let key = state.key.as_ref().ok_or(StateError::NotEnrolled)?;
         let unlocked = key.unmask(self.mask(pin, key.salt(), key.cost(), &context)?);

@@ -90,6 +90,10 @@ domains! {
     ShortCode = "signer/v1/short-code",
     /// Salt of a disclosure, keyed by the same.
     DisclosureSalt = "signer/v1/disclosure-salt",
+    /// A code as a signed answer names it, salted.
+    AnsweredCode = "signer/v1/answered-code",
+    /// What a holder was shown of a check.
+    CheckShown = "signer/v1/check-shown",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.

@@ -19,6 +19,10 @@ extern crate alloc;
 #[cfg(test)]
 extern crate std;
 
+// Under this name benchmarks and fuzz targets include the tests' set-up.
+#[cfg(test)]
+extern crate self as signer_core;
+
 pub mod approval;
 pub mod ceremony;
 pub mod certificate;

@@ -16,6 +16,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use signer_core::{
     certificate::{certificates_from_pem, to_pem},
+    credential::DocumentType,
     wire::{
         CertificateRequestView, CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode,
         CreatedRelyingParty, ImportCertificate, Problem, RelyingPartyView,
@@ -105,9 +106,12 @@ enum RelyingPartyCommand {
         /// It may verify codes online.
         #[arg(long)]
         verify: bool,
-        /// It is a register, and may report what happens to documents.
+        /// It is a register, and may report what happens to these kinds of document: identity_card, driving_licence.
+        #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+        report: Vec<String>,
+        /// It may report deaths: each ends all documents of a person, and suspends their phone.
         #[arg(long)]
-        report: bool,
+        report_deceased: bool,
     },
     /// List all.
     List,
@@ -273,11 +277,13 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report } => {
-            if !ask && !verify && !report {
-                return Err("say what it may do: --ask, --verify, --report".into());
+        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased } => {
+            if !ask && !verify && report.is_empty() && !report_deceased {
+                return Err("say what it may do: --ask, --verify, --report KINDS, --report-deceased".into());
             }
-            let asked = CreateRelyingParty { name, may_ask: ask, may_verify: verify, may_report: report };
+            let report = report.iter().map(|name| kind(name)).collect::<Result<_, _>>()?;
+            let asked =
+                CreateRelyingParty { name, may_ask: ask, may_verify: verify, report, report_deceased };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
@@ -291,7 +297,8 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 let mut may: Vec<&str> = Vec::new();
                 may.extend(party.may_ask.then_some("ask"));
                 may.extend(party.may_verify.then_some("verify"));
-                may.extend(party.may_report.then_some("report"));
+                may.extend((!party.report.is_empty()).then_some("report"));
+                may.extend(party.report_deceased.then_some("report-deceased"));
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };
@@ -308,6 +315,12 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
         }
     }
     Ok(())
+}
+
+/// The kind of document of this name, as it stands in events.
+fn kind(name: &str) -> Result<DocumentType, String> {
+    serde_json::from_value(json!(name))
+        .map_err(|_| format!("{name} is no kind of document: identity_card or driving_licence"))
 }
 
 fn print(json: bool, value: &impl Serialize, text: &str) {

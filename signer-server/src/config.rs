@@ -43,7 +43,8 @@ pub struct Config {
     pub group_window_ms: u64,
     /// Most requests worked on at once; more are answered `overloaded`.
     pub concurrency_max: u32,
-    /// Most long polls waiting at once.
+    /// Most that wait at once, of each kind: phones' streams, polls of checks, polls of requests. One relying party has at most
+    /// a quarter of a kind.
     pub long_polls_max: u32,
     /// Most open connections.
     pub connections_max: usize,

@@ -43,7 +43,8 @@ fn party(n: u8) -> RelyingPartyRow {
         token_hash: [n; 32],
         may_ask: true,
         may_verify: true,
-        may_report: false,
+        report_kinds: Vec::new(),
+        may_report_deceased: false,
         revoked: false,
     }
 }

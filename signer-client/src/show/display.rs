@@ -128,7 +128,7 @@ impl Phone {
     /// [`ClientError`]; `not_found` among the problems if it has ended.
     pub fn answer_check(&mut self, check: &Check, allow: bool) -> Result<(), ClientError> {
         self.require_key()?;
-        self.exchange(&AnswerCheck { id: check.id, allow })?;
+        self.exchange(&AnswerCheck::to(check, allow))?;
         Ok(())
     }
 

@@ -28,7 +28,7 @@ use crate::{
     error::{ClientError, StateError},
     phone::Phone,
     ports::{DayKeyHandle, KeystoreError, Purpose},
-    state::ShownMark,
+    state::{ShownMark, StoredCredential},
 };
 
 /// One show: from when the holder opens the code until it is put away. Uses one credential.
@@ -41,6 +41,8 @@ pub struct ShowSession {
     step: Step,
     turn: Turn,
     code: Option<Code>,
+    /// The last code of the step before, while it may still be used and the holder was not told of it.
+    earlier: Option<(Step, Turn)>,
     registration: Registration,
 }
 
@@ -118,8 +120,7 @@ impl Phone {
         let batch = state.batches.get(batch).ok_or(StateError::Damaged)?;
         let stored = batch.credentials.get(place).ok_or(StateError::Damaged)?;
         let (day_key, mark) = (stored.handle(), stored.shown);
-        let credential = self.unwrap(&credential_at(&day_key), &stored.wrapped)?;
-        let credential = DayCredential::from_bytes(&credential).map_err(|_| StateError::Damaged)?;
+        let credential = self.stored_credential(stored)?;
         // A credential that was on display in this very step goes on after its last turn.
         let turn = match mark {
             Some(mark) if mark.step >= step.0 => following(mark.turn)?,
@@ -136,11 +137,27 @@ impl Phone {
             step,
             turn,
             code: None,
+            earlier: None,
             registration: Registration::default(),
         };
         self.note_show(session.profile(), session.showing.reader())?;
         self.mark(&mut session)?;
         Ok(session)
+    }
+
+    /// Goes on with another credential where [`Phone::renew_withdrawn`] threw away the one of an open show: the same show, as it
+    /// was agreed to. `false` if its credential is still at hand.
+    ///
+    /// # Errors
+    /// [`StateError::NoCredential`] if there is no other: nothing of the document is left to show, and the show is over.
+    pub fn replace_withdrawn(&mut self, session: &mut ShowSession) -> Result<bool, ClientError> {
+        if self.require_state()?.credentials().any(|stored| stored.handle() == session.day_key) {
+            return Ok(false);
+        }
+        let kind = session.document_type();
+        let showing = std::mem::replace(&mut session.showing, Showing::age());
+        *session = self.start_show(kind, showing)?;
+        Ok(true)
     }
 
     /// The code to be on the screen now. It changes with the step, at the boundary, and after a use; in between the same
@@ -175,29 +192,53 @@ impl Phone {
     fn follow_step(&mut self, session: &mut ShowSession, now: UnixSeconds) -> Result<(), ClientError> {
         let step = self.options.step_rule.step_at(now);
         if step > session.step {
+            session.earlier = session.code.as_ref().map(|code| (code.step, code.turn));
             (session.step, session.turn, session.code) = (step, Turn::FIRST, None);
             self.mark(session)?;
         }
         Ok(())
     }
 
-    /// Asks, while online, whether the code on the screen was used. If so the next one takes its place: `true`.
+    /// Asks, while online, whether the code on the screen was used. If so the next one takes its place: `true`. So it is, once,
+    /// if the last code of the step before was used: then the one on the screen stays.
     ///
     /// # Errors
     /// [`ClientError`]; offline, showing goes on without.
     pub fn poll(&mut self, session: &mut ShowSession) -> Result<bool, ClientError> {
-        let status = session.credential.claims().status();
-        let query = CodeStateQuery { list: status.list, index: status.index, step: session.step.0 };
-        let state = self.exchange_once(&query)?;
-        match state.burned {
+        let burned = self.highest_used(session, session.step)?;
+        let earlier = self.earlier_was_used(session)?;
+        match burned {
             Some(burned) if burned >= session.turn.number() => {
                 session.turn = following(burned)?;
                 session.code = None;
                 self.mark(session)?;
                 Ok(true)
             }
-            _ => Ok(false),
+            _ => Ok(earlier),
         }
+    }
+
+    /// Whether the code before the present step was used, until that is known.
+    fn earlier_was_used(&mut self, session: &mut ShowSession) -> Result<bool, ClientError> {
+        let Some((step, turn)) = session.earlier else { return Ok(false) };
+        let (now, rule) = (self.now(), self.options.step_rule);
+        let used = self.highest_used(session, step)?.is_some_and(|burned| burned >= turn.number());
+        // Twice the grace after its step nobody takes it any more: short codes neither.
+        if used || now >= rule.end(step).plus(rule.grace().saturating_mul(2)) {
+            session.earlier = None;
+        }
+        Ok(used)
+    }
+
+    fn highest_used(&mut self, session: &ShowSession, step: Step) -> Result<Option<u8>, ClientError> {
+        let status = session.credential.claims().status();
+        let query = CodeStateQuery { list: status.list, index: status.index, step: step.0 };
+        Ok(self.exchange_once(&query)?.burned)
+    }
+
+    fn stored_credential(&self, stored: &StoredCredential) -> Result<DayCredential, ClientError> {
+        let credential = self.unwrap(&credential_at(&stored.handle()), &stored.wrapped)?;
+        DayCredential::from_bytes(&credential).map_err(|_| StateError::Damaged.into())
     }
 
     /// Notes durably what will be on the screen, before it is.

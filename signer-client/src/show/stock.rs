@@ -1,19 +1,21 @@
 //! The stock of day credentials: what is at hand, and getting more.
 
+use std::collections::HashSet;
+
 use signer_core::{
     codec::{Blob, List},
-    credential::{DayCredential, DocumentType},
+    credential::{DayCredential, DocumentType, StatusIndex},
     device_key::DeviceSignature,
     wire::{
         CREDENTIAL_BYTES_MAX, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
-        day_key_proof,
+        WITHDRAWN_MAX, WithdrawnQuery, day_key_proof,
     },
 };
 
 use super::{OTP, credential_at};
 use crate::{
     enrol::RUNS,
-    error::ClientError,
+    error::{ClientError, Fault},
     phone::Phone,
     ports::DayKeyHandle,
     state::{Batch, State, StoredCredential},
@@ -198,6 +200,55 @@ impl Phone {
         state.batches.push(Batch { otp, credentials });
         self.save()?;
         Ok(envelopes.len())
+    }
+}
+
+impl Phone {
+    /// Throws away the credentials that the server has withdrawn, and tops up the kinds of document they were for: at once,
+    /// for this follows a change of the document and no show. Returns these kinds. To be called after
+    /// [`Event::Documents`](signer_core::wire::Event::Documents), and before a show if nobody listened; see
+    /// [`Phone::replace_withdrawn`] for an open show.
+    ///
+    /// What the register or the server does not give now comes with the next top-up.
+    ///
+    /// # Errors
+    /// [`ClientError`]; nothing was thrown away then.
+    pub fn renew_withdrawn(&mut self) -> Result<Vec<DocumentType>, ClientError> {
+        let kinds = self.drop_withdrawn()?;
+        for kind in &kinds {
+            match self.top_up(*kind) {
+                Err(error) if matches!(error.fault(), Fault::Phone | Fault::Caller) => return Err(error),
+                _now_or_later => {}
+            }
+        }
+        Ok(kinds)
+    }
+
+    fn drop_withdrawn(&mut self) -> Result<Vec<DocumentType>, ClientError> {
+        self.require_key()?;
+        let withdrawn = self.exchange_once(&WithdrawnQuery {})?.places;
+        if withdrawn.len() > WITHDRAWN_MAX {
+            return Err(ClientError::ServerMisbehaved("it withdrew more credentials than it gives out"));
+        }
+        let withdrawn: HashSet<StatusIndex> = withdrawn.into_iter().collect();
+        let (mut gone, mut kinds) = (HashSet::new(), Vec::new());
+        for stored in self.require_state()?.credentials() {
+            let credential = self.stored_credential(stored)?;
+            let claims = credential.claims();
+            if withdrawn.contains(&claims.status()) {
+                gone.insert(stored.day_key);
+                kinds.push(claims.document().document_type());
+            }
+        }
+        if gone.is_empty() {
+            return Ok(kinds);
+        }
+        kinds.sort_unstable_by_key(|kind| kind.number());
+        kinds.dedup();
+        self.state_mut()?.retain(|stored| !gone.contains(&stored.day_key));
+        self.save()?;
+        self.drop_day_keys()?;
+        Ok(kinds)
     }
 }
 

@@ -14,10 +14,10 @@ use tempfile::TempDir;
 
 use crate::support::{business_issuer, code, key, list, now, root, signed, statuses};
 
-struct Shop(TempDir);
+pub(crate) struct Shop(TempDir);
 
 impl Shop {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
     }
 
@@ -31,7 +31,7 @@ impl Shop {
     }
 
     /// Exit code and JSON of a command.
-    fn run(&self, arguments: &[&str]) -> (i32, Value) {
+    pub(crate) fn run(&self, arguments: &[&str]) -> (i32, Value) {
         let mut command = Command::new(env!("CARGO_BIN_EXE_signer"));
         command.args(["--json", "--state", &self.path("state")]).args(arguments).env_clear();
         let output = command.output().unwrap();

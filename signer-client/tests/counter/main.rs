@@ -3,4 +3,5 @@
 
 mod cli;
 mod lists;
+mod online;
 mod support;

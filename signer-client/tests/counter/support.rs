@@ -53,6 +53,7 @@ pub(crate) fn list(number: u64, roots: &[VerifyingKey]) -> TrustList {
         entry(KeyUse::Credentials, 2, &[1]),
         entry(KeyUse::StatusLists, 3, &[]),
         entry(KeyUse::Businesses, 5, &[]),
+        entry(KeyUse::Answers, 6, &[]),
     ];
     TrustList::new(number, now().minus(60), Life::Standard, vec![issuer], keys, roots.to_vec()).unwrap()
 }

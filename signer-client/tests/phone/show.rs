@@ -2,11 +2,11 @@
 
 use std::{collections::HashSet, sync::Arc};
 
-use signer_client::{ClientError, Phone, Showing, StateError, verify_offline};
+use signer_client::{ClientError, Phone, Showing, StateError};
 use signer_core::{
-    credential::{Colour, DocumentType, IssuerKey, IssuerKeys, STEP_SECONDS, VerifyOptions, verify},
+    credential::{DocumentType, IssuerKey, IssuerKeys, STEP_SECONDS, StatusIndex, VerifyOptions, verify},
     time::UnixSeconds,
-    wire::{ProblemCode, Profile},
+    wire::{ProblemCode, Profile, WITHDRAWN_MAX},
 };
 
 use crate::support::{Mishap::*, World};
@@ -39,9 +39,8 @@ fn cli_040_a_code_verifies_and_changes_at_the_boundary_never_early() {
     let (world, mut phone) = stocked(40);
     let mut session = phone.start_show(CARD, Showing::age()).unwrap();
     let first = phone.code(&mut session).unwrap();
-    let (result, verified) = verify_offline(first.presentation.as_str(), &issuers(&world), &options(&world));
-    assert_eq!(result.result, Colour::Amber);
-    assert_eq!((verified.clone().unwrap().step(), verified.unwrap().digits()), (first.step, first.digits));
+    let verified = verify(first.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
+    assert_eq!((verified.step(), verified.digits()), (first.step, first.digits));
     let now = world.clock().truth.as_secs();
     assert_eq!(first.until.0, (now / STEP_SECONDS + 1) * STEP_SECONDS);
 
@@ -122,6 +121,24 @@ fn cli_044_a_restart_offline_goes_on_with_signed_time_and_another_credential() {
     let verified = verify(after.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
     let earlier = verify(before.presentation.as_str(), &issuers(&world), &options(&world)).unwrap();
     assert_ne!(verified.status(), earlier.status());
+}
+
+#[test]
+fn cli_141_a_server_that_withdraws_more_than_it_gives_out_is_not_believed() {
+    let (world, mut phone) = stocked(141);
+    let places: Vec<_> =
+        world.server().issued.iter().map(|&(list, index)| StatusIndex { list, index }).collect();
+    let others = (0..).map(|index| StatusIndex { list: u32::MAX, index });
+    world.server().withdrawn = places.iter().copied().chain(others).take(WITHDRAWN_MAX + 1).collect();
+    assert!(matches!(phone.renew_withdrawn(), Err(ClientError::ServerMisbehaved(_))));
+    assert_eq!(phone.stock(CARD).age, 8);
+    // Places that are not the phone's mean nothing to it.
+    world.server().withdrawn.drain(..places.len());
+    assert!(phone.renew_withdrawn().unwrap().is_empty());
+    assert_eq!(phone.stock(CARD).age, 8);
+    world.server().withdrawn = places;
+    assert_eq!(phone.renew_withdrawn().unwrap(), [CARD]);
+    assert_eq!((phone.stock(CARD).age, world.server().issued.len()), (8, 32));
 }
 
 #[test]

@@ -253,6 +253,37 @@ fn cli_010_a_lost_outcome_is_found_after_a_restart() {
 }
 
 #[test]
+fn cli_140_no_approval_is_sent_while_the_outcome_of_another_is_unknown() {
+    for (mishap, signed) in [(LoseAnswer, true), (LoseRequest, false)] {
+        let world = World::new(140);
+        let mut phone = world.enrolled();
+        let first = ask(&world).request;
+        world.plan("/device/v1/approve", 0, usize::MAX, mishap);
+        assert!(
+            matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(request)) if request == first)
+        );
+        world.heal();
+        ask(&world);
+        world.forget_sent();
+        for restarted in [false, true] {
+            if restarted {
+                drop(phone);
+                phone = world.phone();
+            }
+            let refused = approve(&mut phone, PIN).unwrap_err();
+            assert!(matches!(refused, ClientError::State(StateError::Unfinished)), "{refused:?}");
+            assert!(refused.next_step().contains("ask for the outcome"));
+        }
+        assert!(world.bodies("/device/v1/approve").is_empty());
+        // What was sent first is not forgotten by it: its signatures are checked.
+        let (request, outcome) = phone.resume().unwrap().unwrap();
+        assert_eq!(request, first);
+        assert_eq!(matches!(outcome, Outcome::Signed { verified: true, .. }), signed, "{outcome:?}");
+        assert!(matches!(approve(&mut phone, PIN), Ok(Approved::Signed(_))));
+    }
+}
+
+#[test]
 fn cli_011_a_clock_that_is_off_is_set_by_signed_time_only() {
     let world = World::new(11);
     let mut phone = world.enrolled();

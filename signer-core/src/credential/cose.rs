@@ -14,7 +14,11 @@ use p256::ecdsa::{
 };
 
 use super::hex::Kid;
-use crate::{codec, domain::sha256, ecdsa};
+use crate::{
+    codec::{self, CodecError},
+    domain::sha256,
+    ecdsa,
+};
 
 /// `{1: -7}`: ES256.
 pub(crate) const ES256: &[u8] = &[0xA1, 0x01, 0x26];
@@ -77,6 +81,16 @@ pub(crate) fn accept(
 pub(crate) fn sign(key: &SigningKey, message: &[u8]) -> [u8; 64] {
     let signature: Signature = key.sign(message);
     signature.normalize_s().to_bytes().into()
+}
+
+/// The claims in an envelope of at most `max` bytes that names its key. The signature is not looked at.
+pub(super) fn unchecked_claims<T>(bytes: &[u8], max: usize) -> Result<T, CodecError>
+where
+    T: Encode<()> + for<'b> Decode<'b, ()>,
+{
+    let envelope: Sign1 = codec::decode(bytes, max)?;
+    envelope.kid.ok_or(CodecError::Malformed)?;
+    codec::decode(&envelope.payload, max)
 }
 
 /// An envelope that waits for its signature, so that the key may be in hardware or offline.

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     LIFE_SECONDS, SHOW_BYTES_MAX, TOKEN_BYTES_MAX,
-    cose::{self, ISSUER_AAD, Sign1, SignatureError, UnsignedEnvelope},
+    cose::{self, ISSUER_AAD, SignatureError, UnsignedEnvelope},
     document::{self, Document},
 };
 use crate::{
@@ -175,12 +175,7 @@ impl DayCredential {
     /// # Errors
     /// [`DayError::Codec`] if the bytes are not the one encoding of a credential.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, DayError> {
-        let envelope: Sign1 = codec::decode(bytes, TOKEN_BYTES_MAX)?;
-        if envelope.kid.is_none() {
-            return Err(CodecError::Malformed.into());
-        }
-        let claims = codec::decode(&envelope.payload, TOKEN_BYTES_MAX)?;
-        Ok(Self { bytes: bytes.to_vec(), claims })
+        Ok(Self { bytes: bytes.to_vec(), claims: cose::unchecked_claims(bytes, TOKEN_BYTES_MAX)? })
     }
 
     /// Its bytes: the issuer's envelope.

@@ -41,14 +41,14 @@ pub use document::{
     Age, Document, DocumentRecord, DocumentType, Full, Line, LineError, Minimal, Name, Short,
 };
 pub use hex::{BusinessId, Challenge, HexError, Kid, PortraitDigest, PortraitSalt};
-pub use keys::{IssuerKey, IssuerKeyError, IssuerKeys};
+pub use keys::{IssuerKey, IssuerKeys};
 pub use number::{Digits, DigitsError, digits};
 pub use offline::verify_offline;
 pub use portrait::{Portrait, PortraitError, portrait_salt};
 pub use refusal::{ClockFault, Reason, Refusal};
 pub use request::{
     Ask, BusinessClaims, BusinessCredential, BusinessError, Request, RequestRefusal, UnsignedRequest,
-    VerifiedRequest, verify_request,
+    VerifiedRequest, verify_answered_request, verify_request,
 };
 pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};

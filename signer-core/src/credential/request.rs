@@ -20,6 +20,7 @@ use super::{
     hex::{BusinessId, Challenge},
     refusal::ClockFault,
     step::{Step, StepRule},
+    verify::Verified,
 };
 use crate::{
     codec::{self, CodecError, Label},
@@ -152,12 +153,7 @@ impl BusinessCredential {
     /// # Errors
     /// [`BusinessError::Codec`] if the bytes are not the one encoding of a business credential.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, BusinessError> {
-        let envelope: Sign1 = codec::decode(bytes, TOKEN_BYTES_MAX)?;
-        if envelope.kid.is_none() {
-            return Err(CodecError::Malformed.into());
-        }
-        let claims = codec::decode(&envelope.payload, TOKEN_BYTES_MAX)?;
-        Ok(Self { bytes: bytes.to_vec(), claims })
+        Ok(Self { bytes: bytes.to_vec(), claims: cose::unchecked_claims(bytes, TOKEN_BYTES_MAX)? })
     }
 
     /// Its bytes: the issuer's envelope.
@@ -316,6 +312,17 @@ impl VerifiedRequest {
     pub const fn challenge(&self) -> Challenge {
         self.challenge
     }
+
+    /// Whether a code is what was asked for: the challenge, exactly the profile, the kind of document, in the step of the
+    /// request or one beside it, for the two clocks may be at different sides of a boundary.
+    #[must_use]
+    pub fn is_answered_by(&self, code: &Verified) -> bool {
+        let document = code.document();
+        code.challenge() == Some(self.challenge)
+            && document.profile() == self.ask.profile.name()
+            && self.ask.document_type.is_none_or(|asked| asked == document.document_type())
+            && self.ask.step.0.abs_diff(code.step().0) <= 1
+    }
 }
 
 /// Checks the text of a request on the phone, by its anchored clock `now`.
@@ -327,6 +334,30 @@ pub fn verify_request(
     trust: &TrustList,
     now: UnixSeconds,
     rule: StepRule,
+) -> Result<VerifiedRequest, RequestRefusal> {
+    verify_at(text, trust, now, rule, |step| rule.check(step, now))
+}
+
+/// Checks the text of a request that a code is said to answer: as [`verify_request`], but for its step, which
+/// [`VerifiedRequest::is_answered_by`] compares with the code's.
+///
+/// # Errors
+/// As [`verify_request`].
+pub fn verify_answered_request(
+    text: &str,
+    trust: &TrustList,
+    now: UnixSeconds,
+    rule: StepRule,
+) -> Result<VerifiedRequest, RequestRefusal> {
+    verify_at(text, trust, now, rule, |_| Ok(()))
+}
+
+fn verify_at(
+    text: &str,
+    trust: &TrustList,
+    now: UnixSeconds,
+    rule: StepRule,
+    check_step: impl FnOnce(Step) -> Result<(), ClockFault>,
 ) -> Result<VerifiedRequest, RequestRefusal> {
     let unreadable = |_| RequestRefusal::Unreadable;
     let code = text.strip_prefix(REQUEST_PREFIX).ok_or(RequestRefusal::NotOurs)?;
@@ -352,7 +383,7 @@ pub fn verify_request(
     if now >= business.expires {
         return Err(RequestRefusal::Expired);
     }
-    rule.check(ask.step, now).map_err(RequestRefusal::Clock)?;
+    check_step(ask.step).map_err(RequestRefusal::Clock)?;
     if !business.profiles.contains(&ask.profile) {
         return Err(RequestRefusal::NotAllowed);
     }

@@ -176,4 +176,7 @@ pub struct Scan {
     /// The outcome's stable code.
     #[n(3)]
     pub reason: ReasonName,
+    /// Where this phone answered: [`crate::wire::Check::digest`] of what its message said had been on the screen.
+    #[cbor(n(4), with = "minicbor::bytes")]
+    pub shown: Option<[u8; 32]>,
 }

@@ -1,6 +1,7 @@
 //! The lists a verifier keeps, of all issuers, and what they say of one credential.
 
 use alloc::collections::BTreeMap;
+use core::cmp::Ordering;
 
 use super::{
     bits::Status,
@@ -28,14 +29,19 @@ pub enum Withdrawals {
 }
 
 impl StatusLists {
-    /// Takes a list, in the place of an older state of it.
+    /// Takes a list, in the place of an older state of it, or of one with the same date of which it takes nothing back.
     ///
     /// # Errors
-    /// [`StatusListError::Older`] if a newer state was seen: that one stays.
+    /// [`StatusListError::Older`] if a newer state was seen, [`StatusListError::Conflict`] if one with the same date says
+    /// worse of a credential: what was seen stays.
     pub fn add(&mut self, list: StatusList) -> Result<(), StatusListError> {
         let place = (list.issuer(), list.number());
-        if self.0.get(&place).is_some_and(|seen| seen.issued() > list.issued()) {
-            return Err(StatusListError::Older);
+        if let Some(seen) = self.0.get(&place) {
+            match seen.issued().cmp(&list.issued()) {
+                Ordering::Greater => return Err(StatusListError::Older),
+                Ordering::Equal if !list.covers(seen) => return Err(StatusListError::Conflict),
+                _ => {}
+            }
         }
         self.0.insert(place, list);
         Ok(())

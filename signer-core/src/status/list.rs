@@ -35,6 +35,9 @@ pub enum StatusListError {
     /// A list with a later date was seen.
     #[error("a newer state of the status list was seen")]
     Older,
+    /// A list with the same date was seen, and says worse of a credential.
+    #[error("a list with the same date was seen, and this one takes withdrawals of it back")]
+    Conflict,
 }
 
 impl StatusListError {
@@ -46,6 +49,7 @@ impl StatusListError {
             Self::UnknownIssuer => "unknown_issuer",
             Self::BadSignature => "bad_signature",
             Self::Older => "older",
+            Self::Conflict => "conflict",
         }
     }
 }
@@ -137,6 +141,16 @@ impl StatusList {
             _ if has(&self.suspended) => Some(Status::Suspended),
             _ => Some(Status::Valid),
         }
+    }
+
+    /// Whether it says nothing better than `other` of any credential: suspended is worse than valid, revoked than suspended.
+    pub(super) fn covers(&self, other: &Self) -> bool {
+        let as_bad = |index: &u32, worst: Status| match self.status(*index) {
+            Some(Status::Revoked) => true,
+            status => status == Some(worst),
+        };
+        other.revoked.iter().all(|index| as_bad(index, Status::Revoked))
+            && other.suspended.iter().all(|index| as_bad(index, Status::Suspended))
     }
 
     /// Whether the key that signed it is still one of its issuer's for status lists.

@@ -310,6 +310,39 @@ fn tru_029_an_older_state_of_a_list_never_takes_the_place_of_a_newer() {
 }
 
 #[test]
+fn tru_070_a_list_of_the_same_date_is_taken_if_it_takes_nothing_back() {
+    let state = |entries: &[(u32, Status)]| read(&signed(&with(entries), NOW)).unwrap();
+    let (revoked, suspended) = ((STATUS.index, Status::Revoked), (STATUS.index, Status::Suspended));
+    let other = (STATUS.index + 1, Status::Suspended);
+    for (seen, next, taken) in [
+        (vec![revoked, other], vec![revoked, other], true),
+        (vec![], vec![suspended], true),
+        (vec![suspended], vec![revoked, other], true),
+        (vec![revoked], vec![], false),
+        (vec![revoked], vec![suspended], false),
+        (vec![suspended], vec![], false),
+        (vec![revoked], vec![other], false),
+    ] {
+        let mut kept = lists(&[]);
+        kept.add(state(&seen)).unwrap();
+        let outcome = kept.add(state(&next));
+        assert_eq!(outcome, if taken { Ok(()) } else { Err(StatusListError::Conflict) }, "{seen:?} {next:?}");
+        let status = if taken { &next } else { &seen };
+        let expected = status.iter().find(|(index, _)| *index == STATUS.index).map(|(_, status)| status);
+        assert_eq!(
+            told(&kept).1,
+            match expected {
+                Some(Status::Revoked) => Reason::Revoked,
+                Some(Status::Suspended) => Reason::Suspended,
+                _ => Reason::Valid,
+            }
+        );
+        // A later date takes back what it likes.
+        assert_eq!(kept.add(read(&signed(&with(&[]), NOW.plus(900))).unwrap()), Ok(()));
+    }
+}
+
+#[test]
 fn tru_030_lists_of_two_issuers_with_one_number_are_kept_apart() {
     let revoked = with(&[(STATUS.index, Status::Revoked)]);
     let all = [signed(&Statuses::default(), NOW), signed_by(&revoked, OTHER_URI, 1, NOW, &other_list_key())];

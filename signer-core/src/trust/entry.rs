@@ -155,6 +155,12 @@ impl Life {
         }
     }
 
+    /// How much longer than by its own word a credential is accepted, seconds.
+    #[must_use]
+    pub const fn longer(self) -> u64 {
+        self.seconds().saturating_sub(LIFE_SECONDS)
+    }
+
     pub(super) fn from_seconds(seconds: u64) -> Option<Self> {
         [Self::Standard, Self::Emergency].into_iter().find(|life| life.seconds() == seconds)
     }

@@ -1,11 +1,14 @@
 //! Issue of day credentials.
 
+use alloc::vec::Vec;
+
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
 use super::WireSecret;
 use crate::{
     codec::{Blob, List},
+    credential::StatusIndex,
     device_key::{DevicePublicKeyBytes, DeviceSignature, ToSign},
     domain::{Domain, Hasher},
     ids::DeviceId,
@@ -105,6 +108,24 @@ pub struct IssuedCredentials {
     /// The issuer elements, in the order of the keys asked for.
     #[n(2)]
     pub credentials: List<Blob<CREDENTIAL_BYTES_MAX>, BATCH_MAX>,
+}
+
+/// Most places in one [`WithdrawnCredentials`]: a device has no more living credentials.
+pub const WITHDRAWN_MAX: usize = 512;
+
+/// Asks which of the device's credentials are withdrawn: after [`super::Event::Documents`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
+pub struct WithdrawnQuery {}
+
+/// Reply to [`WithdrawnQuery`].
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct WithdrawnCredentials {
+    /// Server time.
+    #[n(0)]
+    pub time: UnixSeconds,
+    /// Their places in status lists, newest credentials first; at most [`WITHDRAWN_MAX`].
+    #[n(1)]
+    pub places: Vec<StatusIndex>,
 }
 
 /// Asks about a code on display.

@@ -19,6 +19,7 @@ use crate::{
     approval::NAME_BYTES_MAX,
     codec::Label,
     credential::{BarCode, Digits, Step, Turn},
+    domain::{Domain, Hasher},
     ids::CheckId,
     time::UnixSeconds,
 };
@@ -139,6 +140,21 @@ pub struct Check {
     pub expires: UnixSeconds,
 }
 
+impl Check {
+    /// Digest of everything the holder is shown of it.
+    #[must_use]
+    pub fn digest(&self) -> [u8; 32] {
+        Hasher::new(Domain::CheckShown)
+            .field(self.id.as_bytes())
+            .field(self.verifier.as_str().as_bytes())
+            .field(self.profile.name().as_bytes())
+            .number(self.document_type.into())
+            .number(self.match_number.value().into())
+            .number(self.expires.0)
+            .finish()
+    }
+}
+
 /// The holder's answer to a check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Encode, Decode)]
 pub struct AnswerCheck {
@@ -148,6 +164,17 @@ pub struct AnswerCheck {
     /// Whether the verifier may learn what it asked for.
     #[n(1)]
     pub allow: bool,
+    /// [`Check::digest`] of what stood on the screen: with the message's signature, what the holder answered to.
+    #[cbor(n(2), with = "minicbor::bytes")]
+    pub shown: [u8; 32],
+}
+
+impl AnswerCheck {
+    /// The answer to a check that was shown.
+    #[must_use]
+    pub fn to(check: &Check, allow: bool) -> Self {
+        Self { id: check.id, allow, shown: check.digest() }
+    }
 }
 
 /// Reply to [`AnswerCheck`], also to its repetition.

@@ -114,6 +114,8 @@ operations! {
     Listen = 21 "listen": Listen => Event,
     /// The holder's history.
     History = 22 "history": HistoryQuery => HistoryPage,
+    /// Which credentials are withdrawn: the phone throws them away.
+    Withdrawn = 23 "withdrawn": WithdrawnQuery => WithdrawnCredentials,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

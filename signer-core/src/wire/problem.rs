@@ -99,6 +99,8 @@ problems! {
     UnknownToken = "unknown_token", 403, "The device token is not known; ask for the status.", NewExchange;
     /// The same idempotency key came with another body.
     IdempotencyMismatch = "idempotency_mismatch", 422, "This idempotency key was used with another body.", Never;
+    /// A verifier's request id came with another code while an answer under it may be asked for.
+    RequestIdUsed = "request_id_used", 409, "This request id stands for another code; choose a new one.", Never;
     /// Too many of something.
     TooMany = "too_many", 429, "Too many requests; wait and try again.", SameRequest;
     /// No register is connected, or it does not answer.

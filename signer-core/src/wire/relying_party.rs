@@ -6,10 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::Profile;
 use crate::{
-    credential::BusinessId,
+    credential::{BusinessId, DocumentType},
     ids::{RelyingPartyId, RequestId},
 };
 
+/// Bytes of a relying party's bearer token, which is their base64url: its id, then 32 random ones.
+pub const TOKEN_BYTES: usize = 48;
 /// Longest time a result is waited for, milliseconds.
 pub const WAIT_MS_MAX: u64 = 120_000;
 /// Shortest and longest life of a request, seconds.
@@ -229,9 +231,12 @@ pub struct CreateRelyingParty {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
-    /// May report events of a register.
+    /// Kinds of document it may report events of, as a register.
     #[serde(default)]
-    pub may_report: bool,
+    pub report: Vec<DocumentType>,
+    /// May report deaths.
+    #[serde(default)]
+    pub report_deceased: bool,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
@@ -239,7 +244,7 @@ pub struct CreateRelyingParty {
 pub struct CreatedRelyingParty {
     /// Its id.
     pub id: RelyingPartyId,
-    /// Its bearer token, shown this once.
+    /// Its bearer token, shown this once: base64url of [`TOKEN_BYTES`], which begin with its id.
     pub token: String,
 }
 
@@ -260,9 +265,12 @@ pub struct RelyingPartyView {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
-    /// May report events of a register.
+    /// Kinds of document it may report events of, as a register.
     #[serde(default)]
-    pub may_report: bool,
+    pub report: Vec<DocumentType>,
+    /// May report deaths.
+    #[serde(default)]
+    pub report_deceased: bool,
     /// Revoked.
     pub revoked: bool,
 }
@@ -297,9 +305,8 @@ pub struct CreateBusinessCredential {
     /// Life of the credential, days; 7 if absent, at most 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub days: Option<u64>,
-    /// The business's id in its earlier credential; a new one if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub id: Option<BusinessId>,
+    /// The business, as a relying party that may verify.
+    pub relying_party: RelyingPartyId,
 }
 
 /// Reply to `POST /admin/v1/business-credentials`.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{MatchNumber, Profile};
 use crate::{
-    credential::{Challenge, Colour, DocumentType, Reason, VerificationResult},
+    credential::{Colour, Digits, DocumentType, Reason, VerificationResult},
+    domain::{Domain, Hasher},
     ids::{CheckId, RelyingPartyId},
 };
 
@@ -26,10 +27,22 @@ pub struct VerifyCode {
     /// as is everything for the short codes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub profile: Option<Profile>,
-    /// The challenge of the business request that the QR must answer, 32 lower-case hexadecimal digits; absent: none. The
-    /// short codes answer no request.
+    /// Text of the business request that the QR must answer, as it was shown (`DR1:…`); absent: none. It must be the
+    /// verifier's own. The short codes answer no request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub challenge: Option<Challenge>,
+    pub request: Option<String>,
+}
+
+/// A code in the one form that answers name: eight digits without the space in the middle, anything else as it is.
+#[must_use]
+pub fn canonical_code(code: &str) -> String {
+    code.parse::<Digits>().map_or_else(|_| code.into(), |digits| alloc::format!("{:08}", digits.value()))
+}
+
+/// SHA-256 of a code under a salt, as [`AnswerClaims::code_sha256`] carries it.
+#[must_use]
+pub fn answered_code(salt: &[u8; 16], code: &str) -> [u8; 32] {
+    Hasher::new(Domain::AnsweredCode).field(salt).field(canonical_code(code).as_bytes()).finish()
 }
 
 impl fmt::Debug for VerifyCode {
@@ -62,6 +75,8 @@ pub struct Verification {
     /// What `disclosure_sha256` of the answer is the digest of: base64url of `[salt, claims]` in JSON (RFC 9901).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disclosure: Option<String>,
+    /// The salt of `code_sha256` in the answer: base64url of 16 bytes.
+    pub code_salt: String,
     /// The portrait, standard base64, where the holder agreed to a profile that has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub portrait: Option<String>,
@@ -84,6 +99,8 @@ pub struct AnswerClaims {
     pub verifier: RelyingPartyId,
     /// The verifier's name for the question.
     pub request_id: String,
+    /// Which code it is about: base64url of [`answered_code`], under the salt beside.
+    pub code_sha256: String,
     /// Kind of document, unless red.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub document_type: Option<DocumentType>,
@@ -128,6 +145,7 @@ mod tests {
             result: VerificationResult::online(&Err(Refusal::Used), UnixSeconds(1_795_132_810)),
             answer: "a.b.c".into(),
             disclosure: None,
+            code_salt: "AAECAwQFBgcICQoLDA0ODw".into(),
             portrait: None,
         }
     }
@@ -158,7 +176,8 @@ mod tests {
             r#"{"code":"1234 5678","request_id":"till-3-000815","profile":"Full"}"#,
             r#"{"code":"1234 5678","request_id":"till-3-000815","profile":2}"#,
             r#"{"code":"1234 5678","request_id":"till-3-000815","claims":["family"]}"#,
-            r#"{"code":"1234 5678","request_id":"till-3-000815","challenge":"AB"}"#,
+            r#"{"code":"1234 5678","request_id":"till-3-000815","challenge":"0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"}"#,
+            r#"{"code":"1234 5678","request_id":"till-3-000815","request":[]}"#,
             r#"{"code":12345678,"request_id":"till-3-000815"}"#,
             r#"{"code":"1234 5678"}"#,
         ] {
@@ -172,6 +191,7 @@ mod tests {
             iat: 1_795_132_810,
             verifier: RelyingPartyId::from_bytes([1; 16]),
             request_id: "till-3-000815".into(),
+            code_sha256: "47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU".into(),
             document_type: Some(DocumentType::IdentityCard),
             profile: Some(Profile::Age),
             result: Colour::Green,
@@ -185,12 +205,16 @@ mod tests {
             json,
             concat!(
                 r#"{"iat":1795132810,"verifier":"01010101010101010101010101010101","request_id":"till-3-000815","#,
+                r#""code_sha256":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU","#,
                 r#""document_type":"identity_card","profile":"age","result":"green","reason":"valid","offline":false,"#,
                 r#""predicates":{"over":18},"disclosure_sha256":"47DEQpj8HBSa-_TImW-5JCeuQeRkm5NMpJWZG3hSuFU"}"#
             )
         );
         assert_eq!(serde_json::from_str::<AnswerClaims>(&json).unwrap(), claims);
         assert!(serde_json::from_str::<AnswerClaims>(&json.replacen('{', "{\"family\":\"x\",", 1)).is_err());
+        assert_eq!(answered_code(&[1; 16], "1234 5678"), answered_code(&[1; 16], "12345678"));
+        assert_ne!(answered_code(&[1; 16], "12345678"), answered_code(&[2; 16], "12345678"));
+        assert_ne!(answered_code(&[1; 16], "DQ1:A"), answered_code(&[1; 16], "DQ1:B"));
         let over18 = serde_json::to_string(&Predicates::Over18(false)).unwrap();
         assert_eq!(over18, r#"{"over18":false}"#);
     }

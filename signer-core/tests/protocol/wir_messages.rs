@@ -33,6 +33,7 @@ fn wir_001_every_message_is_read_as_it_was_written() {
             "Certificate" => "CertificateQuery".into(),
             "Checks" => "ChecksQuery".into(),
             "History" => "HistoryQuery".into(),
+            "Withdrawn" => "WithdrawnQuery".into(),
             _ => name,
         };
         assert!(listed.iter().any(|sample| sample.name == body), "{body} is not tested");

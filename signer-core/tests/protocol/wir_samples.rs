@@ -4,7 +4,7 @@ use minicbor::{Decode, Encode};
 use signer_core::{
     approval::{ApprovalRecord, RequestObject},
     codec::{self, Blob, CodecError, Label, List, Text},
-    credential::{BarCode, Digits, Step, Turn},
+    credential::{BarCode, Digits, StatusIndex, Step, Turn},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     history::{Act, Asked, Entry, HistoryHead, Scan, SealedEntry},
     ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
@@ -252,6 +252,12 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("CodeStateQuery", &CodeStateQuery { list: 1, index: 777_777, step: 9_973_165 }),
         sample("CodeState", &CodeState { time: NOW, burned: Some(2) }),
         sample("CodeState.none", &CodeState { time: NOW, burned: None }),
+        sample("WithdrawnQuery", &WithdrawnQuery {}),
+        sample(
+            "WithdrawnCredentials",
+            &WithdrawnCredentials { time: NOW, places: vec![StatusIndex { list: 1, index: 777_777 }] },
+        ),
+        sample("WithdrawnCredentials.none", &WithdrawnCredentials { time: NOW, places: Vec::new() }),
         sample("CertificateQuery", &CertificateQuery {}),
         sample(
             "Display",
@@ -278,8 +284,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("ChecksQuery", &ChecksQuery {}),
         sample("PendingChecks", &PendingChecks { time: NOW, checks: vec![one_check()] }),
         sample("PendingChecks.none", &PendingChecks { time: NOW, checks: Vec::new() }),
-        sample("AnswerCheck.allow", &AnswerCheck { id: CHECK, allow: true }),
-        sample("AnswerCheck", &AnswerCheck { id: CHECK, allow: false }),
+        sample("AnswerCheck.allow", &AnswerCheck::to(&one_check(), true)),
+        sample("AnswerCheck", &AnswerCheck::to(&one_check(), false)),
         sample("CheckAnswered", &CheckAnswered { time: NOW }),
         sample("Listen", &Listen {}),
         sample("Event", &Event::History),
@@ -327,6 +333,7 @@ fn entries() -> Vec<(&'static str, Act)> {
         profile: Profile::Age,
         document_type: 1,
         reason: Label::new(reason.into()).unwrap(),
+        shown: (reason == "valid").then_some([6; 32]),
     };
     vec![
         ("Entry.signed", Act::Signed { asked: asked() }),

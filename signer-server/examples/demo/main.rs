@@ -5,6 +5,7 @@ mod bank;
 mod output;
 mod phone;
 mod server;
+mod shop;
 mod story;
 mod wallet;
 

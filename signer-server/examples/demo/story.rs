@@ -3,18 +3,17 @@
 use std::{fs, io::IsTerminal as _};
 
 use signer_client::{
-    Code, Phone, RelyingParty, Showing, draw,
+    Code, Phone, Showing, draw,
     http::{NetworkHttp, NetworkOptions},
-    verify_offline,
 };
 use signer_core::{
-    credential::{Colour, DocumentType, VerificationResult, VerifyOptions},
+    credential::{Colour, DocumentType, VerificationResult},
     pin::Pin,
     suite::SuiteId,
-    wire::{CreatedEnrolmentCode, CreatedRelyingParty},
+    wire::CreatedEnrolmentCode,
 };
 
-use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server, wallet::Wallet};
+use crate::{Options, Result, Stop, bank, output::Output, phone, server::Server, shop::Shop, wallet::Wallet};
 
 pub(crate) const PERSON: &str = "olena";
 pub(crate) const PIN: &str = "730194";
@@ -44,8 +43,8 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
 
     bank::sign(&server, &mut phone, options, &document, &output)?;
-    let shop = Shop::open(&server)?;
-    show(&mut phone, &shop, options, &output)?;
+    let mut shop = Shop::open(&server, &folder.path().join("shop"))?;
+    show(&mut phone, &mut shop, options, &output)?;
     output.tell();
     if options.once {
         server.stop()?;
@@ -81,21 +80,7 @@ pub(crate) fn network(server: &Server) -> Result<Box<NetworkHttp>> {
     Ok(Box::new(NetworkHttp::new(&server.url(), &NetworkOptions::default())?))
 }
 
-/// A shop: issuer keys for offline, a token for online.
-struct Shop {
-    api: RelyingParty,
-    token: String,
-}
-
-impl Shop {
-    fn open(server: &Server) -> Result<Self> {
-        let shop: CreatedRelyingParty =
-            server.operator(&["relying-party", "add", "Corner Shop", "--verify"])?;
-        Ok(Self { api: RelyingParty::new(network(server)?, shop.token.clone()), token: shop.token })
-    }
-}
-
-fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> Result<()> {
+fn show(phone: &mut Phone, shop: &mut Shop, options: &Options, output: &Output) -> Result<()> {
     heading("4. A document is issued to the phone; its code lives for one step and is used once");
     let count = phone.top_up(DocumentType::IdentityCard)?;
     println!("Phone: {count} day credentials, each with a key of its own, good for 26 hours.");
@@ -120,14 +105,9 @@ fn show(phone: &mut Phone, shop: &Shop, options: &Options, output: &Output) -> R
     )?;
     output.file("code.png", &draw::png(&matrix, PNG_PIXELS_PER_MODULE)?)?;
 
-    let issuers = shop.api.issuer_keys()?;
-    output.json("issuer-keys.json", &issuers)?;
-    let (offline, _) = verify_offline(
-        text,
-        &issuers,
-        &VerifyOptions { rule: options.step_rule(), ..VerifyOptions::at(phone.now()) },
-    );
-    told("Shop, in airplane mode", &offline, Colour::Amber)?;
+    shop.sync(output)?;
+    let offline = shop.offline(text, options.step_rule(), output)?;
+    told("Shop, in airplane mode", &offline, Colour::Green)?;
     output.json("verification-offline.json", &offline)?;
     let online = shop.api.verify_code(text, "scan-0001")?;
     told("Shop, online", &online, Colour::Green)?;

@@ -7,7 +7,7 @@
 //! SIGNER_TOKEN=… cargo run --example register -- deceased sofia
 //! ```
 //!
-//! The token is that of `signer-server relying-party add 'Register of Examples' --report`.
+//! The token is that of `signer-server relying-party add 'Register of Examples' --report identity_card,driving_licence --report-deceased`.
 
 mod api;
 mod events;

@@ -5,7 +5,7 @@ use std::{fs, path::PathBuf};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use signer_core::{
-    credential::BusinessId,
+    ids::RelyingPartyId,
     trust::TrustList,
     wire::{CreateBusinessCredential, CreatedBusinessCredential, Profile, PutTrustList},
 };
@@ -18,9 +18,13 @@ pub(super) enum KeysCommand {
     Rotate {
         /// `issuer` (credentials), `list` (status lists) or `business` (credentials of businesses).
         purpose: String,
-        /// Sign with the key that waits from now on. The trust list given out must name it, best for 30 days.
+        /// Sign with the key that waits from now on. The trust list given out must have named it for 30 days.
         #[arg(long)]
         activate: bool,
+        /// Do not wait the 30 days. Verifiers that have not fetched the list since call documents of the new key unknown: only
+        /// for a key that is compromised.
+        #[arg(long, requires = "activate")]
+        force: bool,
     },
 }
 
@@ -44,23 +48,24 @@ pub(super) struct BusinessArgs {
     /// What it may ask for: age, minimal, full.
     #[arg(long, value_delimiter = ',', required = true)]
     profiles: Vec<String>,
-    /// Life of the credential, days, at most 30. It cannot be withdrawn by itself: renew it often, with its id.
+    /// Life of the credential, days, at most 30. It cannot be withdrawn by itself: renew it often.
     #[arg(long, default_value_t = 30)]
     days: u64,
-    /// Id of the business in its earlier credential; a new one without.
-    #[arg(long, value_name = "HEX")]
-    id: Option<String>,
+    /// Id of the business as a relying party (`relying-party add NAME --verify`): online its answers go to that token alone.
+    #[arg(long, value_name = "ID")]
+    relying_party: RelyingPartyId,
 }
 
 pub(super) fn keys(admin: &AdminClient, json: bool, command: Option<KeysCommand>) -> Result<(), String> {
-    let Some(KeysCommand::Rotate { purpose, activate }) = command else {
+    let Some(KeysCommand::Rotate { purpose, activate, force }) = command else {
         let list: TrustList = admin.send("GET", "/admin/v1/keys", None)?;
         // Always JSON: it is input for `signer trust sign`.
         println!("{}", serde_json::to_string_pretty(&list).map_err(|error| error.to_string())?);
         return Ok(());
     };
     let act = if activate { "activate" } else { "next" };
-    admin.send::<Value>("POST", &format!("/admin/v1/keys/{purpose}/{act}"), None)?;
+    let query = if force { "?force=true" } else { "" };
+    admin.send::<Value>("POST", &format!("/admin/v1/keys/{purpose}/{act}{query}"), None)?;
     let text = if activate {
         "The next key is in use. The one before stays listed until nothing it signed can be shown any more."
     } else {
@@ -86,9 +91,13 @@ pub(super) fn business_credential(admin: &AdminClient, json: bool, args: Busines
         found.ok_or_else(|| format!("{name} is no profile: age, minimal or full"))
     };
     let profiles = args.profiles.iter().map(profile).collect::<Result<_, _>>()?;
-    let id = args.id.map(BusinessId::try_from).transpose().map_err(|error| format!("--id: {error}"))?;
-    let asked =
-        CreateBusinessCredential { name: args.name, key: args.key, profiles, days: Some(args.days), id };
+    let asked = CreateBusinessCredential {
+        name: args.name,
+        key: args.key,
+        profiles,
+        days: Some(args.days),
+        relying_party: args.relying_party,
+    };
     let made: CreatedBusinessCredential = admin.post("/admin/v1/business-credentials", &asked)?;
     let text = format!(
         "Business {}\nCredential: {}\nIt ends at {} (Unix time).",

@@ -146,7 +146,7 @@ async fn create_business_credential(
     _: Admin,
     StrictJson(asked, _turn): StrictJson<CreateBusinessCredential>,
 ) -> Result<(StatusCode, Json<CreatedBusinessCredential>), ApiProblem> {
-    Ok((StatusCode::CREATED, Json(service.create_business_credential(asked)?)))
+    Ok((StatusCode::CREATED, Json(service.create_business_credential(asked).await?)))
 }
 
 async fn keys(State(service): State<Arc<Service>>, _: Admin) -> Result<Json<TrustList>, ApiProblem> {
@@ -162,12 +162,21 @@ async fn make_next_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ActivateQuery {
+    #[serde(default)]
+    force: bool,
+}
+
 async fn activate_next_key(
     State(service): State<Arc<Service>>,
     _: Admin,
     PathId(purpose): PathId<KeyPurpose>,
+    query: Result<Query<ActivateQuery>, QueryRejection>,
 ) -> Result<StatusCode, ApiProblem> {
-    service.activate_next_key(purpose).await?;
+    let Query(ActivateQuery { force }) = query.map_err(query_refusal)?;
+    service.activate_next_key(purpose, force).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

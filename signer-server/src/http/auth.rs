@@ -46,7 +46,7 @@ impl FromRequestParts<Arc<Service>> for Reporter {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
-        if row.may_report { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+        if row.may_report() { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
     }
 }
 

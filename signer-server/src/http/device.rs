@@ -66,6 +66,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::AnswerCheck => reply(service.answer_check(body)).await,
         Operation::Listen => Ok(stream(service.listen(body).await?)),
         Operation::History => reply(service.history(body)).await,
+        Operation::Withdrawn => reply(service.withdrawn_credentials(body)).await,
     }
 }
 

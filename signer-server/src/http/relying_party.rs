@@ -10,7 +10,6 @@ use axum::{
 };
 use serde::Deserialize;
 use signer_core::{
-    credential::IssuerKeys,
     ids::RequestId,
     wire::{
         AnswerKey, CreateRequest, CreatedRequest, ProblemCode, ReportLost, RequestView, SignedTime,
@@ -31,7 +30,6 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Router::new()
         .route("/v1/requests", post(create))
         .route("/v1/persons/{id}/signing-certificate", get(signing_certificate))
-        .route("/v1/issuer-keys", get(issuer_keys))
         .route("/v1/answer-key", get(answer_key))
         .route("/v1/time", get(time))
         .route("/v1/report-lost", post(report_lost))
@@ -71,7 +69,7 @@ async fn view(
 ) -> Result<Json<RequestView>, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     let wait = WaitMs::new(query.timeout_ms)?;
-    let _place = service.admit_poll()?;
+    let _place = service.admit_request_poll(&asker)?;
     Ok(Json(service.request_view(&asker, id, wait).await?))
 }
 
@@ -90,10 +88,6 @@ async fn signing_certificate(
     PathId(person): PathId<Holder>,
 ) -> Result<Json<SigningCertificate>, ApiProblem> {
     Ok(Json(service.signing_certificate(person).await?))
-}
-
-async fn issuer_keys(State(service): State<Arc<Service>>) -> Json<IssuerKeys> {
-    Json(IssuerKeys::clone(&service.keys().issuer_keys()))
 }
 
 async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {

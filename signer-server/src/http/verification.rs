@@ -43,7 +43,7 @@ async fn view(
 ) -> Result<Response, ApiProblem> {
     let Query(query) = query.map_err(query_refusal)?;
     let wait = WaitMs::new(query.timeout_ms)?;
-    let _place = service.admit_poll()?;
+    let _place = service.admit_check_poll(&verifier)?;
     Ok(told(service.check_view(&verifier, id, wait).await?))
 }
 

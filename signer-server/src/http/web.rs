@@ -1,20 +1,23 @@
 //! The verifier page under `/verify/`: files of `signer-server/web`, embedded, with the headers that keep them to themselves.
 //!
-//! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`.
+//! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
+//! files are there as gzip too, for whoever accepts that.
 
 use std::{
     collections::BTreeMap,
+    io::Write as _,
     sync::{Arc, LazyLock},
 };
 
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, HeaderName, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     middleware::map_response,
     response::{IntoResponse, Redirect, Response},
     routing::get,
 };
+use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -38,6 +41,8 @@ const HEADERS: [(HeaderName, &str); 6] = [
 /// The folder of a vendored package has its version in its name.
 const CACHE_VENDORED: &str = "public, max-age=31536000, immutable";
 const CACHE_OURS: &str = "no-cache";
+/// A smaller file fits into a packet or two as it is, bytes.
+const PACKED_FROM: usize = 2048;
 /// Start of the page.
 const INDEX: &str = "/verify/index.html";
 
@@ -99,7 +104,15 @@ const FILES: &[(&str, &[u8])] = files![
 static DIGESTS: LazyLock<BTreeMap<&'static str, String>> =
     LazyLock::new(|| FILES.iter().map(|(path, bytes)| (*path, hex(&Sha256::digest(bytes)))).collect());
 
+/// The files that gzip (RFC 1952) makes smaller, by path. Made once, so that no request costs a compression.
+static PACKED: LazyLock<BTreeMap<&'static str, Vec<u8>>> = LazyLock::new(|| {
+    let large = FILES.iter().filter(|(_, bytes)| bytes.len() >= PACKED_FROM);
+    let packed = large.filter_map(|(path, bytes)| Some((*path, gzip(bytes)?)));
+    packed.collect()
+});
+
 pub(super) fn routes() -> Router<Arc<Service>> {
+    LazyLock::force(&PACKED);
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/verify/config.json", get(config))
@@ -135,14 +148,43 @@ fn file(path: &'static str, headers: &HeaderMap) -> Response {
     let Some((_, bytes)) = FILES.iter().find(|(name, _)| *name == path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let etag = format!("\"{}\"", DIGESTS.get(path).map_or("", String::as_str));
+    let (digest, packed) = (DIGESTS.get(path).map_or("", String::as_str), PACKED.get(path));
+    let chosen = packed.filter(|_| accepts_gzip(headers));
+    // Other bytes have another tag (RFC 9110 section 8.8.3).
+    let etag = if chosen.is_some() { format!("\"{digest}-gzip\"") } else { format!("\"{digest}\"") };
     let cache = if path.starts_with("/vendor/") { CACHE_VENDORED } else { CACHE_OURS };
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == etag.as_bytes());
-    let head = [(header::ETAG, etag), (header::CACHE_CONTROL, cache.to_owned())];
+    let mut head = HeaderMap::new();
+    head.extend(HeaderValue::try_from(etag).map(|etag| (header::ETAG, etag)));
+    head.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    if packed.is_some() {
+        head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    }
     if known {
         return (StatusCode::NOT_MODIFIED, head).into_response();
     }
-    (head, [(header::CONTENT_TYPE, media_type(path))], *bytes).into_response()
+    head.insert(header::CONTENT_TYPE, HeaderValue::from_static(media_type(path)));
+    let Some(packed) = chosen else { return (head, *bytes).into_response() };
+    head.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    (head, packed.as_slice()).into_response()
+}
+
+/// The gzip form, if it is smaller.
+fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(bytes).ok()?;
+    encoder.finish().ok().filter(|packed| packed.len() < bytes.len())
+}
+
+/// Whether `Accept-Encoding` (RFC 9110 section 12.5.3) names gzip, and not with weight 0.
+fn accepts_gzip(headers: &HeaderMap) -> bool {
+    let values = headers.get_all(header::ACCEPT_ENCODING).iter().filter_map(|value| value.to_str().ok());
+    values.flat_map(|value| value.split(',')).any(|item| {
+        let (coding, weight) = item.split_once(';').unwrap_or((item, ""));
+        let weight = weight.trim().trim_start_matches(['q', 'Q', '=']);
+        let refused = !weight.is_empty() && weight.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+        coding.trim().eq_ignore_ascii_case("gzip") && !refused
+    })
 }
 
 fn media_type(path: &str) -> &'static str {

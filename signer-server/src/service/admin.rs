@@ -4,12 +4,13 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use signer_core::{
     approval::NAME_BYTES_MAX,
     codec::Label,
+    credential::DocumentType,
     domain::{Domain, Hasher},
     history::Act,
     ids::{DeviceId, RelyingPartyId},
     wire::{
         CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, Event,
-        ProblemCode, RelyingPartyView,
+        ProblemCode, RelyingPartyView, TOKEN_BYTES,
     },
 };
 use subtle::ConstantTimeEq as _;
@@ -34,6 +35,15 @@ pub(crate) fn token_hash(token: &str) -> [u8; 32] {
 pub(crate) fn new_token(rng: &mut dyn rand::CryptoRng) -> String {
     let mut bytes = zeroize::Zeroizing::new([0; 32]);
     rng.fill_bytes(&mut *bytes);
+    URL_SAFE_NO_PAD.encode(*bytes)
+}
+
+/// A relying party's bearer token: its id, so that a verifier knows whom its answers must name, and 32 random bytes.
+fn relying_party_token(id: RelyingPartyId, rng: &mut dyn rand::CryptoRng) -> String {
+    let mut bytes = zeroize::Zeroizing::new([0; TOKEN_BYTES]);
+    let (name, secret) = bytes.split_at_mut(id.as_bytes().len());
+    name.copy_from_slice(id.as_bytes());
+    rng.fill_bytes(secret);
     URL_SAFE_NO_PAD.encode(*bytes)
 }
 
@@ -90,14 +100,15 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let id = RelyingPartyId::random(&mut *self.rng());
-        let token = new_token(&mut *self.rng());
+        let token = relying_party_token(id, &mut *self.rng());
         let row = RelyingPartyRow {
             id,
             name: asked.name,
             token_hash: token_hash(&token),
             may_ask: asked.may_ask,
             may_verify: asked.may_verify,
-            may_report: asked.may_report,
+            report_kinds: numbers(&asked.report),
+            may_report_deceased: asked.report_deceased,
             revoked: false,
         };
         self.store.add_relying_party(row, self.now()).await?;
@@ -115,7 +126,8 @@ impl Service {
             name: row.name,
             may_ask: row.may_ask,
             may_verify: row.may_verify,
-            may_report: row.may_report,
+            report: kinds(&row.report_kinds),
+            report_deceased: row.may_report_deceased,
             revoked: row.revoked,
         };
         Ok(rows.into_iter().map(view).collect())
@@ -138,6 +150,7 @@ impl Service {
         let act = if suspended { Act::Suspended {} } else { Act::Resumed {} };
         let told = self.note_for(device, act).await?;
         found(self.store.suspend(device, suspended, told, self.now()).await?)?;
+        self.end_checks(device).await;
         self.tell(device, Event::History);
         Ok(())
     }
@@ -151,9 +164,20 @@ impl Service {
         let reason_name = code(reason.name().unwrap_or("unspecified"))?;
         let told = self.note_for(device, Act::Revoked { reason: reason_name }).await?;
         found(self.store.revoke(device, reason, told, self.now()).await?)?;
+        self.end_checks(device).await;
         self.tell(device, Event::History);
         Ok(())
     }
+}
+
+/// Kinds of document as they are stored: each once.
+fn numbers(kinds: &[DocumentType]) -> Vec<u8> {
+    let all = DocumentType::ALL.iter().filter(|kind| kinds.contains(kind));
+    all.map(|kind| kind.number()).collect()
+}
+
+fn kinds(numbers: &[u8]) -> Vec<DocumentType> {
+    numbers.iter().filter_map(|number| DocumentType::from_number(*number)).collect()
 }
 
 fn found(found: bool) -> ServiceResult<()> {

@@ -13,12 +13,14 @@ use signer_core::{
 
 use super::{Service, ServiceError, ServiceResult, verify::profile_of};
 
-/// Who asked, and what they call it.
+/// Who asked about which code, and what they call it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question<'a> {
     pub(super) verifier: RelyingPartyId,
     pub(super) verifier_name: &'a str,
     pub(super) request_id: &'a str,
+    /// [`answered_code`] of the code, under [`Service::code_salt`].
+    pub(super) code_sha256: [u8; 32],
 }
 
 /// The protected header, its members in this order.
@@ -33,14 +35,23 @@ impl Service {
     /// The salt of the disclosure in the answer to `question` about one use: the same for the same question, so that nothing
     /// of the claims need be stored to give the same answer again; unknown to everybody else.
     pub(super) fn disclosure_salt(&self, question: &Question<'_>, use_of: &[u8]) -> PortraitSalt {
+        PortraitSalt(self.salt(question.verifier, question.request_id, use_of))
+    }
+
+    /// The salt of the code in answers to a verifier's question; unknown to everybody else.
+    pub(super) fn code_salt(&self, verifier: RelyingPartyId, request_id: &str) -> [u8; 16] {
+        self.salt(verifier, request_id, b"code")
+    }
+
+    fn salt(&self, verifier: RelyingPartyId, request_id: &str, use_of: &[u8]) -> [u8; 16] {
         let tag = Macer::new(&self.keys.online, Domain::DisclosureSalt)
-            .field(question.verifier.as_bytes())
-            .field(question.request_id.as_bytes())
+            .field(verifier.as_bytes())
+            .field(request_id.as_bytes())
             .field(use_of)
             .tag();
         let mut salt = [0; 16];
         salt.iter_mut().zip(tag).for_each(|(to, from)| *to = from);
-        PortraitSalt(salt)
+        salt
     }
 
     /// Signs a result. What it claims goes beside the answer, under `salt`.
@@ -56,6 +67,7 @@ impl Service {
             iat: result.checked_at.0,
             verifier: question.verifier,
             request_id: question.request_id.into(),
+            code_sha256: BASE64_URL_SAFE_NO_PAD.encode(question.code_sha256),
             document_type: result.document_type,
             profile: result.claims.as_ref().map(profile_of),
             result: result.result,
@@ -68,7 +80,9 @@ impl Service {
         };
         let answer = sign(&self.keys.answer, &claims)?;
         let portrait = portrait.map(|portrait| BASE64_STANDARD.encode(portrait.as_bytes()));
-        Ok(Verification { result, answer, disclosure, portrait })
+        let code_salt = self.code_salt(question.verifier, question.request_id);
+        let code_salt = BASE64_URL_SAFE_NO_PAD.encode(code_salt);
+        Ok(Verification { result, answer, disclosure, code_salt, portrait })
     }
 }
 

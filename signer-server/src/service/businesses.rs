@@ -2,7 +2,6 @@
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::ecdsa::VerifyingKey;
-use rand::Rng as _;
 use signer_core::{
     codec::Label,
     credential::{BusinessClaims, BusinessId},
@@ -10,16 +9,18 @@ use signer_core::{
 };
 
 use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
+use crate::store::RelyingPartyRow;
 
 /// Life of a credential that does not say, and the longest, days: a till whose key was copied cannot be withdrawn by itself.
 const DAYS: (u64, u64) = (7, 30);
 
 impl Service {
-    /// Signs a credential for the key of a business, which it keeps.
+    /// Signs a credential for the key of a business, which it keeps. The business is a relying party that verifies: codes that
+    /// answer its requests are answered online to its token alone.
     ///
     /// # Errors
     /// A refusal that names the value that is wrong.
-    pub fn create_business_credential(
+    pub async fn create_business_credential(
         &self,
         asked: CreateBusinessCredential,
     ) -> ServiceResult<CreatedBusinessCredential> {
@@ -34,11 +35,13 @@ impl Service {
         if !(1..=DAYS.1).contains(&days) {
             return Err(invalid("days is from 1 to 30").into());
         }
-        let id = asked.id.unwrap_or_else(|| {
-            let mut id = [0; 16];
-            self.rng().fill_bytes(&mut id);
-            BusinessId(id)
-        });
+        let parties = self.store.relying_parties().await?;
+        let verifies =
+            |row: &RelyingPartyRow| row.id == asked.relying_party && row.may_verify && !row.revoked;
+        if !parties.iter().any(verifies) {
+            return Err(invalid("relying_party is the id of a relying party that may verify").into());
+        }
+        let id = BusinessId(*asked.relying_party.as_bytes());
         let now = self.now();
         let claims = BusinessClaims::new(now, now.plus(days * 86_400), key, name, asked.profiles, id);
         let claims = claims.map_err(|_| invalid("profiles names at least one of age, minimal, full"))?;

@@ -1,20 +1,18 @@
 //! Checks: a short code, or a question for more than a QR says, is put to the holder. Nothing is released before the holder
 //! agrees, and the register is asked only then.
 
-use std::time::Duration;
-
 use signer_core::{
     codec::Label,
     credential::{
         Date, Document, DocumentRecord, PortraitSalt, Reason, Refusal as CodeRefusal, Step,
         VerificationResult,
     },
-    history::Act,
-    ids::CheckId,
+    history::{Act, Scan},
+    ids::{CheckId, DeviceId},
     time::UnixSeconds,
     wire::{
-        AnswerCheck, CHECK_SECONDS, Check, CheckAnswered, ChecksQuery, Event, MatchNumber, OpenCheck,
-        PendingChecks, ProblemCode, Profile,
+        AnswerCheck, CHECK_KEPT_SECONDS, CHECK_SECONDS, Check, CheckAnswered, ChecksQuery, Event,
+        MatchNumber, OpenCheck, PendingChecks, ProblemCode, Profile,
     },
 };
 
@@ -23,7 +21,8 @@ use super::{
     answer::Question,
     good_standing,
     history::scan,
-    verify::{FORGET_SECONDS, Verifying, asked_note, request_hash},
+    releases::Record,
+    verify::{FORGET_SECONDS, Verifying, asked_note, other_code, request_hash},
     watch::Watched,
 };
 use crate::store::{
@@ -50,6 +49,7 @@ impl Service {
             counted,
             told: self.tell_asked(),
             forget_seconds: FORGET_SECONDS,
+            life: self.credential_life(),
             now,
         };
         match self.store.resolve(resolve).await? {
@@ -73,6 +73,7 @@ impl Service {
                 Err(Refusal { time: Some(until), ..refusal }.into())
             }
             Resolved::TooManyChecks => Err(too_many_checks().into()),
+            Resolved::OtherCode => Err(other_code().into()),
         }
     }
 
@@ -86,6 +87,7 @@ impl Service {
         NewCheck {
             id: CheckId::random(&mut *rng),
             request_id: question.request_id.into(),
+            code_sha256: question.code_sha256,
             profile: wanted,
             match_number: MatchNumber::random(&mut *rng),
             expires: now.plus(CHECK_SECONDS),
@@ -112,24 +114,14 @@ impl Service {
         id: CheckId,
         wait: WaitMs,
     ) -> ServiceResult<Verifying> {
-        let bell = self.watch.bell(Watched::Check(id));
-        let deadline = tokio::time::Instant::now() + wait.duration();
-        loop {
-            let Some(notify) = bell.notify() else { return Err(ServiceError::Bug("bell")) };
-            let rung = notify.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
+        let look = || async move {
             let check = self.store.holder_check(id, self.now()).await?;
             let check = check.filter(|check| check.verifier == verifier.id);
             let check = check.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
-            if check.state != CheckState::Open || tokio::time::Instant::now() >= deadline {
-                return self.view_check(check).await;
-            }
-            // A check that nobody answers wakes nobody: look again when its time is up.
-            let left = Duration::from_secs(check.expires.0.saturating_sub(self.now().0).max(1));
-            let until = deadline.min(tokio::time::Instant::now() + left);
-            let _rung_or_not = tokio::time::timeout_at(until, rung).await;
-        }
+            let open = (check.state == CheckState::Open).then_some(check.expires);
+            Ok((check, open))
+        };
+        self.view_check(self.wait_for(Watched::Check(id), wait, look).await?).await
     }
 
     async fn view_check(&self, check: CheckRow) -> ServiceResult<Verifying> {
@@ -137,6 +129,7 @@ impl Service {
             verifier: check.verifier,
             verifier_name: &check.verifier_name,
             request_id: &check.request_id,
+            code_sha256: check.code_sha256,
         };
         match check.state {
             CheckState::Open => Ok(Verifying::Asked(OpenCheck {
@@ -152,12 +145,13 @@ impl Service {
                 self.refused(&question, CodeRefusal::NoAnswer, check.expires)
             }
             CheckState::Declined(at) => self.refused(&question, CodeRefusal::Declined, at),
+            CheckState::Ended => self.withdrawn(&question, &check).await,
             CheckState::Allowed(told) => self.release(&question, &check, told).await,
         }
     }
 
-    /// What the register says, now that the holder agreed. Stored is only that it was told, so a repetition asks the register
-    /// again; a first answer without the register stays one.
+    /// What the register says, now that the holder agreed: asked once. Stored is only that it was told, so a repetition after a
+    /// restart asks again; a first answer without the register stays one.
     async fn release(
         &self,
         question: &Question<'_>,
@@ -171,7 +165,8 @@ impl Service {
         if !check.good {
             return self.withdrawn(question, check).await;
         }
-        let record = self.ask_record(check).await?;
+        let place = self.releases.of(check.id, self.now().plus(CHECK_KEPT_SECONDS));
+        let record = place.get_or_try_init(|| self.ask_record(check)).await?;
         let claims = |at| {
             record
                 .as_ref()
@@ -207,12 +202,29 @@ impl Service {
         self.refused(question, CodeRefusal::Revoked, self.now())
     }
 
+    /// Remembers that the register has a document no longer.
+    pub(super) async fn withdraw(&self, device: DeviceId, document_type: u32) -> ServiceResult<()> {
+        self.store.withdraw(device, document_type, self.now()).await?;
+        self.end_checks(device).await;
+        Ok(())
+    }
+
+    /// Wakes the verifiers that wait for checks of a device which ended with its credentials. That one is not woken when the
+    /// store fails costs time only.
+    pub(super) async fn end_checks(&self, device: DeviceId) {
+        for check in self.store.ended_checks(device, self.now()).await.unwrap_or_default() {
+            self.watch.ring(Watched::Check(check));
+        }
+        self.tell(device, Event::Checks);
+    }
+
     /// The register's record, or why there is none to show.
-    async fn ask_record(&self, check: &CheckRow) -> ServiceResult<Result<DocumentRecord, CodeRefusal>> {
+    async fn ask_record(&self, check: &CheckRow) -> ServiceResult<Record> {
+        let _place = self.register_calls.take(check.verifier)?;
         match self.record(&check.holder, check.document_type).await {
             Ok(Some(record)) => Ok(Ok(record)),
             Ok(None) => {
-                self.store.withdraw(check.device, check.document_type, self.now()).await?;
+                self.withdraw(check.device, check.document_type).await?;
                 Ok(Err(CodeRefusal::Revoked))
             }
             Err(ServiceError::Refused(_)) => Ok(Err(CodeRefusal::RegisterNotReached)),
@@ -229,6 +241,7 @@ impl Service {
     ) -> ServiceResult<Option<Told>> {
         let now = self.now();
         let scan = scan(&check.verifier_name, check.profile, check.document_type, reason)?;
+        let scan = Scan { shown: check.shown, ..scan };
         let accepted = matches!(reason, Reason::Valid | Reason::RegisterNotReached);
         let act = if accepted { Act::Verified { scan } } else { Act::Refused { scan } };
         let entry = self.note_for(check.device, act).await?;
@@ -252,20 +265,27 @@ impl Service {
     /// The holder's answer to a check.
     ///
     /// # Errors
-    /// `not_found` for others' checks too, `request_closed` if it ended otherwise.
+    /// `not_found` for others' checks too, `request_closed` if it ended otherwise, `record_mismatch` if the phone showed
+    /// something else.
     pub async fn answer_check(&self, bytes: &[u8]) -> ServiceResult<CheckAnswered> {
         let (answer, caller) = self.open::<AnswerCheck>(bytes).await?;
         good_standing(&caller.installation)?;
         let (device, now) = (caller.installation.device, caller.now);
         // An approval goes into the history with what the verifier is told.
-        let told = match self.store.holder_check(answer.id, now).await? {
-            Some(check) if check.device == device && !answer.allow => {
+        let check = self.store.holder_check(answer.id, now).await?.filter(|check| check.device == device);
+        let told = match check {
+            Some(check) if check.state == CheckState::Open => {
                 let scan = scan(&check.verifier_name, check.profile, check.document_type, Reason::Declined)?;
-                self.note(&caller.installation, Act::Refused { scan })?
+                if shown(check)?.digest() != answer.shown {
+                    let text = "the check is another one than was shown";
+                    return Err(Refusal::because(ProblemCode::RecordMismatch, text).into());
+                }
+                let scan = Scan { shown: Some(answer.shown), ..scan };
+                if answer.allow { None } else { self.note(&caller.installation, Act::Refused { scan })? }
             }
             _ => None,
         };
-        match self.store.answer_check(answer.id, device, answer.allow, told, now).await? {
+        match self.store.answer_check(answer, device, told, now).await? {
             AnswerResult::Answered => {
                 self.watch.ring(Watched::Check(answer.id));
                 Ok(CheckAnswered { time: now })

@@ -15,7 +15,7 @@ use signer_core::{
     time::UnixSeconds,
     wire::{
         CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
-        WireSecret, day_key_proof,
+        WireSecret, WithdrawnCredentials, WithdrawnQuery, day_key_proof,
     },
     wrap::Location,
 };
@@ -91,6 +91,16 @@ impl Service {
         }
         let burned = self.store.highest_burn(query.list, query.index, query.step).await?;
         Ok(CodeState { time: caller.now, burned })
+    }
+
+    /// Which of the device's credentials are withdrawn.
+    ///
+    /// # Errors
+    /// A refusal if the message is not the device's.
+    pub async fn withdrawn_credentials(&self, bytes: &[u8]) -> ServiceResult<WithdrawnCredentials> {
+        let (WithdrawnQuery {}, caller) = self.open(bytes).await?;
+        let places = self.store.withdrawn(caller.installation.device).await?;
+        Ok(WithdrawnCredentials { time: caller.now, places })
     }
 
     /// The holder's document, from the register.

@@ -53,6 +53,7 @@ impl Service {
             profile: asked.profile,
             turns: candidates.iter().map(|candidate| self.hashed(candidate)).collect(),
             until,
+            life: self.credential_life(),
             now,
         };
         match self.store.display(new).await? {
@@ -106,6 +107,12 @@ impl Service {
 
     pub(super) fn bar_hash(&self, bar: BarCode) -> CodeHash {
         self.code_hash(b"bar", bar.value())
+    }
+
+    pub(super) fn text_hash(&self, text: &str) -> CodeHash {
+        let tag =
+            Macer::new(&self.keys.online, Domain::ShortCode).field(b"text").field(text.as_bytes()).tag();
+        CodeHash(tag)
     }
 
     fn code_hash(&self, kind: &[u8], value: u64) -> CodeHash {

@@ -73,6 +73,7 @@ impl Service {
         match self.store.report(report).await? {
             Reported::Taken { outcome, device } => {
                 if let Some(device) = device {
+                    self.end_checks(device).await;
                     self.tell(device, Event::Documents);
                     self.tell(device, Event::History);
                 }
@@ -106,9 +107,12 @@ impl Service {
             invalid("type is one of signer.document.changed.v1 and signer.document.withdrawn.v1, with data, and signer.holder.deceased.v1, without")
         })?;
         let kind = match what {
-            Happened::Document(kind) => u64::from(kind),
+            Happened::Changed(kind) | Happened::Withdrawn(kind) => u64::from(kind),
             Happened::Deceased => 0,
         };
+        if !may_report(reporter, what) {
+            return Err(Refusal::because(ProblemCode::Forbidden, "this token is not for such events").into());
+        }
         // Under the reporter's own id: nobody takes the place of another's events.
         let hash = |purpose: &[u8]| {
             let hash = Hasher::new(Domain::TokenHash).field(purpose).field(reporter.id.as_bytes());
@@ -127,28 +131,36 @@ impl Service {
             sequence,
             holder,
             what,
-            told: self.note_if_needed(told(event, what)),
+            told: self.note_if_needed(told(what)),
             now: self.now(),
         })
     }
 }
 
-/// What the holder is told of an event.
-fn told(event: &CloudEvent, what: Happened) -> Act {
+/// Whether a token is for this kind of document, or for deaths.
+fn may_report(reporter: &RelyingPartyRow, what: Happened) -> bool {
     match what {
-        Happened::Document(document_type) if event.kind == "signer.document.changed.v1" => {
-            Act::DocumentChanged { document_type }
+        Happened::Changed(kind) | Happened::Withdrawn(kind) => {
+            reporter.report_kinds.iter().any(|allowed| u32::from(*allowed) == kind)
         }
-        Happened::Document(document_type) => Act::DocumentWithdrawn { document_type },
+        Happened::Deceased => reporter.may_report_deceased,
+    }
+}
+
+/// What the holder is told of an event.
+const fn told(what: Happened) -> Act {
+    match what {
+        Happened::Changed(document_type) => Act::DocumentChanged { document_type },
+        Happened::Withdrawn(document_type) => Act::DocumentWithdrawn { document_type },
         Happened::Deceased => Act::Suspended {},
     }
 }
 
 fn happened(event: &CloudEvent) -> Option<Happened> {
+    let kind = |data: EventData| u32::from(data.document_type.number());
     match (event.kind.as_str(), event.data) {
-        ("signer.document.changed.v1" | "signer.document.withdrawn.v1", Some(data)) => {
-            Some(Happened::Document(u32::from(data.document_type.number())))
-        }
+        ("signer.document.changed.v1", Some(data)) => Some(Happened::Changed(kind(data))),
+        ("signer.document.withdrawn.v1", Some(data)) => Some(Happened::Withdrawn(kind(data))),
         ("signer.holder.deceased.v1", None) => Some(Happened::Deceased),
         _ => None,
     }

@@ -146,7 +146,7 @@ pub(super) fn scan_named(
     document_type: u32,
     reason: ReasonName,
 ) -> ServiceResult<Scan> {
-    Ok(Scan { verifier: name(verifier)?, profile, document_type, reason })
+    Ok(Scan { verifier: name(verifier)?, profile, document_type, reason, shown: None })
 }
 
 /// The stable code of a reason, as it stands in JSON.

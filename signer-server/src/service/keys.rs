@@ -17,7 +17,7 @@ use signer_core::{
 use super::{ServiceError, ServiceResult, unwrap_secret, wrap_secret};
 use crate::{
     ports::Random,
-    store::{ServerKeyRow, Store},
+    store::{IssuerKeyRow, ServerKeyRow, Store},
 };
 
 /// Life of a key, seconds: about two years.
@@ -83,6 +83,8 @@ struct Numbered {
     created: UnixSeconds,
     /// None of the first key, which was in use from the start, and of one that waits.
     activated: Option<UnixSeconds>,
+    /// Since when the trust list given out names it, while it waits.
+    listed: Option<UnixSeconds>,
 }
 
 /// The issuer's keys of every purpose, by number.
@@ -160,11 +162,26 @@ impl ServerKeys {
         found.ok_or(ServiceError::Bug("a purpose without a key"))
     }
 
-    /// The key that waits to be put to use, SEC1 compressed.
-    pub(super) fn next(&self, purpose: KeyPurpose) -> Option<SigningKey> {
+    /// The key that waits to be put to use, and since when the trust list given out names it.
+    pub(super) fn next(&self, purpose: KeyPurpose) -> Option<(SigningKey, Option<UnixSeconds>)> {
         let series = self.read();
         let used = in_use(series.of(purpose))?.number;
-        series.of(purpose).iter().find(|key| key.number > used).map(|key| key.key.clone())
+        let next = series.of(purpose).iter().find(|key| key.number > used);
+        next.map(|key| (key.key.clone(), key.listed))
+    }
+
+    /// Notes whether the trust list given out names the key that waits.
+    pub(super) async fn note_listed(
+        &self,
+        store: &dyn Store,
+        kek: &Kek,
+        purpose: KeyPurpose,
+        listed: bool,
+        now: UnixSeconds,
+    ) -> ServiceResult<()> {
+        let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
+        store.note_listed(purpose.row(used.saturating_add(1)), listed, now).await?;
+        self.reload(store, kek).await
     }
 
     /// Makes the key that is to follow the one in use, if none waits.
@@ -242,12 +259,14 @@ impl Series {
     async fn load(store: &dyn Store, kek: &Kek, issuer: IssuerId) -> ServiceResult<Self> {
         let mut keys: [Vec<Numbered>; KeyPurpose::ALL.len()] = Default::default();
         for (place, purpose) in keys.iter_mut().zip(KeyPurpose::ALL) {
-            for (row, activated) in store.server_keys(purpose.name().into()).await? {
+            for IssuerKeyRow { key: row, activated, listed } in
+                store.server_keys(purpose.name().into()).await?
+            {
                 let number = row.purpose.rsplit_once('.').map_or(Ok(1), |(_, number)| number.parse());
                 let number = number.map_err(|_| ServiceError::Bug("stored name of a server key"))?;
                 let secret = unwrapped(kek, &row, |secret| parse(secret).map(|key| compressed(&key)))?;
                 let key = parse(secret.expose()).ok_or(ServiceError::Bug("stored signing key"))?;
-                place.push(Numbered { number, key, created: row.created, activated });
+                place.push(Numbered { number, key, created: row.created, activated, listed });
             }
             place.sort_by_key(|numbered| numbered.number);
         }
@@ -366,6 +385,7 @@ mod tests {
             key: key.clone(),
             created: UnixSeconds(3_600 * 100 + 5),
             activated: activated.map(UnixSeconds),
+            listed: None,
         };
         (1..).zip(activated).map(numbered).collect()
     }

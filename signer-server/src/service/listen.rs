@@ -105,7 +105,8 @@ impl Service {
     pub async fn listen(&self, bytes: &[u8]) -> ServiceResult<Listening> {
         let (Listen {}, caller) = self.open(bytes).await?;
         good_standing(&caller.installation)?;
-        let place = self.admit_poll()?;
+        let place = Arc::clone(&self.streams).try_acquire_owned();
+        let place = place.map_err(|_| Refusal::new(ProblemCode::Overloaded))?;
         let device = caller.installation.device;
         let inbox = Arc::new(Inbox::default());
         // Whatever happened before the stream began: the phone looks at everything once.

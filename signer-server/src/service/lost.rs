@@ -25,6 +25,7 @@ impl Service {
         let told = self.note_for(device, Act::ReportedLost {}).await?;
         self.store.revoke(device, RevocationReason::KeyCompromise, told, self.now()).await?;
         tracing::warn!(%device, "reported lost");
+        self.end_checks(device).await;
         self.tell(device, Event::History);
         Ok(())
     }

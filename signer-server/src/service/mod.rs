@@ -15,7 +15,9 @@ mod history;
 mod keys;
 mod listen;
 mod lost;
+mod quota;
 mod refresh;
+mod releases;
 mod requests;
 mod sign;
 mod status;
@@ -55,6 +57,7 @@ pub use self::{
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
     listen::Listening,
+    quota::Place,
     requests::WaitMs,
     trust::{IssuerSettings, TrustRoot},
     verify::Verifying,
@@ -63,13 +66,17 @@ use crate::{
     ca::{Authority, Settings},
     ports::{Clock, Random},
     registers::Register,
-    store::{Installation, LockPolicy, Store},
+    store::{Installation, LockPolicy, RelyingPartyRow, Store},
 };
 
 /// How long a reservation holds against other payloads, seconds: far longer than an evaluation takes.
 const LEASE_SECONDS: u64 = 30;
 /// Most fetches of one request. A holder needs one or two; more would only be searching for something.
 const FETCHES_MAX: u32 = 50;
+
+/// Most questions to the register that one verifier may have under way: half of the register's turns, so that no verifier
+/// keeps the others, and the phones that want credentials, from asking.
+const REGISTER_CALLS_MAX: u32 = 32;
 
 /// How often the store is checked, however often someone asks.
 const CHECK_EVERY: Duration = Duration::from_secs(2);
@@ -99,7 +106,11 @@ pub struct Service {
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
-    polls: Arc<Semaphore>,
+    streams: Arc<Semaphore>,
+    check_polls: Arc<quota::Quota>,
+    request_polls: Arc<quota::Quota>,
+    register_calls: Arc<quota::Quota>,
+    releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
 }
@@ -136,7 +147,7 @@ pub struct Parts {
     pub admin_token: [u8; 32],
     /// Most requests worked on at once.
     pub concurrency_max: u32,
-    /// Most long polls waiting at once.
+    /// Most that wait at once, of each kind: phones' streams, polls of checks, polls of requests.
     pub long_polls_max: u32,
 }
 
@@ -168,6 +179,8 @@ impl Service {
         let keys = ServerKeys::load_or_make(store, kek, random, parts.issuer.id, now).await?;
         let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
+        // A quarter of the polls of a kind.
+        let poll_quota = (parts.long_polls_max / 4).max(1);
         let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
@@ -192,7 +205,11 @@ impl Service {
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
-            polls: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
+            streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
+            check_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
+            request_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
+            register_calls: quota::Quota::new(u32::MAX, REGISTER_CALLS_MAX),
+            releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
         };
@@ -239,6 +256,7 @@ impl Service {
         self.renew_trust_list().await?;
         self.ceremonies.expire(now);
         self.forget_refusals(now);
+        self.releases.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now, self.credential_life()).await?)
     }
@@ -272,12 +290,20 @@ impl Service {
         Arc::clone(&self.turns).try_acquire_owned().map_err(|_| Refusal::new(ProblemCode::Overloaded).into())
     }
 
-    /// A place to wait for a person's decision.
+    /// A place for a verifier to wait for a holder's answer.
     ///
     /// # Errors
-    /// `overloaded`.
-    pub fn admit_poll(&self) -> ServiceResult<OwnedSemaphorePermit> {
-        Arc::clone(&self.polls).try_acquire_owned().map_err(|_| Refusal::new(ProblemCode::Overloaded).into())
+    /// `overloaded`, or `too_many` if the verifier has its quota.
+    pub fn admit_check_poll(&self, verifier: &RelyingPartyRow) -> ServiceResult<Place> {
+        self.check_polls.take(verifier.id)
+    }
+
+    /// A place for a relying party to wait for a holder's signature.
+    ///
+    /// # Errors
+    /// `overloaded`, or `too_many` if the relying party has its quota.
+    pub fn admit_request_poll(&self, asker: &RelyingPartyRow) -> ServiceResult<Place> {
+        self.request_polls.take(asker.id)
     }
 
     /// Waits until everything admitted is done, so that the store can be closed; no longer than `limit`.

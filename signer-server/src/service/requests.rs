@@ -130,22 +130,12 @@ impl Service {
         id: RequestId,
         wait: WaitMs,
     ) -> ServiceResult<RequestView> {
-        let bell = self.watch.bell(Watched::Request(id));
-        let deadline = tokio::time::Instant::now() + wait.duration();
-        loop {
-            let Some(notify) = bell.notify() else { return Err(ServiceError::Bug("bell")) };
-            let rung = notify.notified();
-            tokio::pin!(rung);
-            rung.as_mut().enable();
+        let look = || async move {
             let row = self.own_request(asker, id).await?;
-            if row.state != RequestState::Open || tokio::time::Instant::now() >= deadline {
-                return self.view(row).await;
-            }
-            // A request that expires wakes nobody: look again when its time is up.
-            let left = Duration::from_secs(row.expires.0.saturating_sub(self.now().0).max(1));
-            let until = deadline.min(tokio::time::Instant::now() + left);
-            let _rung_or_not = tokio::time::timeout_at(until, rung).await;
-        }
+            let open = (row.state == RequestState::Open).then_some(row.expires);
+            Ok((row, open))
+        };
+        self.view(self.wait_for(Watched::Request(id), wait, look).await?).await
     }
 
     /// Takes a request back.

@@ -18,6 +18,8 @@ use crate::store::{Store, TrustListRow};
 
 /// How far ahead of this server's clock a list may be dated, seconds: its date becomes the floor of verifiers' clocks.
 const AHEAD_SECONDS: u64 = 300;
+/// How long a key is listed before it signs, days: longer than any list that a verifier should still work with.
+const AHEAD_DAYS: u64 = 30;
 /// When a list of the self-made root is renewed, seconds.
 const RENEW_SECONDS: u64 = 86_400;
 
@@ -110,6 +112,11 @@ impl Service {
             .ok_or_else(|| Refusal::because(ProblemCode::NotFound, "no trust list has been put yet").into())
     }
 
+    /// This server's number in trust lists.
+    pub(super) const fn issuer_id(&self) -> IssuerId {
+        self.issuer.id
+    }
+
     /// Takes a list that the root has signed elsewhere.
     ///
     /// # Errors
@@ -191,29 +198,26 @@ impl Service {
         self.renew_trust_list().await
     }
 
-    /// Puts the key that waits to use.
+    /// Puts the key that waits to use, once the trust list has named it for 30 days: verifiers that fetched a list within that
+    /// time know it. `force` does so at once, for a key that must be replaced now.
     ///
     /// # Errors
-    /// `invalid_value` if none waits, or the trust list given out does not name it: verifiers would not know what it signs.
-    pub async fn activate_next_key(&self, purpose: KeyPurpose) -> ServiceResult<()> {
+    /// `invalid_value` if none waits, the trust list given out does not name it, or, without `force`, not for 30 days yet.
+    pub async fn activate_next_key(&self, purpose: KeyPurpose, force: bool) -> ServiceResult<()> {
         let invalid = |text: &str| Refusal::because(ProblemCode::InvalidValue, text);
-        let next = self.keys.next(purpose);
-        let next = next.ok_or_else(|| invalid("no key waits: make the next one first"))?;
-        let listed = self.trust.current().is_some_and(|list| {
-            let mut keys = list.list().keys_for(purpose.key_use());
-            let wanted = self.keys.listed(self.now());
-            let says = |key: &TrustedKey| {
-                wanted.iter().any(|own| own.key == key.key && own.document_types == key.document_types)
-            };
-            keys.any(|key| {
-                key.key == *next.verifying_key()
-                    && key.issuer == self.issuer.id
-                    && key.signs_at(self.now())
-                    && says(key)
-            })
-        });
-        if !listed {
+        let (next, since) =
+            self.keys.next(purpose).ok_or_else(|| invalid("no key waits: make the next one first"))?;
+        let listed = self.trust.current().is_some_and(|list| self.names(list.list(), purpose, &next));
+        let Some(since) = since.filter(|_| listed) else {
             return Err(invalid("the trust list given out does not name this key yet").into());
+        };
+        let known = since.plus(AHEAD_DAYS * 86_400);
+        if !force && self.now() < known {
+            let text = "the trust list has not named this key for 30 days: verifiers with an older list would call what it signs unknown; wait until the time named, or force it if the key in use is compromised";
+            return Err(Refusal { time: Some(known), ..invalid(text) }.into());
+        }
+        if force && self.now() < known {
+            tracing::warn!(purpose = purpose.name(), "a key is put to use before every verifier can know it");
         }
         if !self.keys.activate(&*self.store, &self.kek, purpose, self.now()).await? {
             return Err(invalid("no key waits: make the next one first").into());
@@ -221,6 +225,21 @@ impl Service {
         self.status_lists.forget();
         tracing::info!(purpose = purpose.name(), "the next key is in use");
         self.renew_trust_list().await
+    }
+
+    /// Whether a list names a key of this server, for all it signs, from now on at the latest.
+    fn names(&self, list: &TrustList, purpose: KeyPurpose, wanted: &SigningKey) -> bool {
+        let now = self.now();
+        let own = self.keys.listed(now);
+        let own = own.iter().find(|own| own.key == *wanted.verifying_key());
+        own.is_some_and(|own| {
+            list.keys_for(purpose.key_use()).any(|key| {
+                key.key == own.key
+                    && key.issuer == self.issuer.id
+                    && key.document_types == own.document_types
+                    && key.signs_at(now)
+            })
+        })
     }
 
     /// How long credentials are accepted, by the list given out.
@@ -237,6 +256,12 @@ impl Service {
         };
         // The same list again is there already.
         let _new = self.store.put_trust_list(row, now).await?;
+        for purpose in KeyPurpose::ALL {
+            if let Some((next, _)) = self.keys.next(purpose) {
+                let listed = self.names(list.list(), purpose, &next);
+                self.keys.note_listed(&*self.store, &self.kek, purpose, listed, now).await?;
+            }
+        }
         *self.trust.list.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
         Ok(())
     }

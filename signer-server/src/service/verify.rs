@@ -5,15 +5,16 @@ use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
         BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Refusal as CodeRefusal, VerificationResult,
-        Verified, VerifyOptions, digits, verify,
+        Verified, VerifiedRequest, VerifyOptions, digits, verify, verify_answered_request,
     },
     domain::{Domain, Hasher},
     history::Act,
-    ids::CheckId,
+    ids::{CheckId, RelyingPartyId},
     time::UnixSeconds,
     trust::Life,
     wire::{
-        AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode, time_to_sign,
+        AnswerKey, Event, OpenCheck, ProblemCode, Profile, SignedTime, Verification, VerifyCode,
+        answered_code, time_to_sign,
     },
 };
 use subtle::ConstantTimeEq as _;
@@ -24,7 +25,7 @@ use super::{
     check::too_many_checks,
     history::{ASKED, code, reason_name, scan, scan_named},
 };
-use crate::store::{Burn, Burned, CredentialRow, Installation, RelyingPartyRow};
+use crate::store::{Burn, Burned, CodeHash, CredentialRow, Installation, RelyingPartyRow};
 
 /// A used code is remembered this long after its credential's own end, seconds: the 46 hours more that an emergency gives
 /// it, and a day.
@@ -67,20 +68,25 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
         let now = self.now();
-        let question =
-            Question { verifier: verifier.id, verifier_name: &verifier.name, request_id: &asked.request_id };
+        let request = asked.request.as_deref().map(|text| self.own_request_of(verifier, text, now));
+        let request = request.transpose()?;
+        let salt = self.code_salt(verifier.id, &asked.request_id);
+        let question = Question {
+            verifier: verifier.id,
+            verifier_name: &verifier.name,
+            request_id: &asked.request_id,
+            code_sha256: answered_code(&salt, &asked.code),
+        };
         let short = match (asked.code.parse::<Digits>(), asked.code.parse::<BarCode>()) {
             (Ok(digits), _) => Some((self.digits_hash(digits), true)),
             (_, Ok(bar)) => Some((self.bar_hash(bar), false)),
             _ => None,
         };
         let told = match short {
-            // Only a QR is signed over a challenge.
-            Some(_) if asked.challenge.is_some() => {
-                self.refused(&question, CodeRefusal::NotForThisRequest, now)?
-            }
+            // Only a QR is signed over a request.
+            Some(_) if request.is_some() => self.refused(&question, CodeRefusal::NotForThisRequest, now)?,
             Some((code, counted)) => self.verify_short(&question, asked.profile, code, counted, now).await?,
-            None => self.verify_qr(&question, asked, now).await?,
+            None => self.verify_qr(&question, asked, request.as_ref(), now).await?,
         };
         let (colour, reason) = match &told {
             Verifying::Asked(_) => ("none", "asked".to_owned()),
@@ -90,21 +96,45 @@ impl Service {
         Ok(told)
     }
 
+    /// The request that a code is said to answer: believed under the trust list given out, and the verifier's own, so that
+    /// nobody learns what a holder agreed to tell another business.
+    fn own_request_of(
+        &self,
+        verifier: &RelyingPartyRow,
+        text: &str,
+        now: UnixSeconds,
+    ) -> ServiceResult<VerifiedRequest> {
+        let trust = self.trust_list()?;
+        let request = verify_answered_request(text, trust.list(), now, self.rule)
+            .map_err(|error| Refusal::because(ProblemCode::InvalidValue, format!("request: {error}")))?;
+        let own =
+            request.issuer() == self.issuer_id() && request.business().id().0 == *verifier.id.as_bytes();
+        if !own {
+            let text = "the request is another business's";
+            return Err(Refusal::because(ProblemCode::Forbidden, text).into());
+        }
+        Ok(request)
+    }
+
     async fn verify_qr(
         &self,
         question: &Question<'_>,
         asked: &VerifyCode,
+        request: Option<&VerifiedRequest>,
         now: UnixSeconds,
     ) -> ServiceResult<Verifying> {
-        match self.check_code(asked, now) {
-            Ok(verified) => self.use_up(question, asked.profile, verified, now, false).await,
+        let code = CodeAsked { wanted: asked.profile, hash: self.text_hash(&asked.code), only_repeat: false };
+        match self.check_code(&asked.code, request, now) {
+            Ok(verified) => self.use_up(question, code, verified, now).await,
             // The repeat of an answer may come when the code's own time is over.
             Err(CodeRefusal::Clock(fault)) => {
                 let late = CodeRefusal::Clock(fault);
-                let Ok(verified) = self.check_code(asked, now.minus(REPEAT_SECONDS)) else {
+                let earlier = self.check_code(&asked.code, request, now.minus(REPEAT_SECONDS));
+                let Ok(verified) = earlier else {
                     return self.refused(question, late, now);
                 };
-                match self.use_up(question, asked.profile, verified, now, true).await? {
+                let code = CodeAsked { only_repeat: true, ..code };
+                match self.use_up(question, code, verified, now).await? {
                     Verifying::Done(done) if done.result.result == Colour::Red => {
                         self.refused(question, late, now)
                     }
@@ -115,14 +145,23 @@ impl Service {
         }
     }
 
-    fn check_code(&self, asked: &VerifyCode, now: UnixSeconds) -> Result<Verified, CodeRefusal> {
+    fn check_code(
+        &self,
+        code: &str,
+        request: Option<&VerifiedRequest>,
+        now: UnixSeconds,
+    ) -> Result<Verified, CodeRefusal> {
         let options = VerifyOptions {
             rule: self.rule,
             life: self.credential_life(),
-            expected_challenge: asked.challenge,
+            expected_challenge: request.map(VerifiedRequest::challenge),
             ..VerifyOptions::at(now)
         };
-        verify(&asked.code, &self.keys.issuer_keys(), &options)
+        let verified = verify(code, &self.keys.issuer_keys(), &options)?;
+        if request.is_some_and(|request| !request.is_answered_by(&verified)) {
+            return Err(CodeRefusal::NotForThisRequest);
+        }
+        Ok(verified)
     }
 
     /// The register, then the burn, after signatures and time: exactly one use is the first. Where more is asked for than
@@ -130,10 +169,9 @@ impl Service {
     async fn use_up(
         &self,
         question: &Question<'_>,
-        wanted: Option<Profile>,
+        code: CodeAsked,
         verified: Verified,
         now: UnixSeconds,
-        only_repeat: bool,
     ) -> ServiceResult<Verifying> {
         let once = verified.once();
         if self.forgotten_by_restore(once.step) {
@@ -143,10 +181,10 @@ impl Service {
             return self.refused(question, CodeRefusal::Revoked, now);
         };
         // From here on it is known whose code it is, and the holder is told.
-        match self.use_up_known(question, wanted, &verified, &row, now, only_repeat).await? {
+        match self.use_up_known(question, code, &verified, &row, now).await? {
             Ok(told) => Ok(told),
             Err(refusal) => {
-                if !only_repeat {
+                if !code.only_repeat {
                     let profile = profile_of(verified.document());
                     let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
                     self.tell_refusal(row.device, question.verifier, scan).await?;
@@ -160,11 +198,10 @@ impl Service {
     async fn use_up_known(
         &self,
         question: &Question<'_>,
-        wanted: Option<Profile>,
+        asked: CodeAsked,
         verified: &Verified,
         row: &CredentialRow,
         now: UnixSeconds,
-        only_repeat: bool,
     ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
         let once = verified.once();
         let expected = digits(&self.otp_secret(row)?, once.status, once.step, once.turn);
@@ -181,8 +218,9 @@ impl Service {
             n: once.turn.number(),
             verifier: question.verifier,
             request: request_hash(question.request_id),
+            code: asked.hash,
             answer: Vec::new(),
-            only_repeat,
+            only_repeat: asked.only_repeat,
             check: None,
             told: None,
             forget: verified.expires().plus(FORGET_SECONDS),
@@ -193,16 +231,16 @@ impl Service {
             return self.after_burn(question, verified, before).await;
         }
         let profile = profile_of(verified.document());
-        let (noted, reason) = if let Some(wanted) = wanted.filter(|wanted| *wanted > profile) {
+        let (noted, reason) = if let Some(wanted) = asked.wanted.filter(|wanted| *wanted > profile) {
             let check = self.new_check(question, Some(wanted), now);
             (Noted::Asked(burn.check.insert(check).id), code(ASKED)?)
         } else {
-            match self.ask_register(&installation, row.document_type).await? {
+            match self.ask_register(question.verifier, &installation, row.document_type).await? {
                 Reached::There => (Noted::Answered(now, true), reason_name(Reason::Valid)?),
                 Reached::No => (Noted::Answered(now, false), reason_name(Reason::RegisterNotReached)?),
                 Reached::Gone => {
                     // Remembered, so that the next answer does not depend on whether the register is reached.
-                    self.store.withdraw(row.device, row.document_type, now).await?;
+                    self.withdraw(row.device, row.document_type).await?;
                     return Ok(Err(CodeRefusal::Revoked));
                 }
             }
@@ -234,6 +272,7 @@ impl Service {
                 return Ok(Ok(self.answer_noted(question, noted, verified, false).await?));
             }
             Burned::TooManyChecks => return Err(too_many_checks().into()),
+            Burned::OtherCode => return Err(other_code().into()),
             Burned::Used => CodeRefusal::Used,
             Burned::Superseded => CodeRefusal::Superseded,
             Burned::Withdrawn => CodeRefusal::Revoked,
@@ -270,7 +309,13 @@ impl Service {
         Ok(Verifying::Done(Box::new(self.sign_answer(question, result, salt, None)?)))
     }
 
-    async fn ask_register(&self, installation: &Installation, document_type: u32) -> ServiceResult<Reached> {
+    async fn ask_register(
+        &self,
+        verifier: RelyingPartyId,
+        installation: &Installation,
+        document_type: u32,
+    ) -> ServiceResult<Reached> {
+        let _place = self.register_calls.take(verifier)?;
         match self.record(&installation.holder, document_type).await {
             Ok(Some(_)) => Ok(Reached::There),
             Ok(None) => Ok(Reached::Gone),
@@ -312,6 +357,17 @@ impl Service {
     }
 }
 
+/// What a verifier asks about a QR.
+#[derive(Debug, Clone, Copy)]
+struct CodeAsked {
+    /// What it wants to learn, if more or less than the code says.
+    wanted: Option<Profile>,
+    /// Keyed hash of the text.
+    hash: CodeHash,
+    /// Too late for a first use.
+    only_repeat: bool,
+}
+
 /// What the register said of a document.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Reached {
@@ -342,6 +398,10 @@ impl Noted {
 /// What the use of a code is noted with when a short code opens a check.
 pub(super) fn asked_note(id: CheckId) -> Vec<u8> {
     Noted::Asked(id).encode()
+}
+
+pub(super) fn other_code() -> Refusal {
+    Refusal::new(ProblemCode::RequestIdUsed)
 }
 
 pub(super) fn request_hash(request_id: &str) -> [u8; 32] {

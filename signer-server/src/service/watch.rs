@@ -1,13 +1,27 @@
-//! Wakes long polls when what they wait for ends on this node. Waiting also looks at the store at its end, so a missed wake-up costs
-//! time, never the result.
+//! Long polls: they wait until what they ask for ends on this node. Waiting also looks at the store at its end, so a missed
+//! wake-up costs time, never the result.
 
 use std::{
     collections::HashMap,
+    future::Future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
-use signer_core::ids::{CheckId, RequestId};
-use tokio::sync::Notify;
+use signer_core::{
+    ids::{CheckId, RequestId},
+    time::UnixSeconds,
+    wire::ProblemCode,
+};
+use tokio::{
+    sync::Notify,
+    time::{Instant, timeout_at},
+};
+
+use super::{Refusal, Service, ServiceError, ServiceResult, WaitMs};
+
+/// Most polls that wait for one thing: the second is for a caller whose first was cut off.
+const WAITING_MAX: usize = 2;
 
 /// What a long poll waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -20,10 +34,15 @@ pub(super) enum Watched {
 pub(super) struct Watch(Mutex<HashMap<Watched, Arc<Notify>>>);
 
 impl Watch {
-    /// A bell that rings when `watched` ends. Enable its `notified()` before looking at the store.
-    pub(super) fn bell(&self, watched: Watched) -> Bell<'_> {
-        let bell = Arc::clone(self.lock().entry(watched).or_default());
-        Bell { watch: self, watched, bell: Some(bell) }
+    /// A bell that rings when `watched` ends; none if enough wait for it. Enable its `notified()` before looking at the store.
+    fn bell(&self, watched: Watched) -> Option<Bell<'_>> {
+        let mut bells = self.lock();
+        let bell = bells.entry(watched).or_default();
+        // One handle is the map's.
+        if Arc::strong_count(bell) > WAITING_MAX {
+            return None;
+        }
+        Some(Bell { watch: self, watched, bell: Some(Arc::clone(bell)) })
     }
 
     pub(super) fn ring(&self, watched: Watched) {
@@ -37,15 +56,51 @@ impl Watch {
     }
 }
 
+impl Service {
+    /// Waits as long as asked until something has ended. `look` gives what it is now and, while it is open, when it ends by
+    /// itself.
+    ///
+    /// # Errors
+    /// Those of `look`; `too_many` if enough wait for it already.
+    pub(super) async fn wait_for<T, F>(
+        &self,
+        watched: Watched,
+        wait: WaitMs,
+        look: impl Fn() -> F,
+    ) -> ServiceResult<T>
+    where
+        F: Future<Output = ServiceResult<(T, Option<UnixSeconds>)>>,
+    {
+        if wait.duration().is_zero() {
+            return Ok(look().await?.0);
+        }
+        let bell = self.watch.bell(watched).ok_or_else(|| {
+            Refusal::because(ProblemCode::TooMany, "two polls wait for this already; it ends for both")
+        })?;
+        let deadline = Instant::now() + wait.duration();
+        loop {
+            let Some(notify) = bell.notify() else { return Err(ServiceError::Bug("bell")) };
+            let rung = notify.notified();
+            tokio::pin!(rung);
+            rung.as_mut().enable();
+            let (found, open_until) = look().await?;
+            let Some(ends) = open_until.filter(|_| Instant::now() < deadline) else { return Ok(found) };
+            // What nobody decides wakes nobody: look again when its time is up.
+            let left = Duration::from_secs(ends.0.saturating_sub(self.now().0).max(1));
+            let _rung_or_not = timeout_at(deadline.min(Instant::now() + left), rung).await;
+        }
+    }
+}
+
 /// One waiter's handle; the last one to go takes the entry with it.
-pub(super) struct Bell<'a> {
+struct Bell<'a> {
     watch: &'a Watch,
     watched: Watched,
     bell: Option<Arc<Notify>>,
 }
 
 impl Bell<'_> {
-    pub(super) fn notify(&self) -> Option<&Notify> {
+    fn notify(&self) -> Option<&Notify> {
         self.bell.as_deref()
     }
 }

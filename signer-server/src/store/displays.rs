@@ -7,7 +7,8 @@ use signer_core::{
     history::{HistoryKeyBytes, SealedEntry},
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
-    wire::{MatchNumber, Profile},
+    trust::Life,
+    wire::{AnswerCheck, CHECK_KEPT_SECONDS, CHECK_SECONDS, MatchNumber, Profile},
 };
 
 use super::{Holder, StoreResult};
@@ -20,6 +21,8 @@ pub const MISSES_MAX_IN_ALARM: u32 = 1;
 pub const MISSES_ALARM: u32 = 300;
 /// The window in which misses are counted, seconds.
 pub const MISS_SECONDS: u64 = 900;
+/// How long a verifier's request id stands for one code, seconds: as long as an answer under it may be asked for.
+pub const QUESTION_SECONDS: u64 = CHECK_SECONDS + CHECK_KEPT_SECONDS;
 /// Most open checks of one verifier: a large shop's tills, not a campaign.
 pub const VERIFIER_CHECKS_MAX: u32 = 256;
 
@@ -51,12 +54,14 @@ pub trait Checks: Send + Sync {
     /// Open checks of a device, oldest first.
     async fn open_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>>;
 
-    /// The holder's answer, final; with its entry in the history.
+    /// Checks of a device that ended unanswered, because its credentials or the device itself did.
+    async fn ended_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckId>>;
+
+    /// The holder's answer to what was `shown`, final; with its entry in the history.
     async fn answer_check(
         &self,
-        id: CheckId,
+        answer: AnswerCheck,
         device: DeviceId,
-        allow: bool,
         told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AnswerResult>;
@@ -94,6 +99,8 @@ pub struct NewDisplay {
     pub turns: Vec<DisplayTurn>,
     /// When its codes end.
     pub until: UnixSeconds,
+    /// How long credentials are accepted.
+    pub life: Life,
     /// Server time.
     pub now: UnixSeconds,
 }
@@ -127,6 +134,8 @@ pub struct NewCheck {
     pub id: CheckId,
     /// The verifier's name for the question.
     pub request_id: String,
+    /// The code as the answer names it.
+    pub code_sha256: [u8; 32],
     /// What is asked for; none: what the display says.
     pub profile: Option<Profile>,
     /// What both are shown.
@@ -154,6 +163,8 @@ pub struct Resolve {
     pub told: TellAsked,
     /// How long after the credential's end the use is remembered, seconds.
     pub forget_seconds: u64,
+    /// How long credentials are accepted.
+    pub life: Life,
     /// Server time.
     pub now: UnixSeconds,
 }
@@ -207,6 +218,8 @@ pub enum Resolved {
     Spent(UnixSeconds),
     /// The holder or the verifier has too many checks open. Nothing was used up.
     TooManyChecks,
+    /// The verifier's request id stands for another code. Nothing was used up.
+    OtherCode,
 }
 
 /// A stored check.
@@ -220,6 +233,10 @@ pub struct CheckRow {
     pub verifier_name: String,
     /// The verifier's name for the question.
     pub request_id: String,
+    /// The code as the answer names it.
+    pub code_sha256: [u8; 32],
+    /// Digest of what the holder answered to, once answered.
+    pub shown: Option<[u8; 32]>,
     /// The device that is asked.
     pub device: DeviceId,
     /// Its holder.
@@ -251,6 +268,8 @@ pub enum CheckState {
     Allowed(Option<Told>),
     /// The holder said no.
     Declined(UnixSeconds),
+    /// Unanswered, and the phone or the credential has ended since it was opened.
+    Ended,
 }
 
 /// When a verifier was first told how a check ended, and whether from the register.
@@ -269,6 +288,6 @@ pub enum AnswerResult {
     Answered,
     /// No such check of this device.
     NotFound,
-    /// Answered otherwise before, or expired.
+    /// Answered otherwise before, expired, or ended with its credential.
     Closed,
 }

@@ -14,6 +14,7 @@ pub mod sqlite;
 
 use async_trait::async_trait;
 use signer_core::{
+    credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
@@ -180,6 +181,9 @@ pub trait Credentials: Send + Sync {
     /// Ends the living credentials of a device for one kind of document: the register has it no longer.
     async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()>;
 
+    /// Places of the device's withdrawn credentials, newest first, at most [`LIVING_CREDENTIALS_MAX`].
+    async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>>;
+
     /// Uses up one code, by (list, index, step, n), with the short codes of its credential up to it: of any number of tries
     /// exactly one is `Fresh`. Opens the check that comes with it.
     async fn burn(&self, burn: Burn) -> StoreResult<Burned>;
@@ -194,8 +198,11 @@ pub trait ServerKeys: Send + Sync {
     /// Stores `key` unless one with its purpose exists; returns the one that is stored.
     async fn server_key(&self, key: ServerKeyRow, now: UnixSeconds) -> StoreResult<ServerKeyRow>;
 
-    /// The first key of a purpose and those made to follow it, in any order, each with the time it came into use.
-    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<(ServerKeyRow, Option<UnixSeconds>)>>;
+    /// The first key of a purpose and those made to follow it, in any order.
+    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<IssuerKeyRow>>;
+
+    /// Notes whether the trust list given out names a key that waits: since `now`, unless it has been named since earlier.
+    async fn note_listed(&self, purpose: String, listed: bool, now: UnixSeconds) -> StoreResult<()>;
 
     /// Puts a key to use; false if it is in use already, or there is none.
     async fn activate_server_key(&self, purpose: String, now: UnixSeconds) -> StoreResult<bool>;
@@ -223,7 +230,7 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, displays, checks and misses at their end, credentials 24 h after theirs by the `life` in force,
+    /// past steps, displays, checks, questions and misses at their end, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 

@@ -29,9 +29,11 @@ pub struct Report {
 /// What a register reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Happened {
-    /// A document says something else now, or is no longer valid: credentials of this type end.
-    Document(u32),
-    /// The holder has died: all credentials end, the installation is suspended.
+    /// A document of this kind says something else now: its credentials end. Dropped when a later event about it was taken.
+    Changed(u32),
+    /// A document of this kind is no longer valid: its credentials end, also late, for ending is always safe.
+    Withdrawn(u32),
+    /// The holder has died: all credentials end, the installation is suspended, also late.
     Deceased,
 }
 

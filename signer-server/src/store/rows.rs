@@ -9,7 +9,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{CertificateRow, Counter, LockPolicy, NewCheck, Sealer};
+use super::{CertificateRow, CodeHash, Counter, LockPolicy, NewCheck, Sealer};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -403,10 +403,20 @@ pub struct RelyingPartyRow {
     pub may_ask: bool,
     /// May verify codes online.
     pub may_verify: bool,
-    /// May report events of a register.
-    pub may_report: bool,
+    /// Numbers of the kinds of document it may report events of, as a register.
+    pub report_kinds: Vec<u8>,
+    /// May report deaths.
+    pub may_report_deceased: bool,
     /// Revoked.
     pub revoked: bool,
+}
+
+impl RelyingPartyRow {
+    /// Whether it may report anything.
+    #[must_use]
+    pub const fn may_report(&self) -> bool {
+        self.may_report_deceased || !self.report_kinds.is_empty()
+    }
 }
 
 /// An issued day credential: no claim of the document is in it.
@@ -459,6 +469,8 @@ pub struct Burn {
     pub verifier: RelyingPartyId,
     /// Hash of the verifier's request id.
     pub request: [u8; 32],
+    /// Keyed hash of the code as it was sent.
+    pub code: CodeHash,
     /// The answer to give again to the same verifier and request id within 60 s. Holds no claim.
     pub answer: Vec<u8>,
     /// Only look for an earlier use by the same verifier and request id; use nothing up.
@@ -490,6 +502,19 @@ pub enum Burned {
     Suspended,
     /// The holder or the verifier has too many checks open. Nothing was used up.
     TooManyChecks,
+    /// The verifier's request id stands for another code. Nothing was used up.
+    OtherCode,
+}
+
+/// One of the keys that follow one another.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IssuerKeyRow {
+    /// The key.
+    pub key: ServerKeyRow,
+    /// When it came into use; none of the first one, and of one that waits.
+    pub activated: Option<UnixSeconds>,
+    /// Since when the trust list given out names it, while it waits.
+    pub listed: Option<UnixSeconds>,
 }
 
 /// The trust list given out.

@@ -90,7 +90,7 @@ fn reg_040_nothing_of_a_document_is_at_rest_on_the_server() {
     let shop = party(serde_json::json!({ "name": "Shop", "may_ask": false, "may_verify": true }));
     let shop = RelyingParty::new(network(&server.url()), shop);
     let reporter = party(
-        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "may_report": true }),
+        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "report": ["identity_card", "driving_licence"], "report_deceased": true }),
     );
 
     let mut sought = Vec::new();

@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use signer_client::{Code, RelyingParty, Showing};
+use signer_client::{ClientError, Code, EventStream, RelyingParty, Showing, StateError, Stock};
 use signer_core::{
     credential::{Colour, DocumentType, Reason},
-    wire::{CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
+    wire::{self, ChecksQuery, CreatedRelyingParty, EventOutcome, ProblemCode, Profile, ReportedEvent},
 };
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     },
     support::{
         http::{Answer, Client},
-        phone::TestPhone,
+        phone::{Fault, TestPhone},
     },
 };
 
@@ -28,8 +28,14 @@ const GREEN: (Colour, Reason) = (Colour::Green, Reason::Valid);
 const REVOKED: (Colour, Reason) = (Colour::Red, Reason::Revoked);
 
 pub(crate) fn reporter(app: &TestApp) -> String {
-    let body =
-        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "may_report": true });
+    reporter_of(app, &["identity_card", "driving_licence"], true)
+}
+
+/// A register whose token is for these kinds, and for deaths.
+fn reporter_of(app: &TestApp, kinds: &[&str], deceased: bool) -> String {
+    let body = serde_json::json!({
+        "name": "Register", "may_ask": false, "may_verify": false, "report": kinds, "report_deceased": deceased,
+    });
     let answer = app.admin("POST", "/relying-parties", Some(&body));
     assert_eq!(answer.status, 201, "{answer:?}");
     answer.json::<CreatedRelyingParty>().token
@@ -129,6 +135,82 @@ fn reg_010_an_event_ends_codes_also_while_the_register_is_down_or_says_nothing_o
     assert_eq!(verify(&app, &shop, &first), REVOKED);
     register.down();
     assert_eq!(verify(&app, &shop, &second), REVOKED);
+}
+
+/// Waits until the phone is told that something about its documents changed.
+fn told_of_documents(events: &mut EventStream) {
+    assert!(events.map(Result::unwrap).any(|told| told == wire::Event::Documents));
+}
+
+#[test]
+fn app_280_the_phone_throws_away_what_an_event_ended_and_shows_the_new_document() {
+    let register = TestRegister::start();
+    let app = register.app();
+    let (shop, token) = (app.shop(), reporter(&app));
+    let mut phone = stocked(&app, "olena");
+    assert_eq!(phone.phone.top_up(DocumentType::DrivingLicence).unwrap(), 16);
+    let mut session =
+        phone.phone.start_show(DocumentType::IdentityCard, Showing::to_whoever_scans(Profile::Full)).unwrap();
+    let old = phone.phone.display(&mut session).unwrap();
+    let mut events = phone.phone.listen().unwrap();
+    // A stream begins with every event; nothing has happened.
+    told_of_documents(&mut events);
+    assert!(phone.phone.renew_withdrawn().unwrap().is_empty());
+    assert!(!phone.phone.replace_withdrawn(&mut session).unwrap());
+
+    let change = Change::Changed { family: Some("Шевченко-Коваль".into()), rights: None };
+    register.records.apply("olena", "identity_card", &change).unwrap();
+    let changed = event("1", "document.changed", "olena", 1, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Applied);
+    told_of_documents(&mut events);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    let full = Stock { age: 8, minimal: 4, full: 4 };
+    for kind in [DocumentType::IdentityCard, DocumentType::DrivingLicence] {
+        assert_eq!(phone.phone.stock(kind), full, "{kind:?}");
+    }
+    // The open show goes on, with what is agreed to, and says what the register says now.
+    assert!(phone.phone.replace_withdrawn(&mut session).unwrap());
+    let new = phone.phone.display(&mut session).unwrap();
+    assert!(new.short.is_ok() && !session.is_linkable());
+    assert_eq!(verify(&app, &shop, &old.code), REVOKED);
+    let shown = shop.verify_code(new.code.presentation.as_str(), &app.unique("scan-id")).unwrap();
+    assert_eq!((shown.result, shown.reason), GREEN);
+    assert!(serde_json::to_string(&shown.claims).unwrap().contains("Шевченко-Коваль"));
+    assert!(phone.phone.renew_withdrawn().unwrap().is_empty());
+
+    register.records.apply("olena", "identity_card", &Change::Withdrawn).unwrap();
+    let withdrawn = event("2", "document.withdrawn", "olena", 2, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &withdrawn)), EventOutcome::Applied);
+    told_of_documents(&mut events);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard), Stock { age: 0, minimal: 0, full: 0 });
+    let over = phone.phone.replace_withdrawn(&mut session);
+    assert!(matches!(over, Err(ClientError::State(StateError::NoCredential))));
+    assert_eq!(verify(&app, &shop, &code_of(&mut phone, DocumentType::DrivingLicence)), GREEN);
+}
+
+#[test]
+fn app_281_withdrawn_credentials_are_thrown_away_while_the_register_is_down() {
+    let mut register = TestRegister::start();
+    let app = register.app();
+    let token = reporter(&app);
+    let mut phone = stocked(&app, "olena");
+    let mut other = stocked(&app, "taras");
+    let changed = event("1", "document.changed", "olena", 1, Some("identity_card"));
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Applied);
+    register.down();
+    // Without an answer nothing is thrown away.
+    phone.wire.fail("withdrawn", Fault::LoseAnswer);
+    assert!(phone.phone.renew_withdrawn().is_err());
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 8);
+    assert_eq!(phone.phone.renew_withdrawn().unwrap(), [DocumentType::IdentityCard]);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0);
+    let phone = app.reopen(phone);
+    assert_eq!(phone.phone.stock(DocumentType::IdentityCard).age, 0, "also after a restart");
+    assert!(phone.phone.needs_top_up(DocumentType::IdentityCard));
+    // Nobody is told of another's.
+    assert!(other.phone.renew_withdrawn().unwrap().is_empty());
+    assert_eq!(other.phone.stock(DocumentType::IdentityCard).age, 8);
 }
 
 #[test]
@@ -241,7 +323,7 @@ fn reg_014_events_about_one_document_are_ordered_and_others_do_not_wait() {
     let card = Some("identity_card");
     assert_eq!(outcome_of(&token, "document.changed", "olena", 5, card), EventOutcome::Applied);
     for late in [5, 4, 0] {
-        assert_eq!(outcome_of(&token, "document.withdrawn", "olena", late, card), EventOutcome::Late);
+        assert_eq!(outcome_of(&token, "document.changed", "olena", late, card), EventOutcome::Late);
     }
     assert_eq!(outcome_of(&token, "document.withdrawn", "olena", 6, card), EventOutcome::Applied);
     // Another document, another person, the death of a person, another register: each has an order of its own.
@@ -252,6 +334,66 @@ fn reg_014_events_about_one_document_are_ordered_and_others_do_not_wait() {
     assert_eq!(outcome_of(&token, "document.withdrawn", "taras", 1, card), EventOutcome::Applied);
     assert_eq!(outcome_of(&token, "holder.deceased", "olena", 2, None), EventOutcome::Applied);
     assert_eq!(outcome_of(&reporter(&app), "document.changed", "olena", 1, card), EventOutcome::Applied);
+}
+
+#[test]
+fn reg_050_an_end_counts_however_late_and_a_wrong_sequence_silences_none() {
+    let app = TestApp::spawn();
+    let (shop, token) = (app.shop(), reporter(&app));
+    let mut phone = stocked(&app, "olena");
+    let card = Some("identity_card");
+    let far = u64::MAX >> 1;
+    for (id, kind, sequence) in [("1", "document.changed", far), ("2", "document.changed", 7)] {
+        let expected = if sequence == far { EventOutcome::Applied } else { EventOutcome::Late };
+        assert_eq!(outcome(&send(&app, &token, &event(id, kind, "olena", sequence, card))), expected);
+    }
+    // Issued after it: two of the stock are from before.
+    for _ in 0..8 {
+        code(&mut phone);
+    }
+    phone.phone.top_up(DocumentType::IdentityCard).unwrap();
+    let (first, second) = (code(&mut phone), code(&mut phone));
+    let changed = event("3", "document.changed", "olena", 8, card);
+    assert_eq!(outcome(&send(&app, &token, &changed)), EventOutcome::Late);
+    assert_eq!(verify(&app, &shop, &first), GREEN);
+    let withdrawn = event("4", "document.withdrawn", "olena", 9, card);
+    for _ in 0..2 {
+        assert_eq!(outcome(&send(&app, &token, &withdrawn)), EventOutcome::Late);
+    }
+    assert_eq!(verify(&app, &shop, &second), REVOKED);
+    let dead = |id, sequence| event(id, "holder.deceased", "taras", sequence, None);
+    let mut other = stocked(&app, "taras");
+    let code = code(&mut other);
+    let device = other.device_key().device_id();
+    assert_eq!(outcome(&send(&app, &token, &dead("5", far))), EventOutcome::Applied);
+    assert_eq!(app.admin("POST", &format!("/devices/{device}/resume"), None).status, 204);
+    other.phone.top_up(DocumentType::IdentityCard).unwrap();
+    assert_eq!(outcome(&send(&app, &token, &dead("6", 1))), EventOutcome::Late);
+    assert_eq!(verify(&app, &shop, &code), REVOKED);
+    let answer = app.device("checks", &other.seal(app.clock.seconds(), &ChecksQuery {}));
+    assert_eq!(answer.code(), ProblemCode::Suspended);
+}
+
+#[test]
+fn reg_051_a_register_reports_what_its_token_is_for() {
+    let app = TestApp::spawn();
+    let (cards, deaths) = (reporter_of(&app, &["identity_card"], false), reporter_of(&app, &[], true));
+    let nothing = serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false });
+    let nobody: CreatedRelyingParty = app.admin("POST", "/relying-parties", Some(&nothing)).json();
+    let _phone = stocked(&app, "olena");
+    let before = app.dump();
+    let of = |kind: &str, document| event("1", kind, "olena", 1, document);
+    let licence = of("document.withdrawn", Some("driving_licence"));
+    let card = of("document.withdrawn", Some("identity_card"));
+    let dead = of("holder.deceased", None);
+    for (token, event) in
+        [(&cards, &licence), (&cards, &dead), (&deaths, &card), (&deaths, &licence), (&nobody.token, &card)]
+    {
+        assert_eq!(send(&app, token, event).code(), ProblemCode::Forbidden);
+    }
+    assert_eq!(app.dump(), before, "a refused event changes nothing");
+    assert_eq!(outcome(&send(&app, &cards, &card)), EventOutcome::Applied);
+    assert_eq!(outcome(&send(&app, &deaths, &dead)), EventOutcome::Applied);
 }
 
 #[test]

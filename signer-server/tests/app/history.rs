@@ -51,6 +51,7 @@ fn scan(reason: &str) -> Scan {
         profile: Profile::Age,
         document_type: 1,
         reason: codec::Label::new(reason.into()).unwrap(),
+        shown: None,
     }
 }
 

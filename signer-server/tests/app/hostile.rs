@@ -212,7 +212,6 @@ fn app_120_a_guess_at_a_bit_of_the_share_signs_if_right_and_ends_the_key_if_wron
         assert_ne!(guess, honest);
         let answer: Evaluated = app.device("approve", &guess).cbor();
         assert!(matches!(answer, Evaluated::Signed { .. }), "bit {bit}: {answer:?}");
-        phone.phone.resume().unwrap();
     }
     // One where it is 1.
     let bit = bits.iter().position(|bit| *bit).unwrap();

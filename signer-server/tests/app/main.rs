@@ -9,6 +9,7 @@ mod support;
 
 mod at_rest;
 mod backup;
+mod bound;
 mod certificates;
 mod clone;
 mod colluding;

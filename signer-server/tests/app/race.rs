@@ -87,7 +87,7 @@ fn app_001_two_approvals_of_one_request_give_one_signature() {
         let other = answers.iter().find(|answer| answer.status != 200).unwrap().code();
         assert!(matches!(other, ProblemCode::Busy | ProblemCode::RequestClosed), "{other:?}");
         assert_eq!(wait(&bank, id), RequestStatus::Signed);
-        assert!(matches!(phone.phone.resume().unwrap(), Some((_, signer_client::Outcome::Signed { .. }))));
+        assert!(matches!(phone.phone.outcome(id).unwrap(), signer_client::Outcome::Signed { .. }));
     }
     // The token the phone missed is given with the next signature.
     let id = app.ask(&bank, "olena");

@@ -11,7 +11,7 @@ use signer_core::{
     codec::{self, Blob, Label, List, Text},
     credential::{DocumentType, Step, Turn},
     device_key::DeviceSignature,
-    ids::{CeremonyId, CheckId, Epoch, KeyId, RequestId},
+    ids::{CeremonyId, CheckId, Epoch, KeyId, RelyingPartyId, RequestId},
     pin::Pin,
     secret::SecretBytes,
     suite::{Commitment, KeygenMessage, SuiteId},
@@ -21,7 +21,7 @@ use signer_core::{
         Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
         Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
         OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, WireSecret,
+        RefreshStart, RequestsQuery, StatusQuery, WireSecret, WithdrawnQuery,
     },
 };
 
@@ -42,8 +42,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 15] = [
-    "/v1/issuer-keys",
+const PUBLIC: [&str; 14] = [
     "/v1/trust-list",
     "/status/v1/lists",
     "/status/v1/lists/{id}",
@@ -210,7 +209,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
 /// One wrong call: route, path, body, what must come.
 type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
 
-fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
+fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: RelyingPartyId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
     let digest = BASE64_STANDARD.encode([7; 32]);
     let good = serde_json::json!({
@@ -289,8 +288,12 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             ("/code", 12.into(), Malformed),
             ("/profile", "everything".into(), Malformed),
             ("/profile", 2.into(), Malformed),
-            ("/challenge", "0A".repeat(16).into(), Malformed),
-            ("/challenge", "0a".repeat(15).into(), Malformed),
+            ("/request", "".into(), InvalidValue),
+            ("/request", "DR1:".into(), InvalidValue),
+            ("/request", "DQ1:".into(), InvalidValue),
+            ("/request", "x".repeat(2000).into(), InvalidValue),
+            ("/request", 12.into(), Malformed),
+            ("/challenge", "0a".repeat(16).into(), Malformed),
             ("/now", 12.into(), Malformed),
         ],
     );
@@ -346,7 +349,9 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         let key = p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap();
         BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes())
     };
-    let good = serde_json::json!({ "name": "Shop", "key": point, "profiles": ["age"] });
+    let good = serde_json::json!({
+        "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.to_string(),
+    });
     let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
             let mut body = good.clone();
@@ -366,7 +371,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
         ("/profiles", serde_json::json!(["everything"]), Malformed),
         ("/days", 0.into(), InvalidValue),
         ("/days", 31.into(), InvalidValue),
-        ("/id", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0A".repeat(16).into(), Malformed),
+        ("/relying_party", "0a".repeat(16).into(), InvalidValue),
+        ("/relying_party", bank.to_string().into(), InvalidValue),
+        ("/id", "0a".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);
     for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
@@ -378,6 +386,10 @@ fn json_calls(others: RequestId, signed: RequestId) -> Vec<Call> {
             };
             calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
         }
+    }
+    for query in ["force=1", "force=yes", "why=x"] {
+        let path = format!("/admin/v1/keys/issuer/activate?{query}");
+        calls.push(("POST /admin/v1/keys/{id}/activate", path, None, Malformed));
     }
     for number in ["0", "x", "-1", "4294967296"] {
         calls.push(("GET /status/v1/lists/{id}", format!("/status/v1/lists/{number}"), None, NotFound));
@@ -478,7 +490,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let (others, signed) = (made(ask(&other.token, "k")), made(ask(&bank.token, "k")));
     let mut phone = app.phone("olena");
     assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
-    let calls = json_calls(others, signed);
+    let calls = json_calls(others, signed, bank.id, shop.id);
     let admin = app.admin_token();
     let token_for = |path: &str| match path {
         path if path.starts_with("/admin/") => admin.as_str(),
@@ -665,12 +677,13 @@ impl Messages {
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
+            Operation::Withdrawn => self.seal(&WithdrawnQuery {}),
             Operation::History => self.seal(&HistoryQuery { after: 0, limit: 64 }),
             Operation::Display => self.seal(&SHOWN),
             Operation::EndDisplay => self.seal(&EndDisplay { list: 1, index: 1 }),
             Operation::Checks => self.seal(&ChecksQuery {}),
             Operation::AnswerCheck => {
-                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true })
+                self.seal(&AnswerCheck { id: CheckId::from_bytes([5; 16]), allow: true, shown: [0; 32] })
             }
             Operation::Listen => self.seal(&Listen {}),
             Operation::Approve => self.approve.clone(),
@@ -706,6 +719,7 @@ impl Messages {
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
             Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
             AnswerCheck: AnswerCheck, Listen: Listen, History: HistoryQuery,
+            Withdrawn: WithdrawnQuery,
         }
     }
 }
@@ -830,7 +844,8 @@ fn others_and_absent(suite: SuiteId) {
     };
     for (request, case) in [(nobody, "nobody's"), (messages.others_request, "another's")] {
         check(Operation::Outcome, &messages.seal(&OutcomeQuery { request }), Code::NotFound, case);
-        let answer = AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true };
+        let answer =
+            AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true, shown: [0; 32] };
         check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
     }

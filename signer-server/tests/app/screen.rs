@@ -107,8 +107,16 @@ pub(crate) fn checks(app: &TestApp, phone: &TestPhone) -> Vec<Check> {
 }
 
 pub(crate) fn answer(app: &TestApp, phone: &TestPhone, id: CheckId, allow: bool) {
-    let answered: CheckAnswered = send(app, phone, &AnswerCheck { id, allow }).cbor();
+    let answered: CheckAnswered = send(app, phone, &word(app, phone, id, allow)).cbor();
     assert_eq!(answered.time.0, app.clock.seconds());
+}
+
+/// The holder's word on a check as it is shown; on one that is not, of nothing.
+pub(crate) fn word(app: &TestApp, phone: &TestPhone, id: CheckId, allow: bool) -> AnswerCheck {
+    let shown = send(app, phone, &ChecksQuery {});
+    let shown = if shown.status == 200 { shown.cbor::<PendingChecks>().checks } else { Vec::new() };
+    let shown = shown.into_iter().find(|check| check.id == id);
+    shown.map_or(AnswerCheck { id, allow, shown: [0; 32] }, |check| AnswerCheck::to(&check, allow))
 }
 
 /// A verifier with its token.
@@ -139,7 +147,7 @@ impl<'a> Till<'a> {
 
     /// Under a request id of its own.
     pub(crate) fn scan(&self, code: &str) -> Answer {
-        self.ask(code, &self.app.unique("request"), None)
+        self.ask(code, &self.app.unique("scan-id"), None)
     }
 
     pub(crate) fn look(&self, check: CheckId) -> Answer {

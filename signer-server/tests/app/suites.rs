@@ -180,7 +180,6 @@ fn app_115_the_same_approve_gets_the_same_answer(suite: SuiteId) {
             assert_eq!(app.device("approve", &body).body, first.body);
         }
         assert_eq!(phone.phone.status().unwrap().attempts, before);
-        phone.phone.resume().unwrap();
         if pin == WRONG {
             phone.phone.decline(id).unwrap();
         }

@@ -27,7 +27,7 @@ use crate::{
 const DAY: u64 = 86_400;
 
 /// The root in the data folder.
-fn own_root(app: &TestApp) -> SigningKey {
+pub(crate) fn own_root(app: &TestApp) -> SigningKey {
     SigningKey::from_slice(&std::fs::read(app.config.data_dir.join("trust-root")).unwrap()).unwrap()
 }
 
@@ -38,7 +38,7 @@ fn served(app: &TestApp) -> Vec<u8> {
     answer.body
 }
 
-fn trust(app: &TestApp) -> TrustList {
+pub(crate) fn trust(app: &TestApp) -> TrustList {
     let root = *own_root(app).verifying_key();
     SignedTrustList::verify(&served(app), &[root]).unwrap().list().clone()
 }
@@ -200,6 +200,8 @@ fn reg_023_after_a_restore_what_was_given_out_before_is_suspended() {
     let _shown = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
     assert_eq!(phone.phone.top_up(DocumentType::IdentityCard).unwrap(), 1);
     let since = issued(&phone)[0].claims().status();
+    // Its list may have been made before it, in this quarter of an hour.
+    app.clock.advance(900);
     assert_eq!(statuses(&app, &trust, &[since]), [Status::Valid]);
     assert_eq!(statuses(&app, &trust, &before), vec![Status::Suspended; 4]);
 }
@@ -240,7 +242,7 @@ fn root(seed: u8) -> SigningKey {
 }
 
 /// A server under the root number 5, which is kept elsewhere.
-fn pinned() -> TestApp {
+pub(crate) fn pinned() -> TestApp {
     TestApp::spawn_with(|config| {
         let point = root(5).verifying_key().to_sec1_point(true);
         config.trust_root = Some(BASE64_URL_SAFE_NO_PAD.encode(point.as_bytes()));
@@ -267,6 +269,14 @@ fn remake(
 
 fn sign(list: &TrustList, root: &SigningKey) -> Vec<u8> {
     list.prepare(root.verifying_key()).unwrap().sign(root).unwrap()
+}
+
+/// Puts the server's own part as list `number`, with this life.
+pub(crate) fn put_life(app: &TestApp, number: u64, life: Life) {
+    let (draft, now) = (draft(app), UnixSeconds(app.clock.seconds()));
+    let (keys, roots) = (draft.keys().to_vec(), vec![*root(5).verifying_key()]);
+    let list = TrustList::new(number, now, life, draft.issuers().to_vec(), keys, roots).unwrap();
+    assert_eq!(put(app, &sign(&list, &root(5))).status, 200);
 }
 
 #[test]
@@ -359,8 +369,8 @@ fn reg_033_the_next_key_signs_only_when_the_list_names_it() {
     assert_eq!(act(&app, "issuer", "activate"), 422, "nobody knows the key yet");
     assert_eq!(put(&app, &list_of(&app, 2)).json::<PutTrustList>().notes, Vec::<String>::new());
     app.restart();
-    assert_eq!(act(&app, "issuer", "activate"), 204);
-    assert_eq!(act(&app, "issuer", "activate"), 422, "it is in use");
+    assert_eq!(act(&app, "issuer", "activate?force=true"), 204);
+    assert_eq!(act(&app, "issuer", "activate?force=true"), 422, "it is in use");
     // What the old key signed is good; what is issued now is the new key's.
     assert_eq!(verify(&app, &shop, &old_code), (Colour::Green, Reason::Valid));
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
@@ -388,7 +398,7 @@ fn reg_033_a_server_under_its_own_root_lists_the_next_key_by_itself() {
     let before = trust(&app);
     let old = StatusList::verify(&get_list(&app, number).body, &before).unwrap();
     assert_eq!(app.admin("POST", "/keys/list/next", None).status, 204);
-    assert_eq!(app.admin("POST", "/keys/list/activate", None).status, 204);
+    assert_eq!(app.admin("POST", "/keys/list/activate?force=true", None).status, 204);
     let after = trust(&app);
     assert!(after.number() > before.number());
     assert_eq!(after.keys_for(KeyUse::StatusLists).count(), 2);
@@ -406,11 +416,50 @@ fn reg_033_a_server_under_its_own_root_lists_the_next_key_by_itself() {
 }
 
 #[test]
+fn reg_052_a_key_is_listed_for_thirty_days_before_it_signs() {
+    let mut app = pinned();
+    let list_of = |app: &TestApp, number: u64, keys: Vec<TrustedKey>| {
+        sign(&remake(&draft(app), number, app.clock.seconds(), keys, &[&root(5)]), &root(5))
+    };
+    let activate = |app: &TestApp| app.admin("POST", "/keys/issuer/activate", None);
+    let all = |app: &TestApp| draft(app).keys().to_vec();
+    let without: Vec<_> = all(&app);
+    assert_eq!(put(&app, &list_of(&app, 1, without.clone())).status, 200);
+    assert_eq!(app.admin("POST", "/keys/issuer/next", None).status, 204);
+    let listed = app.clock.seconds();
+    assert_eq!(put(&app, &list_of(&app, 2, all(&app))).status, 200);
+    let refused = activate(&app);
+    assert_eq!(
+        (refused.code(), refused.problem().time),
+        (ProblemCode::InvalidValue, Some(listed + 30 * DAY))
+    );
+    // A later list that still names it changes nothing; one that does not begins the time anew.
+    app.clock.advance(20 * DAY);
+    assert_eq!(put(&app, &list_of(&app, 3, all(&app))).status, 200);
+    app.restart();
+    assert_eq!(activate(&app).problem().time, Some(listed + 30 * DAY));
+    assert_eq!(put(&app, &list_of(&app, 4, without)).status, 200);
+    assert_eq!(activate(&app).problem().time, None, "not named at all");
+    assert_eq!(app.admin("POST", "/keys/issuer/activate?force=true", None).status, 422, "not even by force");
+    let listed = app.clock.seconds();
+    assert_eq!(put(&app, &list_of(&app, 5, all(&app))).status, 200);
+    app.clock.advance(30 * DAY - 1);
+    assert_eq!(activate(&app).code(), ProblemCode::InvalidValue);
+    app.clock.advance(1);
+    assert_eq!(app.clock.seconds(), listed + 30 * DAY);
+    assert_eq!(activate(&app).status, 204);
+}
+
+#[test]
 fn reg_035_a_business_gets_a_credential_that_phones_believe() {
     let app = TestApp::spawn();
     let key = root(11);
     let point = BASE64_URL_SAFE_NO_PAD.encode(key.verifying_key().to_sec1_point(true).as_bytes());
-    let body = serde_json::json!({ "name": "Аптека «Подорожник»", "key": point, "profiles": ["full", "age"], "days": 30 });
+    let shop = app.relying_party("Аптека", false, true);
+    let body = serde_json::json!({
+        "name": "Аптека «Подорожник»", "key": point, "profiles": ["full", "age"], "days": 30,
+        "relying_party": shop.id.to_string(),
+    });
     let answer = app.admin("POST", "/business-credentials", Some(&body));
     assert_eq!(answer.status, 201, "{answer:?}");
     let made: CreatedBusinessCredential = answer.json();
@@ -425,9 +474,7 @@ fn reg_035_a_business_gets_a_credential_that_phones_believe() {
         verify_request(request.as_str(), &trust(&app), UnixSeconds(now), StepRule::STANDARD).unwrap();
     assert_eq!(believed.business().name(), "Аптека «Подорожник»");
     assert_eq!(believed.business().profiles(), [Profile::Age, Profile::Full]);
-    // Its id stays when it is renewed.
-    let mut again = body;
-    again["id"] = made.id.to_string().into();
-    let renewed: CreatedBusinessCredential = app.admin("POST", "/business-credentials", Some(&again)).json();
-    assert_eq!(renewed.id, made.id);
+    // Its id is that of the relying party, also when it is renewed.
+    let renewed: CreatedBusinessCredential = app.admin("POST", "/business-credentials", Some(&body)).json();
+    assert_eq!((renewed.id, made.id.0), (made.id, *shop.id.as_bytes()));
 }

@@ -60,9 +60,10 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
                 let url = app.url();
                 scope.spawn(move || {
                     let shop = RelyingParty::new(network(url), token.as_str());
-                    shop.issuer_keys().unwrap();
+                    // The connection stands before the race begins.
+                    signer_client::public(&*network(url), "/v1/trust-list", "application/cose").unwrap();
                     barrier.wait();
-                    shop.verify_code(text, &format!("scan-{n:04}")).unwrap()
+                    shop.verify_code(text, &format!("{}-{n:04}", profile.name())).unwrap()
                 })
             };
             let threads: Vec<_> = (0..100).map(verify).collect();
@@ -78,8 +79,14 @@ fn app_040_of_a_hundred_verifications_at_once_one_is_green() {
         let next = phone.phone.code(&mut session).unwrap();
         assert_eq!(next.turn.number(), 1);
         let shop = RelyingParty::new(network(app.url()), shops[0].as_str());
-        assert_eq!(colour(&shop.verify_code(next.presentation.as_str(), "next-0001").unwrap()), GREEN);
-        assert_eq!(colour(&shop.verify_code(code.presentation.as_str(), "old-00001").unwrap()), USED);
+        assert_eq!(
+            colour(&shop.verify_code(next.presentation.as_str(), &app.unique("next-id")).unwrap()),
+            GREEN
+        );
+        assert_eq!(
+            colour(&shop.verify_code(code.presentation.as_str(), &app.unique("old-code")).unwrap()),
+            USED
+        );
     }
 }
 
@@ -240,8 +247,7 @@ fn app_043_codes_wrong_in_any_layer_are_refused_as_results() {
     assert!(otp.ct_eq(&issued.otp_secret.0));
     let key = |seed: u8| SigningKey::from_slice(&[seed; 32]).unwrap();
     let issuer = SigningKey::from_slice(&vault.server_key("issuer")).unwrap();
-    let kid = shop.issuer_keys().unwrap();
-    let kid = signer_core::credential::Kid::of(&kid.as_slice()[0].key).0;
+    let kid = signer_core::credential::Kid::of(issuer.verifying_key()).0;
     // The document's own bytes, out of the real credential.
     let payload = real.as_bytes().windows(2).position(|window| window == [0x22, 0x83]).unwrap();
     let document = real.as_bytes()[payload + 1..real.as_bytes().len() - 66].to_vec();
@@ -416,4 +422,42 @@ fn app_044_codes_of_a_revoked_frozen_or_replaced_phone_are_refused() {
         let standing = if end == "freeze" { ProblemCode::Frozen } else { ProblemCode::Revoked };
         assert_eq!(problem_code(phone.phone.top_up(DocumentType::IdentityCard)), standing);
     }
+}
+
+#[test]
+fn app_282_a_code_used_at_the_end_of_its_step_is_told_in_the_next() {
+    let app = TestApp::spawn();
+    let (shop, mut phone) = (app.shop(), stocked(&app, &app.clock));
+    let mut session = phone.phone.start_show(DocumentType::IdentityCard, Showing::age()).unwrap();
+    let code = phone.phone.code(&mut session).unwrap();
+    let uses = |code: &Code, scan: &str| colour(&shop.verify_code(code.presentation.as_str(), scan).unwrap());
+    app.clock.advance(code.until.0 - app.clock.seconds() - 1);
+    assert_eq!(uses(&code, "last-second"), GREEN);
+    app.clock.advance(1);
+    let next = phone.phone.code(&mut session).unwrap();
+    assert_eq!(next.step, code.step.next());
+    assert!(phone.phone.poll(&mut session).unwrap());
+    assert_eq!(phone.phone.code(&mut session).unwrap(), next, "the code of this step was not used");
+    assert!(!phone.phone.poll(&mut session).unwrap(), "told once");
+    // One used in the grace after its step.
+    app.clock.advance(180);
+    let third = phone.phone.code(&mut session).unwrap();
+    assert!(!phone.phone.poll(&mut session).unwrap());
+    app.clock.advance(29);
+    assert_eq!(uses(&next, "in-the-grace"), GREEN);
+    assert!(phone.phone.poll(&mut session).unwrap());
+    assert_eq!(phone.phone.code(&mut session).unwrap(), third);
+    // Where nothing was used, it is asked no longer than anything could be.
+    app.clock.advance(151);
+    phone.phone.code(&mut session).unwrap();
+    let asked = |phone: &TestPhone| {
+        phone.wire.passed().iter().filter(|passed| passed.path.ends_with("/code-state")).count()
+    };
+    let before = asked(&phone);
+    for _ in 0..4 {
+        assert!(!phone.phone.poll(&mut session).unwrap());
+        app.clock.advance(30);
+    }
+    // At 0, 30 and 60 seconds about both steps, then about one.
+    assert_eq!(asked(&phone) - before, 3 * 2 + 1);
 }

@@ -1,8 +1,11 @@
 //! The files of the verifier page, as they are served.
 
-use serde_json::Value;
+use std::io::Read as _;
 
-use crate::harness::TestApp;
+use serde_json::Value;
+use sha2::{Digest as _, Sha256};
+
+use crate::{harness::TestApp, support::http::Answer};
 
 fn served(app: &TestApp) -> Vec<String> {
     let files: Value = app.http.send("GET", "/verify/files.json", &[], b"").json();
@@ -55,6 +58,59 @@ fn web_040_every_file_has_its_type_its_tag_and_the_headers_that_keep_it_in() {
         } else {
             assert!(path.ends_with(".json"), "{path} has no tag");
         }
+    }
+}
+
+#[test]
+fn web_091_larger_files_come_as_gzip_to_who_accepts_it_and_are_the_same() {
+    let app = TestApp::spawn();
+    let get = |path: &str, headers: &[(&str, &str)]| app.http.send("GET", path, headers, b"");
+    let digests: Value = get("/verify/files.json", &[]).json();
+    let (mut plain, mut sent) = (0, 0);
+    for (path, digest) in digests["files"].as_object().unwrap() {
+        let identity = get(path, &[("accept-encoding", "identity")]);
+        let packed = get(path, &[("accept-encoding", "deflate, gzip;q=0.5, br")]);
+        (plain, sent) = (plain + identity.body.len(), sent + packed.body.len());
+        assert_eq!(identity.header("content-encoding"), None, "{path}");
+        if packed.header("content-encoding").is_none() {
+            assert!(identity.body.len() < 4096, "{path} is {} bytes long", identity.body.len());
+            assert_eq!(packed, Answer { headers: packed.headers.clone(), ..identity }, "{path}");
+            continue;
+        }
+        assert_eq!(packed.header("content-encoding"), Some("gzip"), "{path}");
+        let mut unpacked = Vec::new();
+        flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_end(&mut unpacked).unwrap();
+        assert_eq!(unpacked, identity.body, "{path}");
+        let sha256: String = Sha256::digest(&unpacked).iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(&Value::from(sha256), digest, "{path}");
+        for header in ["content-type", "content-security-policy", "cache-control", "vary"] {
+            assert_eq!(packed.header(header), identity.header(header), "{path} {header}");
+        }
+        assert_eq!(packed.header("vary"), Some("accept-encoding"));
+        // Each form has its tag, and is known by it alone.
+        let (tag, other) = (packed.header("etag").unwrap(), identity.header("etag").unwrap());
+        assert_ne!(tag, other);
+        for (tag, status) in [(tag, 304), (other, 200)] {
+            assert_eq!(
+                get(path, &[("accept-encoding", "gzip"), ("if-none-match", tag)]).status,
+                status,
+                "{path}"
+            );
+        }
+    }
+    assert!(sent * 2 < plain, "{sent} of {plain} bytes are sent");
+    for (accepted, is_packed) in [
+        ("gzip", true),
+        ("GZIP ; Q=1", true),
+        ("br,gzip;q=0.001", true),
+        ("gzip;q=0", false),
+        ("gzip; q=0.000", false),
+        ("gzipped", false),
+        ("", false),
+        ("identity;q=1, br", false),
+    ] {
+        let answer = get("/verifier/src/request.js", &[("accept-encoding", accepted)]);
+        assert_eq!(answer.header("content-encoding").is_some(), is_packed, "{accepted}");
     }
 }
 

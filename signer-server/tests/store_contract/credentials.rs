@@ -1,7 +1,7 @@
 //! Day credentials and burnt codes.
 
 use signer_core::{ids::RelyingPartyId, wire::Standing};
-use signer_server::store::{AddedCredentials, Burn, Burned, CredentialRow, LIVING_CREDENTIALS_MAX};
+use signer_server::store::{AddedCredentials, Burn, Burned, CodeHash, CredentialRow, LIVING_CREDENTIALS_MAX};
 
 use crate::fixture::*;
 
@@ -31,6 +31,7 @@ pub(crate) fn burn(index: u32, step: u64, n: u8) -> Burn {
         n,
         verifier: BANK,
         request: [1; 32],
+        code: CodeHash([3; 32]),
         answer: vec![1, 2, 3],
         only_repeat: false,
         check: None,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use signer_core::{
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
-    wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS, CHECKS_MAX, MatchNumber, Profile, Standing},
+    wire::{AnswerCheck, CHECK_KEPT_SECONDS, CHECK_SECONDS, CHECKS_MAX, MatchNumber, Profile, Standing},
 };
 use signer_server::store::{
     AddedCredentials, AnswerResult, Burn, Burned, CheckRow, CheckState, CodeHash, CredentialRow,
@@ -48,6 +48,7 @@ fn shown(index: u32, n: u8, step: u64, codes: &[u32]) -> NewDisplay {
         profile: Profile::Minimal,
         turns: turns.map(|(n, code)| DisplayTurn { n, digits: digits(*code), bar: bar(*code) }).collect(),
         until: T0.plus(UNTIL),
+        life: Life::Standard,
         now: T0,
     }
 }
@@ -69,6 +70,7 @@ fn used(code: CodeHash, n: u32) -> Resolve {
         check: NewCheck {
             id: check_id(n),
             request_id: format!("request-{n}"),
+            code_sha256: [4; 32],
             profile: None,
             match_number: MatchNumber::new(47).unwrap(),
             expires: T0.plus(CHECK_SECONDS),
@@ -77,6 +79,7 @@ fn used(code: CodeHash, n: u32) -> Resolve {
         counted: true,
         told: TellAsked::new(|_, _| None),
         forget_seconds: 86_400,
+        life: Life::Standard,
         now: T0,
     }
 }
@@ -235,7 +238,8 @@ pub(crate) async fn sto_062_of_90_uses_of_three_codes_one_is_the_first<E: Engine
         let mut id = [n; 16];
         id[0] = 0x90;
         let row = signer_server::store::RelyingPartyRow {
-            may_report: false,
+            report_kinds: Vec::new(),
+            may_report_deceased: false,
             id: RelyingPartyId::from_bytes(id),
             name: format!("shop {n}"),
             token_hash: [n; 32],
@@ -371,7 +375,8 @@ pub(crate) async fn sto_065_many_misses_slow_everybody<E: Engine>() {
         let verifier = crowd(n / per);
         if n % per == 0 {
             let row = signer_server::store::RelyingPartyRow {
-                may_report: false,
+                report_kinds: Vec::new(),
+                may_report_deceased: false,
                 id: verifier,
                 name: "one of a crowd".into(),
                 token_hash: [verifier.as_bytes()[3]; 32],
@@ -406,7 +411,10 @@ pub(crate) async fn sto_066_a_check_is_answered_once_by_its_device<E: Engine>() 
         assert_eq!(display(store, shown(index, 1, 100 + u64::from(code), &[code])).await, FIRST);
         asked(store, used(digits(code), code)).await.id
     };
-    let answer = async |id, n, allow, now| store.answer_check(id, device(n), allow, None, now).await.unwrap();
+    let answer = async |id, n, allow, now| {
+        let word = AnswerCheck { id, allow, shown: [0; 32] };
+        store.answer_check(word, device(n), None, now).await.unwrap()
+    };
     let state =
         async |id, now: UnixSeconds| store.holder_check(id, now).await.unwrap().map(|check| check.state);
     let end = T0.plus(CHECK_SECONDS);
@@ -478,7 +486,8 @@ pub(crate) async fn sto_067_open_checks_are_bounded_for_holder_and_verifier<E: E
     asked(store, elsewhere(used(digits(code), code))).await;
     // An answer makes room.
     let first = store.open_checks(device(1), T0).await.unwrap()[0].id;
-    store.answer_check(first, device(1), false, None, T0).await.unwrap();
+    let word = AnswerCheck { id: first, allow: false, shown: [0; 32] };
+    store.answer_check(word, device(1), None, T0).await.unwrap();
     assert_eq!(store.burn(qr).await.unwrap(), Burned::Fresh);
 }
 

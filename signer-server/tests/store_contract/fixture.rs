@@ -82,7 +82,8 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         token_hash: [id.as_bytes()[0]; 32],
         may_ask: true,
         may_verify: true,
-        may_report: false,
+        report_kinds: Vec::new(),
+        may_report_deceased: false,
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");

@@ -1,6 +1,7 @@
 //! Events of registers, and the state of credentials.
 
 use signer_core::{
+    credential::StatusIndex,
     time::UnixSeconds,
     trust::Life,
     wire::{EventOutcome, Standing},
@@ -44,7 +45,7 @@ pub(crate) async fn sto_070_an_event_ends_the_credentials_it_is_about<E: Engine>
     let other = CredentialRow { document_type: 8, ..credential(6, 1) };
     store.add_credentials(vec![credential(5, 1), other], None, T0).await.unwrap();
     store.add_credentials(vec![credential(7, 2)], None, T0).await.unwrap();
-    assert_eq!(store.report(report(1, 1, 1, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(1, 1, 1, Happened::Changed(7))).await.unwrap(), taken(1));
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Withdrawn);
     assert_eq!(store.burn(burn(6, 10, 0)).await.unwrap(), Burned::Fresh, "another kind");
     assert_eq!(store.burn(burn(7, 10, 0)).await.unwrap(), Burned::Fresh, "another person");
@@ -63,29 +64,25 @@ pub(crate) async fn sto_071_an_event_is_taken_once_and_in_order<E: Engine>() {
     let mut engine: E = engine().await;
     let store = engine.store();
     enrol(&*store, 1).await;
-    let event = report(1, 1, 5, Happened::Document(7));
+    let event = report(1, 1, 5, Happened::Changed(7));
     assert_eq!(store.report(event.clone()).await.unwrap(), taken(1));
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), LATE);
     store.add_credentials(vec![credential(5, 1)], None, T0).await.unwrap();
     drop(store);
     engine.reopen().await;
     let store = &*engine.store();
     assert_eq!(store.report(event.clone()).await.unwrap(), TAKEN);
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), LATE);
-    assert_eq!(store.report(report(3, 1, 4, Happened::Document(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), LATE);
+    assert_eq!(store.report(report(3, 1, 4, Happened::Changed(7))).await.unwrap(), LATE);
     assert_eq!(store.report(Report { content: [9; 32], ..event }).await.unwrap(), Reported::Mismatch);
     assert_eq!(store.burn(burn(5, 10, 0)).await.unwrap(), Burned::Fresh, "none of these ended anything");
-    assert_eq!(
-        store.report(report(4, 2, 1, Happened::Document(7))).await.unwrap(),
-        taken(1),
-        "another order"
-    );
-    assert_eq!(store.report(report(5, 1, 6, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(4, 2, 1, Happened::Changed(7))).await.unwrap(), taken(1), "another order");
+    assert_eq!(store.report(report(5, 1, 6, Happened::Changed(7))).await.unwrap(), taken(1));
     let nobody = Report { holder: holder(9), ..report(6, 6, 1, Happened::Deceased) };
     assert_eq!(store.report(nobody).await.unwrap(), TAKEN, "a person who is not enrolled");
     // After a month nothing of it is remembered.
     assert!(store.expire(T0.plus(30 * 86_400), Life::Standard).await.unwrap() > 0);
-    assert_eq!(store.report(report(2, 1, 5, Happened::Document(7))).await.unwrap(), taken(1));
+    assert_eq!(store.report(report(2, 1, 5, Happened::Changed(7))).await.unwrap(), taken(1));
 }
 
 pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E: Engine>() {
@@ -111,9 +108,14 @@ pub(crate) async fn sto_072_a_list_says_what_is_revoked_and_what_is_suspended<E:
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[20, 21], &[30, 31, 40, 41]));
     assert_eq!(store.withdrawals(2).await.unwrap(), all(&[52], &[53, 54]));
     // A credential that was ended stays ended, whatever becomes of the suspension.
-    store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Document(7)) }).await.unwrap();
+    store.report(Report { holder: holder(2), ..report(1, 1, 1, Happened::Changed(7)) }).await.unwrap();
     store.add_credentials(vec![credential(22, 2)], None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[22], &[20, 21, 30, 31, 40, 41]));
+    // A phone is told of its own that ended, and not of its suspension.
+    let mut ended = store.withdrawn(device(2)).await.unwrap();
+    ended.sort_by_key(|place| (place.list, place.index));
+    assert_eq!(ended, [(1, 20), (1, 21), (2, 52)].map(|(list, index)| StatusIndex { list, index }));
+    assert!(store.withdrawn(device(3)).await.unwrap().is_empty());
     store.suspend(device(2), false, None, T0).await.unwrap();
     assert_eq!(store.withdrawals(1).await.unwrap(), all(&[], &[20, 21, 30, 31, 40, 41]));
     // Places are kept a day longer than a credential lives, by the life in force.

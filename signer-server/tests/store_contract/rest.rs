@@ -66,7 +66,8 @@ pub(crate) async fn sto_019_a_relying_party_is_found_by_its_token_until_revoked<
         token_hash: [1; 32],
         may_ask: false,
         may_verify: true,
-        may_report: false,
+        report_kinds: Vec::new(),
+        may_report_deceased: false,
         revoked: false,
     };
     store.add_relying_party(shop.clone(), T0).await.unwrap();
@@ -109,7 +110,8 @@ pub(crate) async fn sto_021_the_latest_time_never_goes_back<E: Engine>() {
             token_hash: [id.as_bytes()[0]; 32],
             may_ask: true,
             may_verify: false,
-            may_report: false,
+            report_kinds: Vec::new(),
+            may_report_deceased: false,
             revoked: false,
         };
         store.add_relying_party(row, now).await.unwrap();

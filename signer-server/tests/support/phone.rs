@@ -7,7 +7,7 @@ use std::{
 };
 
 use signer_client::{
-    Approved, ClientError, Phone, PhoneOptions, Ports,
+    Approved, ClientError, Outcome, Phone, PhoneOptions, Ports,
     desk::{SoftwareKey, system_rng},
     http::{NetworkHttp, NetworkOptions},
     ports::{
@@ -213,11 +213,12 @@ impl TestPhone {
         self.phone.approve(shown, &Pin::entered(pin).unwrap())
     }
 
-    /// The bytes of an approve that is ready and has not been sent.
+    /// The bytes of an approve that is ready and did not arrive. The phone has asked what became of it.
     pub(crate) fn prepare(&mut self, id: RequestId, pin: &str) -> Vec<u8> {
         self.wire.fail("approve", Fault::LoseRequest);
         let lost = self.approve(id, pin).unwrap_err();
         assert!(matches!(lost, ClientError::OutcomeUnknown(_)), "{lost:?}");
+        assert!(matches!(self.phone.resume(), Ok(Some((_, Outcome::Open(_))))));
         self.wire.last("approve").body
     }
 }

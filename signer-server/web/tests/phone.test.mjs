@@ -94,7 +94,7 @@ test('WEB-082 the shop shows its request, the phone names the shop and answers i
   await page.click('[data-view="settings"]');
   await page.waitForFunction(() => document.getElementById('business-key').value.length === 44);
   const key = await page.inputValue('#business-key');
-  const { credential } = await real.operator('business-credential', '--name', 'Corner Shop', '--key', key, '--profiles', 'age,minimal');
+  const { credential } = await real.operator('business-credential', '--name', 'Corner Shop', '--key', key, '--profiles', 'age,minimal', '--relying-party', real.shop);
   await page.fill('#business-credential', credential);
   await page.click('#business button[type="submit"]');
   await page.waitForFunction(() => document.getElementById('business-credential').value === '');

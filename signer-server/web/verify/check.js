@@ -7,7 +7,6 @@ import {
   colourOf,
   placeHash,
   readToken,
-  toHex,
   tokenHash,
   verify,
 } from '../verifier/src/index.js';
@@ -68,7 +67,7 @@ async function decide(text, settings, requests, onAsked, stop) {
   const challenge = request ? request.challenge : null;
   if (token) {
     let wasAsked = false;
-    const question = { code: number ?? text, token, profile: settings.ask, challenge: challenge && toHex(challenge) };
+    const question = { code: number ?? text, token, profile: settings.ask, request: request ? request.text : null };
     try {
       const answer = await checkOnline(question, (open) => ((wasAsked = true), onAsked(open)), stop);
       if (number === null) await noteSeen(text, challenge);

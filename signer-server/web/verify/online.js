@@ -1,13 +1,15 @@
 /** Checks by the server: a code or number goes out, a signed answer comes back, maybe after the holder was asked. */
 
-import { AnswerError, USE, openAnswer } from '../verifier/src/index.js';
-import { noteAnswer, trust } from './trust.js';
+import { AnswerError, USE, openAnswer, verifierOf } from '../verifier/src/index.js';
+import { noteAnswer, now, trust } from './trust.js';
 
 const ASK_MS = 15_000;
 const POLL_MS = 20_000;
 const ASK_TRIES = 3;
 const POLL_TRIES = 6;
 const RETRY_MS = 500;
+/** How much older than this clock's now an answer may be, seconds: clocks are wrong by minutes. */
+const ANSWER_AGE_MAX = 900;
 /** What stands between here and the server says so; a server that is there and cannot answer is no missing network. */
 const GATEWAY = [502, 504];
 
@@ -32,17 +34,18 @@ export class Failure extends Error {
  */
 
 /**
- * @param {{ code: string, token: string, profile: string, challenge: string | null }} question
+ * @param {{ code: string, token: string, profile: string, request: string | null }} question `request`: the text that was shown
  * @param {(asked: Asked) => void} onAsked the holder is being asked
  * @param {AbortSignal} stop
  * @returns {Promise<OnlineResult>}
  * @throws {Failure}
  */
-export async function checkOnline({ code, token, profile, challenge }, onAsked, stop) {
+export async function checkOnline({ code, token, profile, request }, onAsked, stop) {
   // Nothing is used up for an answer that could not be believed.
   if (!trust.list?.keysFor(USE.answers).length) throw new Failure('setup');
   const requestId = `web-${crypto.randomUUID()}`;
-  const body = { code, request_id: requestId, ...(profile ? { profile } : {}), ...(challenge ? { challenge } : {}) };
+  const body = { code, request_id: requestId, ...(profile ? { profile } : {}), ...(request ? { request } : {}) };
+  const question = { requestId, code, verifier: verifierOf(token), since: now() - ANSWER_AGE_MAX };
   const ask = () =>
     call('/v1/verifications', token, stop, ASK_MS, {
       method: 'POST',
@@ -51,11 +54,11 @@ export async function checkOnline({ code, token, profile, challenge }, onAsked, 
     });
   // The same id again gets the same answer: what was lost on the way is not used up for nothing.
   const first = await again(ask, ASK_TRIES, stop);
-  if (first.status === 200) return believe(first.body, requestId);
+  if (first.status === 200) return believe(first.body, question);
   /** @type {Asked} */
   const asked = first.body;
   onAsked(asked);
-  return believe(await waitFor(asked, token, stop), requestId);
+  return believe(await waitFor(asked, token, stop), question);
 }
 
 /**
@@ -125,15 +128,16 @@ const json = (response) =>
 /**
  * Takes from the answer what its signature covers, the portrait by its digest; of notes only the known ones are told.
  * @param {any} body
- * @param {string} requestId
+ * @param {import('../verifier/src/answer.js').Question} question
  * @returns {Promise<OnlineResult>}
  */
-async function believe(body, requestId) {
+async function believe(body, question) {
   if (!trust.list) throw new Failure('setup');
   try {
     const portrait = bytesOf(body.portrait);
     const { payload, claims, signer } = await openAnswer(String(body.answer), body.disclosure ?? null, trust.list, {
-      requestId,
+      ...question,
+      codeSalt: body.code_salt,
       portrait,
     });
     await noteAnswer(payload.iat, signer);

@@ -157,24 +157,16 @@ async function refreshStatusLists(statusUri) {
   return named;
 }
 
-/** @param {Uint8Array} bytes */
+/**
+ * Takes a list in the place of the one before, or throws.
+ * @param {Uint8Array} bytes
+ */
 async function take(bytes) {
   if (!trust.list) return;
   const fetched = await openStatusList(bytes, trust.list);
-  const before = trust.statusLists.get(fetched.uri);
-  if (before && !follows(fetched, before)) return;
+  fetched.mustFollow(trust.statusLists.get(fetched.uri));
   trust.statusLists.set(fetched.uri, fetched);
   await store.putList(fetched.uri, { issued: fetched.issued, bytes: fetched.bytes });
-}
-
-/**
- * Whether a list may take the place of the one before: it is newer, or of the same quarter of an hour and takes back nothing.
- * @param {import('../verifier/src/status-list.js').StatusList} next
- * @param {import('../verifier/src/status-list.js').StatusList} before
- */
-function follows(next, before) {
-  if (next.issued !== before.issued) return next.issued > before.issued;
-  return Array.from(before.withdrawn.keys()).every((index) => next.withdrawn.has(index));
 }
 
 /** @param {string} uri */

@@ -5,14 +5,18 @@ use std::{io::Read as _, process::ExitCode};
 use p256::ecdsa::VerifyingKey;
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError,
+    Question,
     desk::SystemClock,
-    lists::{Lists, Synced, read_point},
+    http::fetch,
+    lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point},
     ports::Clock as _,
+    verify_answer,
 };
 use signer_core::{
     credential::{Colour, Known, VerificationResult, VerifyOptions},
     time::UnixSeconds,
+    trust::SignedTrustList,
+    wire::VerifyCode,
 };
 
 use crate::{
@@ -20,22 +24,78 @@ use crate::{
     input::{bytes_of, random_id, text_of},
     memory::Memory,
     output::{Failure, Output, moment},
-    setup::{self, relying_party, step_rule},
+    setup::{network, relying_party, step_rule, trust_root},
 };
 
 pub(crate) fn verify(global: &Global, output: &Output, args: &Verify) -> Result<ExitCode, Failure> {
     let checked = match code(args)? {
         code if args.without_network() => offline(global, output, args, code.as_deref()),
-        Some(code) => online(global, args, &code).map(|result| tell(output, &result)),
+        Some(code) => online(global, output, args, code).map(|result| tell(output, &result)),
         None => Err(Failure::usage("there is no code", "Give its text, --file, or -.")),
     };
     checked.map_err(Failure::without_answer)
 }
 
-fn online(global: &Global, args: &Verify, code: &str) -> Result<VerificationResult, Failure> {
-    let challenge =
-        if args.request { Some(Memory::open(global)?.asked().ok_or_else(not_asked)?) } else { None };
-    Ok(relying_party(global, &args.bank)?.verify_answer(code, &random_id(), challenge)?)
+/// Asks the server, and believes the answer only under the trust list: without a list nothing is used up.
+fn online(
+    global: &Global,
+    output: &Output,
+    args: &Verify,
+    code: String,
+) -> Result<VerificationResult, Failure> {
+    let shop = relying_party(global, &args.bank)?;
+    let mut memory = Memory::open(global)?;
+    let lists = believed(global, output, args, &memory)?;
+    let trust = lists.trust().ok_or(ListsError::NoTrustList)?;
+    let request = match (args.request, memory.asked()) {
+        (true, None) => return Err(not_asked()),
+        (true, Some(asked)) => Some(asked.text.clone()),
+        (false, _) => None,
+    };
+    let asked = VerifyCode { code, request_id: random_id(), profile: None, request };
+    let answered = shop.ask_about(&asked)?;
+    let question = Question {
+        code: &asked.code,
+        request_id: &asked.request_id,
+        verifier: shop.id(),
+        now: SystemClock.wall(),
+    };
+    let result = verify_answer(&answered, trust, &question)?;
+    if args.request && result.result != Colour::Red {
+        memory.answered()?;
+    }
+    Ok(result)
+}
+
+/// The lists kept, with the server's trust list. The first one is believed under a root of its own if none was given, and the
+/// root shown; after that under that root only. A list that cannot be fetched leaves the one kept.
+fn believed(global: &Global, output: &Output, args: &Verify, memory: &Memory) -> Result<Lists, Failure> {
+    let server = args.bank.server.as_deref().unwrap_or_default().trim_end_matches('/');
+    let list = fetch(&format!("{server}/v1/trust-list"), TRUST_LIST_MEDIA_TYPE, &network(global)?);
+    let list = match list {
+        Ok(list) => list,
+        Err(error) => {
+            let lists = memory.lists(root(args)?)?;
+            return if lists.trust().is_some() { Ok(lists) } else { Err(error.into()) };
+        }
+    };
+    let mut lists = match memory.lists(root(args)?) {
+        Err(ListsError::NoRoot) => {
+            let root = *SignedTrustList::first_use(&list).map_err(ListsError::from)?.root();
+            output.progress(&format!(
+                "The first trust list is believed; its root is {}. Compare it with the one its operator publishes.",
+                point(&root)
+            ));
+            memory.lists(Some(root))?
+        }
+        lists => lists?,
+    };
+    lists.take_trust_list(&list)?;
+    Ok(lists)
+}
+
+fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
+    args.trust_root.as_deref().map(trust_root).transpose()
 }
 
 fn not_asked() -> Failure {
@@ -102,13 +162,14 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
         print_lists(output, &lists);
         return Ok(ExitCode::SUCCESS);
     };
-    if args.request && memory.asked().is_none() {
+    let expected = memory.asked().filter(|_| args.request).map(|asked| asked.challenge);
+    if args.request && expected.is_none() {
         return Err(not_asked());
     }
     let options = VerifyOptions {
         rule: step_rule(global)?,
         clock_floor: memory.clock_floor(),
-        expected_challenge: memory.asked().filter(|_| args.request),
+        expected_challenge: expected,
         ..VerifyOptions::at(now)
     };
     let (result, outcome) = lists.verify(code, &options)?;
@@ -119,26 +180,12 @@ fn offline(global: &Global, output: &Output, args: &Verify, code: Option<&str>) 
     }
 }
 
-fn root(args: &Verify) -> Result<Option<VerifyingKey>, Failure> {
-    let read = |text: &String| {
-        read_point(text).ok_or_else(|| {
-            Failure::usage(
-                "--trust-root is no key",
-                "Give the 33 bytes of the root in base64url, as it is published.",
-            )
-        })
-    };
-    args.trust_root.as_ref().map(read).transpose()
-}
-
 fn sync(global: &Global, args: &Verify, lists: &mut Lists, now: UnixSeconds) -> Result<Synced, Failure> {
     let server = args.bank.server.as_ref().ok_or_else(|| {
         Failure::usage("--sync needs --server", "Give the origin of the server, or set SIGNER_SERVER.")
     })?;
-    let fetch = |address: &str, media_type: &str| -> Result<Vec<u8>, ClientError> {
-        setup::fetch(global, address, media_type)
-    };
-    Ok(lists.sync(server, &fetch, now)?)
+    let options = network(global)?;
+    Ok(lists.sync(server, &|address, media_type| fetch(address, media_type, &options), now)?)
 }
 
 fn print_lists(output: &Output, lists: &Lists) {

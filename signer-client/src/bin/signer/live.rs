@@ -59,6 +59,7 @@ pub(crate) fn run(
         pending: None,
         ask_at: now,
         top_up_at,
+        documents: false,
     };
     if online {
         live.listen();
@@ -82,6 +83,8 @@ struct Live<'a> {
     pending: Option<Check>,
     ask_at: UnixSeconds,
     top_up_at: UnixSeconds,
+    /// Whether documents may have changed since that was asked.
+    documents: bool,
 }
 
 impl Live<'_> {
@@ -94,6 +97,7 @@ impl Live<'_> {
             }
             match inputs.recv_timeout(Duration::from_secs(1)) {
                 Ok(Input::Event(Event::Used | Event::Checks)) => self.ask_at = UnixSeconds(0),
+                Ok(Input::Event(Event::Documents)) => (self.ask_at, self.documents) = (UnixSeconds(0), true),
                 Ok(Input::StreamEnded) => self.streaming = false,
                 Ok(Input::Line(line)) => self.answer(&line)?,
                 Ok(Input::End) => return Ok(()),
@@ -131,6 +135,12 @@ impl Live<'_> {
             self.listen();
         }
         self.ask_at = now.plus(if self.streaming { MAKE_SURE_SECONDS } else { ASK_SECONDS });
+        if self.documents {
+            match self.renew() {
+                Err(error) => return offline_is_fine(error),
+                Ok(()) => self.documents = false,
+            }
+        }
         match self.phone.poll(&mut self.session) {
             Err(ClientError::State(StateError::TurnsUsedUp)) => {
                 self.output.progress("This code was used sixteen times; wait for the next one.");
@@ -146,6 +156,14 @@ impl Live<'_> {
             checks::prompt(self.output, check);
         }
         self.pending = first;
+        Ok(())
+    }
+
+    /// What a register's event ended is shown no more; another credential takes its place on the screen.
+    fn renew(&mut self) -> Result<(), ClientError> {
+        if !self.phone.renew_withdrawn()?.is_empty() && self.phone.replace_withdrawn(&mut self.session)? {
+            self.output.progress("Your document was changed: this code is of the new one.");
+        }
         Ok(())
     }
 
@@ -191,7 +209,7 @@ impl Live<'_> {
     }
 }
 
-fn offline_is_fine(error: ClientError) -> Result<(), Failure> {
+pub(crate) fn offline_is_fine(error: ClientError) -> Result<(), Failure> {
     match error.fault() {
         Fault::Network | Fault::Refused => Ok(()),
         _ => Err(error.into()),

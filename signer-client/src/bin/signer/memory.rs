@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 use signer_client::{
     ClientError,
     desk::FileStorage,
-    lists::Lists,
+    lists::{Lists, ListsError},
     ports::{Storage as _, StorageError},
 };
 use signer_core::{
-    credential::{Challenge, Refusal, StatusIndex, Verified},
+    credential::{Challenge, Refusal, Request, StatusIndex, Verified},
     time::UnixSeconds,
     trust::IssuerId,
 };
@@ -38,7 +38,17 @@ struct Content {
     accepted: Vec<Accepted>,
     /// The request that is on display.
     #[serde(default)]
-    asked: Option<Challenge>,
+    asked: Option<Asked>,
+}
+
+/// A request as it was shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Asked {
+    /// Its text, which the server checks.
+    pub(crate) text: String,
+    /// What the answer must carry.
+    pub(crate) challenge: Challenge,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -69,22 +79,28 @@ impl Memory {
     }
 
     /// The lists kept, under `root` or the root given before.
-    pub(crate) fn lists(&self, root: Option<VerifyingKey>) -> Result<Lists, Failure> {
-        Ok(Lists::open(self.directory.join("lists"), root)?)
+    pub(crate) fn lists(&self, root: Option<VerifyingKey>) -> Result<Lists, ListsError> {
+        Lists::open(self.directory.join("lists"), root)
     }
 
     pub(crate) const fn clock_floor(&self) -> UnixSeconds {
         self.content.clock_floor
     }
 
-    /// The challenge of the request on display.
-    pub(crate) const fn asked(&self) -> Option<Challenge> {
-        self.content.asked
+    /// The request on display.
+    pub(crate) const fn asked(&self) -> Option<&Asked> {
+        self.content.asked.as_ref()
     }
 
     /// Notes what is asked, in the place of what was.
-    pub(crate) fn ask(&mut self, challenge: Challenge) -> Result<(), Failure> {
-        self.content.asked = Some(challenge);
+    pub(crate) fn ask(&mut self, request: &Request) -> Result<(), Failure> {
+        self.content.asked = Some(Asked { text: request.as_str().into(), challenge: request.challenge() });
+        self.save()
+    }
+
+    /// Notes that the request on display was answered: it is good for one answer.
+    pub(crate) fn answered(&mut self) -> Result<(), Failure> {
+        self.content.asked = None;
         self.save()
     }
 

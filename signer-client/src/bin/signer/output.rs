@@ -7,7 +7,7 @@ use std::{
 
 use serde_json::{Value, json};
 use signer_client::{
-    ClientError, ResultError,
+    AnswerError, ClientError, ResultError,
     formats::{FormatError, TrustError},
     lists::ListsError,
     ports::TransportError,
@@ -65,6 +65,13 @@ impl From<TransportError> for Failure {
 impl From<ResultError> for Failure {
     fn from(error: ResultError) -> Self {
         Self::new("not_valid", error.to_string(), "Do not rely on this signature; ask for a new one.")
+    }
+}
+
+impl From<AnswerError> for Failure {
+    fn from(error: AnswerError) -> Self {
+        let next_step = "Do not accept the code; ask the operator which server this is, and try again.";
+        Self::new("answer", error.to_string(), next_step)
     }
 }
 

@@ -118,7 +118,7 @@ fn ask(
     let step = rule.step_at(now);
     let ask = Ask { step, nonce, profile, document_type: args.document.map(Into::into) };
     let request = credential.request(&ask, &key).map_err(|_| none())?;
-    memory.ask(request.challenge())?;
+    memory.ask(&request)?;
     write_files(args, request.as_str())?;
     let value = json!({
         "request": request.as_str(),

@@ -9,7 +9,6 @@ use signer_client::{
     http::{NetworkHttp, NetworkOptions},
     lists::read_point,
     ports::{Http as _, Storage as _},
-    public,
     state::server_of,
 };
 use signer_core::credential::StepRule;
@@ -97,16 +96,6 @@ pub(crate) fn step_rule(global: &Global) -> Result<StepRule, Failure> {
         Some(seconds) => StepRule::for_demo(seconds)
             .ok_or_else(|| Failure::usage("a step is 6 to 180 seconds", "Correct --demo-step.")),
     }
-}
-
-/// Fetches a public address, wherever it is.
-pub(crate) fn fetch(global: &Global, address: &str, media_type: &str) -> Result<Vec<u8>, ClientError> {
-    let path =
-        address.find("://").and_then(|at| address.get(at + 3..)?.find('/').map(|slash| at + 3 + slash));
-    let (origin, path) = address.split_at(path.unwrap_or(address.len()));
-    let options = network(global).map_err(|_| ClientError::Usage("the file of --ca cannot be read"))?;
-    let http = NetworkHttp::new(origin, &options)?;
-    public(&http, if path.is_empty() { "/" } else { path }, media_type)
 }
 
 pub(crate) fn network(global: &Global) -> Result<NetworkOptions, Failure> {

@@ -17,6 +17,8 @@ pub(crate) fn show(global: &Global, output: &Output, args: &Show) -> Result<(), 
     let online = !args.offline && phone.synchronise().is_ok();
     let (kind, showing) = agreed(output, &phone, args)?;
     if online {
+        // An event may have come while nobody listened.
+        phone.renew_withdrawn().map(drop).or_else(live::offline_is_fine)?;
         stock_up(output, &mut phone, kind, showing.profile())?;
     }
     let mut session = phone.start_show(kind, showing)?;

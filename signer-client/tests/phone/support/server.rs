@@ -70,6 +70,8 @@ pub(crate) struct Server {
     /// How often the next answers are `busy`.
     pub(crate) busy: usize,
     pub(crate) burned: Option<u8>,
+    /// Places of credentials that it says are withdrawn.
+    pub(crate) withdrawn: Vec<StatusIndex>,
     pub(crate) issued: Vec<(u32, u32)>,
     /// Profiles that do not fit the holder.
     pub(crate) unfit: Vec<Profile>,
@@ -167,6 +169,7 @@ impl Server {
             evaluated: 0,
             busy: 0,
             burned: None,
+            withdrawn: Vec::new(),
             issued: Vec::new(),
             unfit: Vec::new(),
             day_keys: HashSet::new(),
@@ -346,6 +349,10 @@ impl Server {
             Operation::CodeState => {
                 self.open::<CodeStateQuery>(&envelope, now)?;
                 reply(CodeState { time: now, burned: self.burned })
+            }
+            Operation::Withdrawn => {
+                self.open::<WithdrawnQuery>(&envelope, now)?;
+                reply(WithdrawnCredentials { time: now, places: self.withdrawn.clone() })
             }
             Operation::History => {
                 let query: HistoryQuery = self.open(&envelope, now)?;

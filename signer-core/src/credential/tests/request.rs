@@ -135,6 +135,43 @@ fn tru_041_the_answer_is_for_the_business_that_asked() {
 }
 
 #[test]
+fn tru_046_a_code_answers_with_what_was_asked_for() {
+    let show = |challenge, step| {
+        let show = Show { challenge: Some(challenge), ..show_at(step) };
+        let options = VerifyOptions { expected_challenge: Some(challenge), ..VerifyOptions::at(NOW) };
+        verify(&present_show(&credential(), &show), &issuer_keys(), &options).unwrap()
+    };
+    let now = Step::at(NOW);
+    let code = show(read(asked(&pharmacy(), &ask()).as_str()).unwrap().challenge(), now);
+    let (profile, kind) =
+        (Profile::from_name(code.document().profile()).unwrap(), code.document().document_type());
+    let others = Profile::ALL.into_iter().filter(|other| *other != profile);
+    let mut cases = vec![
+        (profile, None, 0, true),
+        (profile, Some(kind), 0, true),
+        (profile, None, 1, true),
+        (profile, None, 2, false),
+    ];
+    cases.extend(others.map(|other| (other, None, 0, false)));
+    cases.extend(DocumentType::ALL.iter().map(|other| (profile, Some(*other), 0, *other == kind)));
+    for (profile, document_type, earlier, answers) in cases {
+        let step = Step(now.0.saturating_sub(earlier));
+        let credential = credential_of(
+            &business_named(NAME, [0x42; 16], NOW.plus(9_999), &Profile::ALL),
+            &business_issuer(),
+        );
+        let request = asked(&credential, &Ask { step, profile, document_type, ..ask() });
+        let request = verify_answered_request(request.as_str(), &list(), NOW, STANDARD).unwrap();
+        assert_eq!(
+            request.is_answered_by(&show(request.challenge(), now)),
+            answers,
+            "{profile:?} {document_type:?} {earlier}"
+        );
+        assert!(!request.is_answered_by(&code), "another challenge");
+    }
+}
+
+#[test]
 fn tru_042_a_request_has_one_encoding() {
     let request = asked(&pharmacy(), &ask());
     let token = token(&request);

@@ -105,25 +105,6 @@ fn crd_023_issuer_key_signs_only_while_valid() {
 }
 
 #[test]
-fn crd_024_issuer_keys_file_is_strict() {
-    let json = serde_json::to_string(&issuer_keys()).unwrap();
-    assert_eq!(serde_json::from_str::<IssuerKeys>(&json).unwrap(), issuer_keys());
-    for (from, to) in [
-        ("\"EC\"", "\"OKP\""),
-        ("P-256", "P-384"),
-        ("\"kid\":\"", "\"kid\":\"00"),
-        ("identity_card", "passport"),
-        ("\"x\":\"", "\"x\":\"AA"),
-        ("\"kty\"", "\"d\":\"secret\",\"kty\""),
-        ("1800000000", "1790000000"),
-    ] {
-        let bad = json.replacen(from, to, 1);
-        assert_ne!(bad, json);
-        assert!(serde_json::from_str::<IssuerKeys>(&bad).is_err(), "{to}");
-    }
-}
-
-#[test]
 fn crd_025_high_s_twin_of_either_signature_is_refused() {
     let text = present(&credential());
     let issuer_end = |_: &[u8]| credential().as_bytes().len() + 1 - 64;

@@ -402,8 +402,14 @@ fn status_lists() -> Vec<Value> {
     *flipped.last_mut().unwrap() ^= 1;
     let other = signed_by(&none, URI, 1, NOW, &other_list_key());
     let later = status(&[], NOW.plus(900));
+    let worse = status(
+        &[(0, Status::Revoked), (1, Status::Revoked), (5, Status::Revoked), (1_048_575, Status::Revoked)],
+        NOW,
+    );
     [
         ("withdrawn entries", None, good.clone(), "accepted"),
+        ("of the same date, and nothing is taken back", Some(&good), worse.clone(), "accepted"),
+        ("of the same date, and a withdrawal is taken back", Some(&worse), good.clone(), "conflict"),
         ("an older state", Some(&later), good.clone(), "older"),
         ("a newer state", Some(&good), later.clone(), "accepted"),
         ("no tag", None, good[1..].to_vec(), "malformed"),

@@ -29,8 +29,6 @@ const TICK: Duration = Duration::from_millis(250);
 const LISTEN_AGAIN: Duration = Duration::from_secs(3);
 /// For this long the holder is told something in passing.
 const NOTICE_FOR: Duration = Duration::from_secs(8);
-/// A new stream begins with every event; nothing need have happened.
-const FIRST_EVENTS_FOR: Duration = Duration::from_secs(2);
 const LINES: usize = 50;
 
 /// What the holder does on the page.
@@ -73,7 +71,7 @@ pub(super) struct Holder<'a> {
     show: Option<Show>,
     checks: Vec<Check>,
     notice: Option<(Notice, Instant)>,
-    listening_since: Option<Instant>,
+    listening: bool,
     listen_at: Instant,
     top_up_at: Option<Instant>,
     drawn: Option<(Shown, String, String)>,
@@ -98,7 +96,7 @@ impl<'a> Holder<'a> {
             show: None,
             checks: Vec::new(),
             notice: None,
-            listening_since: None,
+            listening: false,
             listen_at: Instant::now(),
             top_up_at: None,
             drawn: None,
@@ -124,7 +122,7 @@ impl<'a> Holder<'a> {
                     None
                 }
                 Ok(Message::Deaf) => {
-                    (self.listening_since, self.listen_at) = (None, Instant::now() + LISTEN_AGAIN);
+                    (self.listening, self.listen_at) = (false, Instant::now() + LISTEN_AGAIN);
                     None
                 }
                 Err(RecvTimeoutError::Timeout) => None,
@@ -215,7 +213,6 @@ impl<'a> Holder<'a> {
     }
 
     fn event(&mut self, event: Event) {
-        let first = self.listening_since.is_some_and(|since| since.elapsed() < FIRST_EVENTS_FOR);
         match event {
             Event::Used => {
                 if let Some(show) = &mut self.show
@@ -225,11 +222,25 @@ impl<'a> Holder<'a> {
                 }
             }
             Event::Checks => self.read_checks(),
-            Event::Documents if !first => {
-                self.top_up_at = Some(Instant::now());
-                self.tell("documents", None);
-            }
-            Event::Documents | Event::History | Event::Requests => {}
+            Event::Documents => self.renew(),
+            Event::History | Event::Requests => {}
+        }
+    }
+
+    /// What a register's event ended is shown no more.
+    fn renew(&mut self) {
+        match self.phone.renew_withdrawn() {
+            // A stream begins with every event: nothing need have happened.
+            Ok(kinds) if kinds.is_empty() => return,
+            Ok(_) => self.tell("documents", None),
+            // The next stream begins with this event again.
+            Err(_) => return,
+        }
+        if let Some(show) = &mut self.show
+            && let Err(error) = self.phone.replace_withdrawn(&mut show.session)
+        {
+            (self.show, self.drawn) = (None, None);
+            self.tell(code(&error), None);
         }
     }
 
@@ -245,7 +256,7 @@ impl<'a> Holder<'a> {
 
     /// What is due without anybody asking.
     fn look_after(&mut self) {
-        if self.listening_since.is_none() && Instant::now() >= self.listen_at {
+        if !self.listening && Instant::now() >= self.listen_at {
             self.listen();
         }
         let now = self.phone.now();
@@ -269,7 +280,7 @@ impl<'a> Holder<'a> {
             self.listen_at = Instant::now() + LISTEN_AGAIN;
             return;
         };
-        self.listening_since = Some(Instant::now());
+        self.listening = true;
         // By it the phone knows the businesses that ask.
         if let Err(error) = self.phone.refresh_trust_list() {
             eprintln!("demo: {error}");
@@ -293,7 +304,7 @@ impl<'a> Holder<'a> {
         }
         let delay = Duration::from_secs(self.phone.top_up_delay());
         let due = *self.top_up_at.get_or_insert_with(|| Instant::now() + delay);
-        if self.listening_since.is_none() || Instant::now() < due {
+        if !self.listening || Instant::now() < due {
             return;
         }
         self.top_up_at = None;
@@ -342,7 +353,7 @@ impl<'a> Holder<'a> {
             stock: self.phone.stock(card.kind).into(),
         };
         let state = State {
-            online: self.listening_since.is_some(),
+            online: self.listening,
             person: self.person.clone(),
             shop: self.shop.clone(),
             documents: self.cards.iter().map(held).collect(),

@@ -6,7 +6,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{CheckId, DeviceId, RelyingPartyId},
     time::UnixSeconds,
-    wire::{CHECK_KEPT_SECONDS, CHECKS_MAX, MatchNumber, Profile},
+    wire::{AnswerCheck, CHECK_KEPT_SECONDS, CHECKS_MAX, MatchNumber, Profile},
 };
 
 use super::{
@@ -16,7 +16,7 @@ use super::{
     history,
 };
 use crate::store::{
-    AnswerResult, Burn, CheckRow, CheckState, Checks, CodeHash, NewCheck, Resolve, StoreResult, Told,
+    AnswerResult, Burn, CheckRow, CheckState, Checks, NewCheck, Resolve, StoreResult, Told,
     VERIFIER_CHECKS_MAX,
 };
 
@@ -32,7 +32,7 @@ macro_rules! select {
             (credential.state IS 0 AND ",
             standing_column!(),
             " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
-            holder_check.state, decided, told, reached
+            holder_check.state, decided, told, reached, code_sha256, shown
             FROM holder_check JOIN installation ON installation.device = holder_check.device
             JOIN relying_party ON relying_party.id = verifier
             LEFT JOIN credential ON credential.list = holder_check.list AND credential.idx = holder_check.idx
@@ -49,18 +49,31 @@ impl Checks for SqliteStore {
     }
 
     async fn open_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
-        self.readers.read(move |db| open_of(db, device, now)).await
+        let open = move |db: &Connection| {
+            let mut found = unanswered(db, device, now)?;
+            found.retain(|check| check.state == CheckState::Open);
+            found.truncate(CHECKS_MAX);
+            Ok(found)
+        };
+        self.readers.read(open).await
+    }
+
+    async fn ended_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckId>> {
+        let ended = move |db: &Connection| {
+            let found = unanswered(db, device, now)?.into_iter();
+            Ok(found.filter(|check| check.state == CheckState::Ended).map(|check| check.id).collect())
+        };
+        self.readers.read(ended).await
     }
 
     async fn answer_check(
         &self,
-        id: CheckId,
+        given: AnswerCheck,
         device: DeviceId,
-        allow: bool,
         told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<AnswerResult> {
-        self.write(now, move |db| answer(db, id, device, allow, told.as_ref(), now)).await
+        self.write(now, move |db| answer(db, &given, device, told.as_ref(), now)).await
     }
 
     async fn tell(
@@ -88,13 +101,13 @@ pub(super) fn opened_before(db: &Connection, asked: &Resolve) -> StoreResult<Opt
     first(db, sql, params, |row| read(row, asked.now))
 }
 
-fn open_of(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
+/// Checks of a device that nobody answered and whose time is not up, oldest first.
+fn unanswered(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
     let sql = select!(
-        "holder_check.device = ?1 AND holder_check.state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id LIMIT ?3"
+        "holder_check.device = ?1 AND holder_check.state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id"
     );
-    let limit = u32::try_from(CHECKS_MAX).unwrap_or(u32::MAX);
     let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query((device.as_bytes(), time(now), limit))?;
+    let mut rows = statement.query((device.as_bytes(), time(now)))?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row, now)?);
@@ -109,10 +122,8 @@ pub(super) fn too_many(
     verifier: RelyingPartyId,
     now: UnixSeconds,
 ) -> StoreResult<bool> {
-    let holders =
-        "SELECT 1 FROM holder_check WHERE device = ?1 AND state = 0 AND expires > ?2 LIMIT 1 OFFSET ?3";
-    let most = u32::try_from(CHECKS_MAX).unwrap_or(u32::MAX).saturating_sub(1);
-    if first(db, holders, (device.as_bytes(), time(now), most), |_| Ok(()))?.is_some() {
+    let holders = unanswered(db, device, now)?;
+    if holders.iter().filter(|check| check.state == CheckState::Open).count() >= CHECKS_MAX {
         return Ok(true);
     }
     let verifiers =
@@ -126,19 +137,19 @@ pub(super) fn open(
     db: &Connection,
     check: &NewCheck,
     burn: &Burn,
-    code: Option<CodeHash>,
+    by_short_code: bool,
     device: DeviceId,
     asked: Profile,
 ) -> StoreResult<()> {
     execute_one(
         db,
         "INSERT INTO holder_check (id, verifier, request_id, code, device, list, idx, step, profile, match_number,
-         opened, expires) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)",
+         opened, expires, code_sha256) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             check.id.as_bytes(),
             burn.verifier.as_bytes(),
             check.request_id,
-            code.map(|code| code.0),
+            by_short_code.then_some(burn.code.0),
             device.as_bytes(),
             burn.list,
             burn.index,
@@ -146,33 +157,34 @@ pub(super) fn open(
             profile_number(asked),
             check.match_number.value(),
             time(burn.now),
-            time(check.expires)
+            time(check.expires),
+            check.code_sha256
         ],
     )
 }
 
 fn answer(
     db: &Connection,
-    id: CheckId,
+    given: &AnswerCheck,
     device: DeviceId,
-    allow: bool,
     told: Option<&SealedEntry>,
     now: UnixSeconds,
 ) -> StoreResult<AnswerResult> {
-    let check = load(db, id, now)?.filter(|check| check.device == device);
+    let check = load(db, given.id, now)?.filter(|check| check.device == device);
     let Some(check) = check else { return Ok(AnswerResult::NotFound) };
-    match (check.state, allow) {
+    match (check.state, given.allow) {
         (CheckState::Open, _) => {
-            let sql = "UPDATE holder_check SET state = ?2, decided = ?3 WHERE id = ?1 AND state = 0";
-            let state = if allow { ALLOWED } else { DECLINED };
-            execute_one(db, sql, (id.as_bytes(), state, time(now)))?;
+            let sql =
+                "UPDATE holder_check SET state = ?2, decided = ?3, shown = ?4 WHERE id = ?1 AND state = 0";
+            let state = if given.allow { ALLOWED } else { DECLINED };
+            execute_one(db, sql, (given.id.as_bytes(), state, time(now), given.shown))?;
             history::append(db, device, told, now)?;
             Ok(AnswerResult::Answered)
         }
         (CheckState::Allowed(_), true) | (CheckState::Declined(_), false) => Ok(AnswerResult::Answered),
-        (CheckState::Allowed(_), false) | (CheckState::Declined(_), true) | (CheckState::Expired(_), _) => {
-            Ok(AnswerResult::Closed)
-        }
+        (CheckState::Allowed(_), false)
+        | (CheckState::Declined(_), true)
+        | (CheckState::Expired(_) | CheckState::Ended, _) => Ok(AnswerResult::Closed),
     }
 }
 
@@ -193,7 +205,7 @@ fn tell(
             history::append(db, check.device, entry, now)?;
             Ok(Some(told))
         }
-        CheckState::Open | CheckState::Declined(_) => Ok(None),
+        CheckState::Open | CheckState::Declined(_) | CheckState::Ended => Ok(None),
     }
 }
 
@@ -212,7 +224,9 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
         Some(reached) => Some(Told { at: get_time(row, 14)?, reached }),
         None => None,
     };
+    let good: bool = row.get(6)?;
     let state = match row.get(12)? {
+        OPEN if !good => CheckState::Ended,
         OPEN if now < expires => CheckState::Open,
         OPEN => CheckState::Expired(told),
         ALLOWED => CheckState::Allowed(told),
@@ -224,9 +238,11 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
         verifier: RelyingPartyId::from_bytes(row.get(1)?),
         verifier_name: row.get(2)?,
         request_id: row.get(3)?,
+        code_sha256: row.get(16)?,
+        shown: row.get(17)?,
         device: DeviceId::from_bytes(row.get(4)?),
         holder: holder(row.get_ref(5)?.as_str().map_err(|_| corrupt("a holder's reference"))?)?,
-        good: row.get(6)?,
+        good,
         document_type: row.get(7)?,
         step: get_u64(row, 8)?,
         profile: profile(row.get(9)?)?,

@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
@@ -14,7 +15,9 @@ use signer_core::{
 use super::{
     SqliteStore, checks,
     columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
-    displays, history, reports,
+    displays, history,
+    questions::{self, Question},
+    reports,
 };
 use crate::store::{
     AddedCredentials, Burn, Burned, CredentialRow, Credentials, LIVING_CREDENTIALS_MAX, StoreResult,
@@ -56,6 +59,19 @@ impl Credentials for SqliteStore {
 
     async fn withdraw(&self, device: DeviceId, document_type: u32, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| reports::end_document(db, device, document_type)).await
+    }
+
+    async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>> {
+        let sql = "SELECT list, idx FROM credential WHERE device = ?1 AND state <> 0 ORDER BY expires DESC LIMIT ?2";
+        self.readers
+            .read(move |db| {
+                let mut statement = db.prepare_cached(sql)?;
+                let place =
+                    |row: &rusqlite::Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
+                let rows = statement.query_map((device.as_bytes(), LIVING_CREDENTIALS_MAX), place)?;
+                Ok(rows.collect::<Result<_, _>>()?)
+            })
+            .await
     }
 
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
@@ -134,7 +150,7 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
         if checks::too_many(db, device, burn.verifier, burn.now)? {
             return Ok(Burned::TooManyChecks);
         }
-        checks::open(db, check, burn, None, device, check.profile.unwrap_or(Profile::Age))?;
+        checks::open(db, check, burn, false, device, check.profile.unwrap_or(Profile::Age))?;
     }
     history::append(db, device, burn.told.as_ref(), burn.now)?;
     note(db, burn, int(burn.step)?)?;
@@ -143,6 +159,9 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
 
 /// The device whose code would be used first now; or what stands against it.
 fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<DeviceId, Burned>> {
+    if questions::is_taken(db, &question(burn), burn.now)? {
+        return Ok(Err(Burned::OtherCode));
+    }
     let place = (burn.list, burn.index);
     let standing = concat!(
         "SELECT ",
@@ -174,9 +193,14 @@ pub(super) fn highest(db: &Connection, list: u32, index: u32) -> StoreResult<Opt
     first(db, sql, (list, index), |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
+const fn question(burn: &Burn) -> Question<'_> {
+    Question { verifier: burn.verifier, request: &burn.request, code: burn.code }
+}
+
 /// Notes the use of a code. The short codes up to it go with it: one use ends all three.
 pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
     displays::kill(db, burn.list, burn.index, step, burn.n)?;
+    questions::note(db, &question(burn), burn.now)?;
     execute_one(
         db,
         "INSERT INTO burn (list, idx, step, n, verifier, request, answer, at, forget)

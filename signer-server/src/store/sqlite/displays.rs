@@ -8,10 +8,9 @@ use super::{
     SqliteStore, checks,
     columns::{GOOD, corrupt, execute, execute_one, first, get_time, int, standing_column, time},
     credentials, history, misses,
+    questions::{self, Question},
 };
-use crate::store::{
-    Burn, CodeHash, DisplayResult, DisplayTurn, Displays, NewDisplay, Resolve, Resolved, StoreResult,
-};
+use crate::store::{Burn, DisplayResult, DisplayTurn, Displays, NewDisplay, Resolve, Resolved, StoreResult};
 
 #[async_trait]
 impl Displays for SqliteStore {
@@ -61,7 +60,8 @@ fn put_up(db: &Connection, new: &NewDisplay) -> StoreResult<DisplayResult> {
         " FROM credential JOIN installation USING (device)
         WHERE list = ?1 AND idx = ?2 AND device = ?3 AND expires > ?4 AND state = 0"
     );
-    let place = (new.list, new.index, new.device.as_bytes(), time(new.now));
+    let alive = time(new.now.minus(new.life.longer()));
+    let place = (new.list, new.index, new.device.as_bytes(), alive);
     if first(db, living, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
         return Ok(DisplayResult::NotFound);
     }
@@ -128,6 +128,10 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     if let Some(check) = checks::opened_before(db, asked)? {
         return Ok(Resolved::Asked { check: Box::new(check), fresh: false });
     }
+    let question = Question { verifier: asked.verifier, request: &asked.request, code: asked.code };
+    if questions::is_taken(db, &question, asked.now)? {
+        return Ok(Resolved::OtherCode);
+    }
     if let Some(at) = misses::counted_before(db, asked)? {
         return Ok(Resolved::Missed { at, alarm: false });
     }
@@ -136,7 +140,8 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     {
         return Ok(Resolved::Spent(until));
     }
-    let Some(live) = live(db, asked.code, asked.now)? else {
+    let Some(live) = live(db, asked)? else {
+        questions::note(db, &question, asked.now)?;
         let alarm = asked.counted && misses::count(db, asked)?;
         return Ok(Resolved::Missed { at: asked.now, alarm });
     };
@@ -151,6 +156,7 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
         n: live.n,
         verifier: asked.verifier,
         request: asked.request,
+        code: asked.code,
         answer: asked.answer.clone(),
         only_repeat: false,
         check: None,
@@ -160,23 +166,24 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
     };
     credentials::note(db, &burn, live.step)?;
     let profile = asked.check.profile.unwrap_or(live.profile);
-    checks::open(db, &asked.check, &burn, Some(asked.code), live.device, profile)?;
+    checks::open(db, &asked.check, &burn, true, live.device, profile)?;
     let check = checks::load(db, asked.check.id, asked.now)?.ok_or_else(|| corrupt("a check"))?;
     history::append_asked(db, &check, &asked.told, asked.now)?;
     Ok(Resolved::Asked { check: Box::new(check), fresh: true })
 }
 
 /// The live display with a code, of a device in good standing. Killed with every use, so none is used up.
-fn live(db: &Connection, code: CodeHash, now: UnixSeconds) -> StoreResult<Option<Live>> {
+fn live(db: &Connection, asked: &Resolve) -> StoreResult<Option<Live>> {
     let sql = concat!(
         "SELECT display.list, display.idx, step, n, display.device, profile, expires
         FROM display JOIN installation USING (device)
         JOIN credential ON credential.list = display.list AND credential.idx = display.idx
-        WHERE (digits = ?1 OR bar = ?1) AND until > ?2 AND expires > ?2 AND credential.state = 0 AND ",
+        WHERE (digits = ?1 OR bar = ?1) AND until > ?2 AND expires > ?3 AND credential.state = 0 AND ",
         standing_column!(),
         " = 0"
     );
-    first(db, sql, (code.0, time(now)), |row| {
+    let alive = time(asked.now.minus(asked.life.longer()));
+    first(db, sql, (asked.code.0, time(asked.now), alive), |row| {
         Ok(Live {
             list: row.get(0)?,
             index: row.get(1)?,

@@ -34,13 +34,15 @@ const CHECKS: &str = "DELETE FROM holder_check WHERE id IN
     (SELECT id FROM holder_check WHERE expires <= ?1 LIMIT ?2)";
 const MISSES: &str = "DELETE FROM miss WHERE (verifier, at, request, code) IN
     (SELECT verifier, at, request, code FROM miss WHERE at <= ?1 LIMIT ?2)";
+const QUESTIONS: &str = "DELETE FROM question WHERE (verifier, request) IN
+    (SELECT verifier, request FROM question WHERE until <= ?1 LIMIT ?2)";
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
 
 /// Rows touched, and whether there may be more.
 pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
     // In an emergency a credential's place must say for longer whose it is; otherwise the mapping goes a day after its end.
-    let longer = life.seconds().saturating_sub(Life::Standard.seconds());
+    let longer = life.longer();
     let limit = i64::try_from(PART).unwrap_or(i64::MAX);
     let (mut touched, mut more) = (0, false);
     for (sql, before) in [
@@ -54,6 +56,7 @@ pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult
         (CODES, now),
         (DISPLAYS, now),
         (CHECKS, now.minus(CHECK_SECONDS + CHECK_KEPT_SECONDS)),
+        (QUESTIONS, now),
         (MISSES, now.minus(MISS_SECONDS)),
     ] {
         let rows = execute(db, sql, (time(before), limit))?;

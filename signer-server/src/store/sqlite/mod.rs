@@ -23,6 +23,7 @@ mod installations;
 mod migrate;
 mod misses;
 mod open;
+mod questions;
 mod readers;
 mod relying_parties;
 mod reports;

@@ -11,8 +11,7 @@ use super::{
 };
 use crate::store::{RelyingParties, RelyingPartyRow, StoreResult};
 
-const COLUMNS: &str =
-    "SELECT id, name, token_hash, may_ask, may_verify, may_report, revoked FROM relying_party";
+const COLUMNS: &str = "SELECT id, name, token_hash, may_ask, may_verify, report_kinds, may_report_deceased, revoked FROM relying_party";
 
 #[async_trait]
 impl RelyingParties for SqliteStore {
@@ -20,15 +19,16 @@ impl RelyingParties for SqliteStore {
         self.write(now, move |db| {
             execute_one(
                 db,
-                "INSERT INTO relying_party (id, name, token_hash, may_ask, may_verify, may_report, revoked, created)
-                 VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+                "INSERT INTO relying_party (id, name, token_hash, may_ask, may_verify, report_kinds, may_report_deceased,
+                 revoked, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
                 params![
                     row.id.as_bytes(),
                     row.name,
                     row.token_hash,
                     row.may_ask,
                     row.may_verify,
-                    row.may_report,
+                    row.report_kinds,
+                    row.may_report_deceased,
                     row.revoked,
                     time(now)
                 ],
@@ -71,7 +71,8 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RelyingPartyRow> {
         token_hash: row.get(2)?,
         may_ask: row.get(3)?,
         may_verify: row.get(4)?,
-        may_report: row.get(5)?,
-        revoked: row.get(6)?,
+        report_kinds: row.get(5)?,
+        may_report_deceased: row.get(6)?,
+        revoked: row.get(7)?,
     })
 }

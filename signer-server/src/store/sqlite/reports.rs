@@ -72,14 +72,17 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     let late = "SELECT 1 FROM register_order WHERE about = ?1 AND sequence >= ?2";
     let late = first(db, late, (report.about, sequence), |_| Ok(()))?.is_some();
     let remember = "INSERT INTO register_event (id, content, outcome, at) VALUES (?1, ?2, ?3, ?4)";
-    let outcome = if late { LATE } else { APPLIED };
-    execute_one(db, remember, (report.id, report.content, outcome, time(report.now)))?;
-    if late {
+    let number = if late { LATE } else { APPLIED };
+    execute_one(db, remember, (report.id, report.content, number, time(report.now)))?;
+    if late && matches!(report.what, Happened::Changed(_)) {
         return Ok(Reported::Taken { outcome: EventOutcome::Late, device: None });
     }
-    let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
-        ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
-    execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    let outcome = if late { EventOutcome::Late } else { EventOutcome::Applied };
+    if !late {
+        let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
+            ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
+        execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    }
     if report.what == Happened::Deceased {
         installations::void_codes(db, &report.holder)?;
     }
@@ -87,7 +90,7 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
     if let Some(device) = device {
         apply(db, device, report)?;
     }
-    Ok(Reported::Taken { outcome: EventOutcome::Applied, device })
+    Ok(Reported::Taken { outcome, device })
 }
 
 /// Ends the credentials of a device for one kind of document, with their codes on display. A batch on its way out is stale.
@@ -111,7 +114,9 @@ fn end_displays(db: &Connection, device: DeviceId) -> StoreResult<()> {
 
 fn apply(db: &Connection, device: DeviceId, report: &Report) -> StoreResult<()> {
     match report.what {
-        Happened::Document(document_type) => end_document(db, device, document_type)?,
+        Happened::Changed(document_type) | Happened::Withdrawn(document_type) => {
+            end_document(db, device, document_type)?;
+        }
         Happened::Deceased => {
             count(db, device)?;
             let sql = "UPDATE credential SET state = 1 WHERE device = ?1 AND state = 0";

@@ -8,7 +8,7 @@ use super::{
     SqliteStore,
     columns::{corrupt, execute, first, get_time, get_u64, int, time},
 };
-use crate::store::{ServerKeyRow, ServerKeys, StoreResult, TrustListRow};
+use crate::store::{IssuerKeyRow, ServerKeyRow, ServerKeys, StoreResult, TrustListRow};
 
 #[async_trait]
 impl ServerKeys for SqliteStore {
@@ -25,8 +25,8 @@ impl ServerKeys for SqliteStore {
         .await
     }
 
-    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<(ServerKeyRow, Option<UnixSeconds>)>> {
-        let sql = "SELECT purpose, public_key, wrapped, created, coalesce(activated, -1) FROM server_key
+    async fn server_keys(&self, purpose: String) -> StoreResult<Vec<IssuerKeyRow>> {
+        let sql = "SELECT purpose, public_key, wrapped, created, coalesce(activated, -1), coalesce(listed, -1) FROM server_key
             WHERE purpose = ?1 OR substr(purpose, 1, length(?1) + 1) = ?1 || '.'";
         self.readers
             .read(move |db| {
@@ -38,11 +38,18 @@ impl ServerKeys for SqliteStore {
                         wrapped: row.get(2)?,
                         created: get_time(row, 3)?,
                     };
-                    Ok((key, get_u64(row, 4).ok().map(UnixSeconds)))
+                    let at = |column| get_u64(row, column).ok().map(UnixSeconds);
+                    Ok(IssuerKeyRow { key, activated: at(4), listed: at(5) })
                 })?;
                 Ok(rows.collect::<Result<_, _>>()?)
             })
             .await
+    }
+
+    async fn note_listed(&self, purpose: String, listed: bool, now: UnixSeconds) -> StoreResult<()> {
+        let sql =
+            "UPDATE server_key SET listed = CASE WHEN ?2 THEN coalesce(listed, ?3) END WHERE purpose = ?1";
+        self.write(now, move |db| execute(db, sql, (&purpose, listed, time(now))).map(|_| ())).await
     }
 
     async fn activate_server_key(&self, purpose: String, now: UnixSeconds) -> StoreResult<bool> {

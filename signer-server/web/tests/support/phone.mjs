@@ -29,7 +29,7 @@ export async function startWithPhone() {
   const phone = (...args) => tell(PHONE, ['--json', '--state', path.join(folder, 'phone'), ...args], {}, `${PIN}\n${PIN}\n`);
   const { code } = await operator('enrolment-code', 'olena');
   await phone('enrol', '--server', origin, '--code', code, '--pin-stdin');
-  const { token } = await operator('relying-party', 'add', 'Corner Shop', '--verify');
+  const { id: shop, token } = await operator('relying-party', 'add', 'Corner Shop', '--verify');
   /** What the phone shows now: { code, digits, bar, … }. */
   const show = async (...args) => {
     await steady();
@@ -51,5 +51,5 @@ export async function startWithPhone() {
     await real.stop();
     rmSync(folder, { recursive: true, force: true });
   };
-  return { origin, operator, phone, show, answer, token, stop };
+  return { origin, operator, phone, show, answer, shop, token, stop };
 }

@@ -141,7 +141,7 @@ async function respond(incoming, outgoing, world, port) {
 }
 
 function forward(incoming, outgoing, port) {
-  const options = { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: { ...incoming.headers, host: `127.0.0.1:${port}` } };
+  const options = { host: '127.0.0.1', port, path: incoming.url, method: incoming.method, headers: { ...incoming.headers, host: `127.0.0.1:${port}`, ...(FROM_DISK && { 'accept-encoding': 'identity' }) } };
   const inner = httpRequest(options, (answer) => {
     const changed = FROM_DISK && answer.statusCode !== 304 ? fromDisk(incoming.url) : null;
     if (changed) {
@@ -177,6 +177,6 @@ const sha256 = (bytes) => createHash('sha256').update(bytes).digest('hex');
 /** A signed answer as the server gives it. */
 export async function signedAnswer(world, body, { result = 'green', reason = 'valid', claims = null, ...rest } = {}) {
   const payload = { iat: nowSeconds(), verifier: '0a'.repeat(16), request_id: body.request_id, result, reason, offline: false, ...rest };
-  const { answer, disclosure } = await issuer.answerOf(world, payload, claims);
-  return { status: 200, body: { result, reason, notes: result === 'red' ? [] : ['photo not checked'], answer, ...(disclosure ? { disclosure } : {}) } };
+  const { answer, disclosure, codeSalt } = await issuer.answerOf(world, payload, claims, { code: body.code });
+  return { status: 200, body: { result, reason, notes: result === 'red' ? [] : ['photo not checked'], answer, code_salt: codeSalt, ...(disclosure ? { disclosure } : {}) } };
 }

@@ -24,7 +24,7 @@ export class AnswerError extends Error {
 
 /**
  * @typedef {{
- *   iat: number, verifier: string, request_id: string, document_type?: string, profile?: string,
+ *   iat: number, verifier: string, request_id: string, code_sha256: string, document_type?: string, profile?: string,
  *   result: 'green' | 'amber' | 'red', reason: string, offline: false,
  *   predicates?: Record<string, number | boolean>, disclosure_sha256?: string,
  * }} AnswerPayload
@@ -32,8 +32,10 @@ export class AnswerError extends Error {
 
 /**
  * What the answer must be to.
- * @typedef {{ requestId: string, verifier?: string, since?: number, portrait?: Uint8Array | null }} Question
- * `verifier` is this verifier's id; `since` the earliest time of an answer, Unix seconds; `portrait` the file that came
+ * @typedef {{
+ *   requestId: string, code: string, codeSalt?: unknown, verifier?: string, since?: number, portrait?: Uint8Array | null,
+ * }} Question
+ * `code` is what was sent, `codeSalt` the `code_salt` that came beside; `verifier` is this verifier's id; `since` the earliest time of an answer, Unix seconds; `portrait` the file that came
  * beside it, whose salted digest stands in the claims. Request ids that were used before need `since`.
  */
 
@@ -46,7 +48,8 @@ export class AnswerError extends Error {
  *   `signer` is the key: what it signed counts as long as the trust list names it
  * @throws {AnswerError}
  */
-export async function openAnswer(answer, disclosure, trust, { requestId, verifier, since = 0, portrait = null }) {
+export async function openAnswer(answer, disclosure, trust, question) {
+  const { requestId, code, codeSalt, verifier, since = 0, portrait = null } = question;
   const { kid, payload, signed, signature } = read(answer);
   let known = false;
   for (const candidate of trust.keysFor(USE.answers)) {
@@ -55,13 +58,59 @@ export async function openAnswer(answer, disclosure, trust, { requestId, verifie
     known = true;
     if (await verifies(key, signed, signature)) {
       const isOurs = payload.request_id === requestId && (verifier === undefined || payload.verifier === verifier);
-      if (!isOurs || payload.iat < since) throw new AnswerError('other_request');
+      const isOfCode = payload.code_sha256 === (await answeredCode(codeSalt, code));
+      if (!isOurs || !isOfCode || payload.iat < since) throw new AnswerError('other_request');
       const opened = await openDisclosure(disclosure, payload);
       if (portrait) await checkPortrait(portrait, opened);
       return { payload, claims: opened?.claims ?? null, signer: candidate.point };
     }
   }
   throw new AnswerError(known ? 'bad_signature' : 'unknown_key');
+}
+
+/**
+ * The code as an answer names it: a labelled hash (spec/protocol.md) under the salt beside. Digits count without their space.
+ * @param {unknown} salt base64url
+ * @param {string} code
+ * @returns {Promise<string>} base64url
+ */
+export async function answeredCode(salt, code) {
+  const bytes = salted(salt);
+  const canonical = utf8(/^[0-9]{4} [0-9]{4}$/.test(code) ? code.replace(' ', '') : code);
+  const label = utf8('signer/v1/answered-code');
+  return toBase64url(await sha256(concat(Uint8Array.of(label.length), label, field(bytes), field(canonical))));
+}
+
+/** @param {unknown} salt */
+function salted(salt) {
+  try {
+    const bytes = fromBase64url(String(salt));
+    if (bytes.length === 16) return bytes;
+  } catch {
+    // As one of another length.
+  }
+  throw new AnswerError('malformed');
+}
+
+/** A field of a labelled hash: its length in eight bytes, then itself. @param {Uint8Array} bytes */
+function field(bytes) {
+  const length = new Uint8Array(8);
+  new DataView(length.buffer).setUint32(4, bytes.length);
+  return concat(length, bytes);
+}
+
+/**
+ * Whom answers to a bearer token must name: its first 16 bytes are the verifier's id.
+ * @param {string} token
+ * @returns {string | undefined} undefined for a token of another form
+ */
+export function verifierOf(token) {
+  try {
+    const bytes = fromBase64url(token);
+    return bytes.length === 48 ? toHex(bytes.slice(0, 16)) : undefined;
+  } catch {
+    return undefined;
+  }
 }
 
 /** @param {string} answer */

@@ -1,6 +1,6 @@
 /** Checks three-minute document codes. See README.md; the format is `spec/credential.md`. */
 
-export { openAnswer, AnswerError } from './answer.js';
+export { answeredCode, openAnswer, AnswerError, verifierOf } from './answer.js';
 export { fromBase64url, toBase64url, toHex, fromHex } from './bytes.js';
 export { checkOffline, judge } from './check.js';
 export { DOCUMENT_TYPES, PROFILES } from './document.js';

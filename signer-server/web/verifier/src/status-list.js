@@ -29,7 +29,7 @@ const STATUS = Object.freeze(/** @type {const} */ (['valid', 'revoked', 'suspend
 export class StatusListError extends Error {
   name = 'StatusListError';
 
-  /** @param {'malformed' | 'unknown_issuer' | 'bad_signature' | 'older'} code */
+  /** @param {'malformed' | 'unknown_issuer' | 'bad_signature' | 'older' | 'conflict'} code */
   constructor(code) {
     super(code);
     this.code = code;
@@ -74,6 +74,20 @@ export class StatusList {
       .some((key) => key.issuer === signer.issuer && equal(key.point, signer.point) && signsAt(key, issued));
   }
 
+  /**
+   * Refuses to take the place of a newer state of the list, and of one with the same date that says worse of a credential.
+   * @param {StatusList | null | undefined} seen
+   * @throws {StatusListError}
+   */
+  mustFollow(seen) {
+    if (!seen || seen.uri !== this.uri || seen.issued < this.issued) return;
+    if (seen.issued > this.issued) throw new StatusListError('older');
+    for (const [index, status] of seen.withdrawn) {
+      const now = this.withdrawn.get(index);
+      if (now !== 'revoked' && now !== status) throw new StatusListError('conflict');
+    }
+  }
+
   /** Whether it is too old for a plain yes. @param {number} now Unix seconds */
   isOld(now) {
     return now - this.issued >= LIFE;
@@ -97,8 +111,9 @@ export async function openStatusList(fetched, trust, newest = null) {
   if (!signsAt(signer, issued)) throw new StatusListError('unknown_issuer');
   // Only what an issuer has signed is inflated.
   const withdrawn = withdrawnOf(await inflate(packed));
-  if (newest && newest.uri === uri && issued < newest.issued) throw new StatusListError('older');
-  return new StatusList({ uri, signer, number: Number(uri.slice(uri.lastIndexOf('/') + 1)), issued, bytes, withdrawn });
+  const list = new StatusList({ uri, signer, number: Number(uri.slice(uri.lastIndexOf('/') + 1)), issued, bytes, withdrawn });
+  list.mustFollow(newest);
+  return list;
 }
 
 /**

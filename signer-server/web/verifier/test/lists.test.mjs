@@ -87,6 +87,22 @@ test('WEB-013 a status list is the issuer\'s own, of 2^20 entries, and never old
   }
 });
 
+test('WEB-090 a status list of the same date is taken if it takes nothing back', async () => {
+  const { made, trust } = await world();
+  const open = (statuses, newest, issued = QUARTER) =>
+    issuer.statusListOf(made, issued, { statuses }).then((bytes) => openStatusList(bytes, trust, newest));
+  for (const [seen, next] of [[{}, { 5: 2 }], [{ 5: 1, 6: 2 }, { 5: 1, 6: 2 }], [{ 5: 2 }, { 5: 1, 6: 2 }], [{ 5: 3 }, { 5: 1 }]]) {
+    const list = await open(next, await open(seen));
+    assert.equal(list.statusOf(5), next[5] === 1 ? 'revoked' : 'suspended');
+  }
+  for (const [seen, next] of [[{ 5: 1 }, {}], [{ 5: 1 }, { 5: 2 }], [{ 5: 2 }, {}], [{ 5: 1 }, { 6: 1 }]]) {
+    const list = await open(seen);
+    assert.equal(await code(open(next, list)), 'conflict', JSON.stringify([seen, next]));
+    // A later date takes back what it likes.
+    assert.equal((await open(next, list, QUARTER + 900)).issued, QUARTER + 900);
+  }
+});
+
 test('WEB-014 offline, withdrawals and the age of lists decide the colour', async () => {
   const { made, root, trust } = await world();
   const check = async ({ statuses = {}, listed = QUARTER, trusted = trust, with_list = true } = {}) => {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import test from 'node:test';
 
-import { openAnswer } from '../src/answer.js';
+import { answeredCode, openAnswer, verifierOf } from '../src/answer.js';
+import { toBase64url } from '../src/bytes.js';
 import { checkOffline } from '../src/check.js';
 import { answersRequest, checkRequest, makeRequest, openBusiness } from '../src/request.js';
 import { readToken } from '../src/token.js';
@@ -74,31 +75,36 @@ test('WEB-022 an answer is believed under an answer key, for what was asked, wit
   const { made, trust } = await world();
   const payload = { iat: NOW, verifier: '00', request_id: 'till-000001', result: 'green', reason: 'valid', offline: false };
   const claims = { age: { document_type: 'identity_card', over: 18, portrait: null } };
-  const { answer, disclosure } = await issuer.answerOf(made, payload, claims);
-  const opened = await openAnswer(answer, disclosure, trust, { requestId: 'till-000001' });
+  const { answer, disclosure, codeSalt } = await issuer.answerOf(made, payload, claims);
+  const till = { requestId: 'till-000001', code: issuer.CODE, codeSalt };
+  const opened = await openAnswer(answer, disclosure, trust, till);
   assert.deepEqual([opened.payload.result, opened.claims], ['green', claims]);
-  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000002' })), 'other_request');
-  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', verifier: '01' })), 'other_request');
-  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', verifier: '00', since: NOW })), null);
-  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', since: NOW + 1 })), 'other_request');
-  assert.equal(await code(openAnswer(answer, null, trust, { requestId: 'till-000001' })), 'bad_disclosure');
-  assert.equal(await code(openAnswer(answer, `${disclosure}A`, trust, { requestId: 'till-000001' })), 'bad_disclosure');
-  assert.equal(await code(openAnswer(answer.replace('.', '.A'), disclosure, trust, { requestId: 'till-000001' })), 'malformed');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, requestId: 'till-000002' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, verifier: '01' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, verifier: '00', since: NOW })), null);
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, since: NOW + 1 })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, code: '12345679' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, code: '1234 5678' })), null);
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, codeSalt: 'AAAAAAAAAAAAAAAAAAAAAA' })), 'other_request');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, codeSalt: undefined })), 'malformed');
+  assert.equal(await code(openAnswer(answer, null, trust, till)), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer, `${disclosure}A`, trust, till)), 'bad_disclosure');
+  assert.equal(await code(openAnswer(answer.replace('.', '.A'), disclosure, trust, till)), 'malformed');
   const foreign = await issuer.answerOf(made, payload, null, { signer: made.keys.lists });
-  assert.equal(await code(openAnswer(foreign.answer, null, trust, { requestId: 'till-000001' })), 'unknown_key');
+  assert.equal(await code(openAnswer(foreign.answer, null, trust, { ...till, codeSalt: foreign.codeSalt })), 'unknown_key');
   const none = await issuer.answerOf(made, payload, null, { header: { alg: 'none' } });
-  assert.equal(await code(openAnswer(none.answer, null, trust, { requestId: 'till-000001' })), 'malformed');
+  assert.equal(await code(openAnswer(none.answer, null, trust, till)), 'malformed');
   const red = await issuer.answerOf(made, { ...payload, result: 'red', reason: 'used' }, claims);
-  assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, { requestId: 'till-000001' })), 'bad_disclosure');
+  assert.equal(await code(openAnswer(red.answer, red.disclosure, trust, { ...till, codeSalt: red.codeSalt })), 'bad_disclosure');
   const portrait = Uint8Array.of(0xff, 0xd8, 0xff, 1, 2, 3);
   const salted = await issuer.answerOf(made, payload, { age: { document_type: 'identity_card', over: 18, portrait: 'digest' } }, { portrait });
-  const withPortrait = (picture) => openAnswer(salted.answer, salted.disclosure, trust, { requestId: 'till-000001', portrait: picture });
+  const withPortrait = (picture) => openAnswer(salted.answer, salted.disclosure, trust, { ...till, codeSalt: salted.codeSalt, portrait: picture });
   assert.equal((await withPortrait(portrait)).claims.age.over, 18);
   assert.equal(await code(withPortrait(portrait.slice(1))), 'bad_portrait');
-  assert.equal(await code(openAnswer(answer, disclosure, trust, { requestId: 'till-000001', portrait })), 'bad_portrait');
+  assert.equal(await code(openAnswer(answer, disclosure, trust, { ...till, portrait })), 'bad_portrait');
   const [head, body] = answer.split('.');
   const forged = `${head}.${body}.${foreign.answer.split('.')[2]}`;
-  assert.equal(await code(openAnswer(forged, disclosure, trust, { requestId: 'till-000001' })), 'bad_signature');
+  assert.equal(await code(openAnswer(forged, disclosure, trust, till)), 'bad_signature');
 });
 
 test('WEB-023 every reason has a sentence and a next step in both languages', () => {
@@ -110,4 +116,13 @@ test('WEB-023 every reason has a sentence and a next step in both languages', ()
     }
   }
   assert.match(sentenceOf({ reason: 'clock', clock: { code: 'late', seconds: 42 } }, 'uk').sentence, /42/);
+});
+
+test('WEB-024 an answer names the code by a labelled hash, and a token the verifier', async () => {
+  // As signer-core makes it: spec/verification.md.
+  assert.equal(await answeredCode('AQEBAQEBAQEBAQEBAQEBAQ', '1234 5678'), await answeredCode('AQEBAQEBAQEBAQEBAQEBAQ', '12345678'));
+  assert.equal(await answeredCode('AQEBAQEBAQEBAQEBAQEBAQ', '1234 5678'), 'id_BXAFw2rgZwdg-mnbX2Oo2JNmrd3JCi0Wsyl-Q350');
+  assert.equal(verifierOf(toBase64url(new Uint8Array(48).fill(10))), '0a'.repeat(16));
+  assert.equal(verifierOf(toBase64url(new Uint8Array(32))), undefined);
+  assert.equal(verifierOf('not a token'), undefined);
 });

@@ -2,6 +2,7 @@
 
 import { deflateSync } from 'node:zlib';
 
+import { answeredCode } from '../../src/answer.js';
 import { decode as unbase45, encode as base45 } from '../../src/base45.js';
 import { concat, sha256, toBase64url, utf8 } from '../../src/bytes.js';
 import { encode } from '../../src/cbor.js';
@@ -85,15 +86,19 @@ export async function newBusiness(world, issued, options = {}) {
 /** The challenge of a request's text. */
 export const challengeOf = async (text) => (await sha256(concat(utf8('DQ1/req'), unbase45(text.slice(4))))).slice(0, 16);
 
-/** A signed answer with its disclosure; a portrait's digest takes its place in the claims. */
-export async function answerOf(world, payload, claims = null, { signer = world.keys.answers, header = {}, portrait = null } = {}) {
+/** What questions are about where it does not matter. */
+export const CODE = '12345678';
+
+/** A signed answer with its disclosure, to a question about `code`; a portrait's digest takes its place in the claims. */
+export async function answerOf(world, payload, claims = null, { signer = world.keys.answers, header = {}, portrait = null, code = CODE } = {}) {
+  const codeSalt = toBase64url(crypto.getRandomValues(new Uint8Array(16)));
   const salt = crypto.getRandomValues(new Uint8Array(16));
   const [profile] = Object.keys(claims ?? {});
   if (portrait) claims[profile].portrait = Buffer.from((await sha256(concat(salt, portrait))).slice(0, 16)).toString('hex');
   const disclosure = claims ? toBase64url(utf8(JSON.stringify([toBase64url(salt), claims]))) : null;
   const kid = Array.from(signer.kid, (byte) => byte.toString(16).padStart(2, '0')).join('');
-  const whole = { ...payload, ...(disclosure ? { disclosure_sha256: toBase64url(await sha256(utf8(disclosure))) } : {}) };
+  const whole = { code_sha256: await answeredCode(codeSalt, code), ...payload, ...(disclosure ? { disclosure_sha256: toBase64url(await sha256(utf8(disclosure))) } : {}) };
   const signed = [{ alg: 'ES256', typ: 'signer-verification+jwt', kid, ...header }, whole].map((part) => toBase64url(utf8(JSON.stringify(part)))).join('.');
-  return { answer: `${signed}.${toBase64url(await sign(signer.private, utf8(signed)))}`, disclosure };
+  return { answer: `${signed}.${toBase64url(await sign(signer.private, utf8(signed)))}`, disclosure, codeSalt };
 }
 

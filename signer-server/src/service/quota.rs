@@ -1,0 +1,98 @@
+//! Places of which each caller has no more than its quota: who takes too many leaves the others theirs.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use signer_core::{ids::RelyingPartyId, wire::ProblemCode};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use super::{Refusal, ServiceResult, to_usize};
+
+/// A number of places, and how many of them one caller may have.
+#[derive(Debug)]
+pub(super) struct Quota {
+    all: Arc<Semaphore>,
+    each: usize,
+    taken: Mutex<HashMap<RelyingPartyId, usize>>,
+}
+
+impl Quota {
+    /// `all` places, at most `each` of them for one caller.
+    pub(super) fn new(all: u32, each: u32) -> Arc<Self> {
+        let (all, each) = (Arc::new(Semaphore::new(to_usize(all))), to_usize(each));
+        Arc::new(Self { all, each, taken: Mutex::default() })
+    }
+
+    /// A place for `caller`, until it is dropped.
+    ///
+    /// # Errors
+    /// `overloaded` if there is none, `too_many` if the caller has its quota.
+    pub(super) fn take(self: &Arc<Self>, caller: RelyingPartyId) -> ServiceResult<Place> {
+        let place = Arc::clone(&self.all).try_acquire_owned();
+        let place = place.map_err(|_| Refusal::new(ProblemCode::Overloaded))?;
+        let mut taken = self.lock();
+        let own = taken.entry(caller).or_insert(0);
+        if *own >= self.each {
+            let text = "too many questions of this caller are under way";
+            return Err(Refusal::because(ProblemCode::TooMany, text).into());
+        }
+        *own = own.saturating_add(1);
+        drop(taken);
+        Ok(Place { quota: Arc::clone(self), caller, _place: place })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<RelyingPartyId, usize>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One place.
+#[derive(Debug)]
+pub struct Place {
+    quota: Arc<Quota>,
+    caller: RelyingPartyId,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.quota.lock();
+        if let Some(own) = taken.get_mut(&self.caller) {
+            *own = own.saturating_sub(1);
+            if *own == 0 {
+                taken.remove(&self.caller);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::service::ServiceError;
+
+    fn code(result: ServiceResult<Place>) -> Option<ProblemCode> {
+        match result {
+            Ok(_) => None,
+            Err(ServiceError::Refused(refusal)) => Some(refusal.code),
+            Err(error) => panic!("{error}"),
+        }
+    }
+
+    #[test]
+    fn dis_063_a_caller_has_its_quota_and_no_more_and_gives_it_back() {
+        let [a, b, c] = [1, 2, 3].map(|n| RelyingPartyId::from_bytes([n; 16]));
+        let quota = Quota::new(3, 2);
+        let first = quota.take(a).unwrap();
+        let _second = quota.take(a).unwrap();
+        assert_eq!(code(quota.take(a)), Some(ProblemCode::TooMany));
+        let others = quota.take(b).unwrap();
+        assert_eq!(code(quota.take(c)), Some(ProblemCode::Overloaded));
+        drop(first);
+        assert_eq!(code(quota.take(a)), None);
+        drop(others);
+        assert_eq!(quota.lock().len(), 1, "who has none is forgotten");
+    }
+}
