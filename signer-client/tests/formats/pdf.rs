@@ -161,18 +161,16 @@ fn fmt_073_encrypted_damaged_and_certified_pdfs_are_refused_with_what_to_do() {
     long.resize(PDF_BYTES_MAX + 1, b'\n');
     assert_eq!(refusal(&long), PdfError::TooLong);
     let table = table();
-    for file in [&b""[..], b"%PDF", b"Agreement", &[b" ", table.as_slice()].concat()] {
+    for file in [&b""[..], b"%PDF", b"Agreement", &[b" ".as_slice(), &table].concat()] {
         assert_eq!(refusal(file), PdfError::NotPdf);
     }
     for file in [&b"%PDF-1.7\n"[..], &table[..table.len() / 2]] {
         assert_eq!(refusal(file), PdfError::Damaged);
     }
-    let text = String::from_utf8_lossy(&table).into_owned();
-    let start: usize =
-        text[text.find("startxref\n").unwrap() + 10..].lines().next().unwrap().parse().unwrap();
-    let moved =
-        [table[..table.len() - 40].to_vec(), format!("\nstartxref\n{}\n%%EOF", start + 9).into_bytes()];
-    assert_eq!(refusal(&moved.concat()), PdfError::Damaged);
+    let at = position(&table, "startxref\n") + "startxref\n".len();
+    let start: usize = std::str::from_utf8(&table[at..]).unwrap().lines().next().unwrap().parse().unwrap();
+    let moved = [&table[..at], format!("{}\n%%EOF", start + 9).as_bytes()].concat();
+    assert_eq!(refusal(&moved), PdfError::Damaged);
     let certification = dictionary! {
         "Reference" => vec![Object::Dictionary(dictionary! { "TransformParams" => dictionary! { "P" => 1 } })],
     };
