@@ -49,9 +49,9 @@ fn fmt_079_two_pdfs_are_signed_by_one_approval_of_a_split_key() {
         Pdf::read(file).unwrap().prepare(&certificate, time, CERTIFICATES_BYTES_MAX).unwrap()
     };
     let unsigned = [prepare(&pdf()), prepare(&[pdf(), b"% terms\n".to_vec()].concat())];
-    let documents = ["loan.pdf (PAdES)", "terms.pdf (PAdES)"].iter().zip(&unsigned);
+    let documents = ["loan.pdf (PAdES)", "terms.pdf (PAdES)"].into_iter().zip(&unsigned);
     let documents = documents.map(|(name, unsigned)| DocumentDigest {
-        name: (*name).into(),
+        name: name.into(),
         sha256: BASE64_STANDARD.encode(unsigned.digest()),
     });
     let request = CreateRequest {

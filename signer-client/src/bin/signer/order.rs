@@ -123,7 +123,7 @@ impl Order {
 
 /// The files, none of which will be found unfit once somebody was asked.
 fn read(files: &[PathBuf], formats: &[Format]) -> Result<Vec<Vec<u8>>, Failure> {
-    let read_one = |file: &PathBuf| {
+    let read_one = |file: &PathBuf| -> Result<Vec<u8>, Failure> {
         let document = bytes_of(file)?;
         if formats.contains(&Format::Pdf) {
             Pdf::read(&document)

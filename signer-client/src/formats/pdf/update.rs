@@ -200,6 +200,6 @@ fn free_name(document: &Document) -> String {
         decode_text_string(field.get_deref(b"T", document).ok()?).ok()
     };
     let taken: BTreeSet<_> = fields.into_iter().flatten().filter_map(name_of).collect();
-    let names = (1_usize..).map(|number| format!("Signature{number}"));
-    names.into_iter().find(|name| !taken.contains(name)).unwrap_or_default()
+    let mut names = (1_usize..).map(|number| format!("Signature{number}"));
+    names.find(|name| !taken.contains(name)).unwrap_or_default()
 }
