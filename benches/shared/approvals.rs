@@ -226,6 +226,7 @@ async fn register(service: &Service) -> RelyingPartyRow {
         may_verify: false,
         report: Vec::new(),
         report_deceased: false,
+        generates_for: None,
     };
     let created = service.create_relying_party(asked).await.unwrap();
     service.relying_party(&created.token).await.unwrap()

@@ -151,7 +151,7 @@ fn portrait_fits(
     let wanted = match claims {
         Some(Document::Full(full)) => full.portrait,
         Some(Document::Age(age)) => age.portrait,
-        Some(Document::Minimal(_)) | None => None,
+        Some(Document::Minimal(_) | Document::Vehicle(_)) | None => None,
     };
     let Some((salt, wanted)) = salt.zip(wanted) else { return Ok(false) };
     let digest = sha256(&[&salt[..], &portrait].concat());

@@ -24,6 +24,7 @@ pub mod desk;
 pub mod draw;
 mod enrol;
 pub mod error;
+mod fleet;
 pub mod formats;
 mod history;
 pub mod http;

@@ -17,8 +17,8 @@ use signer_core::{
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, ReportLost, RequestView, SignedResult, SigningCertificate,
-        TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, MadeCodes, MakeCodes, ReportLost, RequestView, SignedResult,
+        SigningCertificate, TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
 use zeroize::Zeroizing;
@@ -102,6 +102,11 @@ impl RelyingParty {
     /// [`ClientError`] if there is no answer; a refused code is an answer.
     pub fn ask_about(&self, asked: &VerifyCode) -> Result<Verification, ClientError> {
         self.send(HttpRequest::post("/v1/verifications", "application/json", json(asked)))
+    }
+
+    /// Codes for its organisation's documents; see [`Self::codes`].
+    pub(crate) fn make_codes(&self, asked: &MakeCodes) -> Result<MadeCodes, ClientError> {
+        self.send(HttpRequest::post("/v1/codes", "application/json", json(asked)))
     }
 
     /// The relying party's id, as its token says; none in a token of another form.

@@ -41,6 +41,7 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "trust root-key",
         "trust sign",
         "trust show",
+        "codes",
         "ask",
         "verify-signature",
     ];
@@ -113,4 +114,82 @@ fn cli_083_a_pin_is_no_argument() {
     ] {
         assert_eq!(exit(&signer(arguments)), 2, "{arguments:?}");
     }
+}
+
+/// A server for two calls of `signer codes`: the first vehicle at once, the second when asked again, the third never. Gives
+/// the bodies that it got.
+fn fleet_server() -> (String, std::thread::JoinHandle<Vec<Value>>) {
+    use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    let served = std::thread::spawn(move || {
+        let mut bodies = Vec::new();
+        for stream in listener.incoming().take(2) {
+            let mut stream = BufReader::new(stream.unwrap());
+            let mut length = 0;
+            loop {
+                let mut line = String::new();
+                stream.read_line(&mut line).unwrap();
+                let line = line.to_lowercase();
+                if let Some(value) = line.strip_prefix("content-length:") {
+                    length = value.trim().parse().unwrap();
+                }
+                if line.trim().is_empty() {
+                    break;
+                }
+            }
+            let mut body = vec![0; length];
+            stream.read_exact(&mut body).unwrap();
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            let again = !bodies.is_empty();
+            let entry = |reference: &Value| match reference.as_str().unwrap() {
+                "AA0003EX" => serde_json::json!({ "reference": reference, "problem": "no_document" }),
+                "AA/0002" if !again => serde_json::json!({ "reference": reference, "problem": "overloaded" }),
+                _ => {
+                    serde_json::json!({ "reference": reference, "code": { "qr": "DQ1:ABC", "digits": "1234 5678" } })
+                }
+            };
+            let codes: Vec<Value> = body["references"].as_array().unwrap().iter().map(entry).collect();
+            let answer =
+                serde_json::json!({ "step": 10, "valid_from": 1800, "valid_until": 1980, "codes": codes });
+            let answer = answer.to_string();
+            bodies.push(body);
+            write!(
+                stream.get_mut(),
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{answer}",
+                answer.len()
+            )
+            .unwrap();
+        }
+        bodies
+    });
+    (address, served)
+}
+
+#[test]
+fn cli_121_codes_of_a_fleet_are_pictures_and_who_has_none_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let (list, out) = (folder.path().join("vehicles"), folder.path().join("codes"));
+    std::fs::write(&list, "AA/0002\n\n  AA0003EX \nAA0001EX\n").unwrap();
+    let (server, served) = fleet_server();
+    let (list, out_text) = (list.to_str().unwrap(), out.to_str().unwrap());
+    let output = signer(&[
+        "--json", "codes", "--server", &server, "--token", "t", "--next", "--file", list, "--out", out_text,
+        "AA0001EX",
+    ]);
+    assert_eq!(exit(&output), 1, "{output:?}");
+    let bodies = served.join().unwrap();
+    assert_eq!(bodies[0]["references"], serde_json::json!(["AA0001EX", "AA/0002", "AA0003EX"]));
+    assert_eq!(
+        (&bodies[0]["step"], &bodies[1]["references"]),
+        (&"next".into(), &serde_json::json!(["AA/0002"]))
+    );
+    let value: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(value["codes"][2]["problem"], "no_document");
+    for (place, name) in [(0, "AA0001EX.svg"), (1, "AA%2f0002.svg")] {
+        let file = value["codes"][place]["file"].as_str().unwrap();
+        assert_eq!(file, out.join(name).to_str().unwrap());
+        assert!(std::fs::read_to_string(file).unwrap().starts_with("<svg "));
+    }
+    assert_eq!(exit(&signer(&["codes"])), 2);
 }

@@ -94,6 +94,8 @@ domains! {
     AnsweredCode = "signer/v1/answered-code",
     /// What a holder was shown of a check.
     CheckShown = "signer/v1/check-shown",
+    /// Stored form of an organisation's document, keyed by the same.
+    OrganisationDocument = "signer/v1/organisation-document",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",
     /// `es256`: names one run of key generation.

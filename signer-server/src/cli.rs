@@ -106,12 +106,16 @@ enum RelyingPartyCommand {
         /// It may verify codes online.
         #[arg(long)]
         verify: bool,
-        /// It is a register, and may report what happens to these kinds of document: identity_card, driving_licence.
+        /// It is a register, and may report what happens to these kinds of document: identity_card, driving_licence,
+        /// vehicle_registration.
         #[arg(long, value_name = "KINDS", value_delimiter = ',')]
         report: Vec<String>,
         /// It may report deaths: each ends all documents of a person, and suspends their phone.
         #[arg(long)]
         report_deceased: bool,
+        /// It may have codes made for the documents of this organisation, by the register's name for it.
+        #[arg(long, value_name = "ORGANISATION")]
+        generate: Option<String>,
     },
     /// List all.
     List,
@@ -277,13 +281,22 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased } => {
-            if !ask && !verify && report.is_empty() && !report_deceased {
-                return Err("say what it may do: --ask, --verify, --report KINDS, --report-deceased".into());
+        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased, generate } => {
+            if !ask && !verify && report.is_empty() && !report_deceased && generate.is_none() {
+                return Err(
+                    "say what it may do: --ask, --verify, --report KINDS, --report-deceased, --generate ORGANISATION"
+                        .into(),
+                );
             }
             let report = report.iter().map(|name| kind(name)).collect::<Result<_, _>>()?;
-            let asked =
-                CreateRelyingParty { name, may_ask: ask, may_verify: verify, report, report_deceased };
+            let asked = CreateRelyingParty {
+                name,
+                may_ask: ask,
+                may_verify: verify,
+                report,
+                report_deceased,
+                generates_for: generate,
+            };
             let made: CreatedRelyingParty = admin.post("/admin/v1/relying-parties", &asked)?;
             let text = format!(
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
@@ -299,6 +312,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 may.extend(party.may_verify.then_some("verify"));
                 may.extend((!party.report.is_empty()).then_some("report"));
                 may.extend(party.report_deceased.then_some("report-deceased"));
+                may.extend(party.generates_for.as_ref().map(|_| "generate"));
                 may.extend(party.revoked.then_some("REVOKED"));
                 format!("{}  {:<14} {}", party.id, may.join(","), party.name)
             };
@@ -319,8 +333,9 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
 
 /// The kind of document of this name, as it stands in events.
 fn kind(name: &str) -> Result<DocumentType, String> {
-    serde_json::from_value(json!(name))
-        .map_err(|_| format!("{name} is no kind of document: identity_card or driving_licence"))
+    serde_json::from_value(json!(name)).map_err(|_| {
+        format!("{name} is no kind of document: identity_card, driving_licence, vehicle_registration")
+    })
 }
 
 fn print(json: bool, value: &impl Serialize, text: &str) {

@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 19] = [
+const KINDS: [(&str, &str); 20] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
@@ -18,6 +18,7 @@ const KINDS: [(&str, &str); 19] = [
     ("CRD", "credential.md"),
     ("DIS", "verification.md"),
     ("E25", "es256.md"),
+    ("FLT", "fleets.md"),
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),

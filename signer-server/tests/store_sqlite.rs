@@ -45,6 +45,7 @@ fn party(n: u8) -> RelyingPartyRow {
         may_verify: true,
         report_kinds: Vec::new(),
         may_report_deceased: false,
+        generates_for: None,
         revoked: false,
     }
 }

@@ -66,7 +66,8 @@ pub enum DayError {
 }
 
 impl DayClaims {
-    /// Claims for the phone's `day_key`, issued in the hour of `now`. `custody` only where a server holds the day key.
+    /// Claims for the phone's `day_key`, issued in the hour of `now`. `custody` where a server holds the day key: never of a
+    /// person's document, whose code nobody would accept.
     #[must_use]
     pub const fn new(
         now: UnixSeconds,

@@ -1,6 +1,6 @@
-//! What a credential says about a document, in three sizes: age, minimal, full.
+//! What a credential says about a document: of a person's in three sizes, age, minimal, full; of an organisation's all.
 //!
-//! Each size is a credential of its own; [`DocumentRecord`] is what the register gives, and makes all three.
+//! Each size is a credential of its own; [`DocumentRecord`] is what the register gives of a person, and makes all three.
 
 use alloc::{string::String, vec::Vec};
 use core::fmt;
@@ -10,13 +10,14 @@ use minicbor::{
     decode::Error as DecodeError,
     encode::{Error as EncodeError, Write},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use unicode_normalization::is_nfc;
 
 use super::{
     date::Date,
     hex::{PortraitDigest, PortraitSalt},
     portrait::Portrait,
+    vehicle::Vehicle,
 };
 use crate::codec::is_plain;
 
@@ -28,11 +29,15 @@ pub enum DocumentType {
     IdentityCard,
     /// 2
     DrivingLicence,
+    /// 3, of a vehicle of an organisation
+    VehicleRegistration,
 }
 
 impl DocumentType {
     /// Every kind.
-    pub const ALL: &'static [Self] = &[Self::IdentityCard, Self::DrivingLicence];
+    pub const ALL: &'static [Self] = &[Self::IdentityCard, Self::DrivingLicence, Self::VehicleRegistration];
+    /// Those of a person.
+    pub const PERSONAL: &'static [Self] = &[Self::IdentityCard, Self::DrivingLicence];
 
     /// Its number in the format.
     #[must_use]
@@ -40,6 +45,7 @@ impl DocumentType {
         match self {
             Self::IdentityCard => 1,
             Self::DrivingLicence => 2,
+            Self::VehicleRegistration => 3,
         }
     }
 
@@ -49,6 +55,16 @@ impl DocumentType {
         match self {
             Self::IdentityCard => "identity card",
             Self::DrivingLicence => "driving licence",
+            Self::VehicleRegistration => "vehicle registration",
+        }
+    }
+
+    /// Whether it is about a person: then its day keys are in the person's phone and nowhere else.
+    #[must_use]
+    pub const fn is_personal(self) -> bool {
+        match self {
+            Self::IdentityCard | Self::DrivingLicence => true,
+            Self::VehicleRegistration => false,
         }
     }
 
@@ -122,13 +138,16 @@ pub enum Document {
     Minimal(Minimal),
     /// Only that the holder is old enough.
     Age(Age),
+    /// Everything of a vehicle's registration.
+    Vehicle(Vehicle),
 }
 
 /// Claims of the full profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Full {
-    /// Kind of document.
+    /// Kind of document, a person's.
+    #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// Family name.
     pub family: Name,
@@ -150,7 +169,8 @@ pub struct Full {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Minimal {
-    /// Kind of document.
+    /// Kind of document, a person's.
+    #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// Initials, family name first.
     pub initials: Short,
@@ -164,7 +184,8 @@ pub struct Minimal {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Age {
-    /// Kind of document.
+    /// Kind of document, a person's.
+    #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// The holder is at least this old.
     pub over: u8,
@@ -180,6 +201,7 @@ impl Document {
             Self::Full(full) => full.document_type,
             Self::Minimal(minimal) => minimal.document_type,
             Self::Age(age) => age.document_type,
+            Self::Vehicle(_) => DocumentType::VehicleRegistration,
         }
     }
 
@@ -187,7 +209,7 @@ impl Document {
     #[must_use]
     pub const fn profile(&self) -> &'static str {
         match self {
-            Self::Full(_) => "full",
+            Self::Full(_) | Self::Vehicle(_) => "full",
             Self::Minimal(_) => "minimal",
             Self::Age(_) => "age",
         }
@@ -198,6 +220,7 @@ impl Document {
     pub const fn expires(&self) -> Option<Date> {
         match self {
             Self::Full(full) => Some(full.expires),
+            Self::Vehicle(vehicle) => Some(vehicle.expires),
             Self::Minimal(_) | Self::Age(_) => None,
         }
     }
@@ -224,7 +247,8 @@ redacted_debug!(Full Minimal Age DocumentRecord);
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DocumentRecord {
-    /// Kind of document.
+    /// Kind of document, a person's.
+    #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// Family name.
     pub family: Name,
@@ -303,10 +327,12 @@ fn initials(family: &str, given: &str) -> String {
 
 impl Encode<()> for Document {
     fn encode<W: Write>(&self, e: &mut Encoder<W>, ctx: &mut ()) -> Result<(), EncodeError<W::Error>> {
+        if !matches!(self, Self::Vehicle(_)) && !self.document_type().is_personal() {
+            return Err(EncodeError::message("not a kind of document with this profile"));
+        }
         match self {
             Self::Full(full) => {
-                let expires =
-                    full.expires.days_1970().ok_or_else(|| EncodeError::message("expires before 1970"))?;
+                let expires = last_day(full.expires)?;
                 e.array(8)?.u8(full.document_type.number())?;
                 e.str(full.family.as_str())?.str(full.given.as_str())?.u32(full.birth.days_1900())?;
                 e.str(full.number.as_str())?.u32(expires)?.str(full.rights.as_str())?;
@@ -320,6 +346,7 @@ impl Encode<()> for Document {
                 e.array(3)?.u8(age.document_type.number())?.u8(age.over)?;
                 age.portrait.encode(e, ctx)
             }
+            Self::Vehicle(vehicle) => vehicle.encode(e),
         }
     }
 }
@@ -329,6 +356,9 @@ impl<'b> Decode<'b, ()> for Document {
         let length = d.array()?;
         let document_type = DocumentType::from_number(d.u8()?)
             .ok_or_else(|| DecodeError::message("unknown kind of document"))?;
+        if document_type.is_personal() == (length == Some(5)) {
+            return Err(DecodeError::message("not a profile of this kind of document"));
+        }
         match length {
             Some(8) => Ok(Self::Full(Full {
                 document_type,
@@ -346,17 +376,29 @@ impl<'b> Decode<'b, ()> for Document {
                 ddmm: d.u16()?,
                 over18: d.bool()?,
             })),
+            Some(5) => Ok(Self::Vehicle(Vehicle::decode(d)?)),
             Some(3) => Ok(Self::Age(Age { document_type, over: d.u8()?, portrait: Option::decode(d, ctx)? })),
             _ => Err(DecodeError::message("unknown profile")),
         }
     }
 }
 
-fn line<const MAX: usize>(d: &mut Decoder<'_>) -> Result<Line<MAX>, DecodeError> {
+/// The kind of a person's document.
+fn personal<'de, D: Deserializer<'de>>(deserializer: D) -> Result<DocumentType, D::Error> {
+    let kind = DocumentType::deserialize(deserializer)?;
+    if kind.is_personal() { Ok(kind) } else { Err(D::Error::custom("not a person's document")) }
+}
+
+/// The last day of validity as the format has it.
+pub(super) fn last_day<E>(expires: Date) -> Result<u32, EncodeError<E>> {
+    expires.days_1970().ok_or_else(|| EncodeError::message("expires before 1970"))
+}
+
+pub(super) fn line<const MAX: usize>(d: &mut Decoder<'_>) -> Result<Line<MAX>, DecodeError> {
     Line::new(d.str()?).map_err(|_| DecodeError::message("text is too long or has hidden characters"))
 }
 
-fn date(d: &mut Decoder<'_>, from_days: fn(u32) -> Option<Date>) -> Result<Date, DecodeError> {
+pub(super) fn date(d: &mut Decoder<'_>, from_days: fn(u32) -> Option<Date>) -> Result<Date, DecodeError> {
     from_days(d.u32()?).ok_or_else(|| DecodeError::message("date is out of range"))
 }
 

@@ -31,6 +31,7 @@ mod step;
 #[cfg(test)]
 #[expect(clippy::arithmetic_side_effects, reason = "a wrong sum fails the test")]
 pub(crate) mod tests;
+mod vehicle;
 mod verify;
 
 pub use bar::{BarCode, BarCodeError};
@@ -53,6 +54,7 @@ pub use request::{
 pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};
 pub use step::{GRACE_SECONDS, STEP_SECONDS, Step, StepRule};
+pub use vehicle::{Model, Vehicle};
 pub use verify::{Once, Verified, VerifyOptions, verify};
 
 /// What the text of every code begins with.

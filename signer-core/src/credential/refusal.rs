@@ -45,7 +45,7 @@ pub enum Refusal {
     DocumentExpired,
     /// It answers no request or another one.
     NotForThisRequest,
-    /// A server holds the key, and the verifier wants a phone.
+    /// A server holds the key, and the document is a person's.
     HeldByServer,
     /// This very code was accepted before.
     Used,

@@ -1,6 +1,6 @@
 //! The outcome of a check as a JSON file or an answer of the server: one colour, one sentence, one next step.
 
-use alloc::{string::String, vec, vec::Vec};
+use alloc::{format, string::String, vec, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
@@ -45,6 +45,9 @@ pub enum Note {
     /// The credential is past its 26 hours and counts only because the trust list says emergency.
     #[serde(rename = "emergency life")]
     EmergencyLife,
+    /// A server holds the key: no phone was there.
+    #[serde(rename = "code made by a server")]
+    MadeByServer,
 }
 
 /// How much a verifier without network knows.
@@ -122,7 +125,7 @@ impl VerificationResult {
             result.result = Colour::Amber;
             (result.reason, result.sentence) = (reason, sentence.into());
             result.next_step =
-                "Compare the face with the photo; go online to bring the lists up to date.".into();
+                format!("{}; go online to bring the lists up to date.", compare(result.document_type));
         }
         result
     }
@@ -144,7 +147,7 @@ impl VerificationResult {
             result: Colour::Green,
             reason: Reason::Valid,
             sentence: VALID.into(),
-            next_step: COMPARE.into(),
+            next_step: format!("{}.", compare(Some(document.document_type()))),
             document_type: Some(document.document_type()),
             claims: Some(document),
             step: Some(step),
@@ -161,17 +164,25 @@ impl VerificationResult {
         let refusal = Refusal::RegisterNotReached;
         let mut result = Self::accepted(verified, now);
         result.notes.push(Note::WithdrawalsNotChecked);
+        let compare = compare(result.document_type);
         Self {
             result: Colour::Amber,
             reason: refusal.reason(),
             sentence: refusal.sentence(),
-            next_step: "Compare the face with the photo, and try again in a minute where it matters.".into(),
+            next_step: format!("{compare}, and try again in a minute where it matters."),
             ..result
         }
     }
 
     fn accepted(verified: &Verified, now: UnixSeconds) -> Self {
-        let mut notes = vec![Note::PhotoNotChecked];
+        let kind = verified.document().document_type();
+        let mut notes = Vec::new();
+        if kind.is_personal() {
+            notes.push(Note::PhotoNotChecked);
+        }
+        if verified.custody() {
+            notes.push(Note::MadeByServer);
+        }
         if now >= verified.expires() {
             notes.push(Note::EmergencyLife);
         }
@@ -179,8 +190,8 @@ impl VerificationResult {
             result: Colour::Green,
             reason: Reason::Valid,
             sentence: VALID.into(),
-            next_step: COMPARE.into(),
-            document_type: Some(verified.document().document_type()),
+            next_step: format!("{}.", compare(Some(kind))),
+            document_type: Some(kind),
             claims: Some(verified.document().clone()),
             step: Some(verified.step()),
             checked_at: now,
@@ -209,4 +220,12 @@ impl VerificationResult {
 }
 
 const VALID: &str = "The document is valid.";
-const COMPARE: &str = "Compare the face with the photo.";
+
+/// What the clerk compares, whatever the colour.
+fn compare(kind: Option<DocumentType>) -> &'static str {
+    if kind.is_none_or(DocumentType::is_personal) {
+        "Compare the face with the photo"
+    } else {
+        "Compare the plate with the vehicle"
+    }
+}

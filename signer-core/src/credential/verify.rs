@@ -34,12 +34,10 @@ pub struct VerifyOptions {
     pub clock_floor: UnixSeconds,
     /// How long a credential is accepted: the trust list says.
     pub life: Life,
-    /// Whether a day key held by a server will do (fleets).
-    pub custody_allowed: bool,
 }
 
 impl VerifyOptions {
-    /// At `now`: the standard rule and life, no request, no lower bound, phones only.
+    /// At `now`: the standard rule and life, no request, no lower bound.
     #[must_use]
     pub const fn at(now: UnixSeconds) -> Self {
         Self {
@@ -48,7 +46,6 @@ impl VerifyOptions {
             expected_challenge: None,
             clock_floor: UnixSeconds(0),
             life: Life::Standard,
-            custody_allowed: false,
         }
     }
 }
@@ -142,6 +139,12 @@ impl Verified {
         self.claims.day_key()
     }
 
+    /// Whether a server made the code, and no phone was there.
+    #[must_use]
+    pub const fn custody(&self) -> bool {
+        self.claims.custody()
+    }
+
     /// What may be accepted once only.
     #[must_use]
     pub const fn once(&self) -> Once {
@@ -171,7 +174,7 @@ pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Resu
         return Err(Refusal::BadSignature);
     }
     check_time(&claims, options)?;
-    if claims.custody() && !options.custody_allowed {
+    if claims.custody() && claims.document().document_type().is_personal() {
         return Err(Refusal::HeldByServer);
     }
     options.rule.check(show.step, options.now).map_err(Refusal::Clock)?;

@@ -4,6 +4,7 @@
 //! problem (RFC 9457) with one of [`ProblemCode`]'s codes.
 
 mod certificate;
+mod codes;
 mod credentials;
 mod displays;
 mod enrol;
@@ -19,7 +20,7 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
+    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
     relying_party::*, sign::*, verification::*,
 };
 use crate::{

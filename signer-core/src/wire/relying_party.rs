@@ -237,6 +237,10 @@ pub struct CreateRelyingParty {
     /// May report deaths.
     #[serde(default)]
     pub report_deceased: bool,
+    /// May have codes made for the documents of this organisation, by the register's name for it: 1 to 24 ASCII letters,
+    /// digits, `-` and `_`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generates_for: Option<String>,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
@@ -271,6 +275,9 @@ pub struct RelyingPartyView {
     /// May report deaths.
     #[serde(default)]
     pub report_deceased: bool,
+    /// May have codes made for the documents of this organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub generates_for: Option<String>,
     /// Revoked.
     pub revoked: bool,
 }

@@ -22,6 +22,7 @@ struct Register {
 pub(crate) fn router(records: Records, token: impl std::fmt::Display) -> Router {
     Router::new()
         .route("/v1/persons/{person}/documents/{type}", get(document))
+        .route("/v1/organisations/{organisation}/vehicles/{reference}", get(vehicle))
         .with_state(Arc::new(Register { records, authorization: format!("Bearer {token}") }))
 }
 
@@ -35,6 +36,21 @@ async fn document(
     }
     match register.records.document(&person, &kind) {
         Ok(Some(document)) => Json(document).into_response(),
+        Ok(None) => no_document(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+async fn vehicle(
+    State(register): State<Arc<Register>>,
+    Path((organisation, reference)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    if !register.knows(&headers) {
+        return StatusCode::UNAUTHORIZED.into_response();
+    }
+    match register.records.vehicle(&organisation, &reference) {
+        Ok(Some(vehicle)) => Json(vehicle).into_response(),
         Ok(None) => no_document(),
         Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
     }

@@ -1,16 +1,19 @@
-//! A document register to try the server against: made-up people in SQLite, the API of `spec/registers.md`, and events.
+//! A document register to try the server against: made-up people and vehicles in SQLite, the API of `spec/registers.md`, and
+//! events.
 //!
 //! ```sh
 //! cargo run --example register -- serve                       # prints the lines for the server's configuration
 //! SIGNER_TOKEN=… cargo run --example register -- withdraw olena driving_licence
 //! SIGNER_TOKEN=… cargo run --example register -- change taras identity_card --family Коваленко
 //! SIGNER_TOKEN=… cargo run --example register -- deceased sofia
+//! SIGNER_TOKEN=… cargo run --example register -- withdraw 40000001/AA0001EX vehicle_registration
 //! ```
 //!
 //! The token is that of `signer-server relying-party add 'Register of Examples' --report identity_card,driving_licence --report-deceased`.
 
 mod api;
 mod events;
+mod fleet;
 mod people;
 mod portrait;
 mod records;
@@ -48,24 +51,24 @@ enum Command {
         #[arg(long, default_value = "127.0.0.1:7500")]
         listen: SocketAddr,
     },
-    /// List the people and their documents.
+    /// List the people and organisations with their documents.
     People,
     /// Withdraw a document and report it.
     Withdraw {
-        /// Reference of the person.
+        /// Reference of the person, or ORGANISATION/REFERENCE of a vehicle.
         person: String,
-        /// `identity_card` or `driving_licence`.
+        /// `identity_card`, `driving_licence` or `vehicle_registration`.
         document_type: String,
         #[command(flatten)]
         to: To,
     },
     /// Change a document and report it.
     Change {
-        /// Reference of the person.
+        /// Reference of the person, or ORGANISATION/REFERENCE of a vehicle.
         person: String,
-        /// `identity_card` or `driving_licence`.
+        /// `identity_card`, `driving_licence` or `vehicle_registration`.
         document_type: String,
-        /// New family name.
+        /// New family name; of a vehicle its new model.
         #[arg(long)]
         family: Option<String>,
         /// New rights.

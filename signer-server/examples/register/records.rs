@@ -8,8 +8,10 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 use signer_core::credential::DocumentRecord;
+use signer_server::registers::VehicleRecord;
 
 use super::{
+    fleet::vehicles,
     people::{PEOPLE, PORTRAIT_EVERY},
     portrait,
 };
@@ -27,6 +29,16 @@ const SCHEMA: &str = "
         portrait BLOB,
         withdrawn INTEGER NOT NULL DEFAULT 0,
         PRIMARY KEY (person, kind)
+    ) STRICT;
+    CREATE TABLE IF NOT EXISTS vehicle (
+        organisation TEXT NOT NULL,
+        reference TEXT NOT NULL,
+        plate TEXT NOT NULL,
+        model TEXT NOT NULL,
+        number TEXT NOT NULL,
+        expires TEXT NOT NULL,
+        withdrawn INTEGER NOT NULL DEFAULT 0,
+        PRIMARY KEY (organisation, reference)
     ) STRICT;
     CREATE TABLE IF NOT EXISTS event (
         number INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -99,24 +111,28 @@ impl Records {
         Ok(found.and_then(|found| serde_json::from_value(found).ok()))
     }
 
+    /// An organisation's vehicle, if it is there and valid.
+    pub(crate) fn vehicle(&self, organisation: &str, reference: &str) -> Result<Option<VehicleRecord>> {
+        let sql = "SELECT plate, model, number, expires FROM vehicle
+            WHERE organisation = ?1 AND reference = ?2 AND withdrawn = 0";
+        let read = |row: &rusqlite::Row<'_>| {
+            let text = |column: usize| row.get::<_, String>(column);
+            Ok(serde_json::json!({
+                "document_type": "vehicle_registration", "organisation": organisation,
+                "plate": text(0)?, "model": text(1)?, "number": text(2)?, "expires": text(3)?,
+            }))
+        };
+        let found = self.lock().query_row(sql, (organisation, reference), read).optional()?;
+        Ok(found.and_then(|found| serde_json::from_value(found).ok()))
+    }
+
     /// Makes a change and writes its event down.
     pub(crate) fn apply(&self, person: &str, kind: &str, change: &Change) -> Result<()> {
         let mut db = self.lock();
         let transaction = db.transaction()?;
-        let (rows, what) = match change {
-            Change::Withdrawn => {
-                let sql = "UPDATE document SET withdrawn = 1 WHERE person = ?1 AND kind = ?2";
-                (transaction.execute(sql, (person, kind))?, "withdrawn")
-            }
-            Change::Changed { family, rights } => {
-                let sql = "UPDATE document SET family = coalesce(?3, family), rights = coalesce(?4, rights)
-                    WHERE person = ?1 AND kind = ?2";
-                (transaction.execute(sql, (person, kind, family, rights))?, "changed")
-            }
-            Change::Deceased => {
-                let sql = "UPDATE document SET withdrawn = 1 WHERE person = ?1";
-                (transaction.execute(sql, [person])?, "deceased")
-            }
+        let (rows, what) = match person.split_once('/').filter(|_| kind == "vehicle_registration") {
+            Some(vehicle) => change_vehicle(&transaction, vehicle, change)?,
+            None => change_document(&transaction, person, kind, change)?,
         };
         if rows == 0 {
             return Err(rusqlite::Error::QueryReturnedNoRows);
@@ -146,7 +162,9 @@ impl Records {
     pub(crate) fn list(&self) -> Result<Vec<String>> {
         let db = self.lock();
         let sql = "SELECT person || '  ' || kind || '  ' || family || ' ' || given ||
-            iif(withdrawn, '  WITHDRAWN', '') FROM document ORDER BY person, kind";
+            iif(withdrawn, '  WITHDRAWN', '') AS line FROM document
+            UNION ALL SELECT organisation || '/' || reference || '  vehicle_registration  ' || plate || ' ' || model ||
+            iif(withdrawn, '  WITHDRAWN', '') FROM vehicle ORDER BY line";
         let mut rows = db.prepare(sql)?;
         rows.query_map([], |row| row.get(0))?.collect()
     }
@@ -154,6 +172,49 @@ impl Records {
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// How many rows a change touches, and what it is called.
+fn change_document(
+    db: &Transaction<'_>,
+    person: &str,
+    kind: &str,
+    change: &Change,
+) -> Result<(usize, &'static str)> {
+    Ok(match change {
+        Change::Withdrawn => {
+            let sql = "UPDATE document SET withdrawn = 1 WHERE person = ?1 AND kind = ?2";
+            (db.execute(sql, (person, kind))?, "withdrawn")
+        }
+        Change::Changed { family, rights } => {
+            let sql = "UPDATE document SET family = coalesce(?3, family), rights = coalesce(?4, rights)
+                WHERE person = ?1 AND kind = ?2";
+            (db.execute(sql, (person, kind, family, rights))?, "changed")
+        }
+        Change::Deceased => {
+            (db.execute("UPDATE document SET withdrawn = 1 WHERE person = ?1", [person])?, "deceased")
+        }
+    })
+}
+
+/// The same of a vehicle, whose model takes the place of a name.
+fn change_vehicle(
+    db: &Transaction<'_>,
+    (organisation, reference): (&str, &str),
+    change: &Change,
+) -> Result<(usize, &'static str)> {
+    let place = "WHERE organisation = ?1 AND reference = ?2";
+    Ok(match change {
+        Change::Withdrawn => {
+            let sql = format!("UPDATE vehicle SET withdrawn = 1 {place}");
+            (db.execute(&sql, (organisation, reference))?, "withdrawn")
+        }
+        Change::Changed { family, .. } => {
+            let sql = format!("UPDATE vehicle SET model = coalesce(?3, model) {place}");
+            (db.execute(&sql, (organisation, reference, family))?, "changed")
+        }
+        Change::Deceased => (0, "deceased"),
+    })
 }
 
 fn fill(db: &Transaction<'_>) -> Result<()> {
@@ -168,6 +229,13 @@ fn fill(db: &Transaction<'_>) -> Result<()> {
                 params![person, kind, family, given, birth, document, expires, rights, picture],
             )?;
         }
+    }
+    for (organisation, reference, plate, model, number) in vehicles() {
+        db.execute(
+            "INSERT INTO vehicle (organisation, reference, plate, model, number, expires)
+             VALUES (?1, ?2, ?3, ?4, ?5, '2031-03-31')",
+            params![organisation, reference, plate, model, number],
+        )?;
     }
     Ok(())
 }

@@ -14,7 +14,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::problem::ApiProblem;
 use crate::{
     service::{Refusal, Service},
-    store::RelyingPartyRow,
+    store::{Organisation, RelyingPartyRow},
 };
 
 /// A relying party that may ask for signatures.
@@ -23,6 +23,8 @@ pub(super) struct Asker(pub(super) RelyingPartyRow);
 pub(super) struct Verifier(pub(super) RelyingPartyRow);
 /// A register that may report events.
 pub(super) struct Reporter(pub(super) RelyingPartyRow);
+/// An organisation that may have codes made for its documents.
+pub(super) struct Generator(pub(super) Organisation);
 /// The operator.
 pub(super) struct Admin;
 
@@ -47,6 +49,14 @@ impl FromRequestParts<Arc<Service>> for Reporter {
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
         if row.may_report() { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+    }
+}
+
+impl FromRequestParts<Arc<Service>> for Generator {
+    type Rejection = ApiProblem;
+    async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
+        let row = service.relying_party(bearer(&parts.headers)?).await?;
+        row.generates_for.map(Self).ok_or_else(|| ProblemCode::Forbidden.into())
     }
 }
 

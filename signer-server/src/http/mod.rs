@@ -3,6 +3,7 @@
 mod admin;
 mod auth;
 mod ca;
+mod codes;
 mod device;
 mod health;
 mod listen;
@@ -46,6 +47,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
         .merge(relying_party::routes())
         .merge(verification::routes())
+        .merge(codes::routes())
         .merge(ca::routes())
         .merge(register::routes())
         .merge(trust::routes())

@@ -3,17 +3,26 @@
 use std::{collections::HashMap, fs, path::Path};
 
 use async_trait::async_trait;
-use signer_core::credential::DocumentRecord;
+use serde::Deserialize;
+use signer_core::credential::{DocumentRecord, Vehicle};
 
-use super::{Register, RegisterError};
-use crate::store::Holder;
+use super::{Register, RegisterError, VehicleRecord};
+use crate::store::{Holder, OrganisationDocument};
 
-/// Documents by the operator's reference for their holder, read once.
-pub struct FileRegister(HashMap<String, Vec<DocumentRecord>>);
+/// Documents by the operator's reference for their holder, or by the text of an [`OrganisationDocument`]; read once.
+pub struct FileRegister(HashMap<String, Vec<Entry>>);
+
+/// Told apart by their members.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Entry {
+    Person(DocumentRecord),
+    Vehicle(VehicleRecord),
+}
 
 impl std::fmt::Debug for FileRegister {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "FileRegister({} people)", self.0.len())
+        write!(f, "FileRegister({} references)", self.0.len())
     }
 }
 
@@ -28,6 +37,10 @@ impl FileRegister {
         let text = fs::read(path).map_err(|error| wrong(&error))?;
         serde_json::from_slice(&text).map(Self).map_err(|error| wrong(&error))
     }
+
+    fn entries(&self, reference: &str) -> impl Iterator<Item = &Entry> {
+        self.0.get(reference).into_iter().flatten()
+    }
 }
 
 #[async_trait]
@@ -37,8 +50,19 @@ impl Register for FileRegister {
         holder: &Holder,
         document_type: u32,
     ) -> Result<Option<DocumentRecord>, RegisterError> {
-        let documents = self.0.get(holder.as_str());
-        let wanted = |record: &&DocumentRecord| u32::from(record.document_type.number()) == document_type;
-        Ok(documents.and_then(|documents| documents.iter().find(wanted)).cloned())
+        Ok(self.entries(holder.as_str()).find_map(|entry| match entry {
+            Entry::Person(record) if u32::from(record.document_type.number()) == document_type => {
+                Some(record.clone())
+            }
+            _ => None,
+        }))
+    }
+
+    async fn vehicle(&self, document: &OrganisationDocument) -> Result<Option<Vehicle>, RegisterError> {
+        let found = self.entries(&document.to_string()).find_map(|entry| match entry {
+            Entry::Vehicle(record) => Some(record.clone()),
+            Entry::Person(_) => None,
+        });
+        found.map(|record| record.claims(document)).transpose()
     }
 }

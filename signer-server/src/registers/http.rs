@@ -22,12 +22,15 @@ use hyper_util::{
     rt::{TokioExecutor, TokioTimer},
 };
 use rustls::{ClientConfig, RootCertStore, pki_types::pem::PemObject as _};
-use serde::Deserialize;
-use signer_core::credential::{DocumentRecord, DocumentType};
+use serde::{Deserialize, de::DeserializeOwned};
+use signer_core::credential::{DocumentRecord, DocumentType, Vehicle};
 use tokio::{sync::Semaphore, time::timeout_at};
 
-use super::{Register, RegisterError, breaker::Breaker};
-use crate::{ports::Random, store::Holder};
+use super::{Register, RegisterError, VehicleRecord, breaker::Breaker};
+use crate::{
+    ports::Random,
+    store::{Holder, OrganisationDocument},
+};
 
 /// Longest document as JSON, bytes: a portrait of 32 KiB in base64, and room.
 const DOCUMENT_BYTES_MAX: usize = 64 * 1024;
@@ -178,6 +181,19 @@ impl HttpRegister {
         Ok(Answer { status: head.status, headers: head.headers, body: body.to_bytes() })
     }
 
+    /// What the register has at `path`, if it has it.
+    async fn extract<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, RegisterError> {
+        let answer = self.ask(path).await?;
+        if answer.is_none_there()? {
+            return Ok(None);
+        }
+        if answer.status != StatusCode::OK {
+            return Err(refuse(&format!("it answered {}", answer.status.as_u16())));
+        }
+        answer.has_type("application/json")?;
+        parse(&answer.body).map(Some)
+    }
+
     fn address(&self, path: &str) -> Result<Uri, axum::http::Error> {
         let mut parts = self.base.clone().into_parts();
         let before = self.base.path().trim_end_matches('/');
@@ -199,20 +215,18 @@ impl Register for HttpRegister {
         document_type: u32,
     ) -> Result<Option<DocumentRecord>, RegisterError> {
         let Some((kind, path)) = path(holder, document_type) else { return Ok(None) };
-        let answer = self.ask(&path).await?;
-        if answer.is_none_there()? {
-            return Ok(None);
+        match self.extract::<DocumentRecord>(&path).await? {
+            Some(record) if record.document_type != kind => {
+                Err(refuse("it answered with another kind of document"))
+            }
+            found => Ok(found),
         }
-        if answer.status != StatusCode::OK {
-            return Err(refuse(&format!("it answered {}", answer.status.as_u16())));
-        }
-        answer.has_type("application/json")?;
-        let record: DocumentRecord = parse(&answer.body)?;
-        if record.document_type == kind {
-            Ok(Some(record))
-        } else {
-            Err(refuse("it answered with another kind of document"))
-        }
+    }
+
+    async fn vehicle(&self, document: &OrganisationDocument) -> Result<Option<Vehicle>, RegisterError> {
+        let Some(path) = vehicle_path(document) else { return Ok(None) };
+        let record = self.extract::<VehicleRecord>(&path).await?;
+        record.map(|record| record.claims(document)).transpose()
     }
 }
 
@@ -254,8 +268,8 @@ fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, RegisterError> {
     })
 }
 
-/// The address of a document under the register's own; none for a kind that is not in the table, or a reference that
-/// software on the way could take for a step up in the path.
+/// The address of a document under the register's own; none for a kind that is no person's, or a reference that software on
+/// the way could take for a step up in the path.
 fn path(holder: &Holder, document_type: u32) -> Option<(DocumentType, String)> {
     let kind = u8::try_from(document_type).ok().and_then(DocumentType::from_number)?;
     if matches!(holder.as_str(), "." | "..") {
@@ -264,8 +278,18 @@ fn path(holder: &Holder, document_type: u32) -> Option<(DocumentType, String)> {
     let name = match kind {
         DocumentType::IdentityCard => "identity_card",
         DocumentType::DrivingLicence => "driving_licence",
+        DocumentType::VehicleRegistration => return None,
     };
     Some((kind, format!("/v1/persons/{}/documents/{name}", segment(holder.as_str()))))
+}
+
+/// The same of a vehicle.
+fn vehicle_path(document: &OrganisationDocument) -> Option<String> {
+    if matches!(document.reference(), "." | "..") {
+        return None;
+    }
+    let (organisation, reference) = (document.organisation().as_str(), segment(document.reference()));
+    Some(format!("/v1/organisations/{organisation}/vehicles/{reference}"))
 }
 
 /// One segment of a path (RFC 3986 section 2.3): everything but unreserved characters is encoded.
@@ -352,6 +376,11 @@ mod tests {
         assert_eq!((path_of("."), path_of("..")), (None, None));
         assert!(path(&Holder::new("olena").unwrap(), 2).unwrap().1.ends_with("/driving_licence"));
         assert!(path(&Holder::new("olena").unwrap(), 77).is_none());
+        assert!(path(&Holder::new("olena").unwrap(), 3).is_none());
+        let vehicle = |text: &str| vehicle_path(&text.parse().unwrap());
+        let wanted = "/v1/organisations/40075815/vehicles/..%2FAA%3F1";
+        assert_eq!(vehicle("40075815/../AA?1").as_deref(), Some(wanted));
+        assert_eq!((vehicle("40075815/."), vehicle("40075815/..")), (None, None));
     }
 
     #[test]

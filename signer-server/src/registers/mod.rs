@@ -3,15 +3,17 @@
 mod breaker;
 mod file;
 mod http;
+mod vehicle;
 
 use async_trait::async_trait;
-use signer_core::credential::DocumentRecord;
+use signer_core::credential::{DocumentRecord, Vehicle};
 
 pub use self::{
     file::FileRegister,
     http::{HttpRegister, HttpSettings},
+    vehicle::VehicleRecord,
 };
-use crate::store::Holder;
+use crate::store::{Holder, OrganisationDocument};
 
 /// Why a register gave no document.
 #[derive(Debug, thiserror::Error)]
@@ -30,4 +32,10 @@ pub trait Register: Send + Sync {
         holder: &Holder,
         document_type: u32,
     ) -> Result<Option<DocumentRecord>, RegisterError>;
+
+    /// The organisation's vehicle with this reference, if it has one. A register of persons alone has none.
+    async fn vehicle(&self, document: &OrganisationDocument) -> Result<Option<Vehicle>, RegisterError> {
+        let _ = document;
+        Ok(None)
+    }
 }

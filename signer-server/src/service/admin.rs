@@ -16,7 +16,7 @@ use signer_core::{
 use subtle::ConstantTimeEq as _;
 
 use super::{Refusal, Service, ServiceResult, enrol::code_hash, history::code};
-use crate::store::{EnrolmentCodeRow, Holder, RelyingPartyRow, RevocationReason};
+use crate::store::{EnrolmentCodeRow, Holder, Organisation, RelyingPartyRow, RevocationReason};
 
 /// Life of an enrolment code that does not say, and the longest, seconds.
 const CODE_SECONDS: (u64, u64) = (86_400, 30 * 86_400);
@@ -99,6 +99,11 @@ impl Service {
             let text = "name is 1 to 200 bytes of NFC text on one line, without hidden characters";
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
+        let generates_for = asked.generates_for.map(|name| {
+            let text = "generates_for is an organisation: 1 to 24 ASCII letters, digits, - and _";
+            Organisation::new(&name).ok_or_else(|| Refusal::because(ProblemCode::InvalidValue, text))
+        });
+        let generates_for = generates_for.transpose()?;
         let id = RelyingPartyId::random(&mut *self.rng());
         let token = relying_party_token(id, &mut *self.rng());
         let row = RelyingPartyRow {
@@ -109,6 +114,7 @@ impl Service {
             may_verify: asked.may_verify,
             report_kinds: numbers(&asked.report),
             may_report_deceased: asked.report_deceased,
+            generates_for,
             revoked: false,
         };
         self.store.add_relying_party(row, self.now()).await?;
@@ -128,6 +134,7 @@ impl Service {
             may_verify: row.may_verify,
             report: kinds(&row.report_kinds),
             report_deceased: row.may_report_deceased,
+            generates_for: row.generates_for.map(Into::into),
             revoked: row.revoked,
         };
         Ok(rows.into_iter().map(view).collect())

@@ -96,7 +96,7 @@ const fn predicates(document: &Document) -> Option<Predicates> {
     match document {
         Document::Age(age) => Some(Predicates::Over(age.over)),
         Document::Minimal(minimal) => Some(Predicates::Over18(minimal.over18)),
-        Document::Full(_) => None,
+        Document::Full(_) | Document::Vehicle(_) => None,
     }
 }
 

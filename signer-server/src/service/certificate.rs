@@ -115,7 +115,7 @@ impl Service {
         if self.register.is_none() {
             return Ok(None);
         }
-        for kind in DocumentType::ALL {
+        for kind in DocumentType::PERSONAL {
             if let Some(found) = self.record(holder, u32::from(kind.number())).await? {
                 return Ok(Some(found));
             }

@@ -27,7 +27,7 @@ use super::{
 use crate::store::{AddedCredentials, CredentialRow, Holder};
 
 /// How often taken indexes are drawn anew.
-const DRAWS_MAX: u32 = 8;
+pub(super) const DRAWS_MAX: u32 = 8;
 
 impl Service {
     /// Issues a batch: one credential per fresh day key, each with a random index, all with the hour as their time.
@@ -119,7 +119,7 @@ impl Service {
         })
     }
 
-    fn draw_place(&self, now: UnixSeconds) -> StatusIndex {
+    pub(super) fn draw_place(&self, now: UnixSeconds) -> StatusIndex {
         let day = u32::try_from(now.0 / 86_400).unwrap_or(u32::MAX / LISTS_PER_DAY);
         let mut rng = self.rng();
         let list = day.saturating_mul(LISTS_PER_DAY).saturating_add(rng.next_u32() % LISTS_PER_DAY);
@@ -157,7 +157,7 @@ impl Service {
                 document_type: asked.document_type,
                 wrapped_otp: wrap_secret(
                     &self.kek,
-                    &otp_location(&otp_row(*status)),
+                    &otp_location(&place_row(*status)),
                     secret.expose(),
                     &mut *self.rng(),
                 )?,
@@ -187,7 +187,7 @@ impl Service {
 
     pub(super) fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
         let status = StatusIndex { list: row.list, index: row.index };
-        let bytes = unwrap_secret(&self.kek, &otp_location(&otp_row(status)), &row.wrapped_otp)?;
+        let bytes = unwrap_secret(&self.kek, &otp_location(&place_row(status)), &row.wrapped_otp)?;
         SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored otp secret"))
     }
 }
@@ -206,8 +206,10 @@ fn check_day_keys(caller: &Caller, asked: &IssueCredentials) -> ServiceResult<()
             return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
         }
     }
-    if u8::try_from(asked.document_type).ok().and_then(DocumentType::from_number).is_none() {
-        return Err(Refusal::because(ProblemCode::InvalidValue, "unknown document type").into());
+    let kind = u8::try_from(asked.document_type).ok().and_then(DocumentType::from_number);
+    if !kind.is_some_and(DocumentType::is_personal) {
+        let text = "not a kind of document that phones get credentials of";
+        return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
     }
     Ok(())
 }
@@ -236,7 +238,7 @@ fn document(
     })
 }
 
-fn otp_row(status: StatusIndex) -> [u8; 8] {
+pub(super) fn place_row(status: StatusIndex) -> [u8; 8] {
     (u64::from(status.list) << 32 | u64::from(status.index)).to_be_bytes()
 }
 

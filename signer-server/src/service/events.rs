@@ -10,7 +10,7 @@ use signer_core::{
 };
 
 use super::{Refusal, Service, ServiceResult};
-use crate::store::{Happened, Holder, RelyingPartyRow, Report, Reported};
+use crate::store::{Happened, Holder, OrganisationDocument, RelyingPartyRow, Report, Reported};
 
 /// Longest id and source of an event, bytes.
 const ATTRIBUTE_BYTES_MAX: usize = 200;
@@ -30,7 +30,7 @@ pub struct CloudEvent {
     /// What happened: `signer.document.withdrawn.v1` and so on.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The person, by the reference the operator enrolled them under.
+    /// The person, by the reference the operator enrolled them under; or `ORGANISATION/REFERENCE`.
     pub subject: String,
     /// Its place among the source's events about this person and document: 20 digits.
     pub sequence: String,
@@ -113,6 +113,15 @@ impl Service {
         if !may_report(reporter, what) {
             return Err(Refusal::because(ProblemCode::Forbidden, "this token is not for such events").into());
         }
+        let document = match event.data {
+            Some(EventData { document_type }) if !document_type.is_personal() => {
+                let document = event.subject.parse::<OrganisationDocument>().map_err(|()| {
+                    invalid("subject is a document of an organisation: ORGANISATION/REFERENCE")
+                })?;
+                Some(self.document_hash(&document, document_type))
+            }
+            _ => None,
+        };
         // Under the reporter's own id: nobody takes the place of another's events.
         let hash = |purpose: &[u8]| {
             let hash = Hasher::new(Domain::TokenHash).field(purpose).field(reporter.id.as_bytes());
@@ -130,6 +139,7 @@ impl Service {
             about: hash(b"event-about").field(subject).number(kind).finish(),
             sequence,
             holder,
+            document,
             what,
             told: self.note_if_needed(told(what)),
             now: self.now(),

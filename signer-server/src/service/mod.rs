@@ -11,6 +11,7 @@ mod display;
 mod enrol;
 mod error;
 mod events;
+mod fleets;
 mod history;
 mod keys;
 mod listen;
@@ -99,6 +100,7 @@ pub struct Service {
     rule: StepRule,
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
+    fleets: fleets::Fleets,
     watch: watch::Watch,
     listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
@@ -198,6 +200,7 @@ impl Service {
             policy: parts.policy,
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
+            fleets: fleets::Fleets::default(),
             watch: watch::Watch::default(),
             listeners: Arc::default(),
             fetches: Mutex::default(),
@@ -255,6 +258,7 @@ impl Service {
         let now = self.now();
         self.renew_trust_list().await?;
         self.ceremonies.expire(now);
+        self.fleets.expire(now);
         self.forget_refusals(now);
         self.releases.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);

@@ -44,7 +44,7 @@ pub enum Verifying {
 
 /// What a burn is noted with: enough to give the same answer again, and no claim.
 #[derive(Debug, Clone, Copy)]
-enum Noted {
+pub(super) enum Noted {
     /// Answered at once, at this time; whether the register was reached.
     Answered(UnixSeconds, bool),
     /// The holder was asked.
@@ -178,7 +178,7 @@ impl Service {
             return self.refused(question, CodeRefusal::Used, now);
         }
         let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
-            return self.refused(question, CodeRefusal::Revoked, now);
+            return self.use_up_fleet(question, code, &verified, now).await;
         };
         // From here on it is known whose code it is, and the holder is told.
         match self.use_up_known(question, code, &verified, &row, now).await? {
@@ -211,21 +211,7 @@ impl Service {
         let Some(installation) = self.store.installation(row.device).await? else {
             return Ok(Err(CodeRefusal::Revoked));
         };
-        let mut burn = Burn {
-            list: once.status.list,
-            index: once.status.index,
-            step: once.step.0,
-            n: once.turn.number(),
-            verifier: question.verifier,
-            request: request_hash(question.request_id),
-            code: asked.hash,
-            answer: Vec::new(),
-            only_repeat: asked.only_repeat,
-            check: None,
-            told: None,
-            forget: verified.expires().plus(FORGET_SECONDS),
-            now,
-        };
+        let mut burn = burn_of(question, verified, asked, now);
         // Only for a first use the register is asked: a used code is no way to keep it busy.
         if let Some(before) = self.store.look(burn.clone()).await? {
             return self.after_burn(question, verified, before).await;
@@ -260,7 +246,7 @@ impl Service {
     }
 
     /// The same answer again, or why there is none.
-    async fn after_burn(
+    pub(super) async fn after_burn(
         &self,
         question: &Question<'_>,
         verified: &Verified,
@@ -282,7 +268,7 @@ impl Service {
         Ok(Err(refusal))
     }
 
-    async fn answer_noted(
+    pub(super) async fn answer_noted(
         &self,
         question: &Question<'_>,
         noted: Noted,
@@ -359,7 +345,7 @@ impl Service {
 
 /// What a verifier asks about a QR.
 #[derive(Debug, Clone, Copy)]
-struct CodeAsked {
+pub(super) struct CodeAsked {
     /// What it wants to learn, if more or less than the code says.
     wanted: Option<Profile>,
     /// Keyed hash of the text.
@@ -377,7 +363,7 @@ enum Reached {
 }
 
 impl Noted {
-    fn encode(self) -> Vec<u8> {
+    pub(super) fn encode(self) -> Vec<u8> {
         match self {
             Self::Answered(at, reached) => [&at.0.to_be_bytes()[..], &[reached.into()]].concat(),
             Self::Asked(id) => id.as_bytes().to_vec(),
@@ -392,6 +378,31 @@ impl Noted {
             Some((at, [reached])) => Ok(Self::Answered(UnixSeconds(u64::from_be_bytes(*at)), *reached == 1)),
             _ => Err(ServiceError::Bug("stored answer")),
         }
+    }
+}
+
+/// The use of a code, as it is looked for before anything is known of it.
+pub(super) fn burn_of(
+    question: &Question<'_>,
+    verified: &Verified,
+    asked: CodeAsked,
+    now: UnixSeconds,
+) -> Burn {
+    let once = verified.once();
+    Burn {
+        list: once.status.list,
+        index: once.status.index,
+        step: once.step.0,
+        n: once.turn.number(),
+        verifier: question.verifier,
+        request: request_hash(question.request_id),
+        code: asked.hash,
+        answer: Vec::new(),
+        only_repeat: asked.only_repeat,
+        check: None,
+        told: None,
+        forget: verified.expires().plus(FORGET_SECONDS),
+        now,
     }
 }
 
@@ -413,7 +424,7 @@ pub(super) const fn profile_of(document: &Document) -> Profile {
     match document {
         Document::Age(_) => Profile::Age,
         Document::Minimal(_) => Profile::Minimal,
-        Document::Full(_) => Profile::Full,
+        Document::Full(_) | Document::Vehicle(_) => Profile::Full,
     }
 }
 

@@ -7,6 +7,7 @@
 mod certificates;
 mod counter;
 mod displays;
+mod fleets;
 mod history;
 mod reports;
 mod rows;
@@ -22,7 +23,7 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, displays::*, history::*, reports::*, rows::*};
+pub use self::{certificates::*, counter::*, displays::*, fleets::*, history::*, reports::*, rows::*};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +223,7 @@ pub trait Store:
     + Requests
     + RelyingParties
     + Credentials
+    + Fleets
     + Displays
     + Checks
     + Certificates

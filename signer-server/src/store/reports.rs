@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 
-use super::{Holder, Sealer, StoreResult};
+use super::{DocumentHash, Holder, Sealer, StoreResult};
 
 /// An event of a register, checked.
 #[derive(Debug, Clone)]
@@ -16,8 +16,10 @@ pub struct Report {
     pub about: [u8; 32],
     /// Its place in that order.
     pub sequence: u64,
-    /// The person.
+    /// The person; for a document of an organisation its text, which nobody is looked for by.
     pub holder: Holder,
+    /// The document, where it is an organisation's: its credentials end, whatever happened to it.
+    pub document: Option<DocumentHash>,
     /// What happened.
     pub what: Happened,
     /// Tells the history of the installation it concerns.

@@ -9,7 +9,7 @@ use signer_core::{
     wire::Standing,
 };
 
-use super::{CertificateRow, CodeHash, Counter, LockPolicy, NewCheck, Sealer};
+use super::{CertificateRow, CodeHash, Counter, LockPolicy, NewCheck, Organisation, Sealer};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -407,6 +407,8 @@ pub struct RelyingPartyRow {
     pub report_kinds: Vec<u8>,
     /// May report deaths.
     pub may_report_deceased: bool,
+    /// May have codes made for the documents of this organisation.
+    pub generates_for: Option<Organisation>,
     /// Revoked.
     pub revoked: bool,
 }

@@ -7,11 +7,12 @@ use signer_client::{RelyingParty, Showing};
 use signer_core::{
     credential::{Colour, DocumentRecord, DocumentType},
     pin::Pin,
-    wire::{CreatedEnrolmentCode, CreatedRelyingParty, Profile},
+    wire::{CreatedEnrolmentCode, CreatedRelyingParty, Made, MadeCodes, Profile},
 };
+use signer_server::registers::VehicleRecord;
 
 use crate::{
-    events,
+    events, fleets,
     register::{TestRegister, records::Change},
     secrets::Secrets,
     support::{
@@ -23,7 +24,6 @@ use crate::{
 
 /// Everything a document says, in every encoding somebody might keep it in. Dates as days are too short to look for.
 fn claims(record: &DocumentRecord) -> Secrets {
-    let mut claims = Secrets::default();
     let mut texts = vec![
         ("family name", record.family.as_str().to_owned()),
         ("given names", record.given.as_str().to_owned()),
@@ -35,6 +35,28 @@ fn claims(record: &DocumentRecord) -> Secrets {
     for word in record.given.as_str().split(' ').filter(|word| word.len() >= 8) {
         texts.push(("given name", word.to_owned()));
     }
+    let mut claims = in_every_encoding(texts);
+    if let Some(portrait) = &record.portrait {
+        // Behind the head that every such picture has.
+        claims.add("portrait", &portrait.as_bytes()[60..]);
+        claims.add("portrait in base64", &BASE64_STANDARD.encode(portrait.as_bytes())[84..]);
+    }
+    claims
+}
+
+/// The same of a vehicle, with the organisation's reference for it.
+fn vehicle_claims(record: &VehicleRecord, reference: &str) -> Secrets {
+    in_every_encoding(vec![
+        ("plate", record.plate.as_str().to_owned()),
+        ("model", record.model.as_str().to_owned()),
+        ("number", record.number.as_str().to_owned()),
+        ("last day", record.expires.to_string()),
+        ("reference", reference.to_owned()),
+    ])
+}
+
+fn in_every_encoding(texts: Vec<(&str, String)>) -> Secrets {
+    let mut claims = Secrets::default();
     for (name, text) in texts {
         let utf16: Vec<u16> = text.encode_utf16().collect();
         claims.add(name, &text);
@@ -46,11 +68,6 @@ fn claims(record: &DocumentRecord) -> Secrets {
             &format!("{name} in UTF-16, big endian"),
             utf16.iter().flat_map(|unit| unit.to_be_bytes()).collect::<Vec<_>>(),
         );
-    }
-    if let Some(portrait) = &record.portrait {
-        // Behind the head that every such picture has.
-        claims.add("portrait", &portrait.as_bytes()[60..]);
-        claims.add("portrait in base64", &BASE64_STANDARD.encode(portrait.as_bytes())[84..]);
     }
     claims
 }
@@ -90,7 +107,7 @@ fn reg_040_nothing_of_a_document_is_at_rest_on_the_server() {
     let shop = party(serde_json::json!({ "name": "Shop", "may_ask": false, "may_verify": true }));
     let shop = RelyingParty::new(network(&server.url()), shop);
     let reporter = party(
-        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "report": ["identity_card", "driving_licence"], "report_deceased": true }),
+        serde_json::json!({ "name": "Register", "may_ask": false, "may_verify": false, "report": ["identity_card", "vehicle_registration"], "report_deceased": true }),
     );
 
     let mut sought = Vec::new();
@@ -130,6 +147,18 @@ fn reg_040_nothing_of_a_document_is_at_rest_on_the_server() {
         let lists = client.send("GET", "/status/v1/lists", &[], b"");
         assert_eq!(lists.status, 200);
     }
+    let fleet = party(
+        serde_json::json!({ "name": "Fleet", "may_ask": false, "may_verify": false, "generates_for": fleets::TAXIS }),
+    );
+    let asked = serde_json::json!({ "document_type": "vehicle_registration", "references": ["AA0007EX"] });
+    let made = client.json("POST", "/v1/codes", &fleet, Some(&asked)).json::<MadeCodes>();
+    let Made::Code { qr, .. } = &made.codes[0].made else { panic!("{made:?}") };
+    assert_eq!(shop.verify_code(qr, "scan-vehicle").unwrap().result, Colour::Green);
+    let record = register.records.vehicle(fleets::TAXIS, "AA0007EX").unwrap().unwrap();
+    sought.push(("a vehicle", vehicle_claims(&record, "AA0007EX")));
+    let withdrawn =
+        events::event("v", "document.withdrawn", "40000001/AA0007EX", 1, Some("vehicle_registration"));
+    assert_eq!(events::send_to(&client, &reporter, &withdrawn).status, 200);
     let running = files(&server_folder);
     assert!(running.iter().any(|(name, bytes)| name.ends_with("store.db-wal") && !bytes.is_empty()));
     assert!(running.iter().any(|(name, bytes)| name.ends_with("log") && bytes.len() > 20_000));

@@ -28,7 +28,7 @@ const GREEN: (Colour, Reason) = (Colour::Green, Reason::Valid);
 const REVOKED: (Colour, Reason) = (Colour::Red, Reason::Revoked);
 
 pub(crate) fn reporter(app: &TestApp) -> String {
-    reporter_of(app, &["identity_card", "driving_licence"], true)
+    reporter_of(app, &["identity_card", "driving_licence", "vehicle_registration"], true)
 }
 
 /// A register whose token is for these kinds, and for deaths.

@@ -14,6 +14,7 @@ mod certificates;
 mod clone;
 mod colluding;
 mod events;
+mod fleets;
 mod forge;
 mod harness;
 mod history;

@@ -335,6 +335,31 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("/name", "\u{202E}knaB".into(), InvalidValue),
             ("/may_ask", "yes".into(), Malformed),
             ("/token", "chosen".into(), Malformed),
+            ("/generates_for", "".into(), InvalidValue),
+            ("/generates_for", "a/b".into(), InvalidValue),
+            ("/generates_for", "x".repeat(25).into(), InvalidValue),
+            ("/generates_for", true.into(), Malformed),
+        ],
+    );
+    let good = serde_json::json!({ "document_type": "vehicle_registration", "references": ["AA0001EX"] });
+    let references = |count: usize| -> serde_json::Value { (0..count).map(|n| format!("{n}")).collect() };
+    with(
+        "POST /v1/codes",
+        &good,
+        &[
+            ("/document_type", "identity_card".into(), InvalidValue),
+            ("/document_type", "bicycle".into(), Malformed),
+            ("/document_type", 3.into(), Malformed),
+            ("/references", references(0), InvalidValue),
+            ("/references", references(1001), InvalidValue),
+            ("/references", serde_json::json!(["a", "a"]), InvalidValue),
+            ("/references", serde_json::json!([""]), InvalidValue),
+            ("/references", serde_json::json!(["a b"]), InvalidValue),
+            ("/references", serde_json::json!(["x".repeat(33)]), InvalidValue),
+            ("/references", "a".into(), Malformed),
+            ("/step", "previous".into(), Malformed),
+            ("/step", 9_973_165.into(), Malformed),
+            ("/organisation", "40000002".into(), Malformed),
         ],
     );
     // In binary mode all but the data is in headers, none of which are sent here.
@@ -474,7 +499,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
 fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     let app = TestApp::spawn();
     let (bank, shop) = (app.relying_party("Bank", true, false), app.relying_party("Shop", false, true));
-    let register = crate::events::reporter(&app);
+    let (register, fleet) = (crate::events::reporter(&app), crate::fleets::token(&app, crate::fleets::TAXIS));
     let ask = |token: &str, key: &str| {
         let body = serde_json::to_vec(&crate::harness::request("olena", 1)).unwrap();
         let bearer = format!("Bearer {token}");
@@ -496,6 +521,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
         path if path.starts_with("/admin/") => admin.as_str(),
         path if path.starts_with("/v1/verifications") => shop.token.as_str(),
         path if path.starts_with("/register/") => register.as_str(),
+        path if path.starts_with("/v1/codes") => fleet.as_str(),
         _ => bank.token.as_str(),
     };
     let before = app.dump();

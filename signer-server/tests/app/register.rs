@@ -4,6 +4,8 @@
 mod api;
 #[path = "../../examples/register/events.rs"]
 pub(crate) mod events;
+#[path = "../../examples/register/fleet.rs"]
+mod fleet;
 #[path = "../../examples/register/people.rs"]
 mod people;
 #[path = "../../examples/register/portrait.rs"]
@@ -200,7 +202,7 @@ fn ask(register: &HttpRegister, person: &str) -> Result<Option<DocumentRecord>, 
     block(register.document(&holder, 1)).map_err(|RegisterError::NotReached(text)| text)
 }
 
-fn http(status: &str, media_type: &str, body: &[u8]) -> Vec<u8> {
+pub(crate) fn http(status: &str, media_type: &str, body: &[u8]) -> Vec<u8> {
     let length = body.len();
     let head = format!(
         "HTTP/1.1 {status}\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
@@ -277,6 +279,11 @@ fn reg_001_the_example_register_has_thirty_people_and_some_portraits() {
         serde_json::from_slice(&std::fs::read(file).unwrap()).unwrap();
     for (person, documents) in file {
         for document in documents {
+            if let Some((organisation, reference)) = person.split_once('/') {
+                let vehicle = register.records.vehicle(organisation, reference).unwrap().unwrap();
+                assert_eq!(serde_json::to_value(vehicle).unwrap(), document);
+                continue;
+            }
             let record = register.records.document(&person, document["document_type"].as_str().unwrap());
             assert_eq!(record.unwrap().unwrap().number.as_str(), document["number"].as_str().unwrap());
         }

@@ -240,6 +240,7 @@ pub(crate) async fn sto_062_of_90_uses_of_three_codes_one_is_the_first<E: Engine
         let row = signer_server::store::RelyingPartyRow {
             report_kinds: Vec::new(),
             may_report_deceased: false,
+            generates_for: None,
             id: RelyingPartyId::from_bytes(id),
             name: format!("shop {n}"),
             token_hash: [n; 32],
@@ -377,6 +378,7 @@ pub(crate) async fn sto_065_many_misses_slow_everybody<E: Engine>() {
             let row = signer_server::store::RelyingPartyRow {
                 report_kinds: Vec::new(),
                 may_report_deceased: false,
+                generates_for: None,
                 id: verifier,
                 name: "one of a crowd".into(),
                 token_hash: [verifier.as_bytes()[3]; 32],

@@ -84,6 +84,7 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         may_verify: true,
         report_kinds: Vec::new(),
         may_report_deceased: false,
+        generates_for: None,
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");

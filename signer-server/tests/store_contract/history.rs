@@ -142,6 +142,7 @@ pub(crate) async fn sto_082_what_the_store_decides_is_told_too<E: Engine>() {
         about: [1; 32],
         sequence: 1,
         holder: holder(1),
+        document: None,
         what: Happened::Changed(7),
         told: sealer(3),
         now: later,

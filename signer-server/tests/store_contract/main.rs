@@ -7,6 +7,7 @@ mod certificates;
 mod credentials;
 mod displays;
 mod fixture;
+mod fleets;
 mod history;
 mod installations;
 mod lease;
@@ -105,6 +106,9 @@ macro_rules! store_contract {
                 rest: sto_020_the_first_key_of_a_purpose_stays,
                 rest: sto_021_the_latest_time_never_goes_back,
                 rest: sto_023_a_closed_store_says_so,
+                fleets: flt_004_places_are_drawn_from_one_table,
+                fleets: flt_005_a_code_is_used_once_and_the_next_turn_is_known,
+                fleets: flt_006_an_event_ends_what_has_its_place_and_lists_say_so,
                 history: sto_080_an_entry_goes_in_with_its_act_and_not_without,
                 history: sto_081_entries_are_chained_and_read_in_parts,
                 history: sto_082_what_the_store_decides_is_told_too,

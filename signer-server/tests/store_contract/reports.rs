@@ -7,7 +7,7 @@ use signer_core::{
     wire::{EventOutcome, Standing},
 };
 use signer_server::store::{
-    Burned, CredentialRow, EnrolResult, Happened, Report, Reported, Sealer, ServerKeyRow, TrustListRow,
+    Burned, CredentialRow, EnrolResult, Happened, IssuerKeyRow, Report, Reported, Sealer, ServerKeyRow, TrustListRow,
     Withdrawal,
 };
 
@@ -17,13 +17,14 @@ use crate::{
 };
 
 /// Event `n` about holder 1, in the order `about`.
-fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
+pub(crate) fn report(n: u8, about: u8, sequence: u64, what: Happened) -> Report {
     Report {
         id: [n; 32],
         content: [n; 32],
         about: [about; 32],
         sequence,
         holder: holder(1),
+        document: None,
         what,
         told: Sealer::none(),
         now: T0,
@@ -197,7 +198,18 @@ pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E:
     let store = &*engine.store();
     assert_eq!(store.trust_list().await.unwrap(), Some(list(1, 3)));
     let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
-    keys.sort_by(|one, other| one.0.purpose.cmp(&other.0.purpose));
-    let wanted = [(key("issuer"), None), (key("issuer.2"), Some(T0.plus(5))), (key("issuer.3"), None)];
-    assert_eq!(keys, wanted);
+    keys.sort_by(|one, other| one.key.purpose.cmp(&other.key.purpose));
+    let row = |purpose, activated, listed| IssuerKeyRow { key: key(purpose), activated, listed };
+    let wanted = |listed| {
+        let in_use = Some(T0.plus(5));
+        [row("issuer", None, None), row("issuer.2", in_use, None), row("issuer.3", None, listed)]
+    };
+    assert_eq!(keys, wanted(None));
+    // Listed since the first list without a gap.
+    for (listed, at, since) in [(true, 6, Some(6)), (true, 7, Some(6)), (false, 8, None), (true, 9, Some(9))] {
+        store.note_listed("issuer.3".to_owned(), listed, T0.plus(at)).await.unwrap();
+        let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
+        keys.sort_by(|one, other| one.key.purpose.cmp(&other.key.purpose));
+        assert_eq!(keys, wanted(since.map(|seconds| T0.plus(seconds))));
+    }
 }

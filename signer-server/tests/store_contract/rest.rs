@@ -68,6 +68,7 @@ pub(crate) async fn sto_019_a_relying_party_is_found_by_its_token_until_revoked<
         may_verify: true,
         report_kinds: Vec::new(),
         may_report_deceased: false,
+        generates_for: None,
         revoked: false,
     };
     store.add_relying_party(shop.clone(), T0).await.unwrap();
@@ -112,6 +113,7 @@ pub(crate) async fn sto_021_the_latest_time_never_goes_back<E: Engine>() {
             may_verify: false,
             report_kinds: Vec::new(),
             may_report_deceased: false,
+            generates_for: None,
             revoked: false,
         };
         store.add_relying_party(row, now).await.unwrap();

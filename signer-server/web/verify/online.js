@@ -1,6 +1,6 @@
 /** Checks by the server: a code or number goes out, a signed answer comes back, maybe after the holder was asked. */
 
-import { AnswerError, USE, openAnswer, verifierOf } from '../verifier/src/index.js';
+import { AnswerError, USE, isPersonal, openAnswer, verifierOf } from '../verifier/src/index.js';
 import { noteAnswer, now, trust } from './trust.js';
 
 const ASK_MS = 15_000;
@@ -158,15 +158,15 @@ async function believe(body, question) {
 }
 
 /**
- * What the answer does not cover: no portrait means that no photo was checked, whatever is said beside the signature.
+ * What the answer does not cover: no portrait of a person means that no photo was checked, whatever is said beside the signature.
  * @param {import('../verifier/src/answer.js').AnswerPayload} payload
  * @param {Uint8Array | null} portrait
  * @param {unknown} told
  */
-function notesOf({ result }, portrait, told) {
+function notesOf({ result, document_type }, portrait, told) {
   if (result === 'red') return [];
   const others = Array.isArray(told) ? told.filter((note) => note !== 'photo not checked') : [];
-  return portrait ? others : ['photo not checked', ...others];
+  return portrait || !isPersonal(document_type) ? others : ['photo not checked', ...others];
 }
 
 /** @param {unknown} base64 standard, or nothing */

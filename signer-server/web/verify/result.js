@@ -61,7 +61,7 @@ function wordsOf(outcome) {
   }
   const known = outcome.reason === 'register_not_reached' && (outcome.claims || outcome.predicates);
   const reason = known ? 'register_not_reached_known' : outcome.reason;
-  return sentenceOf({ reason, clock: outcome.clock }, currentLanguage());
+  return sentenceOf({ reason, clock: outcome.clock, document_type: outcome.document_type }, currentLanguage());
 }
 
 /** A note that is known here: several words. @param {string} note */
@@ -106,7 +106,7 @@ function rowsOf({ result, claims, predicates, digits }) {
   if (result === 'red' || result === 'grey') return [];
   /** @type {[string, string][]} */
   const rows = [];
-  const { age, minimal, full } = /** @type {Record<string, any>} */ (claims ?? {});
+  const { age, minimal, full, vehicle } = /** @type {Record<string, any>} */ (claims ?? {});
   if (full) {
     rows.push(['', `${full.family} ${full.given}`.trim()], [t('birth'), dateOf(full.birth)], [t('number'), full.number]);
     rows.push([t('expires'), dateOf(full.expires)]);
@@ -114,6 +114,8 @@ function rowsOf({ result, claims, predicates, digits }) {
   } else if (minimal) {
     const birthday = `${String(Math.floor(minimal.ddmm / 100)).padStart(2, '0')}.${String(minimal.ddmm % 100).padStart(2, '0')}`;
     rows.push(['', t(`over18_${Boolean(minimal.over18)}`)], [t('initials'), minimal.initials], [t('birthday'), birthday]);
+  } else if (vehicle) {
+    rows.push(['', vehicle.plate], [t('model'), vehicle.model], [t('number'), vehicle.number], [t('expires'), dateOf(vehicle.expires)]);
   } else if (age) {
     rows.push(['', t('over', { n: age.over })]);
   } else if (predicates && 'over' in predicates) {

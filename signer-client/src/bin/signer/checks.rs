@@ -84,16 +84,8 @@ fn kind(check: &Check) -> Option<DocumentType> {
 }
 
 fn asked(check: &Check) -> String {
-    let of = kind(check).map_or("document, of a kind this program does not know", kind_name);
+    let of = kind(check).map_or("document, of a kind this program does not know", DocumentType::name);
     format!("{} (your {of})", claims(check.profile))
-}
-
-/// A kind of document, for the holder.
-pub(crate) const fn kind_name(kind: DocumentType) -> &'static str {
-    match kind {
-        DocumentType::IdentityCard => "identity card",
-        DocumentType::DrivingLicence => "driving licence",
-    }
 }
 
 /// What a profile tells, for the holder.

@@ -112,8 +112,7 @@ fn scan_text(scan: &Scan) -> String {
 
 fn document(number: u32) -> String {
     match u8::try_from(number).ok().and_then(DocumentType::from_number) {
-        Some(DocumentType::IdentityCard) => "identity card".into(),
-        Some(DocumentType::DrivingLicence) => "driving licence".into(),
+        Some(kind) => kind.name().into(),
         None => format!("document of type {number}"),
     }
 }

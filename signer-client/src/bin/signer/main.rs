@@ -3,6 +3,7 @@
 mod ask;
 mod certificate;
 mod checks;
+mod codes;
 mod counter;
 mod history;
 mod holder;
@@ -145,6 +146,8 @@ enum Command {
     #[command(after_help = "Example:\n  signer trust root-key --file root.json")]
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    /// Have codes made for the vehicles of an organisation, by its token
+    Codes(codes::Codes),
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Check a signature over files, without any server
@@ -535,6 +538,7 @@ fn main() -> ExitCode {
 fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Verify(args) => return counter::verify(global, output, &args),
+        Command::Codes(args) => return codes::codes(global, output, &args),
         Command::Enrol(args) => holder::enrol(global, output, &args),
         Command::Status => holder::status(global, output),
         Command::Requests => holder::requests(global, output),

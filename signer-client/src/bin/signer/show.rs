@@ -5,7 +5,7 @@ use signer_core::{credential::DocumentType, wire::Profile};
 
 use crate::{
     Global, Show,
-    checks::{claims, kind_name},
+    checks::claims,
     live,
     output::{Failure, Output, confirm, printable},
     screen,
@@ -61,11 +61,7 @@ fn answered(
 ) -> Result<(DocumentType, Showing), Failure> {
     let kind = request.document_type().unwrap_or(kind);
     let name = printable(request.name());
-    output.progress(&format!(
-        "{name} asks\nFor      {} (your {})",
-        claims(request.profile()),
-        kind_name(kind)
-    ));
+    output.progress(&format!("{name} asks\nFor      {} (your {})", claims(request.profile()), kind.name()));
     if request.is_trust_list_old() {
         output.progress(
             "This phone's trust list is over a week old: the business may have been struck off since.",

@@ -56,7 +56,7 @@ pub(crate) fn issuer_key(key: &SigningKey) -> IssuerKey {
     IssuerKey {
         issuer: ISSUER,
         key: *key.verifying_key(),
-        document_types: [DocumentType::IdentityCard, DocumentType::DrivingLicence].to_vec(),
+        document_types: DocumentType::ALL.to_vec(),
         not_before: UnixSeconds(1_790_000_000),
         not_after: UnixSeconds(1_800_000_000),
     }

@@ -114,7 +114,7 @@ fn crd_002_other_encodings_of_the_payloads_are_refused() {
         ("claim missing", [&[0xA4], &rest[6..]].concat()),
         ("time in 8 bytes", replaced(&claims, &iat, &[&[6, 0x1B, 0, 0, 0, 0], &iat[2..]].concat())),
         ("index in 8 bytes", replaced(&claims, &[0x82, 1, 0x1A], &[0x82, 1, 0x1B, 0, 0, 0, 0])),
-        ("unknown kind", replaced(&claims, &[0x22, 0x88, 2], &[0x22, 0x88, 3])),
+        ("unknown kind", replaced(&claims, &[0x22, 0x88, 2], &[0x22, 0x88, 4])),
         ("unknown profile", replaced(&claims, &[0x22, 0x88, 2], &[0x22, 0x87, 2])),
         ("nine fields", [&replaced(&claims, &[0x22, 0x88], &[0x22, 0x89])[..], &[0]].concat()),
         ("day key of 32", replaced(&claims, &[0x20, 0x58, 0x21], &[0x20, 0x58, 0x20])),
@@ -251,7 +251,7 @@ prop_compose! {
                       birth in 0..40_000_u32, expires in 20_800..40_000_u32, kind in 0..2_usize, portrait in any::<Option<[u8; 16]>>(), profile in 0..3)
         -> Document {
         let record = DocumentRecord {
-            document_type: DocumentType::ALL[kind],
+            document_type: DocumentType::PERSONAL[kind],
             family: Name::new(family).unwrap(),
             given: Name::new(given).unwrap(),
             number: Short::new(number).unwrap(),

@@ -9,6 +9,7 @@ use super::*;
 use crate::{secret::SecretBytes, time::UnixSeconds, trust::Life};
 
 mod fixed;
+mod fleet;
 mod format;
 mod issue;
 mod outcome;
@@ -19,6 +20,16 @@ mod vectors;
 mod verification;
 
 pub(crate) const STANDARD: StepRule = StepRule::STANDARD;
+
+/// A vehicle of an organisation.
+pub(crate) fn vehicle() -> Vehicle {
+    Vehicle {
+        plate: Short::new("КА1234ВВ").unwrap(),
+        model: Model::new("Škoda Octavia Combi").unwrap(),
+        number: Short::new("СХН654321").unwrap(),
+        expires: "2031-03-31".parse().unwrap(),
+    }
+}
 
 /// The longest names the format is sized for: 28 and 24 letters.
 pub(crate) fn longest_record() -> DocumentRecord {

@@ -95,7 +95,10 @@ fn accepted() -> Vec<Case> {
     let twins = COLLIDING.map(|seed| SigningKey::from_slice(&seed_bytes(seed)).unwrap());
     let two =
         trust_with(|keys| keys.extend(twins.each_ref().map(|key| entry(1, KeyUse::Credentials, key, &[2]))));
-    let custody = DayClaims::new(NOW, *day_key().verifying_key(), STATUS, record().full(&salt()), true);
+    let vehicles = trust_with(|keys| keys[0].document_types.push(3));
+    let vehicle = || Document::Vehicle(vehicle());
+    let custody = DayClaims::new(NOW, *day_key().verifying_key(), STATUS, vehicle(), true);
+    let custody = present(&custody.sign(&issuer()).unwrap());
     vec![
         green("full"),
         Case { text: shown(record().minimal(today).unwrap()), ..green("minimal") },
@@ -114,10 +117,13 @@ fn accepted() -> Vec<Case> {
             ),
             ..green("turn 15")
         },
+        Case { text: custody.clone(), trust: vehicles.clone(), ..green("vehicle, held by a server") },
+        Case { text: shown(vehicle()), trust: vehicles.clone(), ..green("vehicle, in a phone") },
         Case {
-            text: present(&custody.sign(&issuer()).unwrap()),
-            options: VerifyOptions { custody_allowed: true, ..at(NOW) },
-            ..green("held by a server, allowed")
+            text: custody,
+            trust: vehicles,
+            statuses: vec![],
+            ..case("vehicle, no status list", amber, Reason::WithdrawalsNotChecked)
         },
         Case {
             text: forged(&licence(), &twins[0], &twins[0], &show_at(Step::at(NOW))),
@@ -214,6 +220,10 @@ fn untrusted() -> Vec<Case> {
         ),
         unknown("key for lists signs a credential", forged(&licence(), &list_key(), &list_key(), &now)),
         unknown("root signs a credential", forged(&licence(), &root(), &root(), &now)),
+        Case {
+            text: present(&claims(Document::Vehicle(vehicle())).sign(&issuer()).unwrap()),
+            ..red("issuer of a person's documents signs a vehicle", Reason::UnknownIssuer)
+        },
         Case { trust: removed, ..red("key removed by a newer list", Reason::UnknownIssuer) },
         Case { trust: moved, ..red("key moved to another use", Reason::UnknownIssuer) },
         Case { trust: none_before, ..red("key not yet valid", Reason::UnknownIssuer) },
@@ -284,7 +294,7 @@ fn refused() -> Vec<Case> {
         Case { text: answer, ..other_request("an answer nobody asked for") },
         Case {
             text: present(&custody.sign(&issuer()).unwrap()),
-            ..red("held by a server", Reason::HeldByServer)
+            ..red("a person's document, held by a server", Reason::HeldByServer)
         },
         Case {
             statuses: vec![status(&[(STATUS.index, Status::Revoked)], NOW)],
@@ -328,7 +338,6 @@ fn code(case: &Case) -> Value {
         "now": case.options.now,
         "clock_floor": case.options.clock_floor,
         "expected_challenge": case.options.expected_challenge,
-        "custody_allowed": case.options.custody_allowed,
         "expected": result,
     })
 }

@@ -164,11 +164,12 @@ pub(super) const fn kind_name(kind: DocumentType) -> &'static str {
     match kind {
         DocumentType::IdentityCard => "identity_card",
         DocumentType::DrivingLicence => "driving_licence",
+        DocumentType::VehicleRegistration => "vehicle_registration",
     }
 }
 
 pub(super) fn kind_of(name: &str) -> Option<DocumentType> {
-    DocumentType::ALL.iter().copied().find(|kind| kind_name(*kind) == name)
+    DocumentType::PERSONAL.iter().copied().find(|kind| kind_name(*kind) == name)
 }
 
 /// Of a number on the wire.

@@ -89,9 +89,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
         if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
             return Ok(AddedCredentials::DayKeyUsed);
         }
-        let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
-        let place = (row.list, row.index);
-        if !seen.insert(place) || first(db, there, place, |_| Ok(()))?.is_some() {
+        if !seen.insert((row.list, row.index)) || is_taken(db, row.list, row.index)? {
             taken.push(position);
         }
     }
@@ -126,8 +124,15 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     Ok(AddedCredentials::Added)
 }
 
+/// Whether a place of a status list belongs to a credential.
+pub(super) fn is_taken(db: &Connection, list: u32, index: u32) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+    Ok(first(db, sql, (list, index), |_| Ok(()))?.is_some())
+}
+
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential WHERE list = ?1 AND idx = ?2";
+    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential
+        WHERE list = ?1 AND idx = ?2 AND device IS NOT NULL";
     first(db, sql, (list, index), |row| {
         Ok(CredentialRow {
             list,
@@ -146,29 +151,34 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
         Ok(device) => device,
         Err(before) => return Ok(before),
     };
-    if let Some(check) = &burn.check {
-        if checks::too_many(db, device, burn.verifier, burn.now)? {
-            return Ok(Burned::TooManyChecks);
+    // Of an organisation's document nobody is asked or told.
+    if let Some(device) = device {
+        if let Some(check) = &burn.check {
+            if checks::too_many(db, device, burn.verifier, burn.now)? {
+                return Ok(Burned::TooManyChecks);
+            }
+            checks::open(db, check, burn, false, device, check.profile.unwrap_or(Profile::Age))?;
         }
-        checks::open(db, check, burn, false, device, check.profile.unwrap_or(Profile::Age))?;
+        history::append(db, device, burn.told.as_ref(), burn.now)?;
     }
-    history::append(db, device, burn.told.as_ref(), burn.now)?;
     note(db, burn, int(burn.step)?)?;
     Ok(Burned::Fresh)
 }
 
-/// The device whose code would be used first now; or what stands against it.
-fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<DeviceId, Burned>> {
+/// The device whose code would be used first now, none for an organisation's document; or what stands against it.
+fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<Option<DeviceId>, Burned>> {
     if questions::is_taken(db, &question(burn), burn.now)? {
         return Ok(Err(Burned::OtherCode));
     }
     let place = (burn.list, burn.index);
     let standing = concat!(
-        "SELECT ",
+        "SELECT ifnull(",
         standing_column!(),
-        ", device FROM credential JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
+        ", 0), device FROM credential LEFT JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
-    let found = first(db, standing, place, |row| Ok((row.get(0)?, DeviceId::from_bytes(row.get(1)?))))?;
+    let found = first(db, standing, place, |row| {
+        Ok((row.get(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes)))
+    })?;
     let device = match found {
         Some((GOOD, device)) => device,
         Some((SUSPENDED, _)) => return Ok(Err(Burned::Suspended)),

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0003_displays.sql"),
     include_str!("../../../migrations/sqlite/0004_registers.sql"),
     include_str!("../../../migrations/sqlite/0005_history.sql"),
+    include_str!("../../../migrations/sqlite/0006_fleets.sql"),
     include_str!("../../../migrations/sqlite/0007_bound_answers.sql"),
 ];
 

@@ -18,6 +18,7 @@ mod credentials;
 mod displays;
 mod expire;
 mod files;
+mod fleets;
 mod history;
 mod installations;
 mod migrate;

@@ -6,12 +6,14 @@ use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
 use super::{
     SqliteStore, checks,
-    columns::{execute, execute_one, first, time},
+    columns::{corrupt, execute, execute_one, first, time},
     requests,
 };
-use crate::store::{RelyingParties, RelyingPartyRow, StoreResult};
+use crate::store::{Organisation, RelyingParties, RelyingPartyRow, StoreResult};
 
-const COLUMNS: &str = "SELECT id, name, token_hash, may_ask, may_verify, report_kinds, may_report_deceased, revoked FROM relying_party";
+const COLUMNS: &str =
+    "SELECT id, name, token_hash, may_ask, may_verify, report_kinds, may_report_deceased, generates_for,
+    revoked FROM relying_party";
 
 #[async_trait]
 impl RelyingParties for SqliteStore {
@@ -20,7 +22,7 @@ impl RelyingParties for SqliteStore {
             execute_one(
                 db,
                 "INSERT INTO relying_party (id, name, token_hash, may_ask, may_verify, report_kinds, may_report_deceased,
-                 revoked, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+                 generates_for, revoked, created) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
                 params![
                     row.id.as_bytes(),
                     row.name,
@@ -29,6 +31,7 @@ impl RelyingParties for SqliteStore {
                     row.may_verify,
                     row.report_kinds,
                     row.may_report_deceased,
+                    row.generates_for.as_ref().map(Organisation::as_str),
                     row.revoked,
                     time(now)
                 ],
@@ -39,7 +42,7 @@ impl RelyingParties for SqliteStore {
 
     async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} WHERE token_hash = ?1 AND revoked = 0");
-        self.readers.read(move |db| first(db, &sql, [hash], |row| Ok(read(row)?))).await
+        self.readers.read(move |db| first(db, &sql, [hash], read)).await
     }
 
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>> {
@@ -47,8 +50,12 @@ impl RelyingParties for SqliteStore {
         self.readers
             .read(move |db| {
                 let mut statement = db.prepare_cached(&sql)?;
-                let rows = statement.query_map([], read)?;
-                Ok(rows.collect::<Result<_, _>>()?)
+                let mut rows = statement.query([])?;
+                let mut found = Vec::new();
+                while let Some(row) = rows.next()? {
+                    found.push(read(row)?);
+                }
+                Ok(found)
             })
             .await
     }
@@ -64,7 +71,11 @@ impl RelyingParties for SqliteStore {
     }
 }
 
-fn read(row: &Row<'_>) -> rusqlite::Result<RelyingPartyRow> {
+fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {
+    let organisation: Option<String> = row.get(7)?;
+    let generates_for = organisation
+        .map(|text| Organisation::new(&text).ok_or_else(|| corrupt("the name of an organisation")))
+        .transpose()?;
     Ok(RelyingPartyRow {
         id: RelyingPartyId::from_bytes(row.get(0)?),
         name: row.get(1)?,
@@ -73,6 +84,7 @@ fn read(row: &Row<'_>) -> rusqlite::Result<RelyingPartyRow> {
         may_verify: row.get(4)?,
         report_kinds: row.get(5)?,
         may_report_deceased: row.get(6)?,
-        revoked: row.get(7)?,
+        generates_for,
+        revoked: row.get(8)?,
     })
 }

@@ -7,7 +7,7 @@ use signer_core::{ids::DeviceId, time::UnixSeconds, wire::EventOutcome};
 use super::{
     SqliteStore,
     columns::{GOOD, SUSPENDED, execute, execute_one, first, get_u64, int, standing_column, time},
-    history, installations,
+    fleets, history, installations,
 };
 use crate::store::{Happened, Report, Reported, Reports, StoreResult, Withdrawal};
 
@@ -40,9 +40,9 @@ impl Reports for SqliteStore {
 
     async fn withdrawals(&self, list: u32) -> StoreResult<Vec<Withdrawal>> {
         let sql = concat!(
-            "SELECT idx, state, ",
+            "SELECT idx, state, ifnull(",
             standing_column!(),
-            " FROM credential JOIN installation USING (device)
+            ", 0) FROM credential LEFT JOIN installation USING (device)
             WHERE list = ?1 AND (state <> 0 OR standing <> 0 OR suspended <> 0) ORDER BY idx"
         );
         self.readers
@@ -82,6 +82,10 @@ fn take(db: &Connection, report: &Report) -> StoreResult<Reported> {
         let order = "INSERT INTO register_order (about, sequence, at) VALUES (?1, ?2, ?3)
             ON CONFLICT (about) DO UPDATE SET sequence = excluded.sequence, at = excluded.at";
         execute_one(db, order, (report.about, sequence, time(report.now)))?;
+    }
+    if let Some(document) = report.document {
+        fleets::end(db, document)?;
+        return Ok(Reported::Taken { outcome, device: None });
     }
     if report.what == Happened::Deceased {
         installations::void_codes(db, &report.holder)?;

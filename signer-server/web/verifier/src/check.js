@@ -1,5 +1,6 @@
 /** A whole check without network, as one result: verification, withdrawals, memory, the age of what is known. */
 
+import { isPersonal } from './document.js';
 import { Refusal, colourOf } from './refusal.js';
 import { placeHash, verify } from './verify.js';
 import { sentenceOf } from './words.js';
@@ -88,7 +89,10 @@ async function refuseSeen(verified, memory) {
  * @param {number} now
  */
 function accepted(verified, trust, list, now) {
-  const notes = ['copy not excluded', 'photo not checked'];
+  const { document_type, claims } = verified.document;
+  const notes = ['copy not excluded'];
+  if (isPersonal(document_type)) notes.push('photo not checked');
+  if (verified.custody) notes.push('code made by a server');
   let reason = 'valid';
   if (verified.isEmergency) notes.push('emergency life');
   if (list === null) {
@@ -103,9 +107,9 @@ function accepted(verified, trust, list, now) {
     reason = 'trust_list_old';
   }
   return {
-    ...words(reason),
-    document_type: verified.document.claims[verified.document.profile].document_type?.toString() ?? null,
-    claims: verified.document.claims,
+    ...words(reason, null, document_type),
+    document_type,
+    claims,
     step: verified.step,
     checked_at: now,
     withdrawals_known_to: list?.issued ?? null,
@@ -136,8 +140,9 @@ function refused(refusal, now) {
 /**
  * @param {string} reason
  * @param {import('./refusal.js').ClockFault | null} [clock]
+ * @param {string | null} [document_type]
  */
-function words(reason, clock = null) {
-  const { sentence, next } = sentenceOf({ reason, clock }, 'en');
+function words(reason, clock = null, document_type = null) {
+  const { sentence, next } = sentenceOf({ reason, clock, document_type }, 'en');
   return { result: colourOf(reason), reason, sentence, next_step: next };
 }

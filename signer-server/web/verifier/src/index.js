@@ -3,7 +3,7 @@
 export { answeredCode, openAnswer, AnswerError, verifierOf } from './answer.js';
 export { fromBase64url, toBase64url, toHex, fromHex } from './bytes.js';
 export { checkOffline, judge } from './check.js';
-export { DOCUMENT_TYPES, PROFILES } from './document.js';
+export { DOCUMENT_TYPES, PROFILES, isPersonal } from './document.js';
 export { generateKeyPair, pointOf } from './p256.js';
 export { colourOf, Refusal } from './refusal.js';
 export { answersRequest, checkRequest, makeRequest, openBusiness, REQUEST_PREFIX } from './request.js';

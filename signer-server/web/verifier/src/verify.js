@@ -6,6 +6,7 @@
 import { concat, sha256, toHex, utf8 } from './bytes.js';
 import { boundAad, findSigner, toSign } from './cose.js';
 import { today } from './date.js';
+import { isPersonal } from './document.js';
 import { publicKey, verifies } from './p256.js';
 import { Refusal } from './refusal.js';
 import { sameChallenge } from './request.js';
@@ -25,14 +26,13 @@ const ISSUER_AAD = utf8('DQ1/issuer');
  *   rule?: import('./step.js').StepRule,
  *   challenge?: Bytes | null,
  *   clockFloor?: number,
- *   custodyAllowed?: boolean,
  * }} VerifyOptions
  * `now` is the verifier's clock in Unix seconds; `challenge` that of the request shown, if any; `clockFloor` the newest
  * time seen under a trusted signature.
  *
  * @typedef {{
  *   issuer: number, list: number, index: number, step: number, n: number, issued: number, expires: number,
- *   isEmergency: boolean, digits: string, dayKey: Bytes, document: ReturnType<typeof import('./document.js').readDocument>,
+ *   isEmergency: boolean, custody: boolean, digits: string, dayKey: Bytes, document: ReturnType<typeof import('./document.js').readDocument>,
  * }} Verified
  */
 
@@ -44,7 +44,7 @@ const ISSUER_AAD = utf8('DQ1/issuer');
  * @throws {Refusal} the first in this order: form, issuer, signatures, verifier's clock, life, custody, step, request, document
  */
 export async function verify(text, trust, options) {
-  const { now, rule = STANDARD, challenge = null, clockFloor = 0, custodyAllowed = false } = options;
+  const { now, rule = STANDARD, challenge = null, clockFloor = 0 } = options;
   const token = readToken(text);
   const { claims, show } = token;
   const signer = await checkIssuer(token, trust);
@@ -55,7 +55,7 @@ export async function verify(text, trust, options) {
   if (now + rule.grace < floor) throw new Refusal('clock', { code: 'behind', seconds: floor - now });
   const expires = claims.issued + trust.life;
   if (now >= expires) throw new Refusal('expired');
-  if (claims.custody && !custodyAllowed) throw new Refusal('held_by_server');
+  if (claims.custody && isPersonal(claims.document.document_type)) throw new Refusal('held_by_server');
   const fault = clockFault(rule, show.step, now);
   if (fault) throw new Refusal('clock', fault);
   if (!sameChallenge(show.challenge, challenge)) throw new Refusal('not_for_this_request');
@@ -72,6 +72,7 @@ export async function verify(text, trust, options) {
     issued: claims.issued,
     expires,
     isEmergency: now >= claims.issued + LIFE,
+    custody: claims.custody,
     digits: `${digits.slice(0, 4)} ${digits.slice(4)}`,
     dayKey: claims.dayKey,
     document: claims.document,

@@ -1,5 +1,7 @@
 /** Reasons in words: what happened in one sentence, what to do now in one sentence. English and Ukrainian. */
 
+import { isPersonal } from './document.js';
+
 /** @typedef {'en' | 'uk'} Language */
 
 /**
@@ -7,7 +9,7 @@
  * @typedef {Record<string, [string, string]>} Table
  */
 
-/** `{s}` stands for seconds. @type {Record<Language, Table>} */
+/** `{s}` stands for seconds; what is compared is said of a person. @type {Record<Language, Table>} */
 const WORDS = {
   en: {
     valid: ['The document is valid.', 'Compare the face with the photo.'],
@@ -135,18 +137,25 @@ const WORDS = {
   },
 };
 
+/** What is compared: of a person's document, and of a vehicle's. @type {Record<Language, [string, string]>} */
+const COMPARE = {
+  en: ['Compare the face with the photo', 'Compare the plate with the vehicle'],
+  uk: ['Порівняйте обличчя з фото', 'Порівняйте номерний знак з автомобілем'],
+};
+
 /** @type {Language[]} */
 export const LANGUAGES = ['en', 'uk'];
 
 /**
- * @param {{ reason: string, clock?: import('./refusal.js').ClockFault | null }} outcome
+ * @param {{ reason: string, clock?: import('./refusal.js').ClockFault | null, document_type?: string | null }} outcome
  * @param {Language} language
  * @returns {Words}
  */
-export function sentenceOf({ reason, clock = null }, language) {
+export function sentenceOf({ reason, clock = null, document_type = null }, language) {
   const specific = reason === 'clock' && clock ? `clock_${clock.code}` : reason;
   const [sentence, next] = WORDS[language][specific] ?? WORDS[language].bad_signature;
-  return { sentence: sentence.replace('{s}', String(clock?.seconds ?? 0)), next };
+  const said = isPersonal(document_type) ? next : next.replace(...COMPARE[language]);
+  return { sentence: sentence.replace('{s}', String(clock?.seconds ?? 0)), next: said };
 }
 
 /** Every reason that has words of its own. @param {Language} language */

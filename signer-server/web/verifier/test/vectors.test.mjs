@@ -54,7 +54,6 @@ test('WEB-030 the shared vectors of codes: the same result, word for word', asyn
     const { clock, ...result } = await checkOffline(vector.text, { trust, statusLists }, {
       now: vector.now,
       clockFloor: vector.clock_floor,
-      custodyAllowed: vector.custody_allowed,
       challenge: vector.expected_challenge ? fromHex(vector.expected_challenge) : null,
     });
     assert.deepEqual(result, vector.expected, vector.name);

@@ -37,9 +37,9 @@ const sorted = (rows, at) => [...rows].sort((a, b) => Buffer.compare(at ? a[at] 
 export async function trustListOf(world, issued, change = {}) {
   const { root, credentials, lists, answers, businesses } = world.keys;
   const row = (use, key, types = []) => [1, use, key.point, types, world.from, world.until];
-  const { number = 1, life = 93_600, roots = [root.point], signer = root, statusUri = STATUS_URI } = change;
+  const { number = 1, life = 93_600, roots = [root.point], signer = root, statusUri = STATUS_URI, types = [1, 2] } = change;
   const issuers = change.issuers ?? [[1, 'Ministry of Examples', statusUri]];
-  const keys = change.keys ?? [row(1, credentials, [1, 2]), row(2, lists), ...(answers ? [row(3, answers)] : []), row(4, businesses)];
+  const keys = change.keys ?? [row(1, credentials, types), row(2, lists), ...(answers ? [row(3, answers)] : []), row(4, businesses)];
   const payload = new Map([[1, number], [2, issued], [3, life], [4, issuers], [5, change.keys ?? sorted(keys, 2)], [6, sorted(roots)]]);
   return encode(await withKid(signer, utf8('DQ1/trust-list'), encode(payload)));
 }
