@@ -2,15 +2,17 @@
 //!
 //! First one line a figure, for machines: `ratio NAME VALUE goal OP NUMBER`. Then a table for people, with the medians
 //! behind the ratios. A missed goal says MISSED and does not fail the run: see `benches/README.md`. With a word as
-//! argument (`es256`, `frost`, `codes`, `approvals`) only these figures.
+//! argument (`es256`, `frost`, `codes`, `online`, `approvals`) only these figures.
 
 #![expect(clippy::unwrap_used, reason = "a benchmark that cannot be set up ends here")]
 
 mod approvals;
+mod codes;
 mod es256;
 mod figures;
+mod online;
 
-use signer_benches::{alternate::compare, codes, parties::Parties, qr, single::Schnorr};
+use signer_benches::{alternate::compare, parties::Parties, single::Schnorr};
 use signer_core::suite::SuiteId;
 
 use self::figures::{Goal, ROUNDS, Report, micros};
@@ -27,11 +29,12 @@ fn main() {
     let asked: Vec<_> = arguments.iter().filter(|argument| !argument.starts_with('-')).collect();
     let wanted = |name: &str| asked.is_empty() || asked.iter().any(|asked| *asked == name);
     let mut report = Report::default();
-    let groups: [Group; 4] = [
+    let groups: [Group; 5] = [
         ("approvals", approvals::measure),
         ("frost", frost),
         ("es256", es256::measure),
-        ("codes", codes_and_qr),
+        ("codes", codes::measure),
+        ("online", online::measure),
     ];
     groups.into_iter().filter(|(name, _)| wanted(name)).for_each(|(_, measure)| measure(&mut report));
     report.print();
@@ -54,27 +57,4 @@ fn frost(report: &mut Report) {
     let compared = compare(ROUNDS, || single.sign(), || parties.device());
     let measured = micros(compared, "sign", "device");
     report.add("frost_device_per_own_sign", compared.ratio, Goal::AtMost(4.0), measured);
-}
-
-fn codes_and_qr(report: &mut Report) {
-    let parties = codes::Parties::new();
-    let compared = compare(ROUNDS, || parties.p256_sign(), || parties.present());
-    let checked = compare(ROUNDS / 5, || parties.p256_sign(), || parties.present_from_keystore()).subject;
-    let measured = format!(
-        "{} ({checked:.0} with a keystore's signature, which is checked)",
-        micros(compared, "sign", "code")
-    );
-    report.add("code_issue_per_p256_sign", compared.ratio, Goal::AtMost(1.1), measured);
-    let compared = compare(ROUNDS, || parties.two_p256_verifies(), || parties.verify());
-    let measured = micros(compared, "two verifies", "offline verify");
-    report.add("offline_verify_per_two_p256_verifies", compared.ratio, Goal::AtMost(1.1), measured);
-
-    let text = parties.text();
-    let mut faster = |name, least, compared: signer_benches::alternate::Compared| {
-        report.add(name, 1.0 / compared.ratio, Goal::AtLeast(least), micros(compared, "theirs", "ours"));
-    };
-    faster("qr_svg_per_out_of_the_box", 10.0, compare(ROUNDS, || qr::their_svg(text), || qr::svg(text)));
-    let matrices = compare(ROUNDS, || qr::their_matrix(text), || qr::matrix(text));
-    faster("qr_matrix_per_out_of_the_box", 10.0, matrices);
-    faster("qr_png_per_out_of_the_box", 5.0, compare(ROUNDS, || qr::their_png(text), || qr::png(text)));
 }

@@ -1,11 +1,10 @@
 //! An issuer, a phone and a shop: one document code from issue to verification.
 
-use p256::ecdsa::{
-    Signature, SigningKey,
-    signature::{Signer as _, Verifier as _},
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED, UnparsedPublicKey};
+use p256::ecdsa::{Signature, SigningKey, signature::Signer as _};
 use signer_core::credential::{
-    DayClaims, DayCredential, IssuerKeys, Presentation, Show, Step, StepRule, Verified, VerifyOptions, verify,
+    Date, DayClaims, DayCredential, DocumentRecord, IssuerKeys, Presentation, Received, Show, Step, StepRule,
+    Verified, VerifyOptions, verify,
 };
 
 use crate::fixed::{self, NOW, key, record, salt, show_at};
@@ -21,7 +20,8 @@ pub struct Parties {
     issuers: IssuerKeys,
     credential: DayCredential,
     code: Presentation,
-    baseline: (SigningKey, Signature),
+    signer: SigningKey,
+    baseline: (Vec<u8>, [u8; 64]),
 }
 
 impl Parties {
@@ -35,8 +35,11 @@ impl Parties {
         let issuers = IssuerKeys::new(vec![fixed::issuer_key(&issuer)]);
         let credential = claims().sign(&issuer).unwrap();
         let code = present(&credential, &day_key);
-        let baseline = (key(0x44), key(0x44).sign(&MESSAGE));
-        Self { issuer, day_key, issuers, credential, code, baseline }
+        let signer = key(0x44);
+        let signature: Signature = signer.sign(&MESSAGE);
+        let baseline =
+            (signer.verifying_key().to_sec1_point(false).as_bytes().to_vec(), signature.to_bytes().into());
+        Self { signer, issuer, day_key, issuers, credential, code, baseline }
     }
 
     /// The phone's new code at the start of a step: digits, signature, text.
@@ -74,20 +77,49 @@ impl Parties {
         verify(self.code.as_str(), &self.issuers, &VerifyOptions::at(NOW)).unwrap()
     }
 
-    /// Baseline: one P-256 signature of the same library over as many bytes.
-    #[must_use]
-    pub fn p256_sign(&self) -> Signature {
-        self.baseline.0.sign(&MESSAGE)
-    }
-
-    /// Baseline: two P-256 verifications of the same library, keys and signatures decoded beforehand.
+    /// The same where the credential is known by its hash: the signature of the show and every rule.
     ///
     /// # Panics
     /// If anything fails.
-    pub fn two_p256_verifies(&self) {
-        for _ in 0..2 {
-            self.baseline.0.verifying_key().verify(&MESSAGE, &self.baseline.1).unwrap();
+    #[must_use]
+    pub fn verify_known(&self) -> Verified {
+        let received = Received::read(self.code.as_str()).unwrap();
+        received.verify_known(Some(&self.credential.hash()), &self.issuers, &VerifyOptions::at(NOW)).unwrap()
+    }
+
+    /// Baseline: one P-256 signature of the same library over as many bytes.
+    #[must_use]
+    pub fn p256_sign(&self) -> Signature {
+        self.signer.sign(&MESSAGE)
+    }
+
+    /// Baseline: P-256 verifications of the same library (aws-lc-rs, as in the server), from SEC1 bytes of the key.
+    ///
+    /// # Panics
+    /// If anything fails.
+    pub fn verify_times(&self, times: usize) {
+        let (key, signature) = &self.baseline;
+        for _ in 0..times {
+            UnparsedPublicKey::new(&ECDSA_P256_SHA256_FIXED, key).verify(&MESSAGE, signature).unwrap();
         }
+    }
+
+    /// A code of each profile, by its name, for the licence of this holder.
+    ///
+    /// # Panics
+    /// If anything fails.
+    #[must_use]
+    pub fn of_each_profile(&self) -> [(&'static str, Presentation); 3] {
+        let (record, salt, today) = (record(), salt(), Date::of(NOW).unwrap());
+        let documents = [
+            ("age", record.age(today, &[DocumentRecord::AGE], &salt).unwrap()),
+            ("minimal", record.minimal(today).unwrap()),
+            ("full", record.full(&salt)),
+        ];
+        documents.map(|(profile, document)| {
+            let credential = fixed::claims(document).sign(&self.issuer).unwrap();
+            (profile, present(&credential, &self.day_key))
+        })
     }
 
     /// The text to draw.

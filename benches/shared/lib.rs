@@ -10,6 +10,11 @@ pub mod dkls;
 pub mod enrolment;
 #[path = "../../signer-core/src/credential/tests/fixed.rs"]
 mod fixed;
+pub mod history;
+pub mod http;
+pub mod online;
 pub mod parties;
+mod phone;
 pub mod qr;
+mod server;
 pub mod single;

@@ -7,7 +7,7 @@ use base64::{
 use p256::ecdsa::{Signature, signature::Verifier as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use signer_core::{
-    credential::{Colour, Document, Kid, VerificationResult},
+    credential::{Colour, Document, Kid, PortraitDigest, PortraitSalt, VerificationResult},
     domain::sha256,
     ids::RelyingPartyId,
     time::UnixSeconds,
@@ -81,7 +81,7 @@ pub fn verify_answer(
         == (signed.result, signed.reason, signed.iat)
         && (result.document_type, result.offline) == (signed.document_type, signed.offline)
         && result.claims == claims
-        && claims.as_ref().map(Document::profile) == signed.profile.map(|profile| profile.name())
+        && claims.as_ref().map(Document::profile) == signed.profile
         && (claims.is_none() || signed.result != Colour::Red)
         && portrait_fits(answered, salt, claims.as_ref())?;
     if agrees { Ok(result.clone()) } else { Err(AnswerError::NotSigned) }
@@ -154,8 +154,7 @@ fn portrait_fits(
         Some(Document::Minimal(_) | Document::Vehicle(_)) | None => None,
     };
     let Some((salt, wanted)) = salt.zip(wanted) else { return Ok(false) };
-    let digest = sha256(&[&salt[..], &portrait].concat());
-    Ok(digest.starts_with(&wanted.0))
+    Ok(PortraitDigest::of(&PortraitSalt(salt), &portrait) == wanted)
 }
 
 fn json<T: DeserializeOwned>(text: &str) -> Result<T, AnswerError> {

@@ -18,8 +18,10 @@ use signer_core::{
 
 use crate::{desk::FileStorage, error::ClientError, ports::Storage as _};
 
+/// Where a server gives its trust list.
+pub(crate) const TRUST_LIST_PATH: &str = "/v1/trust-list";
 /// Media type of a trust list.
-pub const TRUST_LIST_MEDIA_TYPE: &str = "application/cose";
+pub(crate) const TRUST_LIST_MEDIA_TYPE: &str = "application/cose";
 /// Most lists of one issuer: 64 a day, for more days than a credential can live.
 const ISSUER_LISTS_MAX: usize = 4096;
 /// Lists are thrown away when nothing they can withdraw lives any more: 72 hours, and a day.
@@ -172,8 +174,7 @@ impl Lists {
     /// # Errors
     /// [`ListsError`] if there is no new trust list; status lists that fail are named in [`Synced`].
     pub fn sync(&mut self, server: &str, fetch: &Fetch<'_>, now: UnixSeconds) -> Result<Synced, ListsError> {
-        let list = fetch(&format!("{}/v1/trust-list", server.trim_end_matches('/')), TRUST_LIST_MEDIA_TYPE)?;
-        self.take_trust_list(&list)?;
+        self.take_trust_list(&fetch_trust_list(server, fetch)?)?;
         let issuers = self.trust().ok_or(ListsError::NoTrustList)?.issuers().to_vec();
         let mut synced = Synced { lists: 0, failed: Vec::new() };
         for issuer in &issuers {
@@ -238,6 +239,14 @@ const ENDING: &str = "cwt";
 #[derive(Deserialize)]
 struct Aggregation {
     status_lists: Vec<String>,
+}
+
+/// Fetches the trust list of a server, given by its origin. Nothing of it is believed yet.
+///
+/// # Errors
+/// [`ClientError`]
+pub fn fetch_trust_list(server: &str, fetch: &Fetch<'_>) -> Result<Vec<u8>, ClientError> {
+    fetch(&format!("{}{TRUST_LIST_PATH}", server.trim_end_matches('/')), TRUST_LIST_MEDIA_TYPE)
 }
 
 /// Addresses of an issuer's lists, none of them anywhere else.

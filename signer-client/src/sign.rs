@@ -7,7 +7,9 @@ use signer_core::{
     pin::Pin,
     signing::{FetchSent, Shown},
     suite::{GroupPublicKey, Signature, SuiteId},
-    wire::{Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, RequestOutcome, RequestsQuery},
+    wire::{
+        Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, ProblemCode, RequestOutcome, RequestsQuery,
+    },
 };
 
 use crate::{
@@ -60,6 +62,8 @@ pub enum Outcome {
     Expired,
     /// The key ended while it was open.
     KeyEnded,
+    /// The server has no such request (any more): it ended long ago, or was lost when the server was restored.
+    Unknown,
 }
 
 impl Phone {
@@ -171,11 +175,15 @@ impl Phone {
     /// Finds out what became of an approval whose answer was lost. To be called on start-up; `None` if there is none.
     ///
     /// # Errors
-    /// [`ClientError`]; the note is kept.
+    /// [`ClientError`]; the note is kept. A server that has no such request cannot sign it any more: that is
+    /// [`Outcome::Unknown`].
     pub fn resume(&mut self) -> Result<Option<(RequestId, Outcome)>, ClientError> {
         self.settle()?;
         let Some(request) = self.unfinished() else { return Ok(None) };
-        let outcome = self.outcome(request)?;
+        let outcome = match self.outcome(request) {
+            Err(ClientError::Problem(problem)) if problem.code == ProblemCode::NotFound => Outcome::Unknown,
+            outcome => outcome?,
+        };
         self.forget_sent()?;
         Ok(Some((request, outcome)))
     }
@@ -260,5 +268,5 @@ impl Phone {
 
 /// Whether a refusal says for certain that this sending was not evaluated and will not be.
 fn is_final(problem: &signer_core::wire::Problem) -> bool {
-    problem.status < 500 && problem.code != signer_core::wire::ProblemCode::Busy
+    problem.status < 500 && problem.code != ProblemCode::Busy
 }

@@ -11,7 +11,7 @@ use minicbor::{Decode, Decoder, Encode};
 use signer_core::{
     ceremony::Unproven,
     codec,
-    credential::{DocumentType, LIFE_SECONDS, Step},
+    credential::{DocumentType, Step},
     device_key::DevicePublicKeyBytes,
     history::HistoryHead,
     ids::RequestId,
@@ -198,7 +198,7 @@ impl StoredCredential {
     }
 
     pub(crate) fn is_live(&self, now: UnixSeconds, life: Life) -> bool {
-        now < self.expires.plus(life.seconds().saturating_sub(LIFE_SECONDS))
+        now < self.expires.plus(life.longer())
     }
 
     pub(crate) fn is_for(&self, kind: DocumentType, profile: Profile) -> bool {

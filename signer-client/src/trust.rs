@@ -8,6 +8,7 @@ use signer_core::{
 
 use crate::{
     error::{ClientError, StateError},
+    lists::{TRUST_LIST_MEDIA_TYPE, TRUST_LIST_PATH},
     phone::Phone,
     state::KeptTrust,
 };
@@ -34,7 +35,7 @@ impl Phone {
     /// [`ClientError::TrustList`] for a list that is not believed.
     pub fn refresh_trust_list(&mut self) -> Result<bool, ClientError> {
         let pinned = self.pinned_root()?;
-        let bytes = match self.get_quickly("/v1/trust-list", "application/cose") {
+        let bytes = match self.get_quickly(TRUST_LIST_PATH, TRUST_LIST_MEDIA_TYPE) {
             Ok(bytes) => bytes,
             Err(error) if error.is_problem(ProblemCode::NotFound) => return Ok(false),
             Err(error) => return Err(error),

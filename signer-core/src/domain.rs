@@ -90,11 +90,13 @@ domains! {
     ShortCode = "signer/v1/short-code",
     /// Salt of a disclosure, keyed by the same.
     DisclosureSalt = "signer/v1/disclosure-salt",
+    /// A key as one relying party of the CSC API names it.
+    CscCredential = "signer/v1/csc-credential",
     /// A code as a signed answer names it, salted.
     AnsweredCode = "signer/v1/answered-code",
     /// What a holder was shown of a check.
     CheckShown = "signer/v1/check-shown",
-    /// Stored form of an organisation's document, keyed by the same.
+    /// Stored form of an organisation's document, keyed by the server's key for online use.
     OrganisationDocument = "signer/v1/organisation-document",
     /// Proof of possession of a day key.
     DayKeyProof = "signer/v1/day-key-proof",

@@ -104,6 +104,7 @@ impl App {
             admin_token,
             concurrency_max: config.concurrency_max,
             long_polls_max: config.long_polls_max,
+            sandbox: config.sandbox,
         })
         .await?;
         Ok(Self { config, store, service: Arc::new(service), server })

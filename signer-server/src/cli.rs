@@ -1,6 +1,7 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
 mod issuer;
+mod oauth;
 
 use std::{
     fs,
@@ -97,6 +98,9 @@ struct ServeArgs {
 #[derive(Debug, Subcommand)]
 enum RelyingPartyCommand {
     /// Register one. Its bearer token is shown this once.
+    #[command(
+        after_help = "Example:\n  signer-server relying-party add 'Bank of Examples' --ask --oauth-key bank.json\n\nWith a key it is an OAuth client too: it gets access tokens at /oauth2/token by private_key_jwt (ES256)."
+    )]
     Add {
         /// The name holders are shown.
         name: String,
@@ -116,6 +120,15 @@ enum RelyingPartyCommand {
         /// It may have codes made for the documents of this organisation, by the register's name for it.
         #[arg(long, value_name = "ORGANISATION")]
         generate: Option<String>,
+        #[command(flatten)]
+        proof: Option<ProofArgs>,
+    },
+    /// Make one an OAuth client, or change its key or secret, which ends its access tokens.
+    OauthClient {
+        /// Its id, which is the client_id.
+        id: String,
+        #[command(flatten)]
+        proof: ProofArgs,
     },
     /// List all.
     List,
@@ -124,6 +137,18 @@ enum RelyingPartyCommand {
         /// Its id.
         id: String,
     },
+}
+
+/// How an OAuth client proves itself.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+struct ProofArgs {
+    /// Its public key, a JWK (EC, P-256): it signs its assertions with ES256.
+    #[arg(long, value_name = "JWK.json")]
+    oauth_key: Option<PathBuf>,
+    /// A secret, shown this once. Only where the configuration says sandbox = true.
+    #[arg(long)]
+    oauth_secret: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -281,13 +306,18 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased, generate } => {
+        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased, generate, proof } => {
             if !ask && !verify && report.is_empty() && !report_deceased && generate.is_none() {
                 return Err(
                     "say what it may do: --ask, --verify, --report KINDS, --report-deceased, --generate ORGANISATION"
                         .into(),
                 );
             }
+            if proof.is_some() && !ask {
+                return Err("an OAuth client asks for signatures: --ask".into());
+            }
+            // Read first: a file that is no key registers nobody.
+            let proof = proof.map(|proof| oauth::read(&proof)).transpose()?;
             let report = report.iter().map(|name| kind(name)).collect::<Result<_, _>>()?;
             let asked = CreateRelyingParty {
                 name,
@@ -302,7 +332,23 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 "Relying party {}\nBearer token: {}\nThe token is not shown again; hand it over in SIGNER_TOKEN.",
                 made.id, made.token
             );
-            print(json, &made, &text);
+            let client = proof.map(|proof| oauth::put(admin, &made.id.to_string(), &proof)).transpose()?;
+            match client {
+                None => print(json, &made, &text),
+                Some(client) => {
+                    let value = json!({
+                        "id": made.id,
+                        "token": made.token,
+                        "client_id": client.client_id,
+                        "client_secret": client.client_secret,
+                    });
+                    print(json, &value, &format!("{text}\n{}", oauth::told(&client)));
+                }
+            }
+        }
+        RelyingPartyCommand::OauthClient { id, proof } => {
+            let client = oauth::put(admin, &id, &oauth::read(&proof)?)?;
+            print(json, &client, &oauth::told(&client));
         }
         RelyingPartyCommand::List => {
             let all: Vec<RelyingPartyView> = admin.send("GET", "/admin/v1/relying-parties", None)?;

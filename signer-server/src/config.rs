@@ -50,6 +50,8 @@ pub struct Config {
     pub connections_max: usize,
     /// Time for one request, seconds; long polls have their own.
     pub request_timeout_seconds: u64,
+    /// A server for trying out: relying parties may be OAuth clients with a secret instead of a key.
+    pub sandbox: bool,
     /// Locks after wrong PINs.
     pub lock_policy: LockPolicy,
     /// JSON file that plays the document register; see `spec/register.json`. Without it and without [`Config::register`] no
@@ -272,6 +274,7 @@ impl Default for Config {
             long_polls_max: 10_000,
             connections_max: 12_000,
             request_timeout_seconds: 20,
+            sandbox: false,
             lock_policy: LockPolicy::default(),
             register_file: None,
             step_seconds: 180,

@@ -10,18 +10,20 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 20] = [
+const KINDS: [(&str, &str); 22] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),
+    ("CSC", "csc.md"),
     ("DIS", "verification.md"),
     ("E25", "es256.md"),
     ("FLT", "fleets.md"),
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),
+    ("OAU", "oauth.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),
     ("REG", "registers.md"),

@@ -212,7 +212,7 @@ impl Phone {
     /// What the register or the server does not give now comes with the next top-up.
     ///
     /// # Errors
-    /// [`ClientError`]; nothing was thrown away then.
+    /// [`ClientError`]. What is withdrawn may have been thrown away all the same; the next top-up makes up for it.
     pub fn renew_withdrawn(&mut self) -> Result<Vec<DocumentType>, ClientError> {
         let kinds = self.drop_withdrawn()?;
         for kind in &kinds {
@@ -267,7 +267,7 @@ fn accept(
             .map_err(|_| ClientError::ServerMisbehaved("a credential is not of the agreed form"))?;
         let claims = credential.claims();
         let fits = claims.day_key().to_sec1_point(true).as_bytes() == request.day_key.0
-            && claims.document().profile() == request.profile.name()
+            && claims.document().profile() == request.profile
             && claims.document().document_type() == kind
             && !claims.custody();
         if !fits {

@@ -284,6 +284,22 @@ fn cli_140_no_approval_is_sent_while_the_outcome_of_another_is_unknown() {
 }
 
 #[test]
+fn cli_142_an_approval_of_a_request_that_the_server_has_not_any_more_stops_nothing() {
+    let world = World::new(142);
+    let mut phone = world.enrolled();
+    let first = ask(&world).request;
+    world.plan("/device/v1/approve", 0, usize::MAX, LoseAnswer);
+    assert!(matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(_))));
+    world.heal();
+    // The server was put back to a backup from before the request, or the request ended long ago.
+    world.server().requests.clear();
+    assert_eq!(phone.resume().unwrap(), Some((first, Outcome::Unknown)));
+    assert_eq!((phone.unfinished(), phone.resume().unwrap()), (None, None));
+    ask(&world);
+    assert!(matches!(approve(&mut phone, PIN), Ok(Approved::Signed(_))));
+}
+
+#[test]
 fn cli_011_a_clock_that_is_off_is_set_by_signed_time_only() {
     let world = World::new(11);
     let mut phone = world.enrolled();

@@ -5,18 +5,21 @@
 use alloc::{string::String, vec::Vec};
 
 const ALPHABET: &[u8; 45] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ $%*+-./:";
+/// What each character stands for; 45 where it stands for nothing.
+const DIGITS: [u8; 128] = digits();
 
 /// The text form of `bytes`.
 pub(super) fn encode(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().saturating_mul(3).div_ceil(2));
+    let mut text = Vec::with_capacity(bytes.len().saturating_mul(3).div_ceil(2));
     let (pairs, rest) = bytes.as_chunks::<2>();
     for pair in pairs {
-        push(&mut text, u16::from_be_bytes(*pair).into(), 3);
+        text.extend(letters(u16::from_be_bytes(*pair)));
     }
     for byte in rest {
-        push(&mut text, u32::from(*byte), 2);
+        let [first, second, _] = letters(u16::from(*byte));
+        text.extend([first, second]);
     }
-    text
+    String::from_utf8(text).unwrap_or_default()
 }
 
 /// The bytes behind `text`, or `None` if it is not what [`encode`] writes.
@@ -35,20 +38,34 @@ pub(super) fn decode(text: &str) -> Option<Vec<u8>> {
 }
 
 /// Lowest digit first, as the RFC has it.
-fn push(text: &mut String, mut number: u32, digits: usize) {
-    for _ in 0..digits {
-        let place = usize::try_from(number % 45).unwrap_or_default();
-        text.extend(ALPHABET.get(place).map(|c| char::from(*c)));
-        number /= 45;
-    }
+fn letters(number: u16) -> [u8; 3] {
+    [number % 45, number / 45 % 45, number / 2025].map(|digit| {
+        // Never more than 44: the largest number has 32 in its highest place.
+        ALPHABET.get(usize::from(digit)).copied().unwrap_or(b'0')
+    })
 }
 
 /// At most three characters, so the number stays under 45³.
 fn value(group: &[u8]) -> Option<u32> {
     group.iter().rev().try_fold(0_u32, |sum, c| {
-        let place = ALPHABET.iter().position(|letter| letter == c)?;
-        sum.checked_mul(45)?.checked_add(u32::try_from(place).ok()?)
+        let digit = DIGITS.get(usize::from(*c)).copied().filter(|digit| *digit < 45)?;
+        sum.checked_mul(45)?.checked_add(digit.into())
     })
+}
+
+#[expect(
+    clippy::indexing_slicing,
+    clippy::arithmetic_side_effects,
+    reason = "computed by the compiler: out of range is a failed build"
+)]
+const fn digits() -> [u8; 128] {
+    let mut digits = [45; 128];
+    let mut digit = 0;
+    while digit < 45 {
+        digits[ALPHABET[digit as usize] as usize] = digit;
+        digit += 1;
+    }
+    digits
 }
 
 #[cfg(test)]

@@ -55,9 +55,9 @@ pub(crate) fn sig_structure_under(protected: &[u8], aad: &[u8], payload: &[u8]) 
 /// `external_aad` of the issuer's envelope.
 pub(crate) const ISSUER_AAD: &[u8] = b"DQ1/issuer";
 
-/// `external_aad` of the phone's envelope: it binds the bytes of the issuer's, kid included.
-pub(crate) fn show_aad(issuer_element: &[u8]) -> Vec<u8> {
-    [&b"DQ1/show"[..], &sha256(issuer_element)].concat()
+/// `external_aad` of the phone's envelope: it binds the bytes of the issuer's, kid included, by their SHA-256.
+pub(crate) fn show_aad(issuer_element: &[u8; 32]) -> Vec<u8> {
+    [&b"DQ1/show"[..], issuer_element].concat()
 }
 
 /// Whether `signature` is by `key` over `message`, in its low-s form (of the two that verify).

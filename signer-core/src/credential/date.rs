@@ -11,6 +11,8 @@ use crate::time::UnixSeconds;
 const UNIX_EPOCH: u32 = 25_567;
 const FIRST_YEAR: u16 = 1900;
 const LAST_YEAR: u16 = 2199;
+/// Leap years of the Gregorian rule in the years 1 to 1899.
+const LEAP_YEARS_BEFORE_1900: u32 = 460;
 
 /// Not a date of the years 1900 to 2199 in the form `YYYY-MM-DD`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,13 +42,15 @@ impl Date {
     /// The date `days` after 1900-01-01.
     #[must_use]
     pub fn from_days_1900(days: u32) -> Option<Self> {
-        let mut left = days;
-        for year in FIRST_YEAR..=LAST_YEAR {
-            for month in 1..=12 {
-                match left.checked_sub(month_days(year, month)) {
-                    Some(rest) => left = rest,
-                    None => return Self::new(year, month, u8::try_from(left.saturating_add(1)).ok()?),
-                }
+        // A year has at most 366 days: the quotient is the year or, these three centuries, the one before it.
+        let guess = u16::try_from(days / 366).ok()?.checked_add(FIRST_YEAR)?;
+        let following = guess.checked_add(1)?;
+        let year = if days_before(following) <= days { following } else { guess };
+        let mut left = days.checked_sub(days_before(year))?;
+        for month in 1..=12 {
+            match left.checked_sub(month_days(year, month)) {
+                Some(rest) => left = rest,
+                None => return Self::new(year, month, u8::try_from(left.saturating_add(1)).ok()?),
             }
         }
         None
@@ -67,12 +71,8 @@ impl Date {
     /// Days since 1900-01-01.
     #[must_use]
     pub fn days_1900(self) -> u32 {
-        let years: u32 = (FIRST_YEAR..self.year)
-            .flat_map(|year| (1..=12).map(move |month| (year, month)))
-            .chain((1..self.month).map(|month| (self.year, month)))
-            .map(|(year, month)| month_days(year, month))
-            .sum();
-        years.saturating_add(u32::from(self.day)).saturating_sub(1)
+        let months: u32 = (1..self.month).map(|month| month_days(self.year, month)).sum();
+        days_before(self.year).saturating_add(months).saturating_add(self.day.into()).saturating_sub(1)
     }
 
     /// Days since 1970-01-01, or `None` before it.
@@ -125,6 +125,13 @@ impl From<Date> for String {
     fn from(date: Date) -> Self {
         alloc::format!("{date}")
     }
+}
+
+/// Days from 1900-01-01 to the first day of a year since then.
+fn days_before(year: u16) -> u32 {
+    let (years, last) = (u32::from(year.saturating_sub(FIRST_YEAR)), u32::from(year).saturating_sub(1));
+    let leap_years = (last / 4).saturating_sub(last / 100).saturating_add(last / 400);
+    years.saturating_mul(365).saturating_add(leap_years.saturating_sub(LEAP_YEARS_BEFORE_1900))
 }
 
 const fn month_days(year: u16, month: u8) -> u32 {

@@ -18,6 +18,7 @@ use super::{
 };
 use crate::{
     codec::{self, CodecError},
+    domain::sha256,
     time::UnixSeconds,
 };
 
@@ -183,6 +184,13 @@ impl DayCredential {
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// SHA-256 of its bytes: shows are bound to it, and it tells [`Received::verify_known`](super::Received::verify_known)
+    /// that this credential is known.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        sha256(&self.bytes)
     }
 
     /// What it claims.

@@ -19,7 +19,7 @@ use super::{
     portrait::Portrait,
     vehicle::Vehicle,
 };
-use crate::codec::is_plain;
+use crate::{codec::is_plain, wire::Profile};
 
 /// The kinds of document we know. A number outside this table is refused, not guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -205,13 +205,13 @@ impl Document {
         }
     }
 
-    /// `full`, `minimal` or `age`.
+    /// What its claims amount to.
     #[must_use]
-    pub const fn profile(&self) -> &'static str {
+    pub const fn profile(&self) -> Profile {
         match self {
-            Self::Full(_) | Self::Vehicle(_) => "full",
-            Self::Minimal(_) => "minimal",
-            Self::Age(_) => "age",
+            Self::Full(_) | Self::Vehicle(_) => Profile::Full,
+            Self::Minimal(_) => Profile::Minimal,
+            Self::Age(_) => Profile::Age,
         }
     }
 
@@ -228,7 +228,7 @@ impl Document {
 
 impl fmt::Debug for Document {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Document({}, {})", self.profile(), self.document_type().name())
+        write!(f, "Document({}, {})", self.profile().name(), self.document_type().name())
     }
 }
 

@@ -55,7 +55,7 @@ pub use result::{Colour, Known, Note, VerificationResult};
 pub use show::{Presentation, Show, ShowError, Turn, TurnError, UnsignedShow};
 pub use step::{GRACE_SECONDS, STEP_SECONDS, Step, StepRule};
 pub use vehicle::{Model, Vehicle};
-pub use verify::{Once, Verified, VerifyOptions, verify};
+pub use verify::{Once, Received, Verified, VerifyOptions, verify};
 
 /// What the text of every code begins with.
 pub const PREFIX: &str = "DQ1:";

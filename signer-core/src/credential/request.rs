@@ -319,7 +319,7 @@ impl VerifiedRequest {
     pub fn is_answered_by(&self, code: &Verified) -> bool {
         let document = code.document();
         code.challenge() == Some(self.challenge)
-            && document.profile() == self.ask.profile.name()
+            && document.profile() == self.ask.profile
             && self.ask.document_type.is_none_or(|asked| asked == document.document_type())
             && self.ask.step.0.abs_diff(code.step().0) <= 1
     }

@@ -135,7 +135,7 @@ impl DayCredential {
             return Err(ShowError::Expired);
         }
         let payload = codec::encode(show);
-        let to_sign = cose::sig_structure(&cose::show_aad(self.as_bytes()), &payload);
+        let to_sign = cose::sig_structure(&cose::show_aad(&self.hash()), &payload);
         Ok(UnsignedShow {
             issuer: self.as_bytes().to_vec(),
             day_key: *self.claims().day_key(),

@@ -1,5 +1,7 @@
 //! Checking a code. Signatures first, then time, then what the verifier asked for.
 
+use core::fmt;
+
 use p256::ecdsa::VerifyingKey;
 
 use super::{
@@ -17,6 +19,7 @@ use super::{
 };
 use crate::{
     codec,
+    domain::sha256,
     time::UnixSeconds,
     trust::{IssuerId, Life},
 };
@@ -157,36 +160,84 @@ impl Verified {
 /// # Errors
 /// The first [`Refusal`] in this order: form, issuer, signatures, verifier's clock, life, custody, step, request, document.
 pub fn verify(text: &str, issuers: &IssuerKeys, options: &VerifyOptions) -> Result<Verified, Refusal> {
-    let code = text.strip_prefix(PREFIX).ok_or(Refusal::NotOurs)?;
-    if text.len() > TEXT_MAX {
-        return Err(Refusal::Unreadable);
-    }
-    let token = Token::from_base45(code).map_err(|_| Refusal::Unreadable)?;
-    let claims: DayClaims =
-        codec::decode(&token.issuer.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
-    let show: Show =
-        codec::decode(&token.device.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
+    Received::read(text)?.verify_known(None, issuers, options)
+}
 
-    let (issuer, kid) = check_issuer(&token.issuer, &claims, issuers)?;
-    let aad = cose::show_aad(&codec::encode(&token.issuer));
-    let signed = cose::sig_structure(&aad, &token.device.payload);
-    if !cose::verifies(claims.day_key(), &signed, &token.device.signature) {
-        return Err(Refusal::BadSignature);
+/// A code that was read and not checked: what it says may be anybody's.
+pub struct Received {
+    token: Token,
+    /// Of the issuer's element: [`super::DayCredential::hash`].
+    hash: [u8; 32],
+    claims: DayClaims,
+    show: Show,
+}
+
+impl fmt::Debug for Received {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Received({:?})", self.status())
     }
-    check_time(&claims, options)?;
-    if claims.custody() && claims.document().document_type().is_personal() {
-        return Err(Refusal::HeldByServer);
+}
+
+impl Received {
+    /// Reads the text of a QR.
+    ///
+    /// # Errors
+    /// [`Refusal::NotOurs`], [`Refusal::Unreadable`]
+    pub fn read(text: &str) -> Result<Self, Refusal> {
+        let code = text.strip_prefix(PREFIX).ok_or(Refusal::NotOurs)?;
+        if text.len() > TEXT_MAX {
+            return Err(Refusal::Unreadable);
+        }
+        let token = Token::from_base45(code).map_err(|_| Refusal::Unreadable)?;
+        let claims =
+            codec::decode(&token.issuer.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
+        let show = codec::decode(&token.device.payload, TOKEN_BYTES_MAX).map_err(|_| Refusal::Unreadable)?;
+        let hash = sha256(&codec::encode(&token.issuer));
+        Ok(Self { token, hash, claims, show })
     }
-    options.rule.check(show.step, options.now).map_err(Refusal::Clock)?;
-    if show.challenge != options.expected_challenge {
-        return Err(Refusal::NotForThisRequest);
+
+    /// The place in the status lists that it names.
+    #[must_use]
+    pub const fn status(&self) -> StatusIndex {
+        self.claims.status()
     }
-    // The day in UTC is never ahead of the day in Ukraine, so the last day counts in full.
-    if claims.document().expires().is_some_and(|last| Date::of(options.now).is_none_or(|today| today > last))
-    {
-        return Err(Refusal::DocumentExpired);
+
+    /// Checks everything but the issuer's signature, if the code's credential is the one with this
+    /// [hash](super::DayCredential::hash), which the caller issued or has verified before. That its issuer's key may
+    /// sign it is still required. With another hash, everything is checked.
+    ///
+    /// # Errors
+    /// As [`verify`].
+    pub fn verify_known(
+        &self,
+        known: Option<&[u8; 32]>,
+        issuers: &IssuerKeys,
+        options: &VerifyOptions,
+    ) -> Result<Verified, Refusal> {
+        let Self { token, hash, claims, show } = self;
+        let (issuer, kid) = check_issuer(&token.issuer, claims, issuers, known == Some(hash))?;
+        let signed = cose::sig_structure(&cose::show_aad(hash), &token.device.payload);
+        if !cose::verifies(claims.day_key(), &signed, &token.device.signature) {
+            return Err(Refusal::BadSignature);
+        }
+        check_time(claims, options)?;
+        if claims.custody() && claims.document().document_type().is_personal() {
+            return Err(Refusal::HeldByServer);
+        }
+        options.rule.check(show.step, options.now).map_err(Refusal::Clock)?;
+        if show.challenge != options.expected_challenge {
+            return Err(Refusal::NotForThisRequest);
+        }
+        // The day in UTC is never ahead of the day in Ukraine, so the last day counts in full.
+        if claims
+            .document()
+            .expires()
+            .is_some_and(|last| Date::of(options.now).is_none_or(|today| today > last))
+        {
+            return Err(Refusal::DocumentExpired);
+        }
+        Ok(Verified { claims: claims.clone(), show: *show, issuer, kid })
     }
-    Ok(Verified { claims, show, issuer, kid })
 }
 
 /// All keys under the hint are tried; one that fits must also be allowed to sign this.
@@ -194,12 +245,15 @@ fn check_issuer(
     envelope: &Sign1,
     claims: &DayClaims,
     issuers: &IssuerKeys,
+    known: bool,
 ) -> Result<(IssuerId, Kid), Refusal> {
     let kid = envelope.kid.ok_or(Refusal::Unreadable)?;
     let signed = cose::sig_structure(ISSUER_AAD, &envelope.payload);
+    // Should two keys share a hint, only the signature says which it is.
+    let known = known && issuers.matching(kid).count() == 1;
     let mut refusal = Refusal::UnknownIssuer;
     for issuer in issuers.matching(kid) {
-        if !cose::verifies(&issuer.key, &signed, &envelope.signature) {
+        if !known && !cose::verifies(&issuer.key, &signed, &envelope.signature) {
             refusal = Refusal::BadSignature;
         } else if issuer.may_sign(claims.document().document_type(), claims.issued()) {
             return Ok((issuer.issuer, kid));

@@ -9,6 +9,7 @@ mod credentials;
 mod displays;
 mod enrol;
 mod history;
+mod oauth;
 mod problem;
 mod refresh;
 mod relying_party;
@@ -20,8 +21,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, problem::*, refresh::*,
-    relying_party::*, sign::*, verification::*,
+    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*, problem::*,
+    refresh::*, relying_party::*, sign::*, verification::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

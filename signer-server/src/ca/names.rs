@@ -55,7 +55,9 @@ impl Country {
         code.iter().all(u8::is_ascii_uppercase).then_some(Self(code))
     }
 
-    fn as_str(&self) -> &str {
+    /// The two letters.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }

@@ -14,8 +14,8 @@ use signer_core::{
     trust::{TRUST_LIST_BYTES_MAX, TrustList},
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
-        CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, ProblemCode,
-        PutTrustList, RelyingPartyView,
+        CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView,
     },
 };
 
@@ -34,6 +34,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/enrolment-codes", post(create_enrolment_code))
         .route("/relying-parties", get(relying_parties).post(create_relying_party))
         .route("/relying-parties/{id}", delete(revoke_relying_party))
+        .route("/relying-parties/{id}/oauth-client", put(put_oauth_client))
         .route("/devices/{id}/revoke", post(revoke_device))
         .route("/devices/{id}/suspend", post(suspend_device))
         .route("/devices/{id}/resume", post(resume_device))
@@ -65,6 +66,15 @@ async fn create_relying_party(
     StrictJson(asked, _turn): StrictJson<CreateRelyingParty>,
 ) -> Result<(StatusCode, Json<CreatedRelyingParty>), ApiProblem> {
     Ok((StatusCode::CREATED, Json(service.create_relying_party(asked).await?)))
+}
+
+async fn put_oauth_client(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+    StrictJson(asked, _turn): StrictJson<PutOauthClient>,
+) -> Result<Json<OauthClient>, ApiProblem> {
+    Ok(Json(service.put_oauth_client(id, asked).await?))
 }
 
 async fn relying_parties(

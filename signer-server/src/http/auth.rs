@@ -31,8 +31,7 @@ pub(super) struct Admin;
 impl FromRequestParts<Arc<Service>> for Asker {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
-        let row = service.relying_party(bearer(&parts.headers)?).await?;
-        if row.may_ask { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
+        Ok(Self(service.asker(bearer(&parts.headers)?).await?))
     }
 }
 

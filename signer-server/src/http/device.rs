@@ -13,11 +13,7 @@ use axum::{
     },
     routing::post,
 };
-use signer_core::{
-    codec,
-    wire::{Operation, ProblemCode},
-};
-use tracing::Instrument as _;
+use signer_core::{codec, wire::Operation};
 
 use super::{auth::Cbor, problem::ApiProblem};
 use crate::service::{Listening, Service, ServiceResult};
@@ -28,15 +24,8 @@ const COMMENT_EVERY: Duration = Duration::from_secs(15);
 pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
         let operation = *operation;
-        let handler = async move |State(service): State<Arc<Service>>, Cbor(body, turn): Cbor| {
-            // A task of its own: a phone that hangs up does not leave an evaluation half done.
-            let work = async move {
-                let done = run(&service, operation, &body).await;
-                drop(turn);
-                done
-            };
-            let done = tokio::spawn(work.instrument(tracing::Span::current())).await;
-            done.unwrap_or_else(|_| Err(ProblemCode::Internal.into()))
+        let handler = async move |State(service): State<Arc<Service>>, Cbor(body, _turn): Cbor| {
+            run(&service, operation, &body).await
         };
         router.route(&format!("/{}", operation.path()), post(handler))
     })

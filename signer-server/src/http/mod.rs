@@ -4,9 +4,12 @@ mod admin;
 mod auth;
 mod ca;
 mod codes;
+mod csc;
 mod device;
 mod health;
 mod listen;
+mod oauth;
+mod oauth_error;
 mod problem;
 mod register;
 mod relying_party;
@@ -20,8 +23,8 @@ use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request},
     http::{HeaderName, StatusCode, header},
-    middleware::{map_request, map_response},
-    response::Response,
+    middleware::{Next, from_fn, map_request, map_response},
+    response::{IntoResponse as _, Response},
 };
 use signer_core::wire::{ENVELOPE_BYTES_MAX, ProblemCode, WAIT_MS_MAX};
 use tower::ServiceBuilder;
@@ -32,6 +35,7 @@ use tower_http::{
     timeout::TimeoutLayer,
     trace::TraceLayer,
 };
+use tracing::Instrument as _;
 
 pub(crate) use self::listen::{Server, bind};
 use self::problem::ApiProblem;
@@ -48,14 +52,18 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(relying_party::routes())
         .merge(verification::routes())
         .merge(codes::routes())
+        .merge(oauth::routes())
+        .merge(csc::routes())
         .merge(ca::routes())
         .merge(register::routes())
         .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
+        .layer(from_fn(to_the_end))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));
     let waiting = relying_party::long_poll_routes()
         .merge(verification::long_poll_routes())
+        .merge(csc::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,
@@ -74,10 +82,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
                 .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
                 .layer(PropagateRequestIdLayer::new(REQUEST_ID))
                 .layer(TraceLayer::new_for_http().make_span_with(span))
-                .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-                    tracing::error!("a handler panicked");
-                    axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Internal))
-                }))
+                .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| panicked()))
                 .layer(SetResponseHeaderLayer::if_not_present(
                     header::CACHE_CONTROL,
                     header_value("no-store"),
@@ -89,6 +94,17 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         )
         .layer(map_request(own_request_id))
         .with_state(service)
+}
+
+/// Works in a task of its own: a caller that hangs up leaves nothing half done, and frees its turn no earlier.
+async fn to_the_end(request: Request, next: Next) -> Response {
+    let work = next.run(request).instrument(tracing::Span::current());
+    tokio::spawn(work).await.unwrap_or_else(|_| panicked())
+}
+
+fn panicked() -> Response {
+    tracing::error!("a handler panicked");
+    ApiProblem::from(ProblemCode::Internal).into_response()
 }
 
 /// Request ids are ours: a caller's own would stand in the log as it was sent.
@@ -106,7 +122,7 @@ const fn header_value(text: &'static str) -> axum::http::HeaderValue {
 /// The timeout layer answers with a bare status; clients get a problem.
 async fn timeout_as_problem(response: Response) -> Response {
     if response.status() == StatusCode::REQUEST_TIMEOUT {
-        axum::response::IntoResponse::into_response(ApiProblem::from(ProblemCode::Timeout))
+        ApiProblem::from(ProblemCode::Timeout).into_response()
     } else {
         response
     }

@@ -11,7 +11,7 @@ use signer_core::{
     wire::{ANSWER_TYPE, AnswerClaims, Predicates, Verification},
 };
 
-use super::{Service, ServiceError, ServiceResult, verify::profile_of};
+use super::{Service, ServiceError, ServiceResult};
 
 /// Who asked about which code, and what they call it.
 #[derive(Debug, Clone, Copy)]
@@ -69,7 +69,7 @@ impl Service {
             request_id: question.request_id.into(),
             code_sha256: BASE64_URL_SAFE_NO_PAD.encode(question.code_sha256),
             document_type: result.document_type,
-            profile: result.claims.as_ref().map(profile_of),
+            profile: result.claims.as_ref().map(Document::profile),
             result: result.result,
             reason: result.reason,
             offline: result.offline,

@@ -29,11 +29,11 @@ use crate::{
 };
 
 /// A chain of certificates, the signer's own first.
-type Chain = List<Der, CHAIN_MAX>;
+pub(super) type Chain = List<Der, CHAIN_MAX>;
 /// Longest encoding of a chain, bytes.
 const CHAIN_BYTES_MAX: usize = CHAIN_MAX * (CERTIFICATE_BYTES_MAX + 8);
 
-fn ders(chain: &Chain) -> Vec<&[u8]> {
+pub(super) fn ders(chain: &Chain) -> Vec<&[u8]> {
     chain.as_slice().iter().map(Blob::as_slice).collect()
 }
 
@@ -104,7 +104,7 @@ impl Service {
         Ok((sha256, wrapped))
     }
 
-    fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
+    pub(super) fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
         let bytes =
             unwrap_secret(&self.kek, &chain_location(&certificate.sha256), &certificate.wrapped_chain)?;
         codec::decode(&bytes, CHAIN_BYTES_MAX).map_err(|_| ServiceError::Bug("stored certificate"))

@@ -9,13 +9,14 @@ use signer_core::{
         portrait_salt,
     },
     device_key::DevicePublicKeyBytes,
+    domain::sha256,
     history::Act,
     secret::SecretBytes,
     status::ENTRIES,
     time::UnixSeconds,
     wire::{
-        CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials, ProblemCode, Profile,
-        WireSecret, WithdrawnCredentials, WithdrawnQuery, day_key_proof,
+        CREDENTIAL_BYTES_MAX, CodeState, CodeStateQuery, DayKeyRequest, IssueCredentials, IssuedCredentials,
+        ProblemCode, Profile, WireSecret, WithdrawnCredentials, WithdrawnQuery, day_key_proof,
     },
     wrap::Location,
 };
@@ -49,7 +50,7 @@ impl Service {
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
             let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
-            let rows = self.rows(&caller, &asked, &places, &secret)?;
+            let rows = self.rows(&caller, &asked, &places, &secret, credentials.as_slice())?;
             match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
                     if self.store.document_events(caller.installation.device).await? != events {
@@ -148,8 +149,9 @@ impl Service {
         asked: &IssueCredentials,
         places: &[StatusIndex],
         secret: &SecretBytes<32>,
+        credentials: &[Blob<CREDENTIAL_BYTES_MAX>],
     ) -> ServiceResult<Vec<CredentialRow>> {
-        let row = |(status, key): (&StatusIndex, &DayKeyRequest)| {
+        let row = |((status, key), credential): ((&StatusIndex, &DayKeyRequest), &Blob<_>)| {
             Ok(CredentialRow {
                 list: status.list,
                 index: status.index,
@@ -162,10 +164,11 @@ impl Service {
                     &mut *self.rng(),
                 )?,
                 day_key: key.day_key.0,
+                hash: Some(sha256(credential.as_slice())),
                 expires: caller.now.hour().plus(LIFE_SECONDS),
             })
         };
-        places.iter().zip(asked.keys.as_slice()).map(row).collect()
+        places.iter().zip(asked.keys.as_slice()).zip(credentials).map(row).collect()
     }
 
     fn sign_credential<const MAX: usize>(

@@ -1,5 +1,5 @@
 //! The server's own keys: issuer of credentials, of status lists and of credentials of businesses, signer of answers,
-//! certification authority, secrets of device tokens and of online use (hashes of short codes, salts of disclosures). Each is
+//! certification authority, secrets of device tokens, of online use (hashes of short codes, salts of disclosures) and of names told to relying parties. Each is
 //! made once and wrapped; the issuer's are followed by others.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -99,6 +99,7 @@ pub struct ServerKeys {
     pub(super) authority: SigningKey,
     pub(super) device_token: SecretBytes<32>,
     pub(super) online: SecretBytes<32>,
+    pub(super) names: SecretBytes<32>,
     answer_made: UnixSeconds,
     issuer: IssuerId,
     series: RwLock<Series>,
@@ -129,6 +130,7 @@ impl ServerKeys {
         let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
+        let (names, _) = secret(store, kek, random, "names", now, |_| Some(Vec::new())).await?;
         let series = Series::load(store, kek, issuer).await?;
         for purpose in KeyPurpose::ALL {
             let end = in_use(series.of(purpose)).map(|key| key.created.plus(KEY_SECONDS));
@@ -140,7 +142,7 @@ impl ServerKeys {
             }
         }
         let series = RwLock::new(series);
-        Ok(Self { answer, authority, device_token, online, answer_made, issuer, series })
+        Ok(Self { answer, authority, device_token, online, names, answer_made, issuer, series })
     }
 
     /// Public keys of the issuer, for every credential that may still live.

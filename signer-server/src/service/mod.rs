@@ -7,6 +7,7 @@ mod ceremonies;
 mod certificate;
 mod check;
 mod credentials;
+mod csc;
 mod display;
 mod enrol;
 mod error;
@@ -16,6 +17,7 @@ mod history;
 mod keys;
 mod listen;
 mod lost;
+mod oauth;
 mod quota;
 mod refresh;
 mod releases;
@@ -43,7 +45,7 @@ use signer_core::{
     ceremony::ServerKey,
     credential::StepRule,
     device_key::{DevicePublicKey, DevicePublicKeyBytes},
-    ids::{KeyId, RequestId},
+    ids::{KeyId, RelyingPartyId, RequestId},
     suite::KeyContext,
     time::UnixSeconds,
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
@@ -53,11 +55,17 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
 pub(crate) use self::admin::{new_token, token_hash};
+use self::quota::Quota;
 pub use self::{
+    csc::{
+        Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential,
+        MULTISIGN_MAX, Signing,
+    },
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
     listen::Listening,
+    oauth::{AccessToken, ClientClaim, OauthError, OauthRefusal},
     quota::Place,
     requests::WaitMs,
     trust::{IssuerSettings, TrustRoot},
@@ -108,10 +116,11 @@ pub struct Service {
     ceremony_turns: Arc<Semaphore>,
     turns: Arc<Semaphore>,
     turns_max: u32,
+    sandbox: bool,
     streams: Arc<Semaphore>,
-    check_polls: Arc<quota::Quota>,
-    request_polls: Arc<quota::Quota>,
-    register_calls: Arc<quota::Quota>,
+    check_polls: Arc<Quota<RelyingPartyId>>,
+    request_polls: Arc<Quota<RelyingPartyId>>,
+    register_calls: Arc<Quota<RelyingPartyId>>,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
@@ -151,6 +160,8 @@ pub struct Parts {
     pub concurrency_max: u32,
     /// Most that wait at once, of each kind: phones' streams, polls of checks, polls of requests.
     pub long_polls_max: u32,
+    /// Whether OAuth clients may have a secret instead of a key.
+    pub sandbox: bool,
 }
 
 impl std::fmt::Debug for Parts {
@@ -208,10 +219,11 @@ impl Service {
             ceremony_turns: Arc::new(Semaphore::new(half_of_the_cores())),
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
+            sandbox: parts.sandbox,
             streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
-            check_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
-            request_polls: quota::Quota::new(parts.long_polls_max, poll_quota),
-            register_calls: quota::Quota::new(u32::MAX, REGISTER_CALLS_MAX),
+            check_polls: Quota::new(parts.long_polls_max, poll_quota),
+            request_polls: Quota::new(parts.long_polls_max, poll_quota),
+            register_calls: Quota::new(u32::MAX, REGISTER_CALLS_MAX),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,

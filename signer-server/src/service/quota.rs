@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,13 +13,13 @@ use super::{Refusal, ServiceResult, to_usize};
 
 /// A number of places, and how many of them one caller may have.
 #[derive(Debug)]
-pub(super) struct Quota {
+pub(super) struct Quota<K: Eq + Hash> {
     all: Arc<Semaphore>,
     each: usize,
-    taken: Mutex<HashMap<RelyingPartyId, usize>>,
+    taken: Mutex<HashMap<K, usize>>,
 }
 
-impl Quota {
+impl<K: Eq + Hash + Clone> Quota<K> {
     /// `all` places, at most `each` of them for one caller.
     pub(super) fn new(all: u32, each: u32) -> Arc<Self> {
         let (all, each) = (Arc::new(Semaphore::new(to_usize(all))), to_usize(each));
@@ -29,11 +30,11 @@ impl Quota {
     ///
     /// # Errors
     /// `overloaded` if there is none, `too_many` if the caller has its quota.
-    pub(super) fn take(self: &Arc<Self>, caller: RelyingPartyId) -> ServiceResult<Place> {
+    pub(super) fn take(self: &Arc<Self>, caller: K) -> ServiceResult<Place<K>> {
         let place = Arc::clone(&self.all).try_acquire_owned();
         let place = place.map_err(|_| Refusal::new(ProblemCode::Overloaded))?;
         let mut taken = self.lock();
-        let own = taken.entry(caller).or_insert(0);
+        let own = taken.entry(caller.clone()).or_insert(0);
         if *own >= self.each {
             let text = "too many questions of this caller are under way";
             return Err(Refusal::because(ProblemCode::TooMany, text).into());
@@ -42,21 +43,23 @@ impl Quota {
         drop(taken);
         Ok(Place { quota: Arc::clone(self), caller, _place: place })
     }
+}
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<RelyingPartyId, usize>> {
+impl<K: Eq + Hash> Quota<K> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// One place.
 #[derive(Debug)]
-pub struct Place {
-    quota: Arc<Quota>,
-    caller: RelyingPartyId,
+pub struct Place<K: Eq + Hash = RelyingPartyId> {
+    quota: Arc<Quota<K>>,
+    caller: K,
     _place: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl<K: Eq + Hash> Drop for Place<K> {
     fn drop(&mut self) {
         let mut taken = self.quota.lock();
         if let Some(own) = taken.get_mut(&self.caller) {

@@ -16,7 +16,7 @@ use tokio::sync::OnceCell;
 /// The register's record, or why there is none to show.
 pub(super) type Record = Result<DocumentRecord, CodeRefusal>;
 
-/// When it was begun, and what the register says once it has answered.
+/// Until when it is kept, and what the register says once it has answered.
 type Release = (UnixSeconds, Arc<OnceCell<Record>>);
 
 /// Records by check, each until its check is forgotten.

@@ -208,15 +208,16 @@ impl Service {
         let (next, since) =
             self.keys.next(purpose).ok_or_else(|| invalid("no key waits: make the next one first"))?;
         let listed = self.trust.current().is_some_and(|list| self.names(list.list(), purpose, &next));
-        let Some(since) = since.filter(|_| listed) else {
+        if !listed {
             return Err(invalid("the trust list given out does not name this key yet").into());
-        };
-        let known = since.plus(AHEAD_DAYS * 86_400);
-        if !force && self.now() < known {
-            let text = "the trust list has not named this key for 30 days: verifiers with an older list would call what it signs unknown; wait until the time named, or force it if the key in use is compromised";
-            return Err(Refusal { time: Some(known), ..invalid(text) }.into());
         }
-        if force && self.now() < known {
+        let known = since.map(|since| since.plus(AHEAD_DAYS * 86_400));
+        let is_known = known.is_some_and(|known| self.now() >= known);
+        if !force && !is_known {
+            let text = "the trust list has not named this key for 30 days: verifiers with an older list would call what it signs unknown; wait until the time named, or force it if the key in use is compromised";
+            return Err(Refusal { time: known, ..invalid(text) }.into());
+        }
+        if !is_known {
             tracing::warn!(purpose = purpose.name(), "a key is put to use before every verifier can know it");
         }
         if !self.keys.activate(&*self.store, &self.kek, purpose, self.now()).await? {
@@ -227,19 +228,18 @@ impl Service {
         self.renew_trust_list().await
     }
 
-    /// Whether a list names a key of this server, for all it signs, from now on at the latest.
+    /// Whether a list names a key of this server, from now on at the latest, for all that it lets the key in use sign.
     fn names(&self, list: &TrustList, purpose: KeyPurpose, wanted: &SigningKey) -> bool {
         let now = self.now();
-        let own = self.keys.listed(now);
-        let own = own.iter().find(|own| own.key == *wanted.verifying_key());
-        own.is_some_and(|own| {
-            list.keys_for(purpose.key_use()).any(|key| {
-                key.key == own.key
-                    && key.issuer == self.issuer.id
-                    && key.document_types == own.document_types
-                    && key.signs_at(now)
+        let of = |wanted: &SigningKey| {
+            list.keys_for(purpose.key_use()).find(|key| {
+                key.key == *wanted.verifying_key() && key.issuer == self.issuer.id && key.signs_at(now)
             })
-        })
+        };
+        let Some(next) = of(wanted) else { return false };
+        let in_use = self.keys.in_use(purpose).ok();
+        let needed = in_use.as_ref().and_then(of).map_or(&[][..], |key| &key.document_types);
+        needed.iter().all(|kind| next.document_types.contains(kind))
     }
 
     /// How long credentials are accepted, by the list given out.

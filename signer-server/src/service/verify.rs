@@ -4,8 +4,8 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use p256::ecdsa::{Signature, signature::Signer as _};
 use signer_core::{
     credential::{
-        BarCode, Colour, Digits, Document, LIFE_SECONDS, Reason, Refusal as CodeRefusal, VerificationResult,
-        Verified, VerifiedRequest, VerifyOptions, digits, verify, verify_answered_request,
+        BarCode, Colour, Digits, Reason, Received, Refusal as CodeRefusal, StatusIndex, VerificationResult,
+        Verified, VerifiedRequest, VerifyOptions, digits, verify_answered_request,
     },
     domain::{Domain, Hasher},
     history::Act,
@@ -29,7 +29,7 @@ use crate::store::{Burn, Burned, CodeHash, CredentialRow, Installation, RelyingP
 
 /// A used code is remembered this long after its credential's own end, seconds: the 46 hours more that an emergency gives
 /// it, and a day.
-pub(super) const FORGET_SECONDS: u64 = Life::Emergency.seconds() - LIFE_SECONDS + 86_400;
+pub(super) const FORGET_SECONDS: u64 = Life::Emergency.longer() + 86_400;
 /// How long the same verifier and request id get the same answer, seconds.
 const REPEAT_SECONDS: u64 = 60;
 
@@ -124,17 +124,23 @@ impl Service {
         now: UnixSeconds,
     ) -> ServiceResult<Verifying> {
         let code = CodeAsked { wanted: asked.profile, hash: self.text_hash(&asked.code), only_repeat: false };
-        match self.check_code(&asked.code, request, now) {
-            Ok(verified) => self.use_up(question, code, verified, now).await,
+        let received = match Received::read(&asked.code) {
+            Ok(received) => received,
+            Err(refusal) => return self.refused(question, refusal, now),
+        };
+        let StatusIndex { list, index } = received.status();
+        let row = self.store.credential(list, index).await?;
+        let check = |at| self.check_code(&received, row.as_ref(), request, at);
+        match check(now) {
+            Ok(verified) => self.use_up(question, code, verified, row.as_ref(), now).await,
             // The repeat of an answer may come when the code's own time is over.
             Err(CodeRefusal::Clock(fault)) => {
                 let late = CodeRefusal::Clock(fault);
-                let earlier = self.check_code(&asked.code, request, now.minus(REPEAT_SECONDS));
-                let Ok(verified) = earlier else {
+                let Ok(verified) = check(now.minus(REPEAT_SECONDS)) else {
                     return self.refused(question, late, now);
                 };
                 let code = CodeAsked { only_repeat: true, ..code };
-                match self.use_up(question, code, verified, now).await? {
+                match self.use_up(question, code, verified, row.as_ref(), now).await? {
                     Verifying::Done(done) if done.result.result == Colour::Red => {
                         self.refused(question, late, now)
                     }
@@ -145,9 +151,11 @@ impl Service {
         }
     }
 
+    /// A credential that this server issued is known by its hash: its own signature is not verified again.
     fn check_code(
         &self,
-        code: &str,
+        code: &Received,
+        row: Option<&CredentialRow>,
         request: Option<&VerifiedRequest>,
         now: UnixSeconds,
     ) -> Result<Verified, CodeRefusal> {
@@ -157,7 +165,8 @@ impl Service {
             expected_challenge: request.map(VerifiedRequest::challenge),
             ..VerifyOptions::at(now)
         };
-        let verified = verify(code, &self.keys.issuer_keys(), &options)?;
+        let known = row.and_then(|row| row.hash.as_ref());
+        let verified = code.verify_known(known, &self.keys.issuer_keys(), &options)?;
         if request.is_some_and(|request| !request.is_answered_by(&verified)) {
             return Err(CodeRefusal::NotForThisRequest);
         }
@@ -171,21 +180,21 @@ impl Service {
         question: &Question<'_>,
         code: CodeAsked,
         verified: Verified,
+        row: Option<&CredentialRow>,
         now: UnixSeconds,
     ) -> ServiceResult<Verifying> {
-        let once = verified.once();
-        if self.forgotten_by_restore(once.step) {
+        if self.forgotten_by_restore(verified.once().step) {
             return self.refused(question, CodeRefusal::Used, now);
         }
-        let Some(row) = self.store.credential(once.status.list, once.status.index).await? else {
+        let Some(row) = row else {
             return self.use_up_fleet(question, code, &verified, now).await;
         };
         // From here on it is known whose code it is, and the holder is told.
-        match self.use_up_known(question, code, &verified, &row, now).await? {
+        match self.use_up_known(question, code, &verified, row, now).await? {
             Ok(told) => Ok(told),
             Err(refusal) => {
                 if !code.only_repeat {
-                    let profile = profile_of(verified.document());
+                    let profile = verified.document().profile();
                     let scan = scan(question.verifier_name, profile, row.document_type, refusal.reason())?;
                     self.tell_refusal(row.device, question.verifier, scan).await?;
                 }
@@ -216,7 +225,7 @@ impl Service {
         if let Some(before) = self.store.look(burn.clone()).await? {
             return self.after_burn(question, verified, before).await;
         }
-        let profile = profile_of(verified.document());
+        let profile = verified.document().profile();
         let (noted, reason) = if let Some(wanted) = asked.wanted.filter(|wanted| *wanted > profile) {
             let check = self.new_check(question, Some(wanted), now);
             (Noted::Asked(burn.check.insert(check).id), code(ASKED)?)
@@ -417,15 +426,6 @@ pub(super) fn other_code() -> Refusal {
 
 pub(super) fn request_hash(request_id: &str) -> [u8; 32] {
     Hasher::new(Domain::TokenHash).field(b"verification").field(request_id.as_bytes()).finish()
-}
-
-/// What a document's claims amount to.
-pub(super) const fn profile_of(document: &Document) -> Profile {
-    match document {
-        Document::Age(_) => Profile::Age,
-        Document::Minimal(_) => Profile::Minimal,
-        Document::Full(_) | Document::Vehicle(_) => Profile::Full,
-    }
 }
 
 const fn colour(colour: Colour) -> &'static str {

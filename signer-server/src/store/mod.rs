@@ -6,9 +6,11 @@
 
 mod certificates;
 mod counter;
+mod csc;
 mod displays;
 mod fleets;
 mod history;
+mod oauth;
 mod reports;
 mod rows;
 pub mod sqlite;
@@ -23,7 +25,9 @@ use signer_core::{
     wire::Standing,
 };
 
-pub use self::{certificates::*, counter::*, displays::*, fleets::*, history::*, reports::*, rows::*};
+pub use self::{
+    certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
+};
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
 #[derive(Debug, thiserror::Error)]
@@ -222,6 +226,8 @@ pub trait Store:
     + Attempts
     + Requests
     + RelyingParties
+    + OauthClients
+    + Authorisations
     + Credentials
     + Fleets
     + Displays
@@ -232,7 +238,7 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, displays, checks, questions and misses at their end, credentials 24 h after theirs by the `life` in force,
+    /// past steps, access tokens, used assertions, displays, checks, questions and misses at their end, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 

@@ -436,6 +436,8 @@ pub struct CredentialRow {
     pub wrapped_otp: Vec<u8>,
     /// The day key, SEC1 compressed.
     pub day_key: [u8; 33],
+    /// SHA-256 of the credential, by which it is known again.
+    pub hash: Option<[u8; 32]>,
     /// End of its life.
     pub expires: UnixSeconds,
 }

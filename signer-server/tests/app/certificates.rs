@@ -213,6 +213,7 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
         admin_token: [0; 32],
         concurrency_max: 1,
         long_polls_max: 1,
+        sandbox: false,
     };
     (store, Service::new(parts).await.unwrap())
 }

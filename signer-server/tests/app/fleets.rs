@@ -1,6 +1,11 @@
 //! Codes that the server makes for an organisation's vehicles. Requirements: `spec/fleets.md`.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    io::Write as _,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 use signer_client::RelyingParty;
@@ -239,9 +244,6 @@ fn flt_015_without_the_register_nothing_new_is_made_and_nothing_is_invented() {
     let (shop, fleet) = (app.shop(), token(&app, TAXIS));
     let codes = made(&app, &fleet, &["AA0001EX", "ZZ0001EX"]);
     assert!(matches!(codes[1], Made::Problem(ProblemCode::NoDocument)));
-    let places = |app: &TestApp| -> u32 {
-        app.read_only().query_row("SELECT count(*) FROM credential", [], |row| row.get(0)).unwrap()
-    };
     assert_eq!(places(&app), 1, "what is not there keeps no place");
     register.down();
     let codes = made(&app, &fleet, &["AA0002EX", "AA0001EX"]);
@@ -287,6 +289,59 @@ fn flt_016_a_server_that_starts_anew_makes_new_credentials_and_those_before_live
     assert_eq!(place(&app).0, second);
 }
 
+fn places(app: &TestApp) -> u32 {
+    app.read_only().query_row("SELECT count(*) FROM credential", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn flt_020_a_caller_that_hangs_up_leaves_no_place_taken() {
+    let register = TestRegister::start();
+    let app = register.app();
+    let fleet = token(&app, TAXIS);
+    let references: Vec<String> = (0..250).map(|number| format!("ZZ{number:04}EX")).collect();
+    let body =
+        json!({ "document_type": "vehicle_registration", "references": references, "step": "current" });
+    let body = body.to_string();
+    let request = format!(
+        "POST /v1/codes HTTP/1.1\r\nhost: localhost\r\nauthorization: Bearer {fleet}\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    let deadline = Instant::now() + Duration::from_secs(60);
+    let mut was_taken = false;
+    while !was_taken && Instant::now() < deadline {
+        let mut caller = TcpStream::connect(app.url().trim_start_matches("http://")).unwrap();
+        caller.write_all(request.as_bytes()).unwrap();
+        let sent = Instant::now();
+        while !was_taken && sent.elapsed() < Duration::from_secs(2) {
+            was_taken = places(&app) > 0;
+        }
+    }
+    assert!(was_taken, "no call was seen at work");
+    while places(&app) > 0 {
+        assert!(Instant::now() < deadline, "{} places stay taken", places(&app));
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[test]
+fn flt_021_what_the_register_has_no_more_when_it_is_renewed_is_withdrawn() {
+    let mut register = TestRegister::start();
+    let app = register.app();
+    let fleet = token(&app, TAXIS);
+    let before = code(&app, &fleet, "AA0001EX");
+    app.clock.advance(24 * 3600 + 1800);
+    // No event tells of it.
+    register.records.apply("40000001/AA0001EX", "vehicle_registration", &Change::Withdrawn).unwrap();
+    assert_eq!(why(&app, &fleet, "AA0001EX"), ProblemCode::NoDocument);
+    register.down();
+    assert_eq!(why(&app, &fleet, "AA0001EX"), ProblemCode::RegisterNotReached);
+    let ended = "SELECT state FROM credential WHERE idx = ?1";
+    let issued = app.clock.seconds() - 24 * 3600 - 1800;
+    let index = check(&app, &before, issued).status().index;
+    assert_eq!(app.read_only().query_row(ended, [index], |row| row.get::<_, u8>(0)).unwrap(), 1);
+}
+
 #[test]
 fn flt_017_calls_out_of_bounds_are_refused_whole() {
     let app = TestApp::spawn();
@@ -298,9 +353,12 @@ fn flt_017_calls_out_of_bounds_are_refused_whole() {
         let answer = app.http.json("POST", "/v1/codes", &fleet, Some(&body));
         assert_eq!(answer.code(), ProblemCode::InvalidValue, "{kind}");
     }
-    let none: u32 =
-        app.read_only().query_row("SELECT count(*) FROM credential", [], |row| row.get(0)).unwrap();
-    assert_eq!(none, 0);
+    let many: Vec<String> = (0..1001).map(|number| format!("AA{number:04}EX")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    for references in [&[][..], &many] {
+        assert_eq!(call(&app, &fleet, references, "current").code(), ProblemCode::InvalidValue);
+    }
+    assert_eq!(places(&app), 0);
     assert!(code(&app, &fleet, "AA0001EX").starts_with("DQ1:"), "the register in a file has it");
     // The right ends with the token.
     let gone = app.admin("GET", "/relying-parties", None).json::<serde_json::Value>();

@@ -153,8 +153,13 @@ fn his_032_nobody_reads_a_history_in_the_store() {
         assert!(signer_core::wrap::Wrapped::from_bytes(sealed.clone()).is_err());
     }
     let file = |app: &TestApp| fs::read(app.database()).unwrap();
-    app.restart();
+    // What is deleted stays in the log beside the database until that is copied in, and what is new is only there.
+    let checkpoint =
+        |db: &rusqlite::Connection| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
+    app.stop();
+    checkpoint(&rusqlite::Connection::open(app.database()).unwrap()).unwrap();
     assert!(contains(&file(&app), "document 2"), "still in the request");
+    app.start().unwrap();
     app.clock.advance(8 * 86_400);
     // The request has expired and is deleted when the store is next swept.
     app.restart();
@@ -166,9 +171,6 @@ fn his_032_nobody_reads_a_history_in_the_store() {
         std::thread::sleep(std::time::Duration::from_millis(50));
     }
     app.stop();
-    // What is deleted stays in the log beside the database until that is copied in.
-    let checkpoint =
-        |db: &rusqlite::Connection| db.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()));
     checkpoint(&rusqlite::Connection::open(app.database()).unwrap()).unwrap();
     assert!(!contains(&file(&app), "document 2"));
     app.start().unwrap();

@@ -218,7 +218,7 @@ fn dis_015_a_qr_answers_what_it_says_and_asks_for_more() {
     ] {
         let (done, signed, _) = outsider(&app, &scan(&mut phone, shown, asked));
         assert_eq!((done.result.result, signed.profile), (Colour::Green, Some(shown)), "{shown:?} {asked:?}");
-        assert_eq!(done.result.claims.unwrap().profile(), shown.name());
+        assert_eq!(done.result.claims.unwrap().profile(), shown);
     }
     for (shown, asked) in [(Profile::Age, "minimal"), (Profile::Age, "full"), (Profile::Minimal, "full")] {
         let check = opened(&scan(&mut phone, shown, Some(asked))).check;
@@ -226,7 +226,7 @@ fn dis_015_a_qr_answers_what_it_says_and_asks_for_more() {
         assert_eq!(waiting.iter().map(|check| check.profile.name()).collect::<Vec<_>>(), [asked]);
         answer(&app, &phone, check, true);
         let (done, ..) = outsider(&app, &till.look(check));
-        assert_eq!(done.result.claims.unwrap().profile(), asked);
+        assert_eq!(done.result.claims.unwrap().profile().name(), asked);
     }
     // Declined, the code is used up all the same.
     let text = code(&mut phone, Profile::Age).presentation.as_str().to_owned();

@@ -2,7 +2,11 @@
 //!
 //! The routes are read from the sources, so that a new one without its refusals fails here.
 
-use std::{collections::BTreeSet, fs};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{Approved, ports::HardwareKey as _};
@@ -42,7 +46,8 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 14] = [
+const PUBLIC: [&str; 15] = [
+    "/.well-known/oauth-authorization-server",
     "/v1/trust-list",
     "/status/v1/lists",
     "/status/v1/lists/{id}",
@@ -76,9 +81,14 @@ impl Route {
         PUBLIC.contains(&self.path.as_str())
     }
 
+    /// Whether its refusals have a shape of their own: what comes there is in `oauth` and `csc`.
+    fn speaks_oauth(&self) -> bool {
+        self.path.starts_with("/oauth2/") || self.path.starts_with("/csc/")
+    }
+
     /// The path with an id in it that is well-formed and nobody's.
     fn example(&self) -> String {
-        self.path.replace("{id}", &"0a".repeat(16))
+        self.path.replace("{id}", &"0a".repeat(16)).replace("{version}", "v1")
     }
 }
 
@@ -86,8 +96,13 @@ impl Route {
 fn routes() -> Vec<Route> {
     let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
     let mut routes = Vec::new();
-    for entry in fs::read_dir(sources).unwrap() {
-        let file = entry.unwrap().path();
+    let within = |folder: &Path| -> Vec<PathBuf> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let (folders, mut files): (Vec<_>, Vec<_>) =
+        within(Path::new(sources)).into_iter().partition(|path| path.is_dir());
+    files.extend(folders.iter().flat_map(|folder| within(folder)));
+    for file in files {
         let prefix = match file.file_stem().unwrap().to_str().unwrap() {
             "admin" => "/admin/v1",
             // One route for each of `Operation::ALL`.
@@ -154,7 +169,7 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     let admin = app.admin_token();
     let before = app.dump();
     let mut walked = BTreeSet::new();
-    for route in routes().iter().filter(|route| !route.is_public()) {
+    for route in routes().iter().filter(|route| !route.is_public() && !route.speaks_oauth()) {
         let operator = route.path.starts_with("/admin/");
         let verifier = route.path.starts_with("/v1/verifications");
         for method in &route.methods {
@@ -486,6 +501,18 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             Some(serde_json::json!({ "chain": "x" })),
             Malformed,
         ),
+        (
+            "PUT /admin/v1/relying-parties/{id}/oauth-client",
+            format!("/admin/v1/relying-parties/{nobody}/oauth-client"),
+            Some(serde_json::json!({})),
+            InvalidValue,
+        ),
+        (
+            "PUT /admin/v1/relying-parties/{id}/oauth-client",
+            format!("/admin/v1/relying-parties/{nobody}/oauth-client"),
+            Some(serde_json::json!({ "key": { "kty": "EC", "crv": "P-256", "x": "", "y": "", "d": "" } })),
+            Malformed,
+        ),
         ("GET /v1/time", "/v1/time".into(), None, Malformed),
         ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
         ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),
@@ -548,7 +575,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     }
     // The form of a body, on every route that takes one.
     for route in routes() {
-        if !route.methods.contains(&"POST") || route.path.contains("{id}") {
+        if !route.methods.contains(&"POST") || route.path.contains("{id}") || route.speaks_oauth() {
             continue;
         }
         let path = route.example();
@@ -592,7 +619,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
     for route in routes() {
         for method in &route.methods {
             let name = format!("{method} {}", route.path);
-            let nothing_to_refuse = route.is_public() && route.path != "/v1/time";
+            let nothing_to_refuse = route.is_public() && route.path != "/v1/time" || route.speaks_oauth();
             // Listing takes no argument: its token is all there is to it.
             let lists = ["GET /admin/v1/relying-parties", "GET /admin/v1/keys"];
             // What is not JSON is in `trust`.

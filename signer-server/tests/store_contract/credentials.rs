@@ -7,6 +7,7 @@ use crate::fixture::*;
 
 pub(crate) fn credential(index: u32, n: u8) -> CredentialRow {
     CredentialRow {
+        hash: Some([n; 32]),
         list: 1,
         index,
         device: device(n),

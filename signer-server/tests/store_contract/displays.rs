@@ -9,8 +9,8 @@ use signer_core::{
 };
 use signer_server::store::{
     AddedCredentials, AnswerResult, Burn, Burned, CheckRow, CheckState, CodeHash, CredentialRow,
-    DisplayResult, DisplayTurn, MISS_SECONDS, MISSES_ALARM, MISSES_MAX, NewCheck, NewDisplay, Resolve,
-    Resolved, Store, TellAsked, Told, VERIFIER_CHECKS_MAX,
+    DisplayResult, DisplayTurn, MISS_SECONDS, MISSES_ALARM, MISSES_MAX, NewCheck, NewDisplay,
+    QUESTION_SECONDS, Resolve, Resolved, Store, TellAsked, Told, VERIFIER_CHECKS_MAX,
 };
 
 use signer_core::trust::Life;
@@ -307,8 +307,8 @@ pub(crate) async fn sto_064_the_same_question_finds_its_check_again<E: Engine>()
     };
     let found = store.resolve(again(BANK, 1, digits(1))).await.unwrap();
     assert!(matches!(&found, Resolved::Asked { check, fresh: false } if check.id == first.id), "{found:?}");
-    // Another code, request or verifier is another question.
-    missed(store, again(BANK, 1, bar(1))).await;
+    // A request id stands for one code; another request or verifier is another question.
+    assert_eq!(store.resolve(again(BANK, 1, bar(1))).await.unwrap(), Resolved::OtherCode);
     missed(store, again(BANK, 2, digits(1))).await;
     missed(store, again(SHOP, 1, digits(1))).await;
     // Until the check is forgotten.
@@ -501,7 +501,8 @@ pub(crate) async fn sto_068_displays_checks_and_misses_are_dropped<E: Engine>() 
     assert_eq!(display(store, shown(20, 2, 100, &[2])).await, FIRST);
     let check = asked(store, used(digits(1), 1)).await.id;
     missed(store, used(digits(9), 2)).await;
-    assert_eq!(store.expire(T0.plus(UNTIL - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(store.expire(T0.plus(QUESTION_SECONDS - 1), Life::Standard).await.unwrap(), 0);
+    assert_eq!(store.expire(T0.plus(UNTIL - 1), Life::Standard).await.unwrap(), 2, "what they were about");
     assert_eq!(store.expire(T0.plus(UNTIL), Life::Standard).await.unwrap(), 1, "the display");
     let check_ends = CHECK_SECONDS + CHECK_SECONDS + CHECK_KEPT_SECONDS;
     assert_eq!(store.expire(T0.plus(check_ends), Life::Standard).await.unwrap(), 1, "the check");

@@ -4,6 +4,7 @@
 
 mod attempts;
 mod certificates;
+mod clients;
 mod credentials;
 mod displays;
 mod fixture;
@@ -119,6 +120,9 @@ macro_rules! store_contract {
                 reports: sto_073_keys_follow_one_another_and_trust_lists_only_rise,
                 reports: sto_074_a_suspension_and_a_death_end_enrolment_codes,
                 reports: sto_075_places_given_out_since_a_moment_are_known,
+                clients: sto_090_a_token_and_its_assertion_go_together,
+                clients: sto_091_each_authorised_digest_is_fetched_once,
+                clients: sto_091_activation_data_end_and_go_with_their_request,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

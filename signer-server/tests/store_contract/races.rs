@@ -2,7 +2,7 @@
 
 use std::{future::Future, sync::Arc};
 
-use signer_core::ids::{Epoch, RelyingPartyId};
+use signer_core::ids::Epoch;
 use signer_server::store::{
     AddResult, AddedCredentials, Burned, EnrolResult, NewRequest, Reserve, Reserved, Store,
 };
@@ -79,7 +79,7 @@ pub(crate) async fn sto_016_of_100_burns_one_is_fresh<E: Engine>() {
     );
     let answers = all(&store, 100, |store, n| async move {
         let mut burn = burn(5, 10, 0);
-        burn.verifier = RelyingPartyId::from_bytes([n; 16]);
+        burn.request = [n; 32];
         store.burn(burn).await.unwrap()
     })
     .await;

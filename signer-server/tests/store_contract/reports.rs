@@ -7,8 +7,8 @@ use signer_core::{
     wire::{EventOutcome, Standing},
 };
 use signer_server::store::{
-    Burned, CredentialRow, EnrolResult, Happened, IssuerKeyRow, Report, Reported, Sealer, ServerKeyRow, TrustListRow,
-    Withdrawal,
+    Burned, CredentialRow, EnrolResult, Happened, IssuerKeyRow, Report, Reported, Sealer, ServerKeyRow,
+    TrustListRow, Withdrawal,
 };
 
 use crate::{
@@ -206,7 +206,8 @@ pub(crate) async fn sto_073_keys_follow_one_another_and_trust_lists_only_rise<E:
     };
     assert_eq!(keys, wanted(None));
     // Listed since the first list without a gap.
-    for (listed, at, since) in [(true, 6, Some(6)), (true, 7, Some(6)), (false, 8, None), (true, 9, Some(9))] {
+    for (listed, at, since) in [(true, 6, Some(6)), (true, 7, Some(6)), (false, 8, None), (true, 9, Some(9))]
+    {
         store.note_listed("issuer.3".to_owned(), listed, T0.plus(at)).await.unwrap();
         let mut keys = store.server_keys("issuer".to_owned()).await.unwrap();
         keys.sort_by(|one, other| one.key.purpose.cmp(&other.key.purpose));

@@ -25,7 +25,11 @@ pub(crate) async fn sto_018_what_has_run_out_is_dropped<E: Engine>() {
 
     assert_eq!(store.expire(T0, Life::Standard).await.unwrap(), 1, "the used code");
     assert_eq!(store.holder_of_code([2; 32], T0).await.unwrap(), Some(holder(2)));
-    assert_eq!(store.expire(T0.plus(600), Life::Standard).await.unwrap(), 1, "the burnt code");
+    assert_eq!(
+        store.expire(T0.plus(600), Life::Standard).await.unwrap(),
+        2,
+        "the burnt code, and which code the request id stood for"
+    );
     assert_eq!(store.highest_burn(1, 5, 10).await.unwrap(), None);
     assert_eq!(
         store.expire(T0.plus(3600), Life::Standard).await.unwrap(),

@@ -169,7 +169,9 @@ async function showRequest(clerk, name, profile) {
   await clerk.waitForFunction(() => document.getElementById('business-key').value.length === 44);
   const key = await clerk.inputValue('#business-key');
   const operator = ['__signer-server', '--json', '--config', `${folder}/config.toml`];
-  const asked = ['business-credential', '--name', name, '--key', key, '--profiles', profile];
+  // A relying party's token begins with its id, 16 bytes.
+  const id = Buffer.from(/#token=(.+)$/.exec(shop)[1], 'base64url').subarray(0, 16).toString('hex');
+  const asked = ['business-credential', '--relying-party', id, '--name', name, '--key', key, '--profiles', profile];
   const { stdout } = await promisify(execFile)(DEMO, [...operator, ...asked]);
   await clerk.fill('#business-credential', JSON.parse(stdout).credential);
   await clerk.selectOption('#business-profile', { index: ['age', 'minimal', 'full'].indexOf(profile) });

@@ -8,7 +8,7 @@ use signer_client::{
     Question,
     desk::SystemClock,
     http::fetch,
-    lists::{Lists, ListsError, Synced, TRUST_LIST_MEDIA_TYPE, point},
+    lists::{Lists, ListsError, Synced, fetch_trust_list, point},
     ports::Clock as _,
     verify_answer,
 };
@@ -70,8 +70,8 @@ fn online(
 /// The lists kept, with the server's trust list. The first one is believed under a root of its own if none was given, and the
 /// root shown; after that under that root only. A list that cannot be fetched leaves the one kept.
 fn believed(global: &Global, output: &Output, args: &Verify, memory: &Memory) -> Result<Lists, Failure> {
-    let server = args.bank.server.as_deref().unwrap_or_default().trim_end_matches('/');
-    let list = fetch(&format!("{server}/v1/trust-list"), TRUST_LIST_MEDIA_TYPE, &network(global)?);
+    let (server, options) = (args.bank.server.as_deref().unwrap_or_default(), network(global)?);
+    let list = fetch_trust_list(server, &|address, media_type| fetch(address, media_type, &options));
     let list = match list {
         Ok(list) => list,
         Err(error) => {

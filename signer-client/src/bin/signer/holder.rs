@@ -299,6 +299,7 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Cancelled => "cancelled",
         Outcome::Expired => "expired",
         Outcome::KeyEnded => "key ended",
+        Outcome::Unknown => "unknown to the server: it will not be signed",
     }
 }
 

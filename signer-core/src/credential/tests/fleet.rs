@@ -18,7 +18,8 @@ fn forged(payload: Vec<u8>) -> String {
     let element =
         codec::encode(&cose::Sign1 { kid: Some(Kid::of(issuer().verifying_key())), payload, signature });
     let payload = codec::encode(&show_at(Step::at(NOW)));
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&element), &payload));
+    let signature =
+        cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(&element)), &payload));
     let device = codec::encode(&cose::Sign1 { kid: None, payload, signature });
     show::text(&[&[0x82], &element[..], &device].concat())
 }
@@ -28,7 +29,7 @@ fn crd_120_a_vehicle_is_shown_whole_by_a_server_and_the_result_says_so() {
     let text = shown(fleet(vehicle()));
     let verified = check(&text).unwrap();
     assert_eq!(verified.document(), &Document::Vehicle(vehicle()));
-    assert_eq!((verified.document().profile(), verified.custody()), ("full", true));
+    assert_eq!((verified.document().profile().name(), verified.custody()), ("full", true));
     let result = VerificationResult::online(&Ok(verified.clone()), NOW);
     assert_eq!((result.result, result.notes.as_slice()), (Colour::Green, &[Note::MadeByServer][..]));
     assert_eq!(result.next_step, "Compare the plate with the vehicle.");

@@ -14,7 +14,8 @@ fn sealed(claims: &[u8], show: &[u8]) -> Vec<u8> {
     let signature = cose::sign(&issuer(), &cose::sig_structure(ISSUER_AAD, &payload));
     let element = codec::encode(&Sign1 { kid: Some(Kid::of(issuer().verifying_key())), payload, signature });
     let payload = show.to_vec();
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&element), &payload));
+    let signature =
+        cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(&element)), &payload));
     [&[0x82], &element[..], &codec::encode(&Sign1 { kid: None, payload, signature })].concat()
 }
 
@@ -241,7 +242,7 @@ fn crd_007_another_cose_implementation_reads_both_envelopes() {
 
     let envelope = CoseSign1::from_slice(&token[1 + element.len()..]).unwrap();
     assert!(envelope.unprotected.is_empty());
-    let aad = [&b"DQ1/show"[..], &crate::domain::sha256(element)].concat();
+    let aad = [&b"DQ1/show"[..], &sha256(element)].concat();
     assert!(verify(&envelope, &aad, day_key().verifying_key()).is_ok());
     assert!(verify(&envelope, b"DQ1/show", day_key().verifying_key()).is_err());
 }

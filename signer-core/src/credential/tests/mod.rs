@@ -6,7 +6,7 @@ use p256::ecdsa::SigningKey;
 
 pub(crate) use self::fixed::*;
 use super::*;
-use crate::{secret::SecretBytes, time::UnixSeconds, trust::Life};
+use crate::{domain::sha256, secret::SecretBytes, time::UnixSeconds, trust::Life};
 
 mod fixed;
 mod fleet;

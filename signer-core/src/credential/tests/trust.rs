@@ -12,7 +12,7 @@ fn forge(payload: Vec<u8>, kid: Kid, issuer: &SigningKey) -> String {
 
 fn show_under(element: &[u8]) -> String {
     let payload = crate::codec::encode(&show_at(Step::at(NOW)));
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(element), &payload));
+    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(element)), &payload));
     show::text(&[&[0x82], element, &crate::codec::encode(&Sign1 { kid: None, payload, signature })].concat())
 }
 
@@ -40,7 +40,7 @@ fn crd_020_kid_is_the_head_of_the_hash_of_the_spki() {
     let key = issuer();
     let der = key.verifying_key().to_public_key_der().unwrap();
     assert_eq!(hex::spki(key.verifying_key()), der.as_bytes());
-    assert_eq!(Kid::of(key.verifying_key()).0, crate::domain::sha256(der.as_bytes())[..4]);
+    assert_eq!(Kid::of(key.verifying_key()).0, sha256(der.as_bytes())[..4]);
 }
 
 #[test]
@@ -127,11 +127,54 @@ fn crd_026_show_is_bound_to_the_bytes_of_the_credential() {
     let show = &token[mine.as_bytes().len() + 1..];
     let show: Sign1 = crate::codec::decode(show, 400).unwrap();
     let signs = |element: &[u8]| {
-        let signed = cose::sig_structure(&cose::show_aad(element), &show.payload);
+        let signed = cose::sig_structure(&cose::show_aad(&sha256(element)), &show.payload);
         cose::verifies(day_key().verifying_key(), &signed, &show.signature)
     };
     assert!(signs(mine.as_bytes()) && !signs(&hinted));
     assert!(check(&show_under(mine.as_bytes())).is_ok());
+}
+
+#[test]
+fn crd_130_a_known_credential_is_not_verified_again_and_its_key_must_still_be_trusted() {
+    // An element whose issuer's signature is damaged: only who knows its hash takes it.
+    let mut element = credential().as_bytes().to_vec();
+    *element.last_mut().unwrap() ^= 1;
+    let code = show_under(&element);
+    let known = |hash: [u8; 32], keys: &IssuerKeys| {
+        Received::read(&code).unwrap().verify_known(Some(&hash), keys, &VerifyOptions::at(NOW))
+    };
+    assert_eq!(check(&code), Err(Refusal::BadSignature));
+    assert_eq!(known(sha256(&element), &issuer_keys()).unwrap().status(), STATUS);
+    assert_eq!(
+        known(credential().hash(), &issuer_keys()),
+        Err(Refusal::BadSignature),
+        "another credential's"
+    );
+    assert_eq!(
+        known(sha256(&element), &IssuerKeys::default()),
+        Err(Refusal::UnknownIssuer),
+        "a key taken back"
+    );
+    let identity_cards =
+        IssuerKey { document_types: vec![DocumentType::IdentityCard], ..issuer_key(&issuer()) };
+    let keys = IssuerKeys::new(vec![identity_cards]);
+    assert_eq!(known(sha256(&element), &keys), Err(Refusal::UnknownIssuer), "a type taken back");
+    let twice = IssuerKeys::new(vec![issuer_key(&issuer()), issuer_key(&issuer())]);
+    assert_eq!(known(sha256(&element), &twice), Err(Refusal::BadSignature), "two keys under one hint");
+}
+
+#[test]
+fn crd_130_the_rest_of_a_known_credentials_code_is_checked() {
+    let known = |text: &str| {
+        let hash = credential().hash();
+        Received::read(text).unwrap().verify_known(Some(&hash), &issuer_keys(), &VerifyOptions::at(NOW))
+    };
+    assert!(known(&present(&credential())).is_ok());
+    let other_step = present_show(&credential(), &show_at(Step(Step::at(NOW).0 + 1)));
+    assert!(matches!(known(&other_step), Err(Refusal::Clock(_))));
+    let mut token = bytes(&present(&credential()));
+    *token.last_mut().unwrap() ^= 1;
+    assert_eq!(known(&show::text(&token)), Err(Refusal::BadSignature), "the show's signature");
 }
 
 #[test]

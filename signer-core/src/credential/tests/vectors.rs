@@ -19,7 +19,7 @@ fn vector() -> Value {
     let fields = [1_u64, 777_777, 0].map(u64::to_be_bytes);
     let otp_key: SecretBytes<32> =
         expand(secret().expose(), Domain::CredentialOtp, &[&fields[0], &fields[1], &fields[2]]);
-    let aad = cose::show_aad(credential.as_bytes());
+    let aad = cose::show_aad(&credential.hash());
     let payload = codec::encode(&show);
     let text = present(&credential);
     let token = bytes(&text);

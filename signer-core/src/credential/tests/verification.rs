@@ -72,7 +72,8 @@ fn forged(claims: &DayClaims, kid: &SigningKey, issuer: &SigningKey, show: &Show
     let signature = cose::sign(issuer, &cose::sig_structure(ISSUER_AAD, &payload));
     let element = codec::encode(&Sign1 { kid: Some(Kid::of(kid.verifying_key())), payload, signature });
     let payload = codec::encode(show);
-    let signature = cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&element), &payload));
+    let signature =
+        cose::sign(&day_key(), &cose::sig_structure(&cose::show_aad(&sha256(&element)), &payload));
     show::text(&[&[0x82], &element[..], &codec::encode(&Sign1 { kid: None, payload, signature })].concat())
 }
 

@@ -28,8 +28,10 @@ struct Record {
 
 /// The person of the demo, and what they hold.
 pub(super) fn read() -> Result<(Person, Vec<Card>)> {
-    let mut register: BTreeMap<String, Vec<Record>> = serde_json::from_slice(&fs::read(REGISTER)?)?;
+    // Others in the file are vehicles, which have other fields.
+    let mut register: BTreeMap<String, serde_json::Value> = serde_json::from_slice(&fs::read(REGISTER)?)?;
     let records = register.remove(PERSON).ok_or("the person is not in the register")?;
+    let records: Vec<Record> = serde_json::from_value(records)?;
     let mut person = Person::default();
     let mut cards = Vec::new();
     for Record { document_type, family, given, number, expires } in records {

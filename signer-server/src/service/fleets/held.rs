@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use super::{Found, Wanted};
 use crate::{
-    service::{ServiceError, ServiceResult},
+    service::{ServiceError, ServiceResult, quota::Quota},
     store::{DocumentHash, LivePlace, Organisation},
 };
 
@@ -24,6 +24,9 @@ use crate::{
 const HELD_MAX: usize = 20_000;
 /// Most questions to the register at once for all organisations, so that phones are answered too.
 const QUESTIONS_MAX: usize = 16;
+/// Most calls at once for all organisations, and for one: each is up to a thousand signatures.
+const CALLS_MAX: u32 = 8;
+const CALLS_EACH_MAX: u32 = 2;
 
 /// How long before its end a credential is replaced, seconds: so that a fleet whose credentials end in the same hour has time, and
 /// a register that is down for less is not noticed.
@@ -73,11 +76,16 @@ impl Held {
 pub(in crate::service) struct Fleets {
     organisations: Mutex<HashMap<Organisation, Arc<Fleet>>>,
     pub(super) questions: Semaphore,
+    pub(super) calls: Arc<Quota<Organisation>>,
 }
 
 impl Default for Fleets {
     fn default() -> Self {
-        Self { organisations: Mutex::default(), questions: Semaphore::new(QUESTIONS_MAX) }
+        Self {
+            organisations: Mutex::default(),
+            questions: Semaphore::new(QUESTIONS_MAX),
+            calls: Quota::new(CALLS_MAX, CALLS_EACH_MAX),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! New credentials of organisations' documents. The place is taken before the register is asked: an event that comes in
 //! between finds it and ends it, and what the register answered before is not used.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use futures_util::{StreamExt as _, stream};
 use p256::{ecdsa::SigningKey, elliptic_curve::Generate as _};
@@ -52,18 +52,22 @@ impl Service {
         let Ok(_making) = fleet.making.try_lock() else {
             return Ok(wanted.iter().map(|_| Err(ProblemCode::Overloaded)).collect());
         };
-        let begun = self.begin(wanted.iter().take(MADE_MAX), now).await?;
+        let begun = {
+            let _announced = self.store.announce();
+            self.begin(wanted.iter().take(MADE_MAX), now).await?
+        };
         let until = Instant::now() + ASKING;
         let questions: Vec<_> = begun.iter().map(|begun| self.ask_vehicle(begun, until)).collect();
         let answers: Vec<_> = stream::iter(questions).buffered(AT_ONCE).collect().await;
-        let unused = begun.iter().zip(&answers).filter(|(_, answer)| answer.is_err());
-        let unused: Vec<StatusIndex> = unused.map(|(begun, _)| begun.status).collect();
-        if !unused.is_empty() {
-            self.store.give_back(unused, now).await?;
-        }
+        let places: Vec<StatusIndex> = begun.iter().map(|begun| begun.status).collect();
         let made = self.sign_begun(begun, answers, now).await?;
         let mut found: Vec<Found> =
             made.into_iter().map(|(hash, made)| made.and_then(|held| fleet.keep(hash, held))).collect();
+        let unused = places.into_iter().zip(&found).filter(|(_, found)| found.is_err());
+        let unused: Vec<StatusIndex> = unused.map(|(place, _)| place).collect();
+        if !unused.is_empty() {
+            self.store.give_back(unused, now).await?;
+        }
         found.resize_with(wanted.len(), || Err(ProblemCode::Overloaded));
         Ok(found)
     }
@@ -74,13 +78,12 @@ impl Service {
         wanted: impl Iterator<Item = &Wanted>,
         now: UnixSeconds,
     ) -> ServiceResult<Vec<Begun>> {
-        let mut begun: Vec<Begun> = wanted
-            .map(|wanted| Begun {
-                wanted: wanted.clone(),
-                status: self.draw_place(now),
-                day_key: SigningKey::generate_from_rng(&mut *self.rng()),
-            })
-            .collect();
+        let wanted: Vec<Wanted> = wanted.cloned().collect();
+        let (count, random) = (wanted.len(), Arc::clone(&self.random));
+        let fresh = move |_| SigningKey::generate_from_rng(&mut *random.rng());
+        let day_keys: Vec<SigningKey> = blocking(move || (0..count).map(fresh).collect()).await?;
+        let with_key = |(wanted, day_key)| Begun { wanted, status: self.draw_place(now), day_key };
+        let mut begun: Vec<Begun> = wanted.into_iter().zip(day_keys).map(with_key).collect();
         for _ in 0..DRAWS_MAX {
             let rows = begun.iter().map(|begun| self.row(begun, now)).collect::<ServiceResult<_>>()?;
             let taken = self.store.take_places(rows, now).await?;

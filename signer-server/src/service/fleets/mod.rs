@@ -22,7 +22,7 @@ use signer_core::{
 };
 
 pub(super) use self::held::Fleets;
-use self::held::Held;
+use self::held::{Fleet, Held};
 use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult, sign::blocking};
 use crate::store::{DocumentHash, LivePlace, Organisation, OrganisationDocument};
 
@@ -47,9 +47,10 @@ impl Service {
         organisation: Organisation,
         asked: &MakeCodes,
     ) -> ServiceResult<MadeCodes> {
-        let _announced = self.store.announce();
         let now = self.now();
         let wanted = self.wanted(&organisation, asked)?;
+        let _place = self.fleets.calls.take(organisation.clone())?;
+        let fleet = self.fleets.of(&organisation);
         let step = match asked.step {
             CodeStep::Current => self.rule.step_at(now),
             CodeStep::Next => self.rule.step_at(now).next(),
@@ -59,7 +60,7 @@ impl Service {
             let time = Some(self.rule.end(self.rule.step_at(self.store.restored_at()).next()));
             return Err(Refusal { time, ..Refusal::because(ProblemCode::Overloaded, text) }.into());
         }
-        let found = self.found(&organisation, &wanted, step, now).await?;
+        let found = self.found(&fleet, &wanted, step, now).await?;
         let rule = self.rule;
         let signed = blocking(move || {
             let sign = |(held, turn): (Arc<Held>, Turn)| held.code(step, turn, now, rule);
@@ -107,12 +108,11 @@ impl Service {
     /// What is held, and made where nothing is. Whatever is used was good in the store after it was made.
     async fn found(
         &self,
-        organisation: &Organisation,
+        fleet: &Fleet,
         wanted: &[Wanted],
         step: Step,
         now: UnixSeconds,
     ) -> ServiceResult<Vec<Result<(Arc<Held>, Turn), ProblemCode>>> {
-        let fleet = self.fleets.of(organisation);
         let last = self.rule.end(step).plus(self.rule.grace());
         let issuer = Kid::of(self.keys.in_use(KeyPurpose::Issuer)?.verifying_key());
         let mut found = fleet.held(wanted, last, issuer);
@@ -123,9 +123,14 @@ impl Service {
         let missing: Vec<usize> = (0..found.len()).filter(|place| due(&found[*place])).collect();
         if !missing.is_empty() {
             let asked: Vec<Wanted> = missing.iter().map(|place| wanted[*place].clone()).collect();
-            let made = self.make(&fleet, &asked, now).await?;
+            let made = self.make(fleet, &asked, now).await?;
             for (place, made) in missing.into_iter().zip(made) {
                 found[place] = Some(match (made, found[place].take()) {
+                    (Err(ProblemCode::NoDocument), Some(Ok(_))) => {
+                        // Remembered, so that nothing is made of it when the register is not reached.
+                        self.store.withdraw_document(wanted[place].hash, now).await?;
+                        Err(ProblemCode::NoDocument)
+                    }
                     // What is due a little early goes on until the register says otherwise.
                     (Err(ProblemCode::Overloaded | ProblemCode::RegisterNotReached), Some(held)) => held,
                     (made, _) => made,

@@ -31,6 +31,10 @@ impl Service {
         let Some(row) = row.filter(|_| verified.custody()) else {
             return self.refused(question, CodeRefusal::Revoked, now);
         };
+        // Whoever forged a credential for this place has another key.
+        if verified.day_key().to_sec1_point(true).as_bytes() != row.day_key {
+            return self.refused(question, CodeRefusal::BadSignature, now);
+        }
         let mut burn = burn_of(question, verified, asked, now);
         let mut burned = self.store.look(burn.clone()).await?;
         let mut noted = Noted::Answered(now, true);

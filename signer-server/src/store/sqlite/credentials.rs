@@ -82,17 +82,13 @@ impl Credentials for SqliteStore {
 }
 
 fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<AddedCredentials> {
-    let mut seen = HashSet::new();
-    let mut taken = Vec::new();
-    for (position, row) in batch.iter().enumerate() {
+    for row in batch {
         let used = "SELECT 1 FROM credential WHERE day_key = ?1";
         if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
             return Ok(AddedCredentials::DayKeyUsed);
         }
-        if !seen.insert((row.list, row.index)) || is_taken(db, row.list, row.index)? {
-            taken.push(position);
-        }
     }
+    let taken = taken(db, batch.iter().map(|row| StatusIndex { list: row.list, index: row.index }))?;
     if !taken.is_empty() {
         return Ok(AddedCredentials::Taken(taken));
     }
@@ -107,8 +103,8 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     for row in batch {
         execute_one(
             db,
-            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, expires, created)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+            "INSERT INTO credential (list, idx, device, document_type, wrapped_otp, day_key, hash, expires, created)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
             params![
                 row.list,
                 row.index,
@@ -116,6 +112,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
                 row.document_type,
                 row.wrapped_otp,
                 row.day_key,
+                row.hash,
                 time(row.expires),
                 time(now)
             ],
@@ -124,14 +121,21 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     Ok(AddedCredentials::Added)
 }
 
-/// Whether a place of a status list belongs to a credential.
-pub(super) fn is_taken(db: &Connection, list: u32, index: u32) -> StoreResult<bool> {
-    let sql = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
-    Ok(first(db, sql, (list, index), |_| Ok(()))?.is_some())
+/// Positions of the places that belong to a credential, or stand earlier among them.
+pub(super) fn taken(db: &Connection, places: impl Iterator<Item = StatusIndex>) -> StoreResult<Vec<usize>> {
+    let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
+    let mut seen = HashSet::new();
+    let mut taken = Vec::new();
+    for (position, place) in places.enumerate() {
+        if !seen.insert(place) || first(db, there, (place.list, place.index), |_| Ok(()))?.is_some() {
+            taken.push(position);
+        }
+    }
+    Ok(taken)
 }
 
 fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires FROM credential
+    let sql = "SELECT device, document_type, wrapped_otp, day_key, expires, hash FROM credential
         WHERE list = ?1 AND idx = ?2 AND device IS NOT NULL";
     first(db, sql, (list, index), |row| {
         Ok(CredentialRow {
@@ -142,6 +146,7 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
             wrapped_otp: row.get(2)?,
             day_key: row.get(3)?,
             expires: get_time(row, 4)?,
+            hash: row.get(5)?,
         })
     })
 }

@@ -39,6 +39,11 @@ const QUESTIONS: &str = "DELETE FROM question WHERE (verifier, request) IN
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
 
+const TOKENS: &str = "DELETE FROM access_token WHERE hash IN
+    (SELECT hash FROM access_token WHERE expires <= ?1 LIMIT ?2)";
+const ASSERTIONS: &str = "DELETE FROM used_assertion WHERE hash IN
+    (SELECT hash FROM used_assertion WHERE expires <= ?1 LIMIT ?2)";
+
 /// Rows touched, and whether there may be more.
 pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
     // In an emergency a credential's place must say for longer whose it is; otherwise the mapping goes a day after its end.
@@ -54,6 +59,8 @@ pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult
         (EVENTS, now.minus(30 * DAY)),
         (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
+        (TOKENS, now),
+        (ASSERTIONS, now),
         (DISPLAYS, now),
         (CHECKS, now.minus(CHECK_SECONDS + CHECK_KEPT_SECONDS)),
         (QUESTIONS, now),

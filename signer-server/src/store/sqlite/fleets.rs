@@ -1,7 +1,5 @@
 //! Credentials of organisations' documents, in the table of phones' credentials.
 
-use std::collections::HashSet;
-
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{credential::StatusIndex, time::UnixSeconds};
@@ -20,7 +18,9 @@ impl Fleets for SqliteStore {
     }
 
     async fn give_back(&self, places: Vec<StatusIndex>, now: UnixSeconds) -> StoreResult<()> {
-        let sql = "DELETE FROM credential WHERE list = ?1 AND idx = ?2 AND document IS NOT NULL";
+        // One that an event has ended stays: a status list may have said so.
+        let sql =
+            "DELETE FROM credential WHERE list = ?1 AND idx = ?2 AND document IS NOT NULL AND state = 0";
         self.write(now, move |db| {
             for place in &places {
                 execute(db, sql, (place.list, place.index))?;
@@ -59,13 +59,7 @@ impl Fleets for SqliteStore {
 }
 
 fn take(db: &Connection, rows: &[FleetCredentialRow], now: UnixSeconds) -> StoreResult<Vec<usize>> {
-    let mut seen = HashSet::new();
-    let mut taken = Vec::new();
-    for (position, row) in rows.iter().enumerate() {
-        if !seen.insert(row.status) || credentials::is_taken(db, row.status.list, row.status.index)? {
-            taken.push(position);
-        }
-    }
+    let taken = credentials::taken(db, rows.iter().map(|row| row.status))?;
     if !taken.is_empty() {
         return Ok(taken);
     }

@@ -12,6 +12,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0005_history.sql"),
     include_str!("../../../migrations/sqlite/0006_fleets.sql"),
     include_str!("../../../migrations/sqlite/0007_bound_answers.sql"),
+    include_str!("../../../migrations/sqlite/0008_known_credentials.sql"),
+    include_str!("../../../migrations/sqlite/0009_oauth.sql"),
+    include_str!("../../../migrations/sqlite/0010_csc.sql"),
 ];
 
 /// The schema version this binary works with.

@@ -1,13 +1,13 @@
 //! Relying parties and their bearer tokens.
 
 use async_trait::async_trait;
-use rusqlite::{Row, params};
+use rusqlite::{Connection, Row, params};
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
 use super::{
     SqliteStore, checks,
     columns::{corrupt, execute, execute_one, first, time},
-    requests,
+    oauth, requests,
 };
 use crate::store::{Organisation, RelyingParties, RelyingPartyRow, StoreResult};
 
@@ -65,10 +65,24 @@ impl RelyingParties for SqliteStore {
         self.write(now, move |db| {
             requests::cancel_all_of(db, id, now)?;
             checks::forget_all_of(db, id)?;
+            oauth::forget_all_of(db, id)?;
             Ok(execute(db, sql, [id.as_bytes()])? == 1)
         })
         .await
     }
+}
+
+/// The relying party an access token was given to.
+pub(super) fn by_access_token(
+    db: &Connection,
+    hash: [u8; 32],
+    now: UnixSeconds,
+) -> StoreResult<Option<RelyingPartyRow>> {
+    let sql = format!(
+        "{COLUMNS} WHERE revoked = 0 AND id =
+         (SELECT relying_party FROM access_token WHERE hash = ?1 AND expires > ?2)"
+    );
+    first(db, &sql, (hash, time(now)), read)
 }
 
 fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {

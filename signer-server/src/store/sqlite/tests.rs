@@ -49,7 +49,7 @@ async fn sto_010_a_failing_job_takes_back_only_its_own() {
     let store = open(&dir);
     let (store, announced) = (&store, [store.announce(), store.announce(), store.announce()]);
     let fails = store.write(T0, |db: &Connection| -> StoreResult<()> {
-        db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL)")?;
+        db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL, NULL)")?;
         Err(columns::corrupt("as the test asked"))
     });
     let (before, failed, after) =

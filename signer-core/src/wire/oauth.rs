@@ -1,0 +1,56 @@
+//! JSON bodies about relying parties as OAuth clients.
+
+use alloc::string::String;
+
+use serde::{Deserialize, Serialize};
+
+use crate::ids::RelyingPartyId;
+
+/// `PUT /admin/v1/relying-parties/{id}/oauth-client`: how the relying party proves itself at the token endpoint. Ends its
+/// access tokens.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PutOauthClient {
+    /// Its public key, for `private_key_jwt`. Without one the server draws a secret, if it is a sandbox.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PublicJwk>,
+}
+
+/// Reply to it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OauthClient {
+    /// The `client_id`.
+    pub client_id: RelyingPartyId,
+    /// The secret, shown this once, if the client has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret: Option<String>,
+}
+
+impl core::fmt::Debug for OauthClient {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "OauthClient({}, redacted)", self.client_id)
+    }
+}
+
+/// A public P-256 key as a JWK (RFC 7517, RFC 7518 §6.2). One with a private part (`d`) is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PublicJwk {
+    /// `EC`.
+    pub kty: String,
+    /// `P-256`.
+    pub crv: String,
+    /// First coordinate, 32 bytes in base64url without padding.
+    pub x: String,
+    /// Second coordinate, likewise.
+    pub y: String,
+    /// `ES256`, if it is there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alg: Option<String>,
+    /// `sig`, if it is there.
+    #[serde(default, rename = "use", skip_serializing_if = "Option::is_none")]
+    pub key_use: Option<String>,
+    /// Not used: a client has one key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kid: Option<String>,
+}

@@ -1,0 +1,83 @@
+//! Authorisations of the CSC API: what a relying party may fetch of a signed request.
+
+use async_trait::async_trait;
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId, RequestId},
+    time::UnixSeconds,
+};
+
+use super::StoreResult;
+
+/// How long the same call is answered again, seconds.
+pub const SAD_REPEAT_SECONDS: u64 = 60;
+
+/// What an authorisation is bound to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AuthorisationRow {
+    /// The request it stands on.
+    pub request: RequestId,
+    /// Who asked.
+    pub relying_party: RelyingPartyId,
+    /// Hash of the bearer token it was asked with.
+    pub token: [u8; 32],
+    /// The installation whose key is to sign.
+    pub device: DeviceId,
+    /// The digests, in the order of the request's documents.
+    pub digests: Vec<[u8; 32]>,
+}
+
+/// A use of activation data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SadUse {
+    /// Hash of the activation data.
+    pub sad: [u8; 32],
+    /// Hash of the bearer token they are used with.
+    pub token: [u8; 32],
+    /// Who uses them.
+    pub relying_party: RelyingPartyId,
+    /// The installation whose signatures are wanted.
+    pub device: DeviceId,
+    /// The digests, in the order of the call.
+    pub digests: Vec<[u8; 32]>,
+    /// Hash of the set of digests: what makes a call the same.
+    pub call: [u8; 32],
+    /// Server time.
+    pub now: UnixSeconds,
+}
+
+/// Answer to [`Authorisations::use_sad`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SadUsed {
+    /// Fetched now, or by the same call within [`SAD_REPEAT_SECONDS`]: these documents of the request, in the order of the
+    /// call.
+    Fetched(RequestId, Vec<usize>),
+    /// Unknown, another's, or used up.
+    Unknown,
+    /// Their time is over.
+    Expired,
+    /// A digest is not among those authorised, or its signature was fetched. Nothing was used up.
+    NotAuthorised,
+}
+
+/// Authorisations.
+#[async_trait]
+pub trait Authorisations: Send + Sync {
+    /// Adds an authorisation for a request that was just made.
+    async fn add_authorisation(&self, row: AuthorisationRow, now: UnixSeconds) -> StoreResult<()>;
+
+    /// The authorisation of a request, without its digests: who asked with which token for which installation.
+    async fn authorisation(&self, request: RequestId) -> StoreResult<Option<AuthorisationRow>>;
+
+    /// Gives out activation data in place of those given before, until `expires` or the end of those. Returns the end, or
+    /// `None` if it is over or a signature was fetched.
+    async fn give_sad(
+        &self,
+        request: RequestId,
+        sad: [u8; 32],
+        expires: UnixSeconds,
+        now: UnixSeconds,
+    ) -> StoreResult<Option<UnixSeconds>>;
+
+    /// Fetches signatures, each once: all digests of the call or none.
+    async fn use_sad(&self, sad: SadUse) -> StoreResult<SadUsed>;
+}
