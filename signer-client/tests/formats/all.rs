@@ -188,7 +188,8 @@ fn fmt_007_a_file_is_recognised_by_its_content() {
     }
     let extensions: std::collections::BTreeSet<_> = FORMATS.iter().map(|format| format.extension()).collect();
     assert_eq!(extensions.len(), FORMATS.len());
-    for other in [&b""[..], b"0", b"{\"suite\":1}", b"%PDF-1.7", &[0x30, 0x84], &[0x30, 0x02, 0x04, 0x00]] {
+    assert_eq!(Format::detect(b"%PDF-1.7"), Some(Format::Pdf));
+    for other in [&b""[..], b"0", b"{\"suite\":1}", b"%PDF", &[0x30, 0x84], &[0x30, 0x02, 0x04, 0x00]] {
         assert_eq!(Format::detect(other), None);
     }
 }
