@@ -27,6 +27,7 @@ const KINDS: [(&str, &str); 22] = [
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),
     ("REG", "registers.md"),
+    ("SBX", "sandbox.md"),
     ("SIG", "protocol.md"),
     ("STO", "protocol.md"),
     ("TRU", "trust.md"),
