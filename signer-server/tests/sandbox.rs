@@ -1,5 +1,7 @@
 //! The sandbox as a developer has it: the program, its people, the endpoint that plays a phone.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use std::{
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
