@@ -28,6 +28,7 @@ use crate::{
 };
 
 const REQUEST: RequestId = RequestId::from_bytes([5; 16]);
+const EXPIRES: u64 = 4_000_000_000;
 
 /// A server whose holder agrees at once.
 struct Server {
@@ -69,9 +70,9 @@ impl Server {
         self.asked.lock().unwrap().push((path.clone(), body));
         let reply = match path.split('?').next().unwrap() {
             "/v1/persons/p%2F17/signing-certificate" => self.signing_certificate(),
-            "/v1/requests" => json!({ "id": REQUEST, "expires": 1 }),
+            "/v1/requests" => json!({ "id": REQUEST, "expires": EXPIRES }),
             path if path == format!("/v1/requests/{REQUEST}") => {
-                json!({ "id": REQUEST, "status": "signed", "expires": 1, "result": self.result() })
+                json!({ "id": REQUEST, "status": "signed", "expires": EXPIRES, "result": self.result() })
             }
             other => panic!("{other}"),
         };
@@ -129,7 +130,8 @@ impl Server {
                 documents: List::new(documents).unwrap(),
                 text: Text::new(request["text"].as_str().unwrap().into()).unwrap(),
                 created: UnixSeconds(0),
-                expires: UnixSeconds(u64::MAX / 2),
+                expires: UnixSeconds(EXPIRES),
+                fields: None,
             },
             device: DevicePublicKeyBytes(device_key).device_id(),
             suite: SuiteId::Es256,

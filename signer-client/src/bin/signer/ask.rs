@@ -4,12 +4,13 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use signer_client::{
-    ClientError, Fault, desk::SystemClock, ports::Clock as _, signature_file, verify_result,
+    ClientError, ExpectedApproval, Fault, RelyingParty, desk::SystemClock, ports::Clock as _, signature_file,
+    verify_approval, verify_result,
 };
 use signer_core::{
     ids::RequestId,
     time::UnixSeconds,
-    wire::{CreateRequest, RequestStatus, RequestView, SignedResult},
+    wire::{CreateRequest, CreatedRequest, RequestStatus, RequestView, SignedResult},
 };
 
 use crate::{
@@ -29,6 +30,8 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         text: args.text.clone(),
         documents: order.documents.clone(),
         expires_in: args.expires_in,
+        fields: args.field.clone(),
+        verification_code: args.verification_code,
     };
     let idempotency_key = args.idempotency_key.clone().unwrap_or_else(random_id);
     let created = again(|| bank.ask(&request, &idempotency_key))?;
@@ -37,8 +40,17 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         created.id,
         moment(UnixSeconds(created.expires))
     ));
+    if let Some(code) = created.verification_code {
+        output.progress(&format!(
+            "Verification code {code}: show it to the person, who picks it on the phone."
+        ));
+    }
     if args.no_wait {
-        output.print(&json!({ "request": created.id, "expires": created.expires }), &created.id.to_string());
+        let mut value = json!({ "request": created.id, "expires": created.expires });
+        if let Some(code) = created.verification_code {
+            value["verification_code"] = json!(code);
+        }
+        output.print(&value, &created.id.to_string());
         return Ok(());
     }
     let view = wait(output, &bank, created.id)?;
@@ -51,7 +63,7 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
             "Ask again if you still need it.",
         ));
     };
-    check(&request, created.id, &result)?;
+    check(&bank, &request, &created, &result)?;
     let value = signature_file(&result);
     let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
     // First: whatever becomes of the other files, the holder's approval is kept.
@@ -76,14 +88,16 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
 }
 
 /// Whether the result is valid, and for what was asked.
-fn check(request: &CreateRequest, id: RequestId, result: &SignedResult) -> Result<(), Failure> {
+fn check(
+    bank: &RelyingParty,
+    request: &CreateRequest,
+    created: &CreatedRequest,
+    result: &SignedResult,
+) -> Result<(), Failure> {
     let verified = verify_result(result)?;
-    let asked_documents = request.documents.iter().map(|document| (&document.name, &document.sha256));
-    let signed_documents = result.signatures.iter().map(|entry| (&entry.name, &entry.sha256));
-    let record = &verified.record.request;
-    if !asked_documents.eq(signed_documents) || record.text.as_str() != request.text || record.request != id {
-        return Err(ClientError::ServerMisbehaved("the result is not for what was asked").into());
-    }
+    // A token of another form does not say whose it is.
+    let asker = bank.id().unwrap_or(verified.record.request.relying_party.id);
+    verify_approval(&result.approval, &ExpectedApproval::of(asker, request, created))?;
     Ok(())
 }
 
@@ -93,11 +107,7 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn wait(
-    output: &Output,
-    bank: &signer_client::RelyingParty,
-    request: RequestId,
-) -> Result<RequestView, Failure> {
+fn wait(output: &Output, bank: &RelyingParty, request: RequestId) -> Result<RequestView, Failure> {
     output.progress("Waiting for the holder ...");
     let mut waited = 0;
     loop {
