@@ -15,6 +15,7 @@ mod problem;
 mod refresh;
 mod relying_party;
 mod sign;
+mod summary;
 mod verification;
 
 use alloc::vec::Vec;
@@ -23,7 +24,7 @@ use minicbor::{Decode, Encode};
 
 pub use self::{
     certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*,
-    problem::*, refresh::*, relying_party::*, sign::*, verification::*,
+    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

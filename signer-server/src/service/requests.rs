@@ -159,15 +159,7 @@ impl Service {
     }
 
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {
-        let status = match &row.state {
-            RequestState::Open => RequestStatus::Open,
-            RequestState::Signed { .. } => RequestStatus::Signed,
-            RequestState::Declined => RequestStatus::Declined,
-            RequestState::Cancelled => RequestStatus::Cancelled,
-            RequestState::Expired => RequestStatus::Expired,
-            RequestState::KeyEnded => RequestStatus::KeyEnded,
-            RequestState::WrongCode => RequestStatus::WrongCode,
-        };
+        let status = status_of(&row.state);
         let (id, expires) = (row.id, row.expires.0);
         let result = match row.state {
             RequestState::Signed { ref record, record_signature, device, ref signatures, .. } => {
@@ -193,6 +185,18 @@ impl Service {
 fn code_choice(row: &RequestRow) -> Option<CodeChoice> {
     let codes = row.codes?;
     Some(CodeChoice { request: row.id, codes: codes.drawn.codes, chosen: codes.is_right() })
+}
+
+pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
+    match state {
+        RequestState::Open => RequestStatus::Open,
+        RequestState::Signed { .. } => RequestStatus::Signed,
+        RequestState::Declined => RequestStatus::Declined,
+        RequestState::Cancelled => RequestStatus::Cancelled,
+        RequestState::Expired => RequestStatus::Expired,
+        RequestState::KeyEnded => RequestStatus::KeyEnded,
+        RequestState::WrongCode => RequestStatus::WrongCode,
+    }
 }
 
 fn signed_result(
