@@ -18,6 +18,10 @@
 extern crate alloc;
 #[cfg(test)]
 extern crate std;
+// What `derive(ToSchema)` writes names macros of std.
+#[cfg(all(feature = "openapi", not(test)))]
+#[macro_use]
+extern crate std;
 
 // Under this name benchmarks and fuzz targets include the tests' set-up.
 #[cfg(test)]
@@ -36,6 +40,7 @@ pub mod frost;
 pub mod history;
 pub mod ids;
 pub mod lost_code;
+mod openapi;
 pub mod pin;
 pub mod secret;
 pub mod signing;
