@@ -14,7 +14,7 @@ use signer_core::{
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
         CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
-        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary,
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(relying_parties, create_relying_party))
         .routes(routes!(revoke_relying_party))
         .routes(routes!(put_oauth_client))
+        .routes(routes!(requests))
         .routes(routes!(revoke_device))
         .routes(routes!(suspend_device))
         .routes(routes!(resume_device))
@@ -131,6 +132,36 @@ async fn revoke_relying_party(
 ) -> Result<StatusCode, ApiProblem> {
     service.revoke_relying_party(id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize, utoipa::IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RequestsQuery {
+    /// Of this one only.
+    relying_party: Option<RelyingPartyId>,
+    /// Most of them; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+/// Requests of an answer, unless it is said.
+const SUMMARIES_DEFAULT: u32 = 50;
+
+/// The newest signing requests: that they were made and how they ended.
+#[utoipa::path(
+    get, path = "/requests", operation_id = "request_summaries", tag = "Operator", security(("admin" = [])),
+    params(RequestsQuery),
+    responses((status = 200, body = Vec<RequestSummary>)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
+async fn requests(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    query: Result<Query<RequestsQuery>, QueryRejection>,
+) -> Result<Json<Vec<RequestSummary>>, ApiProblem> {
+    let Query(RequestsQuery { relying_party, limit }) = query.map_err(query_refusal)?;
+    Ok(Json(service.request_summaries(relying_party, limit.unwrap_or(SUMMARIES_DEFAULT)).await?))
 }
 
 #[derive(Deserialize, utoipa::IntoParams)]

@@ -24,6 +24,8 @@ mod limits;
 mod lost;
 mod oauth;
 mod online;
+mod openapi;
+mod pdf;
 mod pin;
 mod race;
 mod refusals;

@@ -46,6 +46,12 @@ pub(super) fn complete(path: &str, operation: &mut Value, responses: &mut Map<St
         let taken = taken.and_then(|names| serde_json::from_value(names).ok());
         taken.unwrap_or_default()
     };
+    // A parameter is there or not; it is never null.
+    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+        if let Some([Value::String(kind), _]) = parameter["schema"]["type"].as_array().map(Vec::as_slice) {
+            parameter["schema"]["type"] = kind.clone().into();
+        }
+    }
     let own = take(operation, "x-problems");
     let errors = take(operation, "x-errors");
     let oauth = path.starts_with("/oauth2/") || path.starts_with("/csc/");
@@ -72,7 +78,7 @@ pub(super) fn complete(path: &str, operation: &mut Value, responses: &mut Map<St
     }
     if let Some(Value::Object(all)) = operation.get_mut("responses") {
         for (status, response) in all.iter_mut() {
-            if response["description"] == "" {
+            if response["description"].as_str().is_none_or(str::is_empty) {
                 response["description"] = reason(status).into();
             }
         }
