@@ -16,10 +16,10 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "openapi")))]
 extern crate std;
 // What `derive(ToSchema)` writes names macros of std.
-#[cfg(all(feature = "openapi", not(test)))]
+#[cfg(feature = "openapi")]
 #[macro_use]
 extern crate std;
 

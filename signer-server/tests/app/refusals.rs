@@ -288,7 +288,7 @@ fn oap_005_another_partys_object_is_like_one_that_is_not_there() {
 }
 
 /// One wrong call: route, path, body, what must come.
-type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
+type Call = (&'static str, String, Option<Value>, ProblemCode);
 
 fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: RelyingPartyId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
@@ -297,9 +297,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         "person": "olena", "text": "Text", "documents": [{ "name": "Name", "sha256": digest }], "expires_in": 300,
     });
     let mut calls: Vec<Call> = Vec::new();
-    let mut with = |route: &'static str,
-                    good: &serde_json::Value,
-                    changes: &[(&str, serde_json::Value, ProblemCode)]| {
+    let mut with = |route: &'static str, good: &Value, changes: &[(&str, Value, ProblemCode)]| {
         let (_, path) = route.split_once(' ').unwrap();
         for (pointer, value, code) in changes {
             let mut body = good.clone();
@@ -319,7 +317,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             calls.push((route, path.into(), Some(body), Malformed));
         }
     };
-    let documents = |count: usize| -> serde_json::Value {
+    let documents = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
     };
     with(
@@ -423,7 +421,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         ],
     );
     let good = serde_json::json!({ "document_type": "vehicle_registration", "references": ["AA0001EX"] });
-    let references = |count: usize| -> serde_json::Value { (0..count).map(|n| format!("{n}")).collect() };
+    let references = |count: usize| -> Value { (0..count).map(|n| format!("{n}")).collect() };
     with(
         "POST /v1/codes",
         &good,
@@ -458,7 +456,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     let good = serde_json::json!({
         "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.to_string(),
     });
-    let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
+    let mut with_business = |changes: &[(&str, Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
             let mut body = good.clone();
             body[pointer.trim_start_matches('/')] = value.clone();
