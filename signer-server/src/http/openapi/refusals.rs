@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Map, Value, json};
-use signer_core::wire::{PROBLEM_TYPE_PREFIX, Problem, ProblemCode, Retry};
+use signer_core::{
+    ids::DeviceId,
+    wire::{PROBLEM_TYPE_PREFIX, Problem, ProblemCode, Retry},
+};
 use utoipa::PartialSchema as _;
 
 /// Problem codes, or errors of OAuth, by status.
@@ -212,9 +215,13 @@ fn reason(status: &str) -> &'static str {
     status.and_then(|status| status.canonical_reason()).unwrap_or("Answer")
 }
 
-/// The schemas of refusals.
+/// The schemas of refusals, and of ids that stand in paths only.
 pub(super) fn add_schemas(schemas: &mut Map<String, Value>) {
-    for (name, schema) in [("Problem", Problem::schema()), ("ProblemCode", ProblemCode::schema())] {
+    for (name, schema) in [
+        ("Problem", Problem::schema()),
+        ("ProblemCode", ProblemCode::schema()),
+        ("DeviceId", DeviceId::schema()),
+    ] {
         schemas.insert(name.into(), serde_json::to_value(schema).unwrap_or_default());
     }
     schemas.insert(
