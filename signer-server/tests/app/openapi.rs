@@ -7,10 +7,10 @@ use signer_core::wire::{CODES_MAX, REQUEST_SECONDS, SUMMARIES_MAX, WAIT_MS_MAX};
 
 use crate::harness::TestApp;
 
-const COMMITTED: &str = include_str!("../../../spec/openapi.json");
-
-fn document() -> Value {
-    serde_json::from_str(COMMITTED).unwrap()
+/// The document as it is committed.
+pub(crate) fn document() -> Value {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/openapi.json");
+    serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
 }
 
 #[test]

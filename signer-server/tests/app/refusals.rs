@@ -28,6 +28,7 @@ use signer_core::{
 
 use crate::{
     harness::{Dump, PIN, TestApp, WRONG},
+    openapi::document,
     screen::{Till, opened, show, stocked},
     support::clock::T0,
     support::phone::{Fault, SUITE, TestPhone, network},
@@ -100,7 +101,7 @@ impl Route {
 
 /// All routes but those of the device operations: what is routed is in the document.
 fn routes() -> Vec<Route> {
-    let document: Value = serde_json::from_str(include_str!("../../../spec/openapi.json")).unwrap();
+    let document = document();
     let paths = document["paths"].as_object().unwrap();
     assert!(paths.len() >= 30, "{paths:?}");
     let routes = paths.iter().map(|(path, item)| {
