@@ -74,7 +74,7 @@ impl Sandbox {
             person: person.into(),
             text: "Try".into(),
             documents: vec![document],
-            expires_in: None,
+            ..CreateRequest::default()
         };
         let client = self.client();
         let made = client.ask(&request, person).unwrap();

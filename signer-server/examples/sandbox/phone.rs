@@ -84,7 +84,7 @@ impl Played {
             person: self.habit.person().into(),
             text: "Set-up".into(),
             documents: vec![document],
-            expires_in: None,
+            ..CreateRequest::default()
         };
         asker.ask(&request, "lock")?;
         for _ in 0..TRIES_MAX {

@@ -49,7 +49,7 @@ pub(super) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
         description = "Makes the call safe to repeat for 24 h.")),
     request_body = CreateRequest,
     responses((status = 201, body = CreatedRequest)),
-    extensions(("x-problems" = json!(["invalid_value", "too_many", "idempotency_mismatch"])))
+    extensions(("x-problems" = json!(["invalid_value", "too_many", "idempotency_mismatch", "idempotency_in_flight"])))
 )]
 async fn create(
     State(service): State<Arc<Service>>,
