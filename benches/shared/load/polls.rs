@@ -108,6 +108,7 @@ fn to_nobody(number: usize) -> CreateRequest {
         text: "Please sign.".into(),
         documents: vec![DocumentDigest { name: "contract.pdf".into(), sha256 }],
         expires_in: Some(3600),
+        ..CreateRequest::default()
     }
 }
 
