@@ -64,6 +64,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
     let waiting = relying_party::long_poll_routes()
         .merge(verification::long_poll_routes())
         .merge(csc::long_poll_routes())
+        .merge(oauth::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,

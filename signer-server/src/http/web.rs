@@ -1,4 +1,5 @@
-//! The verifier page under `/verify/`: files of `signer-server/web`, embedded, with the headers that keep them to themselves.
+//! The pages: of verifiers under `/verify/`, of authorisation under `/authorize/`. Files of `signer-server/web`, embedded, with the headers that keep
+//! them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -43,8 +44,9 @@ const CACHE_VENDORED: &str = "public, max-age=31536000, immutable";
 const CACHE_OURS: &str = "no-cache";
 /// A smaller file fits into a packet or two as it is, bytes.
 const PACKED_FROM: usize = 2048;
-/// Start of the page.
+/// Start of the pages.
 const INDEX: &str = "/verify/index.html";
+const AUTHORIZE_INDEX: &str = "/authorize/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -54,6 +56,10 @@ macro_rules! files {
 
 /// Every file that is served, by its path.
 const FILES: &[(&str, &[u8])] = files![
+    "/authorize/app.js"
+    "/authorize/index.html"
+    "/authorize/style.css"
+    "/authorize/words.js"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
@@ -115,6 +121,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     LazyLock::force(&PACKED);
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
+        .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -123,6 +130,16 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         router = router.route(path, get(async |headers: HeaderMap| file(path, &headers)));
     }
     router.layer(map_response(with_headers))
+}
+
+/// The authorisation page in place of an error of this status, which it tells.
+pub(super) fn authorize_page(status: StatusCode) -> Response {
+    let mut response = file(AUTHORIZE_INDEX, &HeaderMap::new());
+    *response.status_mut() = status;
+    response.headers_mut().remove(header::ETAG);
+    response.headers_mut().insert(header::CACHE_CONTROL, super::header_value("no-store"));
+    add_headers(&mut response);
+    response
 }
 
 /// What the page knows before it trusts anybody. It pins the first root it is told.
@@ -137,7 +154,8 @@ async fn config(State(service): State<Arc<Service>>) -> Response {
 
 /// The version of the page and its files. The worker itself is not among them: the browser fetches it.
 async fn files() -> Response {
-    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| **path != "/verify/sw.js").collect();
+    let of_page = |path: &str| path != "/verify/sw.js" && !path.starts_with("/authorize/");
+    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| of_page(path)).collect();
     let all: Vec<u8> =
         files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
     let version = hex(&Sha256::digest(&all)[..8]);
@@ -204,10 +222,14 @@ fn no_cache(body: &Value) -> Response {
 }
 
 async fn with_headers(mut response: Response) -> Response {
+    add_headers(&mut response);
+    response
+}
+
+fn add_headers(response: &mut Response) {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, super::header_value(value));
     }
-    response
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -234,7 +256,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/authorize", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

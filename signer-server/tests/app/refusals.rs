@@ -46,7 +46,8 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 15] = [
+const PUBLIC: [&str; 16] = [
+    "/authorize/",
     "/.well-known/oauth-authorization-server",
     "/v1/trust-list",
     "/status/v1/lists",

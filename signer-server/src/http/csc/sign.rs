@@ -15,7 +15,10 @@ use signer_core::ids::RequestId;
 use super::{ECDSA_SHA256, Version, call::Call, invalid, parameters::Parameters};
 use crate::{
     http::oauth_error::OauthProblem,
-    service::{Authorised, Authorising, MULTISIGN_MAX, OauthRefusal, Service, Signing, WaitMs},
+    service::{
+        Authorised, Authorising, DESCRIPTION_CHARACTERS_MAX, MULTISIGN_MAX, OauthRefusal, Service, Signing,
+        WaitMs,
+    },
 };
 
 /// How long the holder has, seconds: in version 1, which blocks; in version 2, which asks again.
@@ -60,7 +63,10 @@ pub(super) async fn sign_hash(
 ) -> Result<Json<Value>, OauthProblem> {
     let parameters = &call.parameters;
     let credential = parameters.string("credentialID")?.to_owned();
-    let sad = parameters.string("SAD")?.to_owned();
+    let sad = match parameters.get("SAD") {
+        Some(_) => Some(parameters.string("SAD")?.to_owned()),
+        None => None,
+    };
     let digests = parameters.hashes()?;
     parameters.check_hash_algorithm()?;
     if parameters.string("signAlgo")? != ECDSA_SHA256 {
@@ -90,7 +96,7 @@ fn authorising(parameters: &Parameters, seconds: u64) -> Result<Authorising, Oau
     }
     parameters.check_hash_algorithm()?;
     let description = parameters.optional("description")?.filter(|text| !text.is_empty());
-    if description.is_some_and(|text| text.chars().count() > 500) {
+    if description.is_some_and(|text| text.chars().count() > DESCRIPTION_CHARACTERS_MAX) {
         return Err(invalid("description"));
     }
     Ok(Authorising { credential, digests, description: description.map(str::to_owned), seconds })

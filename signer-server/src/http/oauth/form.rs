@@ -1,83 +1,28 @@
-//! OAuth 2 for relying parties: token endpoint, revocation, metadata (RFC 6749, RFC 7009, RFC 8414).
+//! Forms of the endpoints, with the client's proof.
 
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
     body::Bytes,
-    extract::{FromRequest, Request, State},
-    http::{HeaderMap, StatusCode, header},
-    routing::{get, post},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, header},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use super::oauth_error::OauthProblem;
-use crate::service::{ClientClaim, OauthRefusal, Service};
+use crate::{
+    http::oauth_error::OauthProblem,
+    service::{ClientClaim, Fields, OauthRefusal, Service},
+};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+/// Parameters that prove the client.
+const PROOF: [&str; 3] = ["client_assertion", "client_assertion_type", "client_secret"];
 /// Time to send a body.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/oauth2/token", post(token))
-        .route("/oauth2/revoke", post(revoke))
-        .route("/.well-known/oauth-authorization-server", get(metadata))
-}
-
-async fn token(State(service): State<Arc<Service>>, form: Form) -> Result<Json<Value>, OauthProblem> {
-    let _turn = service.admit()?;
-    match form.get("grant_type") {
-        Some("client_credentials") => {}
-        Some(_) => {
-            let text = "grant_type is client_credentials";
-            return Err(OauthRefusal::new(400, "unsupported_grant_type", text).into());
-        }
-        None => return Err(OauthRefusal::request("grant_type is missing").into()),
-    }
-    if form.get("scope").is_some_and(|scope| scope != "service") {
-        return Err(OauthRefusal::new(400, "invalid_scope", "scope is service").into());
-    }
-    let made = service.access_token(form.client()?).await?;
-    Ok(Json(json!({
-        "access_token": made.token,
-        "token_type": "Bearer",
-        "expires_in": made.expires_in,
-        "scope": "service",
-    })))
-}
-
-async fn revoke(State(service): State<Arc<Service>>, form: Form) -> Result<StatusCode, OauthProblem> {
-    let _turn = service.admit()?;
-    let token = form.get("token").ok_or_else(|| OauthRefusal::request("token is missing"))?;
-    service.revoke_access_token(form.client()?, token).await?;
-    Ok(StatusCode::OK)
-}
-
-async fn metadata(State(service): State<Arc<Service>>) -> Json<Value> {
-    let issuer = service.oauth_issuer();
-    let mut methods = vec!["private_key_jwt"];
-    if service.is_sandbox() {
-        methods.extend(["client_secret_basic", "client_secret_post"]);
-    }
-    Json(json!({
-        "issuer": issuer,
-        "token_endpoint": format!("{issuer}/oauth2/token"),
-        "token_endpoint_auth_methods_supported": methods,
-        "token_endpoint_auth_signing_alg_values_supported": ["ES256"],
-        "revocation_endpoint": format!("{issuer}/oauth2/revoke"),
-        "revocation_endpoint_auth_methods_supported": methods,
-        "revocation_endpoint_auth_signing_alg_values_supported": ["ES256"],
-        "grant_types_supported": ["client_credentials"],
-        "response_types_supported": [],
-        "scopes_supported": ["service"],
-    }))
-}
-
 /// A form, each parameter once, and what the headers say of the client.
-struct Form {
+pub(super) struct Form {
     fields: BTreeMap<String, Zeroizing<String>>,
     authorization: Option<Zeroizing<String>>,
 }
@@ -88,17 +33,20 @@ impl FromRequest<Arc<Service>> for Form {
         let authorization = authorization(request.headers())?;
         let body = tokio::time::timeout(BODY_TIME, Bytes::from_request(request, state)).await;
         let body = body.map_err(|_| OauthRefusal::request("the body came too slowly"))??;
-        let mut fields = BTreeMap::new();
-        for (name, value) in form_urlencoded::parse(&body) {
-            // RFC 6749 §3.2: one without a value counts as left out, one that stands twice is an error.
-            if !value.is_empty()
-                && fields.insert(name.into_owned(), Zeroizing::new(value.into_owned())).is_some()
-            {
-                return Err(OauthRefusal::request("a parameter stands twice").into());
-            }
-        }
+        let fields = once(&body)?.into_iter().map(|(name, value)| (name, Zeroizing::new(value))).collect();
         Ok(Self { fields, authorization })
     }
+}
+
+/// Parameters of a form or a query. RFC 6749 §3.1: one without a value counts as left out, one that stands twice is an error.
+pub(super) fn once(text: &[u8]) -> Result<Fields, OauthRefusal> {
+    let mut fields = Fields::new();
+    for (name, value) in form_urlencoded::parse(text) {
+        if !value.is_empty() && fields.insert(name.into_owned(), value.into_owned()).is_some() {
+            return Err(OauthRefusal::request("a parameter stands twice"));
+        }
+    }
+    Ok(fields)
 }
 
 /// What stands in the `Authorization` header, after a look at the content type.
@@ -115,12 +63,24 @@ fn authorization(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, Oauth
 }
 
 impl Form {
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.fields.get(name).map(|value| value.as_str())
     }
 
+    /// A parameter that must be there.
+    pub(super) fn need(&self, name: &str) -> Result<String, OauthRefusal> {
+        let value = self.get(name).map(str::to_owned);
+        value.ok_or_else(|| OauthRefusal::request(format!("{name} is missing")))
+    }
+
+    /// Every parameter that is not part of the client's proof.
+    pub(super) fn others(&self) -> Fields {
+        let others = self.fields.iter().filter(|(name, _)| !PROOF.contains(&name.as_str()));
+        others.map(|(name, value)| (name.clone(), value.to_string())).collect()
+    }
+
     /// How the client claims to be one. Two ways at once are an error (RFC 6749 §2.3).
-    fn client(&self) -> Result<ClientClaim, OauthRefusal> {
+    pub(super) fn client(&self) -> Result<ClientClaim, OauthRefusal> {
         let own = |name| self.get(name).map(str::to_owned);
         let assertion = (self.get("client_assertion_type"), own("client_assertion"));
         match (assertion, own("client_secret"), &self.authorization) {

@@ -1,0 +1,480 @@
+//! Visits: a client sends a browser here; the phone is asked, once; the browser goes back with a code.
+//!
+//! A visit belongs to the browser that began it, by a cookie: its address alone fetches nothing. What is asked of the phone
+//! is a signing request in every case. To let a client see whose certificate it is, the holder signs a digest that stands for
+//! this visit and for nothing else; that signature is given to nobody.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use signer_core::{
+    domain::{Domain, Hasher},
+    ids::{DeviceId, RelyingPartyId, RequestId, VisitId},
+    wire::{CreateRequest, DocumentDigest},
+};
+
+use super::{
+    Asked, ClientClaim, Fields, OauthError, OauthRefusal,
+    asked::{challenge, state},
+    redirect,
+};
+use crate::{
+    service::{
+        Place, Service, ServiceResult, WaitMs,
+        admin::new_token,
+        csc::{Decision, decision, denied},
+        watch::Watched,
+    },
+    store::{Act, AuthorisationRow, OauthClientRow, RequestRow, RequestState, VisitRow},
+};
+
+/// Life of a visit, of a pushed request (RFC 9126 §2.2) and of a code, seconds.
+const VISIT_SECONDS: u64 = 900;
+const PUSHED_SECONDS: u64 = 90;
+const CODE_SECONDS: u64 = 60;
+/// How long the holder has, seconds: to sign, and to sign in.
+const SIGN_SECONDS: u64 = 300;
+const SIGN_IN_SECONDS: u64 = 120;
+/// What names of pushed requests begin with (RFC 9126 §2.2), and codes.
+const PUSHED_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
+const CODE_PREFIX: &str = "sac_";
+/// Length of a browser's cookie.
+const BROWSER_BYTES: usize = 43;
+
+/// A visit that began.
+pub struct Begun {
+    /// Its id.
+    pub visit: VisitId,
+    /// What the browser keeps as a cookie.
+    pub browser: String,
+}
+
+/// Why a visit did not begin.
+#[derive(Debug)]
+pub enum NoVisit {
+    /// Whose browser it is is not proven: it stays here.
+    Here(OauthError),
+    /// The client learns why, at this address.
+    Back(String),
+}
+
+/// Parameters that a client pushed.
+#[derive(Debug)]
+pub struct Pushed {
+    /// Their name, once.
+    pub request_uri: String,
+    /// Their life, seconds.
+    pub expires_in: u64,
+}
+
+/// What the page shows.
+pub struct VisitView {
+    /// Who asks.
+    pub relying_party: String,
+    /// For what.
+    pub scope: &'static str,
+    /// What the holder is shown of it.
+    pub text: Option<String>,
+    /// The documents, as the phone names them.
+    pub documents: Vec<String>,
+    /// How far it is.
+    pub state: VisitState,
+    /// Whether somebody must say who they are first.
+    pub asks_who: bool,
+    /// What is left of its time, or of the phone's, seconds.
+    pub seconds: u64,
+}
+
+/// How far a visit is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VisitState {
+    /// The phone was not asked.
+    New,
+    /// The phone is asked.
+    Waiting,
+    /// The browser can go back.
+    Decided,
+}
+
+impl VisitState {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Waiting => "waiting",
+            Self::Decided => "decided",
+        }
+    }
+}
+
+macro_rules! redacted {
+    ($($name:ident),*) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )*};
+}
+redacted!(Begun, VisitView);
+
+/// A visit of this browser, with what belongs to it.
+struct Found {
+    visit: VisitRow,
+    asked: Asked,
+    client: OauthClientRow,
+    request: Option<RequestRow>,
+    /// The installation whose key is to sign, if that was said.
+    device: Option<DeviceId>,
+}
+
+impl Service {
+    /// Keeps what a client wants to ask for, until a browser brings the name (RFC 9126).
+    ///
+    /// # Errors
+    /// `invalid_client`; those of [`Service::begin_visit`], all told here.
+    pub async fn push(&self, claim: ClientClaim, fields: &Fields) -> Result<Pushed, OauthError> {
+        let now = self.now();
+        let proven = self.prove(claim, now).await?;
+        let client = self.store.oauth_client(proven.client).await?;
+        let client = client.ok_or_else(|| OauthRefusal::client(super::NOT_THE_CLIENT))?;
+        if fields.contains_key("request_uri") {
+            return Err(OauthRefusal::request("request_uri is not pushed").into());
+        }
+        let back = Back::of(&client, fields, self.oauth_issuer())?;
+        state(fields)?;
+        self.read_asked(&client, fields).await?;
+        drop(back);
+        let name = new_token(&mut *self.rng());
+        let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let act = Act::Push(hash(b"pushed", &name), parameters, now.plus(PUSHED_SECONDS));
+        self.act(proven, act, now).await?;
+        Ok(Pushed { request_uri: format!("{PUSHED_PREFIX}{name}"), expires_in: PUSHED_SECONDS })
+    }
+
+    /// Begins a visit with the parameters a browser brought, for a browser that has this cookie. The phone is not asked yet.
+    ///
+    /// # Errors
+    /// [`NoVisit`].
+    pub async fn begin_visit(&self, fields: &Fields, browser: Option<&str>) -> Result<Begun, NoVisit> {
+        let client = self.visiting(fields).await.map_err(NoVisit::Here)?;
+        let pushed = self.pushed(&client, fields).await.map_err(NoVisit::Here)?;
+        let fields = pushed.as_ref().unwrap_or(fields);
+        let here = |refusal: OauthRefusal| NoVisit::Here(refusal.into());
+        let mut back = Back::of(&client, fields, self.oauth_issuer()).map_err(here)?;
+        back.state = state(fields).map_err(|refusal| NoVisit::Back(back.refused(&refusal)))?;
+        let sent = |error: OauthError| match error {
+            OauthError::Refused(refusal) => NoVisit::Back(back.refused(&refusal)),
+            failed @ OauthError::Failed(_) => NoVisit::Here(failed),
+        };
+        let (challenge, asked) = self.read_asked(&client, fields).await.map_err(sent)?;
+        let now = self.now();
+        let browser = browser.filter(|browser| browser.len() == BROWSER_BYTES).map(str::to_owned);
+        let browser = browser.unwrap_or_else(|| new_token(&mut *self.rng()));
+        let visit = VisitRow {
+            id: VisitId::random(&mut *self.rng()),
+            browser: hash(b"browser", &browser),
+            relying_party: client.party.id,
+            redirect_uri: back.uri.clone(),
+            state: back.state.clone(),
+            challenge,
+            asked: serde_json::to_string(&asked).map_err(|_| sent(bug("what is asked, to JSON")))?,
+            expires: now.plus(VISIT_SECONDS),
+            request: None,
+            cancelled: false,
+        };
+        let id = visit.id;
+        if self.store.add_visit(visit, now).await.map_err(|error| sent(error.into()))? {
+            tracing::info!(visit = %id, relying_party = %client.party.id, scope = asked.scope(), "visit began");
+            return Ok(Begun { visit: id, browser });
+        }
+        let text = "too many browsers of this client are here";
+        Err(sent(OauthRefusal::new(400, "temporarily_unavailable", text).into()))
+    }
+
+    /// The client that sent a browser.
+    async fn visiting(&self, fields: &Fields) -> Result<OauthClientRow, OauthError> {
+        let id = fields.get("client_id").ok_or_else(|| OauthRefusal::request("client_id is missing"))?;
+        let unknown = || OauthRefusal::request("client_id is no client of this server");
+        let id: RelyingPartyId = id.parse().map_err(|_| unknown())?;
+        let client = self.store.oauth_client(id).await?.ok_or_else(unknown)?;
+        if client.party.may_ask {
+            return Ok(client);
+        }
+        Err(OauthRefusal::new(400, "unauthorized_client", "the client may not ask for signatures").into())
+    }
+
+    /// The parameters that were pushed, if the browser brings their name; others beside it count for nothing.
+    async fn pushed(&self, client: &OauthClientRow, fields: &Fields) -> Result<Option<Fields>, OauthError> {
+        let Some(uri) = fields.get("request_uri") else { return Ok(None) };
+        let text = "request_uri is not known, was used, or is over";
+        let refusal = || OauthRefusal::new(400, "invalid_request_uri", text);
+        let name = uri.strip_prefix(PUSHED_PREFIX).ok_or_else(refusal)?;
+        let taken = self.store.take_pushed(hash(b"pushed", name), client.party.id, self.now()).await?;
+        let taken = taken.ok_or_else(refusal)?;
+        Ok(Some(form_urlencoded::parse(taken.as_bytes()).into_owned().collect()))
+    }
+
+    async fn read_asked(
+        &self,
+        client: &OauthClientRow,
+        fields: &Fields,
+    ) -> Result<([u8; 32], Asked), OauthError> {
+        let challenge = challenge(fields)?;
+        let asked = Asked::read(fields)?;
+        if let Asked::Credential(asked) = &asked {
+            self.usable_credential(client.party.id, &asked.id).await?;
+        }
+        Ok((challenge, asked))
+    }
+
+    async fn visit_of(&self, id: VisitId, browser: Option<&str>) -> Result<Found, OauthError> {
+        let now = self.now();
+        // Another browser's visit is like one that is not there.
+        let unknown = || OauthRefusal::new(404, "invalid_request", "no such visit of this browser");
+        let browser = hash(b"browser", browser.ok_or_else(unknown)?);
+        let visit = self.store.visit(id, now).await?.filter(|visit| visit.browser == browser);
+        let visit = visit.ok_or_else(unknown)?;
+        let client = self.store.oauth_client(visit.relying_party).await?.ok_or_else(unknown)?;
+        let asked = asked_of(&visit)?;
+        let request = match visit.request {
+            Some(request) => self.store.request(request, now).await?,
+            None => None,
+        };
+        let device = match &asked {
+            Asked::Service { .. } => None,
+            Asked::Credential(asked) => self.device_named(client.party.id, &asked.id),
+        };
+        Ok(Found { visit, asked, client, request, device })
+    }
+
+    /// A place to wait at the page.
+    ///
+    /// # Errors
+    /// `temporarily_unavailable`.
+    pub fn admit_visit_poll(&self, relying_party: RelyingPartyId) -> ServiceResult<Place> {
+        self.visit_polls.take(relying_party)
+    }
+
+    /// Whose visit it is.
+    ///
+    /// # Errors
+    /// For another browser's visit as for none.
+    pub async fn visited(&self, id: VisitId, browser: Option<&str>) -> Result<RelyingPartyId, OauthError> {
+        Ok(self.visit_of(id, browser).await?.visit.relying_party)
+    }
+
+    /// How far a visit is, waiting for the phone as long as asked.
+    ///
+    /// # Errors
+    /// For another browser's visit as for none.
+    pub async fn visit_view(
+        &self,
+        id: VisitId,
+        browser: Option<&str>,
+        wait: WaitMs,
+    ) -> Result<VisitView, OauthError> {
+        if let Some(request) = self.visit_of(id, browser).await?.visit.request {
+            self.wait_for_request(request, wait).await?;
+        }
+        let found = self.visit_of(id, browser).await?;
+        let state = found.state();
+        let left = found.request.as_ref().map_or(found.visit.expires, |request| request.expires);
+        let (text, documents, asks_who) = match found.asked {
+            Asked::Service { person } => (None, Vec::new(), person.is_none() && state == VisitState::New),
+            Asked::Credential(asked) => (asked.description.clone(), asked.asking().names(), false),
+        };
+        Ok(VisitView {
+            relying_party: found.client.party.name,
+            scope: if documents.is_empty() { "service" } else { "credential" },
+            text,
+            documents,
+            state,
+            asks_who,
+            seconds: left.0.saturating_sub(self.now().0),
+        })
+    }
+
+    /// Asks the phone, unless it was asked; `person` is who the person at the browser says to be, where the client did not.
+    ///
+    /// # Errors
+    /// For another browser's visit as for none; for a person who is none; for a credential that ended; too many open requests.
+    pub async fn start_visit(
+        &self,
+        id: VisitId,
+        browser: Option<&str>,
+        person: Option<&str>,
+    ) -> Result<(), OauthError> {
+        let found = self.visit_of(id, browser).await?;
+        let now = self.now();
+        let over = || OauthRefusal::request("this visit is over");
+        if found.visit.request.is_some() && !found.visit.cancelled {
+            return Ok(());
+        }
+        if found.visit.cancelled || now.plus(SIGN_SECONDS) > found.visit.expires {
+            return Err(over().into());
+        }
+        let party = &found.client.party;
+        let (request, device) = match &found.asked {
+            Asked::Service { person: known } => {
+                let person = known.as_deref().or(person).unwrap_or_default().to_owned();
+                if self.store.signing_in(id, party.id, &person, now).await? {
+                    let text = "this person is being asked already: answer on the phone, or wait";
+                    return Err(OauthRefusal::new(429, "temporarily_unavailable", text).into());
+                }
+                (sign_in(&found.visit, &party.name, person), None)
+            }
+            Asked::Credential(asked) => {
+                let credential = self.usable_credential(party.id, &asked.id).await?;
+                (asked.asking().request(&credential, SIGN_SECONDS), Some((credential.device, &asked.digests)))
+            }
+        };
+        // Asked for twice at once, the phone is asked once.
+        let made = self.create_request(party, request, Some(&format!("visit-{id}"))).await?;
+        let authorisation = device.map(|(device, digests)| AuthorisationRow {
+            request: made.id,
+            relying_party: party.id,
+            token: hash(b"visit", &id.to_string()),
+            device,
+            digests: digests.clone(),
+        });
+        if self.store.start_visit(id, made.id, authorisation, now).await? {
+            return Ok(());
+        }
+        self.take_back(&found.client, made.id).await;
+        Err(over().into())
+    }
+
+    /// Ends a visit from the browser: the phone's request is taken back.
+    ///
+    /// # Errors
+    /// For another browser's visit as for none.
+    pub async fn cancel_visit(&self, id: VisitId, browser: Option<&str>) -> Result<(), OauthError> {
+        let found = self.visit_of(id, browser).await?;
+        self.store.cancel_visit(id, self.now()).await?;
+        if let Some(request) = found.visit.request {
+            self.take_back(&found.client, request).await;
+        }
+        Ok(())
+    }
+
+    async fn take_back(&self, client: &OauthClientRow, request: RequestId) {
+        // One that has ended by itself is as well.
+        let _ended_otherwise = self.cancel_request(&client.party, request).await;
+    }
+
+    /// Where the browser goes, with a code or with why there is none; nowhere while nothing is decided.
+    ///
+    /// # Errors
+    /// For another browser's visit as for none; if the code was exchanged.
+    pub async fn leave_visit(
+        &self,
+        id: VisitId,
+        browser: Option<&str>,
+    ) -> Result<Option<String>, OauthError> {
+        let found = self.visit_of(id, browser).await?;
+        let back = Back {
+            uri: found.visit.redirect_uri.clone(),
+            state: found.visit.state.clone(),
+            issuer: self.oauth_issuer().to_owned(),
+        };
+        match found.decision() {
+            Decision::Open => Ok(None),
+            Decision::No(reason) => Ok(Some(back.refused(&denied(reason)))),
+            Decision::Signed => {
+                let now = self.now();
+                let code = format!("{CODE_PREFIX}{}", new_token(&mut *self.rng()));
+                if !self.store.give_code(id, code_hash(&code), now.plus(CODE_SECONDS), now).await? {
+                    return Err(OauthRefusal::request("this visit is over").into());
+                }
+                Ok(Some(back.with(&[("code", &code)])))
+            }
+        }
+    }
+
+    async fn wait_for_request(&self, request: RequestId, wait: WaitMs) -> Result<(), OauthError> {
+        let look = || async move {
+            let row = self.store.request(request, self.now()).await?;
+            Ok(((), row.filter(|row| row.state == RequestState::Open).map(|row| row.expires)))
+        };
+        Ok(self.wait_for(Watched::Request(request), wait, look).await?)
+    }
+}
+
+impl Found {
+    fn decision(&self) -> Decision {
+        if self.visit.cancelled {
+            return Decision::No("CANCELLED");
+        }
+        self.request.as_ref().map_or(Decision::Open, |request| decision(&request.state, self.device))
+    }
+
+    fn state(&self) -> VisitState {
+        match (self.decision(), self.visit.request) {
+            (Decision::Open, None) => VisitState::New,
+            (Decision::Open, Some(_)) => VisitState::Waiting,
+            _ => VisitState::Decided,
+        }
+    }
+}
+
+/// What the holder signs to let a client see the certificate.
+fn sign_in(visit: &VisitRow, name: &str, person: String) -> CreateRequest {
+    let digest = Hasher::new(Domain::SignIn)
+        .field(visit.relying_party.as_bytes())
+        .field(visit.id.as_bytes())
+        .number(visit.expires.0)
+        .finish();
+    CreateRequest {
+        person,
+        text: format!("Let {name} see your signing certificate. This signs no document."),
+        documents: vec![DocumentDigest { name: "Sign-in".into(), sha256: STANDARD.encode(digest) }],
+        expires_in: Some(SIGN_IN_SECONDS),
+    }
+}
+
+/// The way back to the client.
+struct Back {
+    uri: String,
+    state: Option<String>,
+    issuer: String,
+}
+
+impl Back {
+    /// The redirect URI, if it is one the client is registered with.
+    fn of(client: &OauthClientRow, fields: &Fields, issuer: &str) -> Result<Self, OauthRefusal> {
+        let uri = fields.get("redirect_uri").filter(|uri| client.redirect_uris.contains(uri));
+        let uri = uri.ok_or_else(|| OauthRefusal::request("redirect_uri is none of the client's"))?;
+        Ok(Self { uri: uri.clone(), state: None, issuer: issuer.to_owned() })
+    }
+
+    /// With `state`, and `iss` against mixing servers up (RFC 9207).
+    fn with(&self, parameters: &[(&str, &str)]) -> String {
+        let mut all = parameters.to_vec();
+        all.extend(self.state.as_deref().map(|state| ("state", state)));
+        all.push(("iss", &self.issuer));
+        redirect::with(&self.uri, &all)
+    }
+
+    fn refused(&self, refusal: &OauthRefusal) -> String {
+        let mut parameters =
+            vec![("error", refusal.error), ("error_description", refusal.description.as_str())];
+        parameters.extend(refusal.reason.map(|reason| ("reason", reason)));
+        self.with(&parameters)
+    }
+}
+
+pub(super) fn asked_of(visit: &VisitRow) -> Result<Asked, OauthError> {
+    serde_json::from_str(&visit.asked).map_err(|_| bug("what a stored visit asks for"))
+}
+
+pub(super) fn code_hash(code: &str) -> [u8; 32] {
+    hash(b"code", code)
+}
+
+fn hash(kind: &[u8], text: &str) -> [u8; 32] {
+    Hasher::new(Domain::TokenHash).field(kind).field(text.as_bytes()).finish()
+}
+
+fn bug(what: &'static str) -> OauthError {
+    OauthError::Failed(crate::service::ServiceError::Bug(what))
+}
