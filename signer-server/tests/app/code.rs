@@ -491,7 +491,8 @@ fn oau_014_a_code_is_good_once_for_its_client_address_and_verifier() {
     let code = town.code(&query);
     let (app, bank) = (&town.app, &town.bank);
     let given: Vec<_> = std::thread::scope(|scope| {
-        let all: Vec<_> = (0..20).map(|_| scope.spawn(|| exchange(app, bank, &code, BACK, VERIFIER))).collect();
+        let all: Vec<_> =
+            (0..20).map(|_| scope.spawn(|| exchange(app, bank, &code, BACK, VERIFIER))).collect();
         all.into_iter().map(|one| one.join().unwrap()).filter(|answer| answer.status == 200).collect()
     });
     assert_eq!(given.len(), 1);
