@@ -94,16 +94,16 @@ impl Http for NetworkHttp {
 impl NetworkHttp {
     fn call(&self, request: &HttpRequest, patience: Patience) -> Result<Response<Body>, TransportError> {
         let url = format!("{}{}", self.server, request.path);
+        let headers = || request.headers.iter();
         let sent = match request.method {
-            Method::Get => {
-                let builder = patience.set(self.agent.get(&url));
-                let headers = request.headers.iter();
-                headers.fold(builder, |builder, (name, value)| builder.header(*name, value)).call()
+            Method::Get | Method::Delete => {
+                let without_body = if request.method == Method::Get { Agent::get } else { Agent::delete };
+                let builder = patience.set(without_body(&self.agent, &url));
+                headers().fold(builder, |builder, (name, value)| builder.header(*name, value)).call()
             }
             Method::Post => {
                 let builder = patience.set(self.agent.post(&url));
-                let headers = request.headers.iter();
-                let builder = headers.fold(builder, |builder, (name, value)| builder.header(*name, value));
+                let builder = headers().fold(builder, |builder, (name, value)| builder.header(*name, value));
                 builder.send(request.body.as_slice())
             }
         };

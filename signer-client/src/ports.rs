@@ -38,6 +38,8 @@ pub enum Method {
     Get,
     /// POST.
     Post,
+    /// DELETE, without a body.
+    Delete,
 }
 
 /// One request to the server.
@@ -48,7 +50,7 @@ pub struct HttpRequest {
     pub path: String,
     /// Headers; `content-type` among them.
     pub headers: Vec<(&'static str, String)>,
-    /// Body; empty for GET. Bodies of device messages are secrets: not logged, not stored.
+    /// Body; empty but for POST. Bodies of device messages are secrets: not logged, not stored.
     pub body: Zeroizing<Vec<u8>>,
     /// How long the whole exchange may take.
     pub timeout: Duration,
@@ -65,6 +67,12 @@ impl HttpRequest {
             body: Zeroizing::default(),
             timeout: EXCHANGE_TIMEOUT,
         }
+    }
+
+    /// A DELETE with the usual timeout.
+    #[must_use]
+    pub fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::Delete, ..Self::get(path) }
     }
 
     /// A POST with the usual timeout.

@@ -21,6 +21,7 @@ use signer_core::{
         SigningCertificate, TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
+use zeroize::Zeroizing;
 
 use crate::{
     error::ClientError,
@@ -68,6 +69,14 @@ impl RelyingParty {
         self.send(get)
     }
 
+    /// Takes a request back.
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with `request_closed` if it is no longer open; [`ClientError`].
+    pub fn cancel(&self, request: RequestId) -> Result<(), ClientError> {
+        self.exchange(HttpRequest::delete(format!("/v1/requests/{request}")), "").map(drop)
+    }
+
     /// What signed attributes and headers need of a person's certificate, before anything is signed. It names nobody.
     ///
     /// # Errors
@@ -107,11 +116,19 @@ impl RelyingParty {
         bytes.first_chunk().copied().map(RelyingPartyId::from_bytes)
     }
 
-    fn send<T: serde::de::DeserializeOwned>(&self, mut request: HttpRequest) -> Result<T, ClientError> {
+    fn exchange(
+        &self,
+        mut request: HttpRequest,
+        content_type: &str,
+    ) -> Result<Zeroizing<Vec<u8>>, ClientError> {
         if !self.token.is_empty() {
             request.headers.push(("authorization", format!("Bearer {}", self.token)));
         }
-        let body = body_of(self.http.send(&request)?, "application/json")?;
+        body_of(self.http.send(&request)?, content_type)
+    }
+
+    fn send<T: serde::de::DeserializeOwned>(&self, request: HttpRequest) -> Result<T, ClientError> {
+        let body = self.exchange(request, "application/json")?;
         serde_json::from_slice(&body)
             .map_err(|_| ClientError::ServerMisbehaved("an answer is not of the agreed form"))
     }

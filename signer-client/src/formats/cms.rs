@@ -22,6 +22,9 @@ use super::{
 
 type Attributes = SetOfVec<Attribute>;
 
+/// Longest ECDSA-Sig-Value of P-256.
+const SIGNATURE_BYTES_MAX: usize = 72;
+
 /// A CMS signature without its signature value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnsignedCms {
@@ -40,10 +43,28 @@ impl UnsignedCms {
         certificate: &CertificateRef,
         signing_time: UnixSeconds,
     ) -> Result<Self, FormatError> {
-        let attributes =
-            attributes(&sha256(document), certificate, time(signing_time)?).map_err(unencodable)?;
+        Self::over(&sha256(document), certificate, Some(time(signing_time)?))
+    }
+
+    /// A CMS signature over content with this SHA-256, with or without a time.
+    pub(super) fn over(
+        content: &[u8; 32],
+        certificate: &CertificateRef,
+        signing_time: Option<Time>,
+    ) -> Result<Self, FormatError> {
+        let attributes = attributes(content, certificate, signing_time).map_err(unencodable)?;
         let digest = digest(&attributes)?;
         Ok(Self { certificate: certificate.clone(), attributes, digest })
+    }
+
+    /// The most bytes [`Self::complete`] gives if the certificates have at most `certificates` bytes.
+    pub(super) fn bytes_max(&self, certificates: usize) -> Result<usize, FormatError> {
+        let (certificate, attributes) = (self.certificate.clone(), self.attributes.clone());
+        let longest = vec![0; SIGNATURE_BYTES_MAX];
+        let content = signed_data(certificate, attributes, longest, &[]).map_err(unencodable)?;
+        let rest = ContentInfo { content_type: ID_SIGNED_DATA, content }.to_der().map_err(unencodable)?;
+        // Around the certificates three lengths grow, each by at most four bytes.
+        Ok(rest.len().saturating_add(certificates).saturating_add(12))
     }
 
     /// What is signed: SHA-256 of the signed attributes as a SET OF (RFC 5652 §5.4).
@@ -74,36 +95,65 @@ impl UnsignedCms {
 /// # Errors
 /// [`FormatError`]
 pub fn verify_cms(file: &[u8], document: &[u8]) -> Result<Verified, FormatError> {
-    let malformed = FormatError::Malformed("not a detached CMS signature by one signer");
-    if file.len() > FILE_BYTES_MAX {
-        return Err(malformed);
-    }
-    let read = ContentInfo::from_der(file).map_err(|_| malformed)?;
-    let [signer] = read.content.signer_infos.as_slice() else { return Err(malformed) };
-    if signer.digest_algorithm != SHA_256 || signer.signature_algorithm != ECDSA_WITH_SHA_256 {
-        return Err(malformed);
-    }
-    let certificates = find_signer(&read.content.certificates, &signer.signer)?;
-    let signing_time = signing_time(&signer.signed_attributes)?;
-
-    // Only what the document and the certificate leave open was read; the rest is written again and must come out the same.
-    let reference = certificates.reference().clone();
-    let expected = attributes(&sha256(document), &reference, signing_time).map_err(unencodable)?;
-    if let Some(at_fault) = first_difference(&expected, &signer.signed_attributes) {
-        return Err(at_fault);
-    }
-    let digest = digest(&expected)?;
-    let signature = signer.signature.as_bytes().to_vec();
-    let raw = raw_from_der(&signature).map_err(|_| FormatError::Signature)?;
-    let content =
-        signed_data(reference, expected, signature, &certificates.embedded()).map_err(unencodable)?;
-    let same = ContentInfo { content_type: ID_SIGNED_DATA, content }.to_der();
-    if same.as_deref() != Ok(file) {
-        return Err(malformed);
-    }
-    certificates.check_signature(&digest, &raw)?;
+    let read = read(file)?;
+    let signing_time = signing_time(&read.signer.signed_attributes)?;
+    let certificates = read.verify(&sha256(document), Some(signing_time))?;
     let signing_time = UnixSeconds(signing_time.to_unix_duration().as_secs());
     Ok(Verified { format: Format::Cms, certificates, signing_time: Some(signing_time) })
+}
+
+/// Verifies a CMS signature without a time over content with this SHA-256.
+pub(super) fn verify_over(file: &[u8], content: &[u8; 32]) -> Result<SignerCertificates, FormatError> {
+    read(file)?.verify(content, None)
+}
+
+const NOT_CMS: FormatError = FormatError::Malformed("not a detached CMS signature by one signer");
+
+/// A CMS signature of which nothing is believed yet.
+struct Unverified<'a> {
+    file: &'a [u8],
+    signer: SignerInfo,
+    certificates: SetOfVec<Any>,
+}
+
+fn read(file: &[u8]) -> Result<Unverified<'_>, FormatError> {
+    if file.len() > FILE_BYTES_MAX {
+        return Err(NOT_CMS);
+    }
+    let content = ContentInfo::from_der(file).map_err(|_| NOT_CMS)?.content;
+    let [signer] = content.signer_infos.as_slice() else { return Err(NOT_CMS) };
+    if signer.digest_algorithm != SHA_256 || signer.signature_algorithm != ECDSA_WITH_SHA_256 {
+        return Err(NOT_CMS);
+    }
+    Ok(Unverified { file, signer: signer.clone(), certificates: content.certificates })
+}
+
+impl Unverified<'_> {
+    /// Only what the content and the certificate leave open was read; the rest is written again and must come out the same.
+    fn verify(
+        self,
+        content: &[u8; 32],
+        signing_time: Option<Time>,
+    ) -> Result<SignerCertificates, FormatError> {
+        let signer = self.signer;
+        let certificates = find_signer(&self.certificates, &signer.signer)?;
+        let reference = certificates.reference().clone();
+        let expected = attributes(content, &reference, signing_time).map_err(unencodable)?;
+        if let Some(at_fault) = first_difference(&expected, &signer.signed_attributes) {
+            return Err(at_fault);
+        }
+        let digest = digest(&expected)?;
+        let signature = signer.signature.as_bytes().to_vec();
+        let raw = raw_from_der(&signature).map_err(|_| FormatError::Signature)?;
+        let content =
+            signed_data(reference, expected, signature, &certificates.embedded()).map_err(unencodable)?;
+        let same = ContentInfo { content_type: ID_SIGNED_DATA, content }.to_der();
+        if same.as_deref() != Ok(self.file) {
+            return Err(NOT_CMS);
+        }
+        certificates.check_signature(&digest, &raw)?;
+        Ok(certificates)
+    }
 }
 
 fn signed_data(
@@ -130,16 +180,23 @@ fn signed_data(
     })
 }
 
-/// The four signed attributes, in the order of a DER SET OF.
-fn attributes(document: &[u8; 32], certificate: &CertificateRef, time: Time) -> der::Result<Attributes> {
+/// The signed attributes, in the order of a DER SET OF: four, or three without a time.
+fn attributes(
+    content: &[u8; 32],
+    certificate: &CertificateRef,
+    time: Option<Time>,
+) -> der::Result<Attributes> {
     let hash = OctetString::new(certificate.sha256)?;
     let signing_certificate = SigningCertificateV2 { certificates: vec![EssCertIdV2 { hash }] };
-    SetOfVec::try_from(vec![
+    let mut attributes = vec![
         attribute(ID_CONTENT_TYPE, &ID_DATA)?,
-        attribute(ID_MESSAGE_DIGEST, &OctetString::new(*document)?)?,
-        attribute(ID_SIGNING_TIME, &time)?,
+        attribute(ID_MESSAGE_DIGEST, &OctetString::new(*content)?)?,
         attribute(ID_SIGNING_CERTIFICATE_V2, &signing_certificate)?,
-    ])
+    ];
+    if let Some(time) = time {
+        attributes.push(attribute(ID_SIGNING_TIME, &time)?);
+    }
+    SetOfVec::try_from(attributes)
 }
 
 fn attribute<T: EncodeValue + Tagged>(oid: der::asn1::ObjectIdentifier, value: &T) -> der::Result<Attribute> {

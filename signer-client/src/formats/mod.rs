@@ -1,4 +1,4 @@
-//! ES256 signatures in the containers others read: a bare DER signature, CMS, JWS, COSE. Pure functions, no IO.
+//! ES256 signatures in the containers others read: a bare DER signature, CMS, JWS, COSE, PDF. Pure functions, no IO.
 //!
 //! Each container is made in two calls, so that the key can be anywhere. `prepare` takes the document and what is known of the
 //! signer's certificate, and gives the digest that is signed; `complete` takes the signature and the certificate, checks that
@@ -16,6 +16,7 @@ mod cms;
 mod cms_types;
 mod cose;
 mod jws;
+mod pdf;
 mod raw;
 mod trust;
 
@@ -26,6 +27,7 @@ pub use self::{
     cms::{UnsignedCms, verify_cms},
     cose::{UnsignedCose, verify_cose},
     jws::{JwsPayload, UnsignedJws, verify_jws},
+    pdf::{CERTIFICATES_BYTES_MAX, PDF_BYTES_MAX, Pdf, PdfError, UnsignedPdf, verify_pdf},
     raw::{UnsignedRaw, verify_der, verify_raw},
     trust::{Trust, TrustError, Trusted, certificates_in},
 };
@@ -44,6 +46,8 @@ pub enum Format {
     Jws,
     /// COSE_Sign1 with detached payload (RFC 9052).
     Cose,
+    /// The PDF itself, with a signature of PAdES baseline B-B in it.
+    Pdf,
 }
 
 impl Format {
@@ -55,6 +59,7 @@ impl Format {
             Self::Cms => "p7s",
             Self::Jws => "jws",
             Self::Cose => "cose",
+            Self::Pdf => "signed.pdf",
         }
     }
 
@@ -66,6 +71,7 @@ impl Format {
             Self::Cms => format!("{document} (CMS)"),
             Self::Jws => format!("{document} (JWS)"),
             Self::Cose => format!("{document} (COSE)"),
+            Self::Pdf => format!("{document} (PAdES)"),
         }
     }
 
@@ -74,6 +80,7 @@ impl Format {
     pub fn detect(file: &[u8]) -> Option<Self> {
         match file {
             [0xD2, ..] => Some(Self::Cose),
+            [b'%', b'P', b'D', b'F', b'-', ..] => Some(Self::Pdf),
             [b'e', b'y', b'J', ..] => Some(Self::Jws),
             // A SEQUENCE: of two INTEGERs, or of an OBJECT IDENTIFIER and content.
             [0x30, length, rest @ ..] => {
@@ -107,6 +114,9 @@ pub enum FormatError {
     /// A format without certificates needs them from elsewhere.
     #[error("this format does not hold the signer's certificate")]
     NoCertificate,
+    /// The PDF cannot take a signature, or is not one that was signed here.
+    #[error(transparent)]
+    Pdf(#[from] PdfError),
 }
 
 /// A container before its signature.
@@ -120,13 +130,15 @@ pub enum Unsigned {
     Jws(UnsignedJws),
     /// [`Format::Cose`]
     Cose(UnsignedCose),
+    /// [`Format::Pdf`]
+    Pdf(UnsignedPdf),
 }
 
 impl Unsigned {
     /// Everything of the container that is signed. The same arguments give the same digest.
     ///
     /// # Errors
-    /// [`FormatError::Malformed`] if `signing_time` is beyond year 9999.
+    /// [`FormatError::Malformed`] if `signing_time` is beyond year 9999, [`FormatError::Pdf`].
     pub fn prepare(
         format: Format,
         document: &[u8],
@@ -143,6 +155,10 @@ impl Unsigned {
                 JwsPayload::Detached,
             )),
             Format::Cose => Self::Cose(UnsignedCose::prepare(document, certificate)),
+            Format::Pdf => {
+                let pdf = Pdf::read(document)?;
+                Self::Pdf(pdf.prepare(certificate, signing_time, CERTIFICATES_BYTES_MAX)?)
+            }
         })
     }
 
@@ -154,6 +170,7 @@ impl Unsigned {
             Self::Cms(unsigned) => unsigned.digest(),
             Self::Jws(unsigned) => unsigned.digest(),
             Self::Cose(unsigned) => unsigned.digest(),
+            Self::Pdf(unsigned) => unsigned.digest(),
         }
     }
 
@@ -172,6 +189,7 @@ impl Unsigned {
             Self::Cms(unsigned) => unsigned.complete(signature, certificates),
             Self::Jws(unsigned) => unsigned.complete(signature, certificates).map(String::into_bytes),
             Self::Cose(unsigned) => unsigned.complete(signature, certificates),
+            Self::Pdf(unsigned) => unsigned.complete(signature, certificates),
         }
     }
 }
@@ -187,7 +205,8 @@ pub struct Verified {
     pub signing_time: Option<UnixSeconds>,
 }
 
-/// Verifies `file` over `document`. CMS and COSE hold the signer's certificate; for DER and JWS it is `certificates`.
+/// Verifies `file` over `document`. CMS, COSE and PDF hold the signer's certificate; for DER and JWS it is `certificates`. A
+/// signed PDF is its own document: `document` is not looked at.
 ///
 /// # Errors
 /// [`FormatError`]: the first thing found wrong.
@@ -196,14 +215,15 @@ pub fn verify(
     document: &[u8],
     certificates: Option<&SignerCertificates>,
 ) -> Result<Verified, FormatError> {
-    let format =
-        Format::detect(file).ok_or(FormatError::Malformed("neither CMS, JWS, COSE nor a DER signature"))?;
+    let format = Format::detect(file)
+        .ok_or(FormatError::Malformed("neither CMS, JWS, COSE, a PDF nor a DER signature"))?;
     let outside = certificates.ok_or(FormatError::NoCertificate);
     let verified = match format {
         Format::Der => verify_der(file, document, outside?)?,
         Format::Jws => verify_jws(file, document, outside?)?,
         Format::Cms => verify_cms(file, document)?,
         Format::Cose => verify_cose(file, document)?,
+        Format::Pdf => verify_pdf(file)?,
     };
     match certificates {
         Some(expected) if expected.reference() != verified.certificates.reference() => {

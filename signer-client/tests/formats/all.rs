@@ -12,7 +12,7 @@ use signer_core::{domain::sha256, time::UnixSeconds};
 
 use crate::support::{DOCUMENT, FORMATS, Pki, TIME, issue};
 
-static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
+pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(Pki::new);
 
 #[test]
 fn fmt_001_no_more_of_the_certificate_is_needed_than_what_names_it() {
@@ -188,7 +188,8 @@ fn fmt_007_a_file_is_recognised_by_its_content() {
     }
     let extensions: std::collections::BTreeSet<_> = FORMATS.iter().map(|format| format.extension()).collect();
     assert_eq!(extensions.len(), FORMATS.len());
-    for other in [&b""[..], b"0", b"{\"suite\":1}", b"%PDF-1.7", &[0x30, 0x84], &[0x30, 0x02, 0x04, 0x00]] {
+    assert_eq!(Format::detect(b"%PDF-1.7"), Some(Format::Pdf));
+    for other in [&b""[..], b"0", b"{\"suite\":1}", b"%PDF", &[0x30, 0x84], &[0x30, 0x02, 0x04, 0x00]] {
         assert_eq!(Format::detect(other), None);
     }
 }

@@ -3,8 +3,10 @@
 use std::{
     io::{BufRead as _, BufReader, Read as _, Write as _},
     net::{TcpListener, TcpStream},
+    process::{Child, Command, Stdio},
     sync::{Arc, Mutex},
     thread,
+    time::Duration,
 };
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -20,16 +22,19 @@ use signer_core::{
     ids::{KeyId, RelyingPartyId, RequestId},
     suite::{GroupPublicKey, PROTOCOL_VERSION, SuiteId},
     time::UnixSeconds,
+    wire::{Problem, ProblemCode},
 };
 
 use crate::{
     cli::signer,
+    pdf::table,
     support::{DOCUMENT, FORMATS, Pki},
 };
 
 const REQUEST: RequestId = RequestId::from_bytes([5; 16]);
 
-/// A server whose holder agrees at once.
+/// A server whose holder agrees at once, unless the person is `no`, who declines, `never`, who does not answer, or `late`, who
+/// agrees just before the request is taken back.
 struct Server {
     pki: Arc<Pki>,
     suite: &'static str,
@@ -58,7 +63,11 @@ impl Server {
         while !head.ends_with("\r\n\r\n") {
             assert_ne!(reader.read_line(&mut head).unwrap(), 0);
         }
-        let path = head.split(' ').nth(1).unwrap().to_owned();
+        let (method, path) = head.split_once(' ').unwrap();
+        let mut path = path.split(' ').next().unwrap().to_owned();
+        if method == "DELETE" {
+            path.insert_str(0, "DELETE ");
+        }
         let lower = head.to_ascii_lowercase();
         assert!(lower.contains("authorization: bearer token"), "{head}");
         let length =
@@ -70,9 +79,8 @@ impl Server {
         let reply = match path.split('?').next().unwrap() {
             "/v1/persons/p%2F17/signing-certificate" => self.signing_certificate(),
             "/v1/requests" => json!({ "id": REQUEST, "expires": 1 }),
-            path if path == format!("/v1/requests/{REQUEST}") => {
-                json!({ "id": REQUEST, "status": "signed", "expires": 1, "result": self.result() })
-            }
+            path if path == format!("/v1/requests/{REQUEST}") => self.view(),
+            path if path == format!("DELETE /v1/requests/{REQUEST}") => return self.cancel(stream),
             other => panic!("{other}"),
         };
         let reply = reply.to_string();
@@ -81,6 +89,36 @@ impl Server {
             reply.len()
         );
         stream.write_all(&[head.as_bytes(), reply.as_bytes()].concat()).unwrap();
+    }
+
+    fn view(&self) -> Value {
+        let status = match self.request()["person"].as_str().unwrap() {
+            "no" => "declined",
+            "late" if self.was_cancelled() => "signed",
+            "never" | "late" => "open",
+            _ => "signed",
+        };
+        if status == "open" {
+            thread::sleep(Duration::from_millis(50));
+        }
+        let result = (status == "signed").then(|| self.result());
+        json!({ "id": REQUEST, "status": status, "expires": 1, "result": result })
+    }
+
+    fn was_cancelled(&self) -> bool {
+        self.asked.lock().unwrap().iter().any(|(path, _)| path.starts_with("DELETE"))
+    }
+
+    fn cancel(&self, mut stream: &TcpStream) {
+        let reply = if self.request()["person"] == "late" {
+            let problem = Problem::new(ProblemCode::RequestClosed, None, None);
+            let body = serde_json::to_string(&problem).unwrap();
+            let head = "HTTP/1.1 409 Conflict\r\ncontent-type: application/problem+json\r\nconnection: close";
+            format!("{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len())
+        } else {
+            "HTTP/1.1 204 No Content\r\nconnection: close\r\n\r\n".into()
+        };
+        stream.write_all(reply.as_bytes()).unwrap();
     }
 
     fn signing_certificate(&self) -> Value {
@@ -237,7 +275,7 @@ fn fmt_063_files_stand_beside_the_document_and_none_is_written_over() {
         "--format cms --out document document",
         "--format cms --idempotency-key 0123456789 document",
         "--format cose --no-wait document",
-        "--format pdf document",
+        "--format paper document",
     ] {
         assert_eq!(signer(&pki, &format!("{ask} {arguments}")).0, 2, "{arguments}");
     }
@@ -281,6 +319,88 @@ fn fmt_065_keys_of_another_suite_and_another_certificate_leave_no_files() {
     for format in [Format::Cms, Format::Jws] {
         assert!(!pki.path(&format!("document.{}", format.extension())).exists());
     }
+}
+
+#[test]
+fn fmt_066_pdfs_are_signed_by_one_approval_and_written_beside_the_documents() {
+    let pki = Arc::new(Pki::new());
+    let (server, origin) = Server::start(&pki, "es256");
+    let ask = format!("ask --server {origin} --token token --person p/17 --text Loan --format pdf");
+    std::fs::create_dir(pki.path("folder")).unwrap();
+    pki.write("loan.pdf", table());
+    pki.write("folder/terms", table());
+    let (exit, value) = signer(&pki, &format!("{ask} loan.pdf folder/terms"));
+    let files = json!(["loan.signed.pdf", "folder/terms.signed.pdf"]);
+    assert_eq!((exit, &value["files"]), (0, &files), "{value}");
+    assert_eq!(names(&server.request()), ["loan.pdf (PAdES)", "terms (PAdES)"]);
+    assert_eq!(pki.read("loan.pdf"), table());
+    for arguments in ["loan.signed.pdf", "--certificate holder.pem folder/terms.signed.pdf"] {
+        let (exit, value) = signer(&pki, &format!("verify-signature --signing-ca ca.pem {arguments}"));
+        assert_eq!((exit, &value["trusted"], &value["format"]), (0, &true.into(), &"pdf".into()), "{value}");
+    }
+    let mut changed = pki.read("loan.signed.pdf");
+    changed[100] ^= 1;
+    pki.write("changed.pdf", changed);
+    assert_eq!(signer(&pki, "verify-signature changed.pdf").0, 1);
+    assert_eq!(signer(&pki, "verify-signature loan.pdf").1["error"], "pdf");
+    assert_eq!(signer(&pki, "verify-signature loan.signed.pdf loan.pdf").0, 2);
+    // Nobody is asked for what cannot be signed.
+    let asked = server.asked.lock().unwrap().len();
+    pki.write("damaged.pdf", &table()[..300]);
+    for files in ["document", "loan.pdf document", "damaged.pdf", "--idempotency-key 0123456789 loan.pdf"] {
+        let (exit, value) = signer(&pki, &format!("{ask} {files}"));
+        assert_eq!((exit, &value["error"]), (2, &"usage".into()), "{files}: {value}");
+    }
+    assert_eq!(server.asked.lock().unwrap().len(), asked);
+}
+
+#[test]
+fn fmt_067_what_is_not_signed_says_why_and_leaves_no_file() {
+    let pki = Arc::new(Pki::new());
+    let (_server, origin) = Server::start(&pki, "es256");
+    let ask = format!("ask --server {origin} --token token --text Loan --person no --out result document");
+    let (exit, value) = signer(&pki, &ask);
+    assert_eq!((exit, &value["error"]), (1, &"declined".into()), "{value}");
+    assert!(!pki.path("result").exists());
+}
+
+/// `signer ask` for this person, interrupted once it waits.
+fn interrupted(pki: &Pki, server: &Server, origin: &str, person: &str) -> Child {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_signer"))
+        .env_clear()
+        .current_dir(pki.folder())
+        .args(["ask", "--server", origin, "--token", "token", "--text", "Loan", "--person", person])
+        .args(["--out", "result", "document"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let waits = || server.asked.lock().unwrap().iter().any(|(path, _)| path.contains("?timeout_ms="));
+    while !waits() {
+        assert_eq!(child.try_wait().unwrap(), None);
+        thread::sleep(Duration::from_millis(20));
+    }
+    let kill = format!("kill -INT {}", child.id());
+    assert!(Command::new("sh").args(["-c", &kill]).status().unwrap().success());
+    child
+}
+
+#[test]
+fn fmt_068_ctrl_c_takes_the_request_back_unless_the_holder_was_faster() {
+    let pki = Arc::new(Pki::new());
+    let (server, origin) = Server::start(&pki, "es256");
+    let output = interrupted(&pki, &server, &origin, "never").wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    assert!(server.was_cancelled() && !pki.path("result").exists());
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        said.contains("taken back") && !said.contains('\r'),
+        "no counting line without a terminal: {said}"
+    );
+    let (server, origin) = Server::start(&pki, "es256");
+    let output = interrupted(&pki, &server, &origin, "late").wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(pki.path("result").exists());
 }
 
 /// Answers about certificates from one server, all else from another.

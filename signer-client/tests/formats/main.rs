@@ -8,6 +8,7 @@ mod cli;
 mod cms;
 mod cose;
 mod jws;
+mod pdf;
 mod raw;
 mod support;
 mod trust;

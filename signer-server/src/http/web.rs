@@ -1,5 +1,5 @@
-//! The pages: of verifiers under `/verify/`, of authorisation under `/authorize/`. Files of `signer-server/web`, embedded, with the headers that keep
-//! them to themselves.
+//! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the one where browsers of clients wait for the phone
+//! under `/authorize/`. They are files of `signer-server/web`, embedded, with the headers that keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -44,8 +44,9 @@ const CACHE_VENDORED: &str = "public, max-age=31536000, immutable";
 const CACHE_OURS: &str = "no-cache";
 /// A smaller file fits into a packet or two as it is, bytes.
 const PACKED_FROM: usize = 2048;
-/// Start of the pages.
+/// Starts of the pages.
 const INDEX: &str = "/verify/index.html";
+const ADMIN_INDEX: &str = "/admin/index.html";
 const AUTHORIZE_INDEX: &str = "/authorize/index.html";
 
 macro_rules! files {
@@ -56,6 +57,11 @@ macro_rules! files {
 
 /// Every file that is served, by its path.
 const FILES: &[(&str, &[u8])] = files![
+    "/admin/api.js"
+    "/admin/app.js"
+    "/admin/index.html"
+    "/admin/style.css"
+    "/admin/texts.js"
     "/authorize/app.js"
     "/authorize/index.html"
     "/authorize/style.css"
@@ -63,6 +69,7 @@ const FILES: &[(&str, &[u8])] = files![
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
+    "/verify/dom.js"
     "/verify/i18n.js"
     "/verify/icon.svg"
     "/verify/index.html"
@@ -122,6 +129,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
+        .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -152,14 +160,18 @@ async fn config(State(service): State<Arc<Service>>) -> Response {
     }))
 }
 
-/// The version of the page and its files. The worker itself is not among them: the browser fetches it.
+/// The version of the verifier page and its files.
 async fn files() -> Response {
-    let of_page = |path: &str| path != "/verify/sw.js" && !path.starts_with("/authorize/");
-    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| of_page(path)).collect();
+    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| is_kept(path)).collect();
     let all: Vec<u8> =
         files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
     let version = hex(&Sha256::digest(&all)[..8]);
     no_cache(&json!({ "version": version, "files": files }))
+}
+
+/// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
+fn is_kept(path: &str) -> bool {
+    path != "/verify/sw.js" && !["/admin/", "/authorize/"].iter().any(|page| path.starts_with(page))
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
@@ -256,7 +268,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/authorize", "/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/authorize", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

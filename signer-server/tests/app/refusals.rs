@@ -46,7 +46,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 16] = [
+const PUBLIC: [&str; 17] = [
     "/authorize/",
     "/.well-known/oauth-authorization-server",
     "/v1/trust-list",
@@ -60,6 +60,7 @@ const PUBLIC: [&str; 16] = [
     "/ca/v1/crl.der",
     "/health/live",
     "/health/ready",
+    "/admin/",
     "/verify/",
     "/verify/config.json",
     "/verify/files.json",
@@ -514,6 +515,11 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             Some(serde_json::json!({ "key": { "kty": "EC", "crv": "P-256", "x": "", "y": "", "d": "" } })),
             Malformed,
         ),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=0".into(), None, InvalidValue),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=201".into(), None, InvalidValue),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=x".into(), None, Malformed),
+        ("GET /admin/v1/requests", "/admin/v1/requests?relying_party=bank".into(), None, Malformed),
+        ("GET /admin/v1/requests", "/admin/v1/requests?person=olena".into(), None, Malformed),
         ("GET /v1/time", "/v1/time".into(), None, Malformed),
         ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
         ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),

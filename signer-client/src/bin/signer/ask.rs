@@ -18,6 +18,7 @@ use crate::{
     order::Order,
     output::{Failure, Output, moment},
     setup::relying_party,
+    wait::Waiting,
 };
 
 pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Failure> {
@@ -31,34 +32,59 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         expires_in: args.expires_in,
     };
     let idempotency_key = args.idempotency_key.clone().unwrap_or_else(random_id);
+    // Before the request is made: whoever stops the program in between leaves none behind.
+    let waiting = if args.no_wait { None } else { Some(Waiting::start()?) };
     let created = again(|| bank.ask(&request, &idempotency_key))?;
     output.progress(&format!(
         "Request {} made; it ends {}.",
         created.id,
         moment(UnixSeconds(created.expires))
     ));
-    if args.no_wait {
+    let Some(waiting) = waiting else {
         output.print(&json!({ "request": created.id, "expires": created.expires }), &created.id.to_string());
         return Ok(());
-    }
-    let view = wait(output, &bank, created.id)?;
-    let Some(result) = view.result else {
-        let status = serde_json::to_value(view.status).unwrap_or_default();
-        let status = status.as_str().unwrap_or("closed").replace('_', " ");
-        return Err(Failure::new(
-            "not_signed",
-            format!("the request is {status}"),
-            "Ask again if you still need it.",
-        ));
     };
+    let result = signed(waiting.decision(output, &bank, relying_party(global, &args.bank)?, &created)?)?;
     check(&request, created.id, &result)?;
-    let value = signature_file(&result);
+    deliver(output, &order, created.id, &result)
+}
+
+/// The result of a request that ended, if its end was a signature.
+fn signed(view: RequestView) -> Result<SignedResult, Failure> {
+    let (code, sentence, next_step) = match (view.status, view.result) {
+        (RequestStatus::Signed, Some(result)) => return Ok(result),
+        (RequestStatus::Declined, _) => {
+            ("declined", "the holder declined", "Ask the holder why before you ask again.")
+        }
+        (RequestStatus::Expired, _) => (
+            "expired",
+            "the request expired: the holder did not answer, or there is no such person",
+            "Check --person; to leave more time, ask with --expires-in.",
+        ),
+        (RequestStatus::Cancelled, _) => (
+            "cancelled",
+            "the request was taken back",
+            "Ask again, with another --idempotency-key if you gave one.",
+        ),
+        (RequestStatus::KeyEnded, _) => {
+            ("key_ended", "the holder's key ended", "Ask again when the holder has enrolled again.")
+        }
+        (RequestStatus::Signed | RequestStatus::Open, _) => {
+            return Err(ClientError::ServerMisbehaved("an ended request has no result").into());
+        }
+    };
+    Err(Failure::new(code, sentence, next_step))
+}
+
+/// Writes the files, and says which.
+fn deliver(output: &Output, order: &Order, request: RequestId, result: &SignedResult) -> Result<(), Failure> {
+    let value = signature_file(result);
     let pretty = serde_json::to_string_pretty(&value).unwrap_or_default();
     // First: whatever becomes of the other files, the holder's approval is kept.
     if let Some(Some(path)) = &order.result {
         write(path, pretty.as_bytes())?;
     }
-    let written = order.complete(&result)?;
+    let written = order.complete(result)?;
     for path in &written {
         output.progress(&format!("Written: {}", path.display()));
     }
@@ -68,7 +94,7 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         }
         Some(None) => output.print(&value, &pretty),
         None => output.print(
-            &json!({ "request": created.id, "files": written }),
+            &json!({ "request": request, "files": written }),
             &format!("Signed and verified. {} files written.", written.len()),
         ),
     }
@@ -93,28 +119,10 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     })
 }
 
-fn wait(
-    output: &Output,
-    bank: &signer_client::RelyingParty,
-    request: RequestId,
-) -> Result<RequestView, Failure> {
-    output.progress("Waiting for the holder ...");
-    let mut waited = 0;
-    loop {
-        let view = again(|| bank.wait(request, Duration::from_secs(WAIT_SECONDS)))?;
-        if view.status != RequestStatus::Open {
-            return Ok(view);
-        }
-        waited += WAIT_SECONDS;
-        output.progress(&format!("Still waiting, {waited} s ..."));
-    }
-}
-
-const WAIT_SECONDS: u64 = 20;
 const TRIES: u32 = 4;
 
 /// The network may be away for a moment; asking twice is safe.
-fn again<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+pub(crate) fn again<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     for tried in 1..TRIES {
         match call() {
             Err(error) if error.fault() == Fault::Network => {

@@ -19,6 +19,7 @@ mod setup;
 mod show;
 mod signature;
 mod trust;
+mod wait;
 
 use std::{path::PathBuf, process::ExitCode};
 
@@ -363,12 +364,19 @@ impl Verify {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   SIGNER_TOKEN=… signer ask --server https://bank.example --person p-17 --text 'Loan 17' --out signature.json loan.pdf
+  signer ask --person p-17 --text 'Loan 17' --format pdf loan.pdf terms.pdf
+                                              loan.signed.pdf and terms.signed.pdf, by one approval
   signer ask --person p-17 --text 'Loan 17' --format cms,json --out signed loan.pdf
                                               signed/loan.pdf.p7s, and signed/signature.json with the approval record
 
-Formats: json is the result with the evidence of the approval; cms (.p7s), jws and cose are signatures in containers,
-der is the signature alone. Several are one request, and one PIN signs them all. jws and der do not hold the
-certificates: they are written beside them (.pem).")]
+Formats: json is the result with the evidence of the approval; pdf is the PDF with the signature in it (.signed.pdf);
+cms (.p7s), jws and cose are signatures in containers, der is the signature alone. Several are one request, and one PIN
+signs them all. jws and der do not hold the certificates: they are written beside them (.pem).
+
+Ctrl-C takes the request back; if the holder was faster, the files are written.
+
+Exit codes: 0 signed, 1 not signed (declined, expired, taken back by somebody else, refused), 2 wrong use: nobody was
+asked, 130 stopped by Ctrl-C.")]
 struct Ask {
     /// Files to be signed; only their digests are sent
     #[arg(required = true, value_name = "FILE")]
@@ -388,7 +396,7 @@ struct Ask {
     /// What is made of the signature: a list, or given several times
     #[arg(long, value_enum, value_delimiter = ',', default_value = "json")]
     format: Vec<FormatArg>,
-    /// Time of signing that cms and jws claim, Unix seconds; now if left out
+    /// Time of signing that cms, jws and pdf claim, Unix seconds; now if left out
     #[arg(long, value_name = "SECONDS")]
     signing_time: Option<u64>,
     /// For json alone, the file for the result; for other formats, the directory instead of the document's own
@@ -405,7 +413,8 @@ struct Ask {
 #[command(after_help = "Examples:
   signer verify-signature signature.json contract.pdf
   signer verify-signature --signing-ca ca.pem --crl ca.crl contract.pdf.p7s contract.pdf
-  signer verify-signature --certificate contract.pdf.pem contract.pdf.jws contract.pdf")]
+  signer verify-signature --certificate contract.pdf.pem contract.pdf.jws contract.pdf
+  signer verify-signature --signing-ca ca.pem contract.signed.pdf")]
 struct VerifySignature {
     /// Certificates of the authorities trusted to say who signed, in PEM or DER
     #[arg(long, value_name = "FILE")]
@@ -416,10 +425,10 @@ struct VerifySignature {
     /// The signer's certificate, for formats that do not hold it (jws, der)
     #[arg(long, value_name = "FILE")]
     certificate: Option<PathBuf>,
-    /// What `ask` wrote: a result, or a CMS, JWS, COSE or DER signature
+    /// What `ask` wrote: a result, a CMS, JWS, COSE or DER signature, or a signed PDF
     signature: PathBuf,
-    /// The files that were to be signed
-    #[arg(required = true, value_name = "FILE")]
+    /// The files that were to be signed; none for a signed PDF
+    #[arg(value_name = "FILE")]
     files: Vec<PathBuf>,
 }
 
@@ -435,6 +444,8 @@ enum FormatArg {
     Jws,
     /// COSE_Sign1, detached payload
     Cose,
+    /// The PDF with the signature in it (PAdES baseline B-B)
+    Pdf,
 }
 
 impl FormatArg {
@@ -445,6 +456,7 @@ impl FormatArg {
             Self::Cms => Some(Format::Cms),
             Self::Jws => Some(Format::Jws),
             Self::Cose => Some(Format::Cose),
+            Self::Pdf => Some(Format::Pdf),
         }
     }
 }

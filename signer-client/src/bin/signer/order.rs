@@ -9,14 +9,14 @@ use std::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{
     ClientError,
-    formats::{CertificateRef, Format, SignerCertificates, Unsigned},
+    formats::{CertificateRef, Format, Pdf, SignerCertificates, Unsigned},
 };
 use signer_core::{
     certificate::to_pem,
     domain::sha256,
     suite::SuiteId,
     time::UnixSeconds,
-    wire::{DocumentDigest, SignedResult, SigningCertificate},
+    wire::{DocumentDigest, ProblemCode, SignedResult, SigningCertificate},
 };
 
 use crate::{Ask, FormatArg, ask::write, input::bytes_of, output::Failure};
@@ -66,10 +66,11 @@ impl Order {
         }
         check_repeatable(args, &formats)?;
         prepare_targets(args, &formats, order.result.iter().flatten().next())?;
-        let certificate = reference(&certificate()?)?;
+        let documents = read(&args.files, &formats)?;
+        let certificate = reference(&certificate().map_err(no_certificate)?)?;
         let signing_time = args.signing_time.map_or(now, UnixSeconds);
-        for file in &args.files {
-            let (name, document) = (name_of(file), bytes_of(file)?);
+        for (file, document) in args.files.iter().zip(documents) {
+            let name = name_of(file);
             let result_at = has_result.then(|| order.add(name.clone(), &sha256(&document)));
             for &format in &formats {
                 let unsigned = Unsigned::prepare(format, &document, &certificate, signing_time)?;
@@ -120,6 +121,30 @@ impl Order {
     }
 }
 
+/// The files, none of which will be found unfit once somebody was asked.
+fn read(files: &[PathBuf], formats: &[Format]) -> Result<Vec<Vec<u8>>, Failure> {
+    let read_one = |file: &PathBuf| -> Result<Vec<u8>, Failure> {
+        let document = bytes_of(file)?;
+        if formats.contains(&Format::Pdf) {
+            Pdf::read(&document)
+                .map_err(|fault| Failure::usage(format!("{}: {fault}", file.display()), fault.next_step()))?;
+        }
+        Ok(document)
+    };
+    files.iter().map(read_one).collect()
+}
+
+fn no_certificate(error: ClientError) -> Failure {
+    match error {
+        ClientError::Problem(problem) if problem.code == ProblemCode::NotFound => Failure::new(
+            "no_certificate",
+            "there is no such person here, or their key has no certificate",
+            "Check --person; for a key without a certificate ask with --format json.",
+        ),
+        error => error.into(),
+    }
+}
+
 fn reference(certificate: &SigningCertificate) -> Result<CertificateRef, Failure> {
     if certificate.suite != SuiteId::Es256.name() {
         return Err(Failure::new(
@@ -136,7 +161,7 @@ fn reference(certificate: &SigningCertificate) -> Result<CertificateRef, Failure
 
 /// A request is repeated with the same digests, or it is another one.
 fn check_repeatable(args: &Ask, formats: &[Format]) -> Result<(), Failure> {
-    let has_time = formats.iter().any(|format| matches!(format, Format::Cms | Format::Jws));
+    let has_time = formats.iter().any(|format| matches!(format, Format::Cms | Format::Jws | Format::Pdf));
     if args.idempotency_key.is_some() && has_time && args.signing_time.is_none() {
         return Err(Failure::usage(
             "the time of signing is a part of what is signed",
@@ -189,7 +214,11 @@ const fn needs_certificates(format: Format) -> bool {
 
 fn target(args: &Ask, file: &Path, extension: &str) -> PathBuf {
     let directory = args.out.as_deref().or_else(|| file.parent()).unwrap_or_else(|| Path::new(""));
-    directory.join(format!("{}.{extension}", name_of(file)))
+    let name = name_of(file);
+    // A signed PDF is a PDF, and not something about one: `contract.signed.pdf`.
+    let is_pdf = extension == Format::Pdf.extension();
+    let stem = name.strip_suffix(".pdf").or_else(|| name.strip_suffix(".PDF")).filter(|_| is_pdf);
+    directory.join(format!("{}.{extension}", stem.unwrap_or(&name)))
 }
 
 fn name_of(file: &Path) -> String {

@@ -37,6 +37,11 @@ impl Failure {
         Self { code: code.into(), sentence: sentence.into(), next_step: next_step.into(), exit: 1 }
     }
 
+    /// With another exit code than its kind has.
+    pub(crate) fn with_exit(self, exit: u8) -> Self {
+        Self { exit, ..self }
+    }
+
     /// For commands whose exit code 1 means a refused code.
     pub(crate) fn without_answer(self) -> Self {
         Self { exit: 2, ..self }
@@ -72,6 +77,9 @@ impl From<AnswerError> for Failure {
 
 impl From<FormatError> for Failure {
     fn from(error: FormatError) -> Self {
+        if let FormatError::Pdf(fault) = error {
+            return Self::new("pdf", error.to_string(), fault.next_step());
+        }
         Self::new("not_valid", error.to_string(), "Do not rely on this signature; ask for a new one.")
     }
 }

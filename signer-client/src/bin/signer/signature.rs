@@ -17,13 +17,24 @@ use crate::{
 
 pub(crate) fn verify_signature(output: &Output, args: &VerifySignature) -> Result<(), Failure> {
     let file = bytes_of(&args.signature)?;
-    if Format::detect(&file).is_some() { container(output, args, &file) } else { result(output, args, &file) }
+    match Format::detect(&file) {
+        Some(format) => container(output, args, format, &file),
+        None => result(output, args, &file),
+    }
 }
 
-/// A CMS, JWS, COSE or DER signature over one file.
-fn container(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Failure> {
-    let [document] = args.files.as_slice() else {
-        return Err(Failure::usage("this signature is over one file", "Give just the file that was signed."));
+/// A CMS, JWS, COSE or DER signature over one file, or a signed PDF.
+fn container(output: &Output, args: &VerifySignature, format: Format, file: &[u8]) -> Result<(), Failure> {
+    let document = match (format, args.files.as_slice()) {
+        (Format::Pdf, []) => &args.signature,
+        (Format::Pdf, _) => {
+            return Err(Failure::usage("a signed PDF holds what was signed", "Give the signed PDF alone."));
+        }
+        (_, [document]) => document,
+        _ => {
+            let next_step = "Give just the file that was signed.";
+            return Err(Failure::usage("this signature is over one file", next_step));
+        }
     };
     let certificates = match &args.certificate {
         Some(path) => Some(SignerCertificates::of_file(&bytes_of(path)?).map_err(|error| {
@@ -48,6 +59,7 @@ fn container(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(),
         Format::Cms => "CMS",
         Format::Jws => "JWS",
         Format::Cose => "COSE",
+        Format::Pdf => "PDF",
     };
     let mut value = json!({
         "valid": true,
@@ -122,6 +134,9 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         Failure::usage(format!("{}: {error}", args.signature.display()), "Give a file that `ask` wrote.")
     })?;
     let verified = verify_result(&result)?;
+    if args.files.is_empty() {
+        return Err(Failure::usage("the result is over files", "Give the files that were to be signed."));
+    }
     for path in &args.files {
         let digest = sha256(&bytes_of(path)?);
         if !verified.record.request.documents.as_slice().iter().any(|document| document.digest == digest) {
