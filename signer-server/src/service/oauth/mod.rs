@@ -3,6 +3,8 @@
 
 mod asked;
 mod assertion;
+mod back;
+mod begin;
 mod code;
 mod error;
 mod redirect;
@@ -22,9 +24,10 @@ pub(super) use self::code::CREDENTIAL_PREFIX;
 use self::{asked::Asked, assertion::Assertion};
 pub use self::{
     asked::{DETAIL_TYPES, Fields},
+    begin::{Begun, NoVisit, Pushed},
     code::{CodeClaim, CodeToken},
     error::{OauthError, OauthRefusal},
-    visit::{Begun, NoVisit, Pushed, VisitState, VisitView},
+    visit::{VisitState, VisitView},
 };
 use super::{Bearer, Refusal, Service, ServiceError, ServiceResult, admin::new_token};
 use crate::store::{Act, Acted, ClientAct, ClientProof, RegisterClient, RelyingPartyRow, UsedAssertion};

@@ -11,11 +11,7 @@ use signer_core::{
     wire::{CreateRequest, DocumentDigest},
 };
 
-use super::{
-    Asked, ClientClaim, Fields, OauthError, OauthRefusal,
-    asked::{challenge, state},
-    redirect,
-};
+use super::{Asked, OauthError, OauthRefusal, back::Back};
 use crate::{
     service::{
         Place, Service, ServiceResult, WaitMs,
@@ -23,47 +19,16 @@ use crate::{
         csc::{Decision, decision, denied},
         watch::Watched,
     },
-    store::{Act, AuthorisationRow, OauthClientRow, RequestRow, RequestState, VisitRow},
+    store::{AuthorisationRow, OauthClientRow, RequestRow, RequestState, VisitRow},
 };
 
-/// Life of a visit, of a pushed request (RFC 9126 §2.2) and of a code, seconds.
-const VISIT_SECONDS: u64 = 900;
-const PUSHED_SECONDS: u64 = 90;
+/// Life of a code, seconds.
 const CODE_SECONDS: u64 = 60;
+/// What codes begin with.
+const CODE_PREFIX: &str = "sac_";
 /// How long the holder has, seconds: to sign, and to sign in.
 const SIGN_SECONDS: u64 = 300;
 const SIGN_IN_SECONDS: u64 = 120;
-/// What names of pushed requests begin with (RFC 9126 §2.2), and codes.
-const PUSHED_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
-const CODE_PREFIX: &str = "sac_";
-/// Length of a browser's cookie.
-const BROWSER_BYTES: usize = 43;
-
-/// A visit that began.
-pub struct Begun {
-    /// Its id.
-    pub visit: VisitId,
-    /// What the browser keeps as a cookie.
-    pub browser: String,
-}
-
-/// Why a visit did not begin.
-#[derive(Debug)]
-pub enum NoVisit {
-    /// Whose browser it is is not proven: it stays here.
-    Here(OauthError),
-    /// The client learns why, at this address.
-    Back(String),
-}
-
-/// Parameters that a client pushed.
-#[derive(Debug)]
-pub struct Pushed {
-    /// Their name, once.
-    pub request_uri: String,
-    /// Their life, seconds.
-    pub expires_in: u64,
-}
 
 /// What the page shows.
 pub struct VisitView {
@@ -106,16 +71,11 @@ impl VisitState {
     }
 }
 
-macro_rules! redacted {
-    ($($name:ident),*) => {$(
-        impl std::fmt::Debug for $name {
-            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
-    )*};
+impl std::fmt::Debug for VisitView {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("VisitView(..)")
+    }
 }
-redacted!(Begun, VisitView);
 
 /// A visit of this browser, with what belongs to it.
 struct Found {
@@ -128,105 +88,6 @@ struct Found {
 }
 
 impl Service {
-    /// Keeps what a client wants to ask for, until a browser brings the name (RFC 9126).
-    ///
-    /// # Errors
-    /// `invalid_client`; those of [`Service::begin_visit`], all told here.
-    pub async fn push(&self, claim: ClientClaim, fields: &Fields) -> Result<Pushed, OauthError> {
-        let now = self.now();
-        let proven = self.prove(claim, now).await?;
-        let client = self.store.oauth_client(proven.client).await?;
-        let client = client.ok_or_else(|| OauthRefusal::client(super::NOT_THE_CLIENT))?;
-        if fields.contains_key("request_uri") {
-            return Err(OauthRefusal::request("request_uri is not pushed").into());
-        }
-        let back = Back::of(&client, fields, self.oauth_issuer())?;
-        state(fields)?;
-        self.read_asked(&client, fields).await?;
-        drop(back);
-        let name = new_token(&mut *self.rng());
-        let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
-        let act = Act::Push(hash(b"pushed", &name), parameters, now.plus(PUSHED_SECONDS));
-        self.act(proven, act, now).await?;
-        Ok(Pushed { request_uri: format!("{PUSHED_PREFIX}{name}"), expires_in: PUSHED_SECONDS })
-    }
-
-    /// Begins a visit with the parameters a browser brought, for a browser that has this cookie. The phone is not asked yet.
-    ///
-    /// # Errors
-    /// [`NoVisit`].
-    pub async fn begin_visit(&self, fields: &Fields, browser: Option<&str>) -> Result<Begun, NoVisit> {
-        let client = self.visiting(fields).await.map_err(NoVisit::Here)?;
-        let pushed = self.pushed(&client, fields).await.map_err(NoVisit::Here)?;
-        let fields = pushed.as_ref().unwrap_or(fields);
-        let here = |refusal: OauthRefusal| NoVisit::Here(refusal.into());
-        let mut back = Back::of(&client, fields, self.oauth_issuer()).map_err(here)?;
-        back.state = state(fields).map_err(|refusal| NoVisit::Back(back.refused(&refusal)))?;
-        let sent = |error: OauthError| match error {
-            OauthError::Refused(refusal) => NoVisit::Back(back.refused(&refusal)),
-            failed @ OauthError::Failed(_) => NoVisit::Here(failed),
-        };
-        let (challenge, asked) = self.read_asked(&client, fields).await.map_err(sent)?;
-        let now = self.now();
-        let browser = browser.filter(|browser| browser.len() == BROWSER_BYTES).map(str::to_owned);
-        let browser = browser.unwrap_or_else(|| new_token(&mut *self.rng()));
-        let visit = VisitRow {
-            id: VisitId::random(&mut *self.rng()),
-            browser: hash(b"browser", &browser),
-            relying_party: client.party.id,
-            redirect_uri: back.uri.clone(),
-            state: back.state.clone(),
-            challenge,
-            asked: serde_json::to_string(&asked).map_err(|_| sent(bug("what is asked, to JSON")))?,
-            expires: now.plus(VISIT_SECONDS),
-            request: None,
-            cancelled: false,
-        };
-        let id = visit.id;
-        if self.store.add_visit(visit, now).await.map_err(|error| sent(error.into()))? {
-            tracing::info!(visit = %id, relying_party = %client.party.id, scope = asked.scope(), "visit began");
-            return Ok(Begun { visit: id, browser });
-        }
-        let text = "too many browsers of this client are here";
-        Err(sent(OauthRefusal::new(400, "temporarily_unavailable", text).into()))
-    }
-
-    /// The client that sent a browser.
-    async fn visiting(&self, fields: &Fields) -> Result<OauthClientRow, OauthError> {
-        let id = fields.get("client_id").ok_or_else(|| OauthRefusal::request("client_id is missing"))?;
-        let unknown = || OauthRefusal::request("client_id is no client of this server");
-        let id: RelyingPartyId = id.parse().map_err(|_| unknown())?;
-        let client = self.store.oauth_client(id).await?.ok_or_else(unknown)?;
-        if client.party.may_ask {
-            return Ok(client);
-        }
-        Err(OauthRefusal::new(400, "unauthorized_client", "the client may not ask for signatures").into())
-    }
-
-    /// The parameters that were pushed, if the browser brings their name; others beside it count for nothing.
-    async fn pushed(&self, client: &OauthClientRow, fields: &Fields) -> Result<Option<Fields>, OauthError> {
-        let Some(uri) = fields.get("request_uri") else { return Ok(None) };
-        let text = "request_uri is not known, was used, or is over";
-        let refusal = || OauthRefusal::new(400, "invalid_request_uri", text);
-        let name = uri.strip_prefix(PUSHED_PREFIX).ok_or_else(refusal)?;
-        let taken = self.store.take_pushed(hash(b"pushed", name), client.party.id, self.now()).await?;
-        let taken = taken.ok_or_else(refusal)?;
-        Ok(Some(form_urlencoded::parse(taken.as_bytes()).into_owned().collect()))
-    }
-
-    async fn read_asked(
-        &self,
-        client: &OauthClientRow,
-        fields: &Fields,
-    ) -> Result<([u8; 32], Asked), OauthError> {
-        let challenge = challenge(fields)?;
-        let asked = Asked::read(fields)?;
-        if let Asked::Credential(asked) = &asked {
-            self.usable_credential(client.party.id, &asked.id).await?;
-        }
-        Ok((challenge, asked))
-    }
-
     async fn visit_of(&self, id: VisitId, browser: Option<&str>) -> Result<Found, OauthError> {
         let now = self.now();
         // Another browser's visit is like one that is not there.
@@ -432,37 +293,6 @@ fn sign_in(visit: &VisitRow, name: &str, person: String) -> CreateRequest {
     }
 }
 
-/// The way back to the client.
-struct Back {
-    uri: String,
-    state: Option<String>,
-    issuer: String,
-}
-
-impl Back {
-    /// The redirect URI, if it is one the client is registered with.
-    fn of(client: &OauthClientRow, fields: &Fields, issuer: &str) -> Result<Self, OauthRefusal> {
-        let uri = fields.get("redirect_uri").filter(|uri| client.redirect_uris.contains(uri));
-        let uri = uri.ok_or_else(|| OauthRefusal::request("redirect_uri is none of the client's"))?;
-        Ok(Self { uri: uri.clone(), state: None, issuer: issuer.to_owned() })
-    }
-
-    /// With `state`, and `iss` against mixing servers up (RFC 9207).
-    fn with(&self, parameters: &[(&str, &str)]) -> String {
-        let mut all = parameters.to_vec();
-        all.extend(self.state.as_deref().map(|state| ("state", state)));
-        all.push(("iss", &self.issuer));
-        redirect::with(&self.uri, &all)
-    }
-
-    fn refused(&self, refusal: &OauthRefusal) -> String {
-        let mut parameters =
-            vec![("error", refusal.error), ("error_description", refusal.description.as_str())];
-        parameters.extend(refusal.reason.map(|reason| ("reason", reason)));
-        self.with(&parameters)
-    }
-}
-
 pub(super) fn asked_of(visit: &VisitRow) -> Result<Asked, OauthError> {
     serde_json::from_str(&visit.asked).map_err(|_| bug("what a stored visit asks for"))
 }
@@ -471,10 +301,11 @@ pub(super) fn code_hash(code: &str) -> [u8; 32] {
     hash(b"code", code)
 }
 
-fn hash(kind: &[u8], text: &str) -> [u8; 32] {
+/// Stored form of what a browser or client keeps.
+pub(super) fn hash(kind: &[u8], text: &str) -> [u8; 32] {
     Hasher::new(Domain::TokenHash).field(kind).field(text.as_bytes()).finish()
 }
 
-fn bug(what: &'static str) -> OauthError {
+pub(super) fn bug(what: &'static str) -> OauthError {
     OauthError::Failed(crate::service::ServiceError::Bug(what))
 }
