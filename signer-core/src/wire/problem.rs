@@ -81,6 +81,8 @@ problems! {
     RequestClosed = "request_closed", 409, "The request is no longer open.", Never;
     /// The commitments are too old, from other shares, or not those that were given out.
     Stale = "stale", 409, "What this was based on is no longer valid; fetch again.", NewExchange;
+    /// The request has a verification code, and the holder has not chosen it yet.
+    CodeNotChosen = "code_not_chosen", 409, "The verification code of the request must be chosen first.", Never;
     /// What the holder approved is not what was requested.
     RecordMismatch = "record_mismatch", 422, "The approval record does not match the request.", Never;
     /// Another attempt on this installation is being evaluated.
@@ -99,6 +101,8 @@ problems! {
     UnknownToken = "unknown_token", 403, "The device token is not known; ask for the status.", NewExchange;
     /// The same idempotency key came with another body.
     IdempotencyMismatch = "idempotency_mismatch", 422, "This idempotency key was used with another body.", Never;
+    /// The first request with this idempotency key is being made.
+    IdempotencyInFlight = "idempotency_in_flight", 409, "The request with this idempotency key is being made; send the same again.", SameRequest;
     /// A verifier's request id came with another code while an answer under it may be asked for.
     RequestIdUsed = "request_id_used", 409, "This request id stands for another code; choose a new one.", Never;
     /// Too many of something.

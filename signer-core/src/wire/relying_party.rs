@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::Profile;
+use super::{Profile, VerificationCode};
 use crate::{
     credential::{BusinessId, DocumentType},
     ids::{RelyingPartyId, RequestId},
@@ -18,7 +18,7 @@ pub const WAIT_MS_MAX: u64 = 120_000;
 pub const REQUEST_SECONDS: core::ops::RangeInclusive<u64> = 30..=86_400;
 
 /// `POST /v1/requests`: asks a person to sign. Header `Idempotency-Key` makes it safe to repeat for 24 h.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CreateRequest {
     /// The person, by the reference the operator enrolled them under.
@@ -30,6 +30,22 @@ pub struct CreateRequest {
     /// Life of the request, seconds; 300 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
+    /// What the holder is shown in labelled values below the text, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<RequestField>,
+    /// Whether the holder must pick a verification code out of three before signing. The relying party shows the right one.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub verification_code: bool,
+}
+
+/// A labelled value that the holder is shown: an amount, an account. It is part of what the holder agrees to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RequestField {
+    /// What the value is: one line of 1 to 80 bytes.
+    pub label: String,
+    /// The value: one line of 1 to 200 bytes.
+    pub value: String,
 }
 
 /// A document by its digest: the document itself stays with the relying party.
@@ -49,6 +65,9 @@ pub struct CreatedRequest {
     pub id: RequestId,
     /// When it ends, Unix seconds.
     pub expires: u64,
+    /// The verification code to be shown to the holder, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_code: Option<VerificationCode>,
 }
 
 /// State of a request. The list is closed.
@@ -67,6 +86,8 @@ pub enum RequestStatus {
     Expired,
     /// The holder's key ended.
     KeyEnded,
+    /// The holder chose a verification code that is not the one shown: likely another request than the one they were after.
+    WrongCode,
 }
 
 /// `GET /v1/requests/{id}?timeout_ms=`: state, and the result once signed.
@@ -137,8 +158,14 @@ pub struct DocumentSignature {
     pub name: String,
     /// Its SHA-256: the message the suite signed.
     pub sha256: String,
-    /// The signature in the suite's standard encoding.
+    /// The signature in the suite's standard encoding; `raw` for `es256`.
     pub signature: String,
+    /// For `es256`: `r || s`, 64 bytes, as JWS (RFC 7518 §3.4) and COSE (RFC 9053 §2.1) want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    /// For `es256`: DER of `Ecdsa-Sig-Value` (RFC 3279 §2.2.3), as X.509, CMS and TLS want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub der: Option<String>,
 }
 
 /// The approval record and what verifies it.

@@ -7,7 +7,7 @@ use base64::{
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use signer_client::Approved;
-use signer_core::wire::ProblemCode;
+use signer_core::wire::{CodeChosen, ProblemCode, VerificationCode};
 
 use crate::{
     harness::{Dump, PIN, TestApp},
@@ -69,13 +69,12 @@ impl Town {
     fn code(&mut self, query: &str) -> String {
         let browser = self.begin(query);
         browser.start(&self.app);
-        self.approve();
+        self.approve(&browser);
         code_in(&browser.leave(&self.app))
     }
 
-    fn approve(&mut self) {
-        let asked = self.phone.phone.requests().unwrap().pop().unwrap();
-        assert!(matches!(self.phone.approve(asked.request, PIN).unwrap(), Approved::Signed(_)));
+    fn approve(&mut self, browser: &Browser) {
+        approve(&self.app, &mut self.phone, browser);
     }
 
     fn exchange(&self, code: &str) -> Answer {
@@ -139,6 +138,14 @@ impl Browser {
         );
         answer.header("location").unwrap().to_owned()
     }
+}
+
+/// The holder picks the code that the page shows, and approves.
+fn approve(app: &TestApp, phone: &mut TestPhone, browser: &Browser) {
+    let code: VerificationCode = serde_json::from_value(browser.view(app)["verification_code"].clone()).unwrap();
+    let asked = phone.phone.requests().unwrap().pop().unwrap();
+    assert_eq!(phone.phone.choose_code(asked.request, code).unwrap(), CodeChosen::Right {});
+    assert!(matches!(phone.approve(asked.request, PIN).unwrap(), Approved::Signed(_)));
 }
 
 fn client(app: &TestApp, name: &str) -> Client {
@@ -314,7 +321,7 @@ fn oau_012_a_person_signs_in_with_the_phone() {
     let asked = town.phone.phone.requests().unwrap().pop().unwrap();
     assert_eq!(asked.relying_party.name.as_str(), "Bank");
     assert!(asked.text.as_str().contains("Let Bank see your signing certificate"));
-    town.approve();
+    town.approve(&browser);
     assert_eq!(browser.view(&town.app)["state"], "decided");
     let to = browser.leave(&town.app);
     assert_eq!(parameter(&to, "state").as_deref(), Some("of the bank & its own"));
@@ -475,7 +482,7 @@ fn oau_014_a_code_is_good_once_for_its_client_address_and_verifier() {
     // A code lives 60 s. The browser that is still there gets another, which takes its place.
     let browser = town.begin(&town.asks_for(&[2]));
     browser.start(&town.app);
-    town.approve();
+    town.approve(&browser);
     let first = code_in(&browser.leave(&town.app));
     town.app.clock.advance(59);
     let second = code_in(&browser.leave(&town.app));
@@ -535,7 +542,7 @@ fn oau_015_pushed_requests_are_taken_once_by_their_client() {
     assert_eq!(refusal(&unproven), (401, "invalid_client".into(), refusal(&unproven).2));
     assert_eq!(kept(&town.app), before);
     browser.start(&town.app);
-    town.approve();
+    town.approve(&browser);
     access_token(&town.exchange(&code_in(&browser.leave(&town.app))));
 }
 
@@ -550,7 +557,7 @@ fn oau_016_a_visit_is_its_browsers() {
     let browser = town.begin(&town.asks_for(&[1]));
     let thief = town.begin(&town.asks_for(&[2]));
     browser.start(&town.app);
-    town.approve();
+    town.approve(&browser);
     let before = kept(&town.app);
     for cookie in ["", "signer-visit=", "signer-visit=x", &thief.cookie, &format!("{}A", browser.cookie)] {
         let other = Browser { cookie: cookie.to_owned(), ..browser.clone() };
@@ -643,14 +650,23 @@ fn oau_018_what_the_phone_did_not_approve_goes_back_with_its_reason() {
     let asked = town.phone.phone.requests().unwrap().pop().unwrap();
     town.phone.phone.decline(asked.request).unwrap();
     denied(&browser, &town.app, "USER_REFUSED");
+    // A code that another browser shows, or none of them: without the right one nothing is approved.
+    let browser = started(&town, 5);
+    let waiting = town.phone.phone.waiting().unwrap().pop().unwrap();
+    let asked = waiting.object.request;
+    town.phone.approve(asked, PIN).unwrap_err();
+    let right: VerificationCode = serde_json::from_value(browser.view(&town.app)["verification_code"].clone()).unwrap();
+    let other = waiting.codes.unwrap().codes.into_iter().find(|code| *code != right).unwrap();
+    assert_eq!(town.phone.phone.choose_code(asked, other).unwrap(), CodeChosen::Wrong {});
+    denied(&browser, &town.app, "WRONG_VC");
+    assert_eq!(browser.view(&town.app)["verification_code"], Value::Null);
     let browser = started(&town, 2);
     town.app.clock.advance(300);
     denied(&browser, &town.app, "TIMEOUT");
     // Another phone of the holder: that is another key.
     let browser = started(&town, 3);
     let mut other = town.app.phone("olena");
-    let asked = other.phone.requests().unwrap().pop().unwrap();
-    assert!(matches!(other.approve(asked.request, PIN).unwrap(), Approved::Signed(_)));
+    approve(&town.app, &mut other, &browser);
     denied(&browser, &town.app, "KEY_ENDED");
     let answer = authorize(&town.app, &town.asks_for(&[4]), "");
     assert!(answer.header("location").unwrap().contains("credentialID+is+disabled"), "{answer:?}");
@@ -680,7 +696,7 @@ fn oau_019_labels_are_shown_and_what_was_granted_is_told() {
         let names: Vec<_> =
             asked.documents.as_slice().iter().map(|document| document.name.as_str()).collect();
         assert_eq!(names, ["Loan.pdf", "2 of 2"]);
-        town.approve();
+        town.approve(&browser);
         let answer = town.exchange(&code_in(&browser.leave(&town.app)));
         let token = access_token(&answer);
         let answer: Value = answer.json();
@@ -738,7 +754,7 @@ fn oau_021_codes_and_cookies_stand_hashed_and_end_with_the_registration() {
     let query = town.asks_for(&[1]);
     let browser = town.begin(&query);
     browser.start(&town.app);
-    town.approve();
+    town.approve(&browser);
     let code = code_in(&browser.leave(&town.app));
     let (_, cookie) = browser.cookie.rsplit_once('=').unwrap();
     town.app.stop();
@@ -841,8 +857,7 @@ fn csc_018_who_signed_in_is_listed_and_nobody_else() {
         let query = query(&town.bank, &[("login_hint", "olena")]);
         let browser = begin(&town.app, &query);
         browser.start(&town.app);
-        let asked = town.phone.phone.requests().unwrap().pop().unwrap();
-        town.phone.approve(asked.request, PIN).unwrap();
+        approve(&town.app, &mut town.phone, &browser);
         access_token(&exchange(&town.app, &town.bank, &code_in(&browser.leave(&town.app)), BACK, VERIFIER))
     };
     for userid in [Value::Null, json!(null)] {

@@ -33,6 +33,7 @@ mod register;
 mod relying_party;
 mod screen;
 mod secrets;
+mod sessions;
 mod suites;
 mod three_codes;
 mod trust;

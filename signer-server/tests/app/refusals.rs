@@ -21,11 +21,11 @@ use signer_core::{
     suite::{Commitment, KeygenMessage, SuiteId},
     time::UnixSeconds,
     wire::{
-        AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, CodeStateQuery, Decline,
-        Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
+        AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, ChooseCode, CodeStateQuery,
+        Decline, Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
         Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
         OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, WireSecret, WithdrawnQuery,
+        RefreshStart, RequestsQuery, StatusQuery, VerificationCode, WireSecret, WithdrawnQuery,
     },
 };
 
@@ -258,6 +258,9 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     let documents = |count: usize| -> serde_json::Value {
         (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
     };
+    let fields = |count: usize| -> serde_json::Value {
+        (0..count).map(|n| serde_json::json!({ "label": format!("{n}"), "value": "a" })).collect()
+    };
     with(
         "POST /v1/requests",
         &good,
@@ -290,6 +293,18 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("/expires_in", (-1).into(), Malformed),
             ("/expires_in", 1.5.into(), Malformed),
             ("/relying_party", "Another Bank".into(), Malformed),
+            ("/fields", fields(17), InvalidValue),
+            ("/fields", serde_json::json!({}), Malformed),
+            ("/fields", serde_json::json!([{ "label": "", "value": "a" }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "a", "value": "" }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "a\nb", "value": "a" }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "a", "value": "a\u{202E}b" }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "x".repeat(81), "value": "a" }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "a", "value": "x".repeat(201) }]), InvalidValue),
+            ("/fields", serde_json::json!([{ "label": "a" }]), Malformed),
+            ("/fields", serde_json::json!([{ "label": "a", "value": "b", "more": 1 }]), Malformed),
+            ("/verification_code", "0417".into(), Malformed),
+            ("/verification_code", 1.into(), Malformed),
         ],
     );
     let good = serde_json::json!({ "code": "DQ1:", "request_id": "request-1" });
@@ -735,6 +750,7 @@ impl Messages {
             Operation::Requests => self.seal(&RequestsQuery {}),
             Operation::Outcome => self.seal(&OutcomeQuery { request: self.request }),
             Operation::Decline => self.seal(&Decline { request: self.request }),
+            Operation::ChooseCode => self.seal(&ChooseCode { request: self.request, code: some_code() }),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
             Operation::Withdrawn => self.seal(&WithdrawnQuery {}),
@@ -779,7 +795,7 @@ impl Messages {
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
             Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
             AnswerCheck: AnswerCheck, Listen: Listen, History: HistoryQuery,
-            Withdrawn: WithdrawnQuery,
+            Withdrawn: WithdrawnQuery, ChooseCode: ChooseCode,
         }
     }
 }
@@ -878,6 +894,10 @@ fn app_103_every_device_operation_refuses_every_damaged_envelope() {
     assert_eq!(app.dump(), before);
 }
 
+fn some_code() -> VerificationCode {
+    VerificationCode::new(42).unwrap()
+}
+
 fn text<const MAX: usize>(text: &str) -> Text<MAX> {
     Text::new(text.into()).unwrap()
 }
@@ -908,6 +928,8 @@ fn others_and_absent(suite: SuiteId) {
             AnswerCheck { id: CheckId::from_bytes(*request.as_bytes()), allow: true, shown: [0; 32] };
         check(Operation::AnswerCheck, &messages.seal(&answer), Code::NotFound, case);
         check(Operation::Decline, &messages.seal(&Decline { request }), Code::NotFound, case);
+        let choice = ChooseCode { request, code: some_code() };
+        check(Operation::ChooseCode, &messages.seal(&choice), Code::NotFound, case);
     }
     let (list, index) = messages.others_credential;
     for (list, index, case) in [(list, index, "another's"), (1, 1, "nobody's")] {

@@ -18,7 +18,7 @@ const visit = parameters.get('visit') ?? '';
 
 /**
  * @typedef {{ relying_party: string, scope: 'service' | 'credential', text: string | null, documents: string[], state: 'new' | 'waiting' | 'decided',
- *   asks_who: boolean, seconds: number, verification_code?: string | null }} Visit
+ *   asks_who: boolean, seconds: number, verification_code: string | null }} Visit
  */
 
 /** @type {Visit | null} */

@@ -109,6 +109,7 @@ async fn view(
         "scope": view.scope,
         "text": view.text,
         "documents": view.documents,
+        "verification_code": view.verification_code,
         "state": view.state.name(),
         "asks_who": view.asks_who,
         "seconds": view.seconds,

@@ -69,6 +69,7 @@ impl Asking<'_> {
             text: self.description.unwrap_or("The request says nothing about what is signed.").to_owned(),
             documents: self.names().into_iter().zip(self.digests).map(document).collect(),
             expires_in: Some(seconds),
+            ..CreateRequest::default()
         }
     }
 }
@@ -156,6 +157,7 @@ pub(in crate::service) fn decision(state: &RequestState, wanted: Option<DeviceId
         RequestState::Declined => Decision::No("USER_REFUSED"),
         RequestState::Cancelled => Decision::No("CANCELLED"),
         RequestState::Expired => Decision::No("TIMEOUT"),
+        RequestState::WrongCode => Decision::No("WRONG_VC"),
     }
 }
 
@@ -164,6 +166,7 @@ pub(in crate::service) fn denied(reason: &'static str) -> OauthRefusal {
     let text = match reason {
         "USER_REFUSED" => "The holder declined on the phone",
         "TIMEOUT" => "The holder did not answer in time",
+        "WRONG_VC" => "The holder chose another verification code than the one shown",
         "CANCELLED" => "The request was cancelled",
         _ => "The key of this credential has ended",
     };

@@ -8,7 +8,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     domain::{Domain, Hasher},
     ids::{DeviceId, RelyingPartyId, RequestId, VisitId},
-    wire::{CreateRequest, DocumentDigest},
+    wire::{CreateRequest, DocumentDigest, VerificationCode},
 };
 
 use super::{Asked, OauthError, OauthRefusal, back::Back};
@@ -40,6 +40,8 @@ pub struct VisitView {
     pub text: Option<String>,
     /// The documents, as the phone names them.
     pub documents: Vec<String>,
+    /// The code that the holder picks on the phone, while it is asked: who approves has this browser before them.
+    pub verification_code: Option<VerificationCode>,
     /// How far it is.
     pub state: VisitState,
     /// Whether somebody must say who they are first.
@@ -139,6 +141,7 @@ impl Service {
         }
         let found = self.visit_of(id, browser).await?;
         let state = found.state();
+        let codes = found.request.as_ref().filter(|_| state == VisitState::Waiting).and_then(|row| row.codes);
         let left = found.request.as_ref().map_or(found.visit.expires, |request| request.expires);
         let (text, documents, asks_who) = match found.asked {
             Asked::Service { person } => (None, Vec::new(), person.is_none() && state == VisitState::New),
@@ -149,6 +152,7 @@ impl Service {
             scope: if documents.is_empty() { "service" } else { "credential" },
             text,
             documents,
+            verification_code: codes.map(|codes| codes.drawn.right),
             state,
             asks_who,
             seconds: left.0.saturating_sub(self.now().0),
@@ -189,6 +193,8 @@ impl Service {
                 (asked.asking().request(&credential, SIGN_SECONDS), Some((credential.device, &asked.digests)))
             }
         };
+        // Whose browser this is sees the code; who was only sent a question does not.
+        let request = CreateRequest { verification_code: true, ..request };
         // Asked for twice at once, the phone is asked once.
         let made = self.create_request(party, request, Some(&format!("visit-{id}"))).await?;
         let authorisation = device.map(|(device, digests)| AuthorisationRow {
@@ -290,6 +296,7 @@ fn sign_in(visit: &VisitRow, name: &str, person: String) -> CreateRequest {
         text: format!("Let {name} see your signing certificate. This signs no document."),
         documents: vec![DocumentDigest { name: "Sign-in".into(), sha256: STANDARD.encode(digest) }],
         expires_in: Some(SIGN_IN_SECONDS),
+        ..CreateRequest::default()
     }
 }
 

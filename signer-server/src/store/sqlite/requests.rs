@@ -6,16 +6,17 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
+    wire::VerificationCode,
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, codes,
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
     history,
 };
 use crate::store::{
-    AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Requests,
-    StoreResult,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, NewRequest, OPEN_REQUESTS_MAX, RequestRow,
+    RequestState, Requests, StoreResult,
 };
 
 /// Numbers of the states in `request.state`.
@@ -27,7 +28,8 @@ const EXPIRED: u8 = 4;
 pub(super) const KEY_ENDED: u8 = 5;
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
-    record_signature, signed_by, ended FROM request";
+    record_signature, signed_by, ended, codes, right_place, chosen_place
+    FROM request LEFT JOIN request_code ON request_code.request = request.id";
 
 #[async_trait]
 impl Requests for SqliteStore {
@@ -60,6 +62,17 @@ impl Requests for SqliteStore {
         now: UnixSeconds,
     ) -> StoreResult<CloseResult> {
         self.write(now, move |db| close(db, id, by, told.as_ref(), now)).await
+    }
+
+    async fn choose_code(
+        &self,
+        id: RequestId,
+        device: DeviceId,
+        code: VerificationCode,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<CodeChoiceResult> {
+        self.write(now, move |db| choose(db, id, device, code, told.as_ref(), now)).await
     }
 }
 
@@ -97,6 +110,9 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
             OPEN
         ],
     )?;
+    if let Some(drawn) = &request.codes {
+        codes::add(db, request.id, drawn)?;
+    }
     Ok(AddResult::Added)
 }
 
@@ -172,6 +188,37 @@ fn close(
     }
 }
 
+fn choose(
+    db: &Connection,
+    id: RequestId,
+    device: DeviceId,
+    code: VerificationCode,
+    told: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<CodeChoiceResult> {
+    let Some(request) = load(db, id, now)? else { return Ok(CodeChoiceResult::NotFound) };
+    if !holds(db, device, request.holder.as_str())? {
+        return Ok(CodeChoiceResult::NotFound);
+    }
+    let Some(codes) = request.codes else { return Ok(CodeChoiceResult::NoSuchCode) };
+    if codes.chosen.is_some() {
+        return Ok(if codes.is_right() { CodeChoiceResult::Right } else { CodeChoiceResult::Wrong });
+    }
+    if request.state != RequestState::Open {
+        return Ok(CodeChoiceResult::AlreadyEnded);
+    }
+    if !codes::choose(db, id, &codes.drawn, code)? {
+        return Ok(CodeChoiceResult::NoSuchCode);
+    }
+    if code == codes.drawn.right {
+        return Ok(CodeChoiceResult::Right);
+    }
+    let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0";
+    execute_one(db, sql, (id.as_bytes(), DECLINED, time(now)))?;
+    history::append(db, device, told, now)?;
+    Ok(CodeChoiceResult::Wrong)
+}
+
 fn holds(db: &Connection, device: DeviceId, holder: &str) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM installation WHERE device = ?1 AND holder = ?2 AND standing <> ?3";
     Ok(first(db, sql, (device.as_bytes(), holder, REVOKED), |_| Ok(()))?.is_some())
@@ -186,6 +233,7 @@ pub(super) fn end_all_of(db: &Connection, holder: &str, now: UnixSeconds) -> Sto
 
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
     let expires = get_time(row, 4)?;
+    let codes = codes::read(row, 11)?;
     let state = match row.get(5)? {
         OPEN if now < expires => RequestState::Open,
         OPEN | EXPIRED => RequestState::Expired,
@@ -196,6 +244,9 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
             device: DeviceId::from_bytes(row.get(9)?),
             at: get_time(row, 10)?,
         },
+        DECLINED if codes.is_some_and(|codes| codes.chosen.is_some() && !codes.is_right()) => {
+            RequestState::WrongCode
+        }
         DECLINED => RequestState::Declined,
         CANCELLED => RequestState::Cancelled,
         KEY_ENDED => RequestState::KeyEnded,
@@ -208,5 +259,6 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
         object: row.get(3)?,
         expires,
         state,
+        codes,
     })
 }
