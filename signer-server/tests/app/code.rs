@@ -142,7 +142,8 @@ impl Browser {
 
 /// The holder picks the code that the page shows, and approves.
 fn approve(app: &TestApp, phone: &mut TestPhone, browser: &Browser) {
-    let code: VerificationCode = serde_json::from_value(browser.view(app)["verification_code"].clone()).unwrap();
+    let code: VerificationCode =
+        serde_json::from_value(browser.view(app)["verification_code"].clone()).unwrap();
     let asked = phone.phone.requests().unwrap().pop().unwrap();
     assert_eq!(phone.phone.choose_code(asked.request, code).unwrap(), CodeChosen::Right {});
     assert!(matches!(phone.approve(asked.request, PIN).unwrap(), Approved::Signed(_)));
@@ -655,7 +656,8 @@ fn oau_018_what_the_phone_did_not_approve_goes_back_with_its_reason() {
     let waiting = town.phone.phone.waiting().unwrap().pop().unwrap();
     let asked = waiting.object.request;
     town.phone.approve(asked, PIN).unwrap_err();
-    let right: VerificationCode = serde_json::from_value(browser.view(&town.app)["verification_code"].clone()).unwrap();
+    let right: VerificationCode =
+        serde_json::from_value(browser.view(&town.app)["verification_code"].clone()).unwrap();
     let other = waiting.codes.unwrap().codes.into_iter().find(|code| *code != right).unwrap();
     assert_eq!(town.phone.phone.choose_code(asked, other).unwrap(), CodeChosen::Wrong {});
     denied(&browser, &town.app, "WRONG_VC");
@@ -673,7 +675,7 @@ fn oau_018_what_the_phone_did_not_approve_goes_back_with_its_reason() {
 }
 
 #[test]
-fn oau_019_labels_are_shown_and_what_was_granted_is_told() {
+fn oau_022_labels_are_shown_and_what_was_granted_is_told() {
     let mut town = Town::new();
     for kind in ["credential", "https://cloudsignatureconsortium.org/2025/credential"] {
         let digests = json!([

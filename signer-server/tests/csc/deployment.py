@@ -67,15 +67,21 @@ class Deployment:
         assert done.returncode == 0, done.stderr
 
     def answer(self, decline: bool = False, times: int = 1) -> list:
-        """In a thread of its own: waits for requests, approves or declines them. The list gets what was shown."""
+        """In a thread of its own: waits for requests, approves or declines them. The list gets what was shown. Where a code is to
+        be picked, it is the one in the file `code`, as the page shows it."""
         shown = []
+        page = self.folder / "code"
+        page.unlink(missing_ok=True)
 
         def play():
             for _ in range(300 * times):
                 listed = json.loads(self.phone("requests").stdout)["requests"]
-                if listed:
+                codes = listed[0].get("verification_codes") if listed else None
+                code = page.read_text() if codes and page.exists() else None
+                if listed and (not codes or code in codes):
                     shown.append(listed[0])
                     act = ["decline"] if decline else ["approve", "--yes", "--pin-stdin"]
+                    act += ["--code", code] if code else []
                     done = self.phone(*act, stdin=PIN + "\n")
                     assert done.returncode == 0, done.stderr
                     if len(shown) == times:

@@ -1,7 +1,8 @@
 /**
  * LibPDF signs a PDF, oauth4webapi gets the tokens; both from npm, unmodified. A browser is played by `fetch`, the phone by who
  * called this. What is to be done comes as JSON on standard input:
- * { url, client, key (JWK), redirect, person, way: 'v1' | 'v2', input, output }.
+ * { url, client, key (JWK), redirect, person, way: 'v1' | 'v2', description, label, input, output, code }. The file `code` gets what
+ * the page shows for the phone.
  *
  * In between stand the calls a platform makes: the sign-in once, then an authorization for the hash of what LibPDF has to sign.
  * `v1` sends it in the address and brings the token as SAD; `v2` pushes it as authorization details and brings the token alone.
@@ -30,6 +31,9 @@ async function browse(url) {
   const headers = { cookie: first.headers.get('set-cookie').split(';')[0], 'content-type': 'application/json' };
   const ask = (act, init) => fetch(`${order.url}/oauth2/visits/${visit}${act}`, { headers, redirect: 'manual', ...init });
   assert.equal((await ask('/start', { method: 'POST', body: '{}' })).status, 204);
+  const { verification_code: code } = await (await ask('')).json();
+  assert.match(code, /^\d{4}$/);
+  writeFileSync(order.code, code);
   while ((await (await ask('?timeout_ms=20000')).json()).state !== 'decided');
   const back = (await ask('/return')).headers.get('location');
   assert.ok(back.startsWith(`${order.redirect}?`), back);

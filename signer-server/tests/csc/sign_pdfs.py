@@ -126,6 +126,7 @@ def by_libpdf(folder: Path, way: str, client: Client, deployment: Deployment) ->
     order = {
         "url": deployment.url, "client": client.id, "key": client.private_jwk(), "redirect": REDIRECT, "person": "olena",
         "way": way, "description": DESCRIPTION, "label": "Loan.pdf", "input": str(plain), "output": str(signed),
+        "code": str(folder / "code"),
     }
     shown = deployment.answer(times=2)
     script = str(Path(__file__).with_name("libpdf.mjs"))

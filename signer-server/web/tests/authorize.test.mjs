@@ -37,13 +37,14 @@ const loan = (more = {}) =>
     ...more,
   });
 
-/** Signs or declines what the phone is asked, once it is asked. */
+/** What the phone is asked, once it is; then what is done about it. */
 async function decide(...act) {
   const asked = await browser.until(async () => JSON.parse(await real.phone('requests')).requests[0]);
   await real.phone(...act);
   return asked;
 }
-const approve = () => decide('approve', '--yes', '--pin-stdin');
+/** The holder picks the code that the page shows. */
+const approve = async (page) => decide('approve', '--yes', '--pin-stdin', '--code', await page.innerText('#code'));
 
 /** Where the browser was sent back to. */
 async function back(page) {
@@ -67,7 +68,7 @@ for (const [language, theme] of [['en', 'light'], ['uk', 'dark']]) {
       assert.equal(await page.evaluate(() => document.activeElement.id), 'waiting-title');
       assert.deepEqual(await violations(page), []);
       await browser.shot(page, `authorize-waiting-${language}-${theme}-${size.width}`);
-      const asked = await approve();
+      const asked = await approve(page);
       assert.match(asked.text, /Let Bank of Examples see your signing certificate/);
       const url = await back(page);
       assert.deepEqual([url.searchParams.get('state'), url.searchParams.get('iss')], ['x', real.origin]);
@@ -91,7 +92,7 @@ test('WEB-141 the page says what is to be signed, asks the phone once though it 
   await page.click('#language');
   assert.match(await page.innerText('#asks'), /просить ваш підпис/);
   assert.equal(JSON.parse(await real.phone('requests')).requests.length, 1);
-  await approve();
+  await approve(page);
   const { scope, credentialID } = await bank.exchange(await back(page));
   assert.deepEqual([scope, credentialID], ['credential', credential]);
 });
@@ -130,7 +131,7 @@ test('WEB-144 a connection that breaks is waited for; both languages have every 
   await page.waitForSelector('#waiting:not([hidden])');
   await page.context().setOffline(true);
   await browser.says(page, '#notice', /No connection/);
-  await approve();
+  await approve(page);
   await page.context().setOffline(false);
   assert.ok((await back(page)).searchParams.get('code'));
 });

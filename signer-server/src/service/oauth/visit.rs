@@ -8,13 +8,13 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     domain::{Domain, Hasher},
     ids::{DeviceId, RelyingPartyId, RequestId, VisitId},
-    wire::{CreateRequest, DocumentDigest, VerificationCode},
+    wire::{CreateRequest, DocumentDigest, ProblemCode, VerificationCode},
 };
 
 use super::{Asked, OauthError, OauthRefusal, back::Back};
 use crate::{
     service::{
-        Place, Service, ServiceResult, WaitMs,
+        Place, Service, ServiceError, ServiceResult, WaitMs,
         admin::new_token,
         csc::{Decision, decision, denied},
         watch::Watched,
@@ -196,7 +196,12 @@ impl Service {
         // Whose browser this is sees the code; who was only sent a question does not.
         let request = CreateRequest { verification_code: true, ..request };
         // Asked for twice at once, the phone is asked once.
-        let made = self.create_request(party, request, Some(&format!("visit-{id}"))).await?;
+        let made = match self.create_request(party, request, Some(&format!("visit-{id}"))).await {
+            Err(ServiceError::Refused(refusal)) if refusal.code == ProblemCode::IdempotencyInFlight => {
+                return Ok(());
+            }
+            made => made?,
+        };
         let authorisation = device.map(|(device, digests)| AuthorisationRow {
             request: made.id,
             relying_party: party.id,
@@ -314,5 +319,5 @@ pub(super) fn hash(kind: &[u8], text: &str) -> [u8; 32] {
 }
 
 pub(super) fn bug(what: &'static str) -> OauthError {
-    OauthError::Failed(crate::service::ServiceError::Bug(what))
+    OauthError::Failed(ServiceError::Bug(what))
 }
