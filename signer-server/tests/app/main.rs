@@ -25,6 +25,7 @@ mod limits;
 mod lost;
 mod oauth;
 mod online;
+mod openapi;
 mod pdf;
 mod pin;
 mod race;

@@ -6,27 +6,33 @@ mod visit;
 
 use std::sync::Arc;
 
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use self::form::Form;
 pub(super) use self::visit::long_poll_routes;
-use super::oauth_error::OauthProblem;
+use super::{
+    oauth_error::OauthProblem,
+    openapi::{OauthMetadata, RevocationForm, TokenForm, TokenReply},
+};
 use crate::service::{CodeClaim, DETAIL_TYPES, OauthRefusal, Service};
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/oauth2/token", post(token))
-        .route("/oauth2/revoke", post(revoke))
-        .route("/.well-known/oauth-authorization-server", get(metadata))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(token))
+        .routes(routes!(revoke))
+        .routes(routes!(metadata))
         .merge(visit::routes())
 }
 
+/// An access token, for a relying party itself or for a code that a browser brought.
+#[utoipa::path(
+    post, path = "/oauth2/token", tag = "OAuth 2", security(("client_basic" = []), ()),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenReply)),
+    extensions(("x-errors" = json!(["401 invalid_client", "400 invalid_grant", "400 unsupported_grant_type", "400 invalid_scope", "429 temporarily_unavailable"])))
+)]
 async fn token(State(service): State<Arc<Service>>, form: Form) -> Result<Json<Value>, OauthProblem> {
     let _turn = service.admit()?;
     match form.get("grant_type") {
@@ -72,6 +78,13 @@ async fn for_code(service: &Service, form: &Form) -> Result<Json<Value>, OauthPr
     Ok(Json(answer))
 }
 
+/// Ends an access token of the calling client.
+#[utoipa::path(
+    post, path = "/oauth2/revoke", tag = "OAuth 2", security(("client_basic" = []), ()),
+    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200)),
+    extensions(("x-errors" = json!(["401 invalid_client"])))
+)]
 async fn revoke(State(service): State<Arc<Service>>, form: Form) -> Result<StatusCode, OauthProblem> {
     let _turn = service.admit()?;
     let token = form.get("token").ok_or_else(|| OauthRefusal::request("token is missing"))?;
@@ -79,6 +92,11 @@ async fn revoke(State(service): State<Arc<Service>>, form: Form) -> Result<Statu
     Ok(StatusCode::OK)
 }
 
+/// What this authorization server can do.
+#[utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", operation_id = "oauth_metadata", tag = "OAuth 2",
+    responses((status = 200, body = OauthMetadata))
+)]
 async fn metadata(State(service): State<Arc<Service>>) -> Json<Value> {
     let issuer = service.oauth_issuer();
     let mut methods = vec!["private_key_jwt"];

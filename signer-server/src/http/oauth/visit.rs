@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, RawQuery, State, rejection::QueryRejection},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse as _, Response},
@@ -12,12 +12,14 @@ use axum::{
 use serde::Deserialize;
 use serde_json::{Value, json};
 use signer_core::ids::VisitId;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::form::{Form, once};
 use crate::{
     http::{
         auth::{PathId, StrictJson},
         oauth_error::OauthProblem,
+        openapi::{PushForm, PushReply},
         relying_party::ViewQuery,
         web,
     },
@@ -29,20 +31,29 @@ const COOKIE_SECONDS: u64 = 900;
 /// Longest wait of the page, milliseconds.
 const WAIT_MS_MAX: u64 = 25_000;
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
+/// What browsers call is not in the API's description: the page does.
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(push))
         .route("/oauth2/authorize", get(authorize))
-        .route("/oauth2/pushed_authorize", post(push))
         .route("/oauth2/visits/{id}/start", post(start))
         .route("/oauth2/visits/{id}/cancel", post(cancel))
         .route("/oauth2/visits/{id}/return", get(leave))
 }
 
 /// Routes that wait for a person; they have limits of their own.
-pub(in crate::http) fn long_poll_routes() -> Router<Arc<Service>> {
-    Router::new().route("/oauth2/visits/{id}", get(view))
+pub(in crate::http) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().route("/oauth2/visits/{id}", get(view))
 }
 
+/// Leaves the parameters of an authorization request here; a browser brings their name.
+#[utoipa::path(
+    post, path = "/oauth2/pushed_authorize", operation_id = "push_authorization", tag = "OAuth 2",
+    security(("client_basic" = []), ()),
+    request_body(content = PushForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 201, body = PushReply)),
+    extensions(("x-errors" = json!(["401 invalid_client", "400 unauthorized_client", "400 unsupported_response_type", "400 invalid_scope", "400 invalid_authorization_details", "400 request_not_supported", "429 temporarily_unavailable"])))
+)]
 async fn push(
     State(service): State<Arc<Service>>,
     form: Form,

@@ -62,7 +62,7 @@ impl Service {
         let now = self.now();
         let proven = self.prove(claim, now).await?;
         let client = self.store.oauth_client(proven.client).await?;
-        let client = client.ok_or_else(|| OauthRefusal::client(NOT_THE_CLIENT))?;
+        let client = may_ask(client.ok_or_else(|| OauthRefusal::client(NOT_THE_CLIENT))?)?;
         if fields.contains_key("request_uri") {
             return Err(OauthRefusal::request("request_uri is not pushed").into());
         }
@@ -121,11 +121,7 @@ impl Service {
         let id = fields.get("client_id").ok_or_else(|| OauthRefusal::request("client_id is missing"))?;
         let unknown = || OauthRefusal::request("client_id is no client of this server");
         let id: RelyingPartyId = id.parse().map_err(|_| unknown())?;
-        let client = self.store.oauth_client(id).await?.ok_or_else(unknown)?;
-        if client.party.may_ask {
-            return Ok(client);
-        }
-        Err(OauthRefusal::new(400, "unauthorized_client", "the client may not ask for signatures").into())
+        Ok(may_ask(self.store.oauth_client(id).await?.ok_or_else(unknown)?)?)
     }
 
     /// The parameters that were pushed, if the browser brings their name; others beside it count for nothing.
@@ -151,4 +147,11 @@ impl Service {
         }
         Ok((challenge, asked))
     }
+}
+
+fn may_ask(client: OauthClientRow) -> Result<OauthClientRow, OauthRefusal> {
+    if client.party.may_ask {
+        return Ok(client);
+    }
+    Err(OauthRefusal::new(400, "unauthorized_client", "the client may not ask for signatures"))
 }
