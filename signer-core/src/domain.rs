@@ -92,6 +92,8 @@ domains! {
     DisclosureSalt = "signer/v1/disclosure-salt",
     /// A key as one relying party of the CSC API names it.
     CscCredential = "signer/v1/csc-credential",
+    /// Digest that a holder signs to let a relying party see the signing certificate.
+    SignIn = "signer/v1/sign-in",
     /// A code as a signed answer names it, salted.
     AnsweredCode = "signer/v1/answered-code",
     /// What a holder was shown of a check.

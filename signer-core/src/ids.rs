@@ -103,6 +103,10 @@ id! {
     /// A verifier's question that waits for the holder.
     CheckId
 }
+id! {
+    /// A browser's stay at the authorisation page.
+    VisitId
+}
 
 /// How often the shares of a key have been renewed; 0 after enrolment.
 #[derive(

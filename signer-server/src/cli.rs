@@ -127,6 +127,8 @@ enum RelyingPartyCommand {
         generate: Option<String>,
         #[command(flatten)]
         proof: Option<ProofArgs>,
+        #[command(flatten)]
+        pages: PagesArgs,
     },
     /// Make one an OAuth client, or change its key or secret, which ends its access tokens.
     #[command(group(ArgGroup::new("proof").args(["oauth_key", "oauth_secret"]).required(true)))]
@@ -135,6 +137,8 @@ enum RelyingPartyCommand {
         id: String,
         #[command(flatten)]
         proof: ProofArgs,
+        #[command(flatten)]
+        pages: PagesArgs,
     },
     /// List all.
     List,
@@ -155,6 +159,18 @@ struct ProofArgs {
     /// A secret, shown this once. Only where the configuration says sandbox = true.
     #[arg(long)]
     oauth_secret: bool,
+}
+
+/// Where an OAuth client has browsers sent, and what it is told of credentials.
+#[derive(Debug, Args)]
+struct PagesArgs {
+    /// Where browsers may be sent back to from the authorisation page: https, or http to this machine. Repeat it for several;
+    /// they take the place of those before, and without it those stay.
+    #[arg(long, value_name = "URI", requires = "ProofArgs")]
+    redirect_uri: Vec<String>,
+    /// How the CSC API tells the client that credentials are authorised: some clients know one way only [at first: implicit]
+    #[arg(long, value_enum, value_name = "WAY", requires = "ProofArgs")]
+    csc_auth: Option<oauth::Way>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -317,7 +333,7 @@ fn serve(config: Config) -> Result<(), String> {
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {
     match command {
-        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased, generate, proof } => {
+        RelyingPartyCommand::Add { name, ask, verify, report, report_deceased, generate, proof, pages } => {
             if !ask && !verify && report.is_empty() && !report_deceased && generate.is_none() {
                 return Err(
                     "say what it may do: --ask, --verify, --report KINDS, --report-deceased, --generate ORGANISATION"
@@ -328,7 +344,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 return Err("an OAuth client asks for signatures: --ask".into());
             }
             // Read first: a file that is no key registers nobody.
-            let proof = proof.map(|proof| oauth::read(&proof)).transpose()?;
+            let proof = proof.map(|proof| oauth::read(&proof, pages)).transpose()?;
             let report = report.iter().map(|name| kind(name)).collect::<Result<_, _>>()?;
             let asked = CreateRelyingParty {
                 name,
@@ -352,13 +368,15 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                         "token": made.token,
                         "client_id": client.client_id,
                         "client_secret": client.client_secret,
+                        "redirect_uris": client.redirect_uris,
+                        "csc_auth": client.csc_auth,
                     });
                     print(json, &value, &format!("{text}\n{}", oauth::told(&client)));
                 }
             }
         }
-        RelyingPartyCommand::OauthClient { id, proof } => {
-            let client = oauth::put(admin, &id, &oauth::read(&proof)?)?;
+        RelyingPartyCommand::OauthClient { id, proof, pages } => {
+            let client = oauth::put(admin, &id, &oauth::read(&proof, pages)?)?;
             print(json, &client, &oauth::told(&client));
         }
         RelyingPartyCommand::List => {

@@ -3,15 +3,15 @@
 #[cfg(feature = "openapi")]
 use std::prelude::v1::*;
 
-use alloc::string::String;
+use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
 use crate::ids::RelyingPartyId;
 
-/// `PUT /admin/v1/relying-parties/{id}/oauth-client`: how the relying party proves itself at the token endpoint. Ends its
-/// access tokens.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// `PUT /admin/v1/relying-parties/{id}/oauth-client`: how the relying party proves itself at the token endpoint, and where it
+/// has browsers sent. Ends its access tokens.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(examples(json!({ "key": { "kty": "EC", "crv": "P-256", "x": "f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU", "y": "x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0" } }))))]
@@ -19,6 +19,37 @@ pub struct PutOauthClient {
     /// Its public key, for `private_key_jwt`. Without one the server draws a secret, if it is a sandbox.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<PublicJwk>,
+    /// Where a browser may be sent back to, each compared as it stands. Left out: those it has.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 10))]
+    pub redirect_uris: Option<Vec<String>>,
+    /// How it is told that credentials are authorised. Left out: as before, at first `implicit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub csc_auth: Option<CscAuth>,
+}
+
+/// How `credentials/info` of the CSC API says that a credential is authorised. Both ways are open to every client; some
+/// clients look at this and take no other.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(rename_all = "lowercase")]
+pub enum CscAuth {
+    /// By `credentials/authorize`: the phone is asked.
+    #[default]
+    Implicit,
+    /// By the authorisation page.
+    Oauth2code,
+}
+
+impl CscAuth {
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Implicit => "implicit",
+            Self::Oauth2code => "oauth2code",
+        }
+    }
 }
 
 /// Reply to it.
@@ -30,6 +61,10 @@ pub struct OauthClient {
     /// The secret, shown this once, if the client has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub client_secret: Option<String>,
+    /// Where a browser may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// How it is told that credentials are authorised.
+    pub csc_auth: CscAuth,
 }
 
 impl core::fmt::Debug for OauthClient {

@@ -68,6 +68,7 @@ fn api(timeout: Duration) -> OpenApiRouter<Arc<Service>> {
     let waiting = relying_party::long_poll_routes()
         .merge(verification::long_poll_routes())
         .merge(csc::long_poll_routes())
+        .merge(oauth::long_poll_routes())
         .layer(TimeoutLayer::with_status_code(
             StatusCode::REQUEST_TIMEOUT,
             Duration::from_millis(WAIT_MS_MAX) + timeout,

@@ -1,5 +1,5 @@
-//! The pages: the verifier under `/verify/`, the operator's under `/admin/`. They are files of `signer-server/web`, embedded, with
-//! the headers that keep them to themselves.
+//! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the one where browsers of clients wait for the phone
+//! under `/authorize/`. They are files of `signer-server/web`, embedded, with the headers that keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -47,6 +47,7 @@ const PACKED_FROM: usize = 2048;
 /// Starts of the pages.
 const INDEX: &str = "/verify/index.html";
 const ADMIN_INDEX: &str = "/admin/index.html";
+const AUTHORIZE_INDEX: &str = "/authorize/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -61,6 +62,10 @@ const FILES: &[(&str, &[u8])] = files![
     "/admin/index.html"
     "/admin/style.css"
     "/admin/texts.js"
+    "/authorize/app.js"
+    "/authorize/index.html"
+    "/authorize/style.css"
+    "/authorize/words.js"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
@@ -123,6 +128,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     LazyLock::force(&PACKED);
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
+        .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
         .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
@@ -132,6 +138,16 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         router = router.route(path, get(async |headers: HeaderMap| file(path, &headers)));
     }
     router.layer(map_response(with_headers))
+}
+
+/// The authorisation page in place of an error of this status, which it tells.
+pub(super) fn authorize_page(status: StatusCode) -> Response {
+    let mut response = file(AUTHORIZE_INDEX, &HeaderMap::new());
+    *response.status_mut() = status;
+    response.headers_mut().remove(header::ETAG);
+    response.headers_mut().insert(header::CACHE_CONTROL, super::header_value("no-store"));
+    add_headers(&mut response);
+    response
 }
 
 /// What the page knows before it trusts anybody. It pins the first root it is told.
@@ -155,7 +171,7 @@ async fn files() -> Response {
 
 /// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
 fn is_kept(path: &str) -> bool {
-    path != "/verify/sw.js" && !path.starts_with("/admin/")
+    path != "/verify/sw.js" && !["/admin/", "/authorize/"].iter().any(|page| path.starts_with(page))
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
@@ -218,10 +234,14 @@ fn no_cache(body: &Value) -> Response {
 }
 
 async fn with_headers(mut response: Response) -> Response {
+    add_headers(&mut response);
+    response
+}
+
+fn add_headers(response: &mut Response) {
     for (name, value) in HEADERS {
         response.headers_mut().insert(name, super::header_value(value));
     }
-    response
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -248,7 +268,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/admin", "/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/authorize", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

@@ -63,13 +63,16 @@ use self::quota::Quota;
 pub use self::{
     csc::{
         Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential,
-        MULTISIGN_MAX, Signing,
+        DESCRIPTION_CHARACTERS_MAX, MULTISIGN_MAX, SHA256, Signing, digest,
     },
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
     listen::Listening,
-    oauth::{AccessToken, ClientClaim, OauthError, OauthRefusal},
+    oauth::{
+        AccessToken, Begun, ClientClaim, CodeClaim, CodeToken, DETAIL_TYPES, Fields, NoVisit, OauthError,
+        OauthRefusal, Pushed, VisitState, VisitView,
+    },
     quota::Place,
     requests::WaitMs,
     trust::{IssuerSettings, TrustRoot},
@@ -125,6 +128,7 @@ pub struct Service {
     streams: Arc<Semaphore>,
     check_polls: Arc<Quota<RelyingPartyId>>,
     request_polls: Arc<Quota<RelyingPartyId>>,
+    visit_polls: Arc<Quota<RelyingPartyId>>,
     register_calls: Arc<Quota<RelyingPartyId>>,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
@@ -163,7 +167,7 @@ pub struct Parts {
     pub admin_token: [u8; 32],
     /// Most requests worked on at once.
     pub concurrency_max: u32,
-    /// Most that wait at once, of each kind: phones' streams, polls of checks, polls of requests.
+    /// Most that wait at once, of each kind: phones' streams, polls of checks, of requests, of the authorisation page.
     pub long_polls_max: u32,
     /// Whether OAuth clients may have a secret instead of a key.
     pub sandbox: bool,
@@ -229,6 +233,7 @@ impl Service {
             streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
             check_polls: Quota::new(parts.long_polls_max, poll_quota),
             request_polls: Quota::new(parts.long_polls_max, poll_quota),
+            visit_polls: Quota::new(parts.long_polls_max, poll_quota),
             register_calls: Quota::new(u32::MAX, REGISTER_CALLS_MAX),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),

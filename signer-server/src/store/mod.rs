@@ -14,6 +14,7 @@ mod oauth;
 mod reports;
 mod rows;
 pub mod sqlite;
+mod visits;
 
 use async_trait::async_trait;
 use signer_core::{
@@ -27,6 +28,7 @@ use signer_core::{
 
 pub use self::{
     certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
+    visits::*,
 };
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
@@ -246,6 +248,7 @@ pub trait Store:
     + Requests
     + RelyingParties
     + OauthClients
+    + Visits
     + Authorisations
     + Credentials
     + Fleets
@@ -257,7 +260,7 @@ pub trait Store:
     + ServerKeys
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, access tokens, used assertions, displays, checks, questions and misses at their end, credentials 24 h after theirs by the `life` in force,
+    /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force,
     /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 

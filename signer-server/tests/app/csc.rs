@@ -149,7 +149,10 @@ fn csc_002_info_needs_no_token_and_announces_what_there_is() {
             let answer = app.http.send("POST", &path, &[("content-type", "application/json")], body);
             assert_eq!(answer.status, 200, "{answer:?}");
             let info: Value = answer.json();
-            assert_eq!((&info["specs"], &info["authType"]), (&specs.into(), &json!(["oauth2client"])));
+            assert_eq!(
+                (&info["specs"], &info["authType"]),
+                (&specs.into(), &json!(["oauth2client", "oauth2code"]))
+            );
             assert_eq!(info["supportedHashTypes"], json!(["DTBSR"]));
             let announced: Vec<_> =
                 info["methods"].as_array().unwrap().iter().filter_map(Value::as_str).collect();

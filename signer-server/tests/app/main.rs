@@ -12,6 +12,7 @@ mod backup;
 mod bound;
 mod certificates;
 mod clone;
+mod code;
 mod colluding;
 mod csc;
 mod events;

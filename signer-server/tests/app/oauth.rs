@@ -32,6 +32,18 @@ impl Client {
         client
     }
 
+    /// Registers it anew, with these members beside its key.
+    pub(crate) fn register(&self, app: &TestApp, more: &Value) -> Answer {
+        let mut body = more.clone();
+        body["key"] = jwk(&self.key);
+        put(app, self.id, &body)
+    }
+
+    /// What it says at an endpoint, with its proof.
+    pub(crate) fn says(&self, app: &TestApp, endpoint: &str, form: &str) -> Answer {
+        post(app, endpoint, &format!("{form}&{}", by(&self.assertion(app, |_| {}))))
+    }
+
     /// A good assertion for now, changed.
     fn assertion(&self, app: &TestApp, change: impl FnOnce(&mut Value)) -> String {
         let now = app.clock.seconds();
@@ -307,7 +319,9 @@ fn oau_007_wrong_forms_and_keys_are_refused() {
         (good.clone(), "invalid_request"),
         (format!("grant_type=&{good}"), "invalid_request"),
         (format!("grant_type=password&{good}"), "unsupported_grant_type"),
-        (format!("grant_type=authorization_code&{good}"), "unsupported_grant_type"),
+        (format!("grant_type=refresh_token&{good}"), "unsupported_grant_type"),
+        (format!("grant_type=authorization_code&{good}"), "invalid_request"),
+        (format!("grant_type=authorization_code&code=x&redirect_uri=x&{good}"), "invalid_request"),
         (format!("grant_type=client_credentials&scope=credential&{good}"), "invalid_scope"),
         (format!("grant_type=client_credentials&grant_type=client_credentials&{good}"), "invalid_request"),
         (format!("grant_type=client_credentials&client_secret=x&{good}"), "invalid_request"),
@@ -372,7 +386,8 @@ fn oau_009_the_metadata_say_what_there_is() {
             app.http.send("GET", "/.well-known/oauth-authorization-server", &[], b"").json();
         assert_eq!(metadata["issuer"], app.url());
         assert_eq!(metadata["token_endpoint"], format!("{}/oauth2/token", app.url()));
-        assert_eq!(metadata["grant_types_supported"], json!(["client_credentials"]));
+        assert_eq!(metadata["authorization_endpoint"], format!("{}/oauth2/authorize", app.url()));
+        assert_eq!(metadata["grant_types_supported"], json!(["authorization_code", "client_credentials"]));
         let methods = metadata["token_endpoint_auth_methods_supported"].as_array().unwrap();
         assert_eq!(methods.len(), if sandbox { 3 } else { 1 });
     }

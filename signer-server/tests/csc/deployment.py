@@ -66,19 +66,26 @@ class Deployment:
         done = self.phone("enrol", "--code", code, "--pin-stdin", stdin=PIN + "\n")
         assert done.returncode == 0, done.stderr
 
-    def answer(self, decline: bool = False) -> list:
-        """In a thread of its own: waits for one request, approves or declines it. The list gets what was shown."""
+    def answer(self, decline: bool = False, times: int = 1) -> list:
+        """In a thread of its own: waits for requests, approves or declines them. The list gets what was shown. Where a code is to
+        be picked, it is the one in the file `code`, as the page shows it."""
         shown = []
+        page = self.folder / "code"
+        page.unlink(missing_ok=True)
 
         def play():
-            for _ in range(300):
+            for _ in range(300 * times):
                 listed = json.loads(self.phone("requests").stdout)["requests"]
-                if listed:
+                codes = listed[0].get("verification_codes") if listed else None
+                code = page.read_text() if codes and page.exists() else None
+                if listed and (not codes or code in codes):
                     shown.append(listed[0])
                     act = ["decline"] if decline else ["approve", "--yes", "--pin-stdin"]
+                    act += ["--code", code] if code else []
                     done = self.phone(*act, stdin=PIN + "\n")
                     assert done.returncode == 0, done.stderr
-                    return
+                    if len(shown) == times:
+                        return
                 time.sleep(0.1)
 
         threading.Thread(target=play, daemon=True).start()
@@ -86,21 +93,28 @@ class Deployment:
 
     # The bank.
 
-    def client(self, name: str) -> "Client":
-        return Client(self, name)
+    def client(self, name: str, *more: str) -> "Client":
+        return Client(self, name, more)
 
 
 class Client:
     """An OAuth client with a key of its own: `private_key_jwt`, by PyJWT."""
 
-    def __init__(self, deployment: Deployment, name: str):
+    def __init__(self, deployment: Deployment, name: str, more: tuple):
         self.url = deployment.url
         self.key = ec.generate_private_key(ec.SECP256R1())
-        jwk = json.loads(jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).to_jwk(self.key.public_key()))
+        jwk = self._jwk(self.key.public_key())
         file = deployment.folder / f"{name}.json"
         file.write_text(json.dumps(jwk))
-        made = deployment.operator("relying-party", "add", name, "--ask", "--oauth-key", str(file))
+        made = deployment.operator("relying-party", "add", name, "--ask", "--oauth-key", str(file), *more)
         self.id = made["id"]
+
+    @staticmethod
+    def _jwk(key) -> dict:
+        return json.loads(jwt.algorithms.ECAlgorithm(jwt.algorithms.ECAlgorithm.SHA256).to_jwk(key))
+
+    def private_jwk(self) -> dict:
+        return self._jwk(self.key)
 
     def token(self) -> str:
         metadata = json.load(urllib.request.urlopen(self.url + "/.well-known/oauth-authorization-server", timeout=10))

@@ -1,4 +1,5 @@
-"""pyHanko's CSC signer, unmodified, against a running server: one PDF, a batch of five, a refusal; then three checkers."""
+"""Clients of others, unmodified, against a running server: pyHanko's CSC signer (one PDF, a batch of five, one interrupted, a
+refusal) and LibPDF with oauth4webapi (authorization code, as both versions have it); then three checkers."""
 
 import asyncio
 import json
@@ -23,9 +24,11 @@ from pyhanko.sign.signers import csc_signer
 from pyhanko.sign.validation import validate_pdf_signature
 from pyhanko_certvalidator import ValidationContext
 
-from deployment import Deployment
+from authorisation import Authorisation
+from deployment import Client, Deployment
 
 DESCRIPTION = "Loan agreement 17"
+REDIRECT = "http://127.0.0.1:1/back"
 
 
 def pdf(text: str) -> BytesIO:
@@ -46,23 +49,6 @@ def pdf(text: str) -> BytesIO:
     return out
 
 
-class Authorisation(csc_signer.CSCAuthorizationManager):
-    """The one class pyHanko leaves to its users: it posts what pyHanko formats, and has pyHanko read the answer."""
-
-    def __init__(self, session, info, credential):
-        super().__init__(info, credential)
-        self.session = session
-
-    async def authorize_signature(self, hash_b64s):
-        url = self.csc_session_info.endpoint_url("credentials/authorize")
-        body = self.format_csc_auth_request(hash_b64s=hash_b64s, description=DESCRIPTION)
-        async with self.session.post(url, headers=self.auth_headers, json=body) as response:
-            answer = await response.json()
-            if response.status != 200:
-                raise SigningError(json.dumps(answer))
-            return self.parse_csc_auth_response(answer)
-
-
 def credentials(url: str, token: str, person: str) -> list:
     request = urllib.request.Request(
         url + "/csc/v1/credentials/list",
@@ -76,7 +62,7 @@ async def sign(url: str, token: str, credential: str, documents: list) -> list:
     async with aiohttp.ClientSession() as session:
         info = csc_signer.CSCServiceSessionInfo(service_url=url, credential_id=credential, oauth_token=token)
         fetched = await csc_signer.fetch_certs_in_csc_credential(session, info)
-        manager = Authorisation(session, info, fetched)
+        manager = Authorisation(session, info, fetched, DESCRIPTION)
         signer = csc_signer.CSCSigner(session, manager, batch_size=len(documents), est_raw_signature_size=72)
         meta = PdfSignatureMetadata(field_name="Signature1", subfilter=SigSeedSubFilter.PADES, md_algorithm="sha256")
         signing = [
@@ -121,6 +107,34 @@ def check(signed: bytes, authority: bytes, folder: Path, tampered: bool):
     )
 
 
+def interrupted(folder: Path, order: dict, deployment: Deployment) -> bytes:
+    """Two processes of pyHanko; the first has ended before the phone is asked."""
+    script = str(Path(__file__).with_name("interrupted.py"))
+    (folder / "order.json").write_text(json.dumps({**order, "description": DESCRIPTION}))
+    (folder / "plain.pdf").write_bytes(pdf("Annex 17").getvalue())
+    run(sys.executable, script, "prepare", str(folder))
+    deployment.answer()
+    run(sys.executable, script, "finish", str(folder))
+    return (folder / "signed.pdf").read_bytes()
+
+
+def by_libpdf(folder: Path, way: str, client: Client, deployment: Deployment) -> tuple:
+    """LibPDF in node: sign-in, then a token for the hash. The phone is asked for both."""
+    plain, signed = folder / "plain.pdf", folder / "signed.pdf"
+    plain.write_bytes(pdf("Loan 17").getvalue())
+    signed.unlink(missing_ok=True)
+    order = {
+        "url": deployment.url, "client": client.id, "key": client.private_jwk(), "redirect": REDIRECT, "person": "olena",
+        "way": way, "description": DESCRIPTION, "label": "Loan.pdf", "input": str(plain), "output": str(signed),
+        "code": str(folder / "code"),
+    }
+    shown = deployment.answer(times=2)
+    script = str(Path(__file__).with_name("libpdf.mjs"))
+    done = subprocess.run(["node", script], input=json.dumps(order), capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return signed.read_bytes(), shown
+
+
 def main():
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -159,6 +173,21 @@ def story(deployment: Deployment, folder: Path):
     for signed in batch:
         check(signed, authority, folder, tampered=False)
     print("five PDFs: one approval, five valid signatures")
+
+    order = {"url": deployment.url, "token": token, "credential": credential}
+    check(interrupted(folder, order, deployment), authority, folder, tampered=False)
+    print("interrupted: prepared by one process, signed and finished by another; valid")
+
+    platform = deployment.client("Document Platform", "--redirect-uri", REDIRECT, "--csc-auth", "oauth2code")
+    for way, name in [("v1", "1 of 1"), ("v2", "Loan.pdf")]:
+        signed, shown = by_libpdf(folder, way, platform, deployment)
+        sign_in, signing = shown
+        assert "see your signing certificate" in sign_in["text"], shown
+        assert signing["text"] == DESCRIPTION and signing["documents"][0]["name"] == name, shown
+        check(signed, authority, folder, tampered=False)
+        at = signed.index(b"(Loan 17)")
+        check(signed[:at] + b"(Loan 71)" + signed[at + 9:], authority, folder, tampered=True)
+        print(f"LibPDF by authorization code, {way}: valid for all three, refused by all when tampered")
 
     deployment.answer(decline=True)
     # Its trace of the refusal would look like a failure of this test.

@@ -1,13 +1,14 @@
 //! OAuth clients, and authorisations of the CSC API.
 
 use signer_core::{
-    ids::{DeviceId, RelyingPartyId, RequestId},
+    ids::{DeviceId, RelyingPartyId, RequestId, VisitId},
     time::UnixSeconds,
     trust::Life,
+    wire::CscAuth,
 };
 use signer_server::store::{
-    AuthorisationRow, ClientProof, LIVING_TOKENS_MAX, SadUse, SadUsed, Store, TokenAct, TokenChange,
-    TokenChanged, UsedAssertion,
+    Act, Acted, AuthorisationRow, ClientAct, ClientProof, CodeRefusal, CodeUse, LIVING_TOKENS_MAX,
+    RegisterClient, SadUse, SadUsed, Store, UsedAssertion, VISIT_KEPT_SECONDS, VisitRow,
 };
 
 use crate::fixture::*;
@@ -15,52 +16,202 @@ use crate::fixture::*;
 const SHOP: RelyingPartyId = RelyingPartyId::from_bytes([0x50; 16]);
 const PROOF: ClientProof = ClientProof::Key([2; 33]);
 
-fn change(token: u8, jti: u8, act: TokenAct, now: UnixSeconds) -> TokenChange {
+fn registered(proof: ClientProof) -> RegisterClient {
+    RegisterClient { proof, redirect_uris: None, csc_auth: None }
+}
+
+fn act(jti: u8, act: Act, now: UnixSeconds) -> ClientAct {
     let assertion = Some(UsedAssertion { hash: [jti; 32], expires: T0.plus(60) });
-    TokenChange { relying_party: BANK, proof: PROOF, assertion, token: [token; 32], act, now }
+    ClientAct { relying_party: BANK, proof: PROOF, assertion, act, now }
+}
+
+fn issue(token: u8) -> Act {
+    Act::Issue([token; 32], T0.plus(900))
 }
 
 async fn owner(store: &dyn Store, token: u8, now: UnixSeconds) -> Option<RelyingPartyId> {
-    store.relying_party_by_access_token([token; 32], now).await.unwrap().map(|row| row.id)
+    store.access_token([token; 32], now).await.unwrap().map(|row| row.party.id)
 }
 
 pub(crate) async fn sto_090_a_token_and_its_assertion_go_together<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     add_party(store, SHOP).await;
-    let issue = TokenAct::Issue(T0.plus(900));
-    assert_eq!(store.change_token(change(1, 1, issue, T0)).await.unwrap(), TokenChanged::ClientChanged);
-    assert!(store.put_oauth_client(BANK, PROOF, T0).await.unwrap());
-    assert!(!store.put_oauth_client(RelyingPartyId::from_bytes([9; 16]), PROOF, T0).await.unwrap());
-    assert_eq!(store.oauth_client(BANK).await.unwrap(), Some(PROOF));
+    let acted = async |act: ClientAct| store.act(act).await.unwrap();
+    let put = async |party| store.put_oauth_client(party, registered(PROOF), T0).await.unwrap().is_some();
+    assert_eq!(acted(act(1, issue(1), T0)).await, Acted::ClientChanged);
+    assert!(put(BANK).await);
+    assert!(!put(RelyingPartyId::from_bytes([9; 16])).await);
+    assert_eq!(store.oauth_client(BANK).await.unwrap().unwrap().proof, PROOF);
     assert_eq!(store.oauth_client(SHOP).await.unwrap(), None);
-    let other = TokenChange { proof: ClientProof::Secret([2; 32]), ..change(1, 1, issue, T0) };
-    assert_eq!(store.change_token(other).await.unwrap(), TokenChanged::ClientChanged);
+    let other = ClientAct { proof: ClientProof::Secret([2; 32]), ..act(1, issue(1), T0) };
+    assert_eq!(acted(other).await, Acted::ClientChanged);
     // Nothing of those used the assertion up.
-    assert_eq!(store.change_token(change(1, 1, issue, T0)).await.unwrap(), TokenChanged::Done);
-    assert_eq!(store.change_token(change(2, 1, issue, T0)).await.unwrap(), TokenChanged::AssertionUsed);
+    assert_eq!(acted(act(1, issue(1), T0)).await, Acted::Done);
+    assert_eq!(acted(act(1, issue(2), T0)).await, Acted::AssertionUsed);
     assert_eq!(owner(store, 1, T0.plus(899)).await, Some(BANK));
     assert_eq!((owner(store, 1, T0.plus(900)).await, owner(store, 2, T0).await), (None, None));
     // Only its own client revokes it.
-    assert!(store.put_oauth_client(SHOP, PROOF, T0).await.unwrap());
-    let theirs = TokenChange { relying_party: SHOP, ..change(1, 3, TokenAct::Revoke, T0) };
-    assert_eq!(store.change_token(theirs).await.unwrap(), TokenChanged::Done);
+    assert!(put(SHOP).await);
+    let theirs = ClientAct { relying_party: SHOP, ..act(3, Act::Revoke([1; 32]), T0) };
+    assert_eq!(acted(theirs).await, Acted::Done);
     assert_eq!(owner(store, 1, T0).await, Some(BANK));
-    assert_eq!(store.change_token(change(1, 4, TokenAct::Revoke, T0)).await.unwrap(), TokenChanged::Done);
+    assert_eq!(acted(act(4, Act::Revoke([1; 32]), T0)).await, Acted::Done);
     assert_eq!(owner(store, 1, T0).await, None);
     // Another proof, and the end of the relying party, end tokens; so does time, with the assertions.
-    assert_eq!(store.change_token(change(5, 5, issue, T0)).await.unwrap(), TokenChanged::Done);
-    assert!(store.put_oauth_client(BANK, PROOF, T0).await.unwrap());
+    assert_eq!(acted(act(5, issue(5), T0)).await, Acted::Done);
+    assert!(put(BANK).await);
     assert_eq!(owner(store, 5, T0).await, None);
     for token in 0..u8::try_from(LIVING_TOKENS_MAX).unwrap() {
-        let done = store.change_token(change(token, 100 + token, issue, T0)).await.unwrap();
-        assert_eq!(done, TokenChanged::Done);
+        assert_eq!(acted(act(100 + token, issue(token), T0)).await, Acted::Done);
     }
-    assert_eq!(store.change_token(change(99, 99, issue, T0)).await.unwrap(), TokenChanged::TooMany);
+    assert_eq!(acted(act(99, issue(99), T0)).await, Acted::TooMany);
     assert_eq!(store.expire(T0.plus(900), Life::Standard).await.unwrap(), 2 * 64 + 4);
     assert!(store.revoke_relying_party(BANK, T0).await.unwrap());
     assert_eq!(store.oauth_client(BANK).await.unwrap(), None);
-    assert!(!store.put_oauth_client(BANK, PROOF, T0).await.unwrap());
+    assert!(!put(BANK).await);
+}
+
+pub(crate) async fn sto_110_what_is_not_said_of_a_client_stays<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    let put = async |client| store.put_oauth_client(BANK, client, T0).await.unwrap().unwrap();
+    let first = put(registered(PROOF)).await;
+    assert_eq!((first.redirect_uris, first.csc_auth), (vec![], CscAuth::Implicit));
+    let uris: Vec<String> = ["https://a.example/", "https://b.example/?x=1"].map(str::to_owned).into();
+    let client = RegisterClient {
+        redirect_uris: Some(uris.clone()),
+        csc_auth: Some(CscAuth::Oauth2code),
+        ..registered(PROOF)
+    };
+    put(client).await;
+    let other = ClientProof::Key([3; 33]);
+    let kept = put(registered(other.clone())).await;
+    assert_eq!((kept.proof, kept.redirect_uris, kept.csc_auth), (other, uris, CscAuth::Oauth2code));
+    let none = put(RegisterClient { redirect_uris: Some(vec![]), ..registered(PROOF) }).await;
+    assert_eq!((none.redirect_uris, none.csc_auth), (vec![], CscAuth::Oauth2code));
+}
+
+pub(crate) async fn sto_111_pushed_parameters_are_taken_once_by_their_client<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    store.put_oauth_client(BANK, registered(PROOF), T0).await.unwrap();
+    let push = |name: u8| act(name, Act::Push([name; 32], format!("p={name}"), T0.plus(90)), T0);
+    for name in [1, 2] {
+        assert_eq!(store.act(push(name)).await.unwrap(), Acted::Done);
+    }
+    let take = async |name: u8, party, now| store.take_pushed([name; 32], party, now).await.unwrap();
+    assert_eq!(take(1, SHOP, T0).await, None);
+    assert_eq!(take(1, BANK, T0.plus(89)).await.as_deref(), Some("p=1"));
+    assert_eq!(take(1, BANK, T0.plus(89)).await, None);
+    assert_eq!(take(2, BANK, T0.plus(90)).await, None);
+    // What is left goes with the client's registration, or by time.
+    assert_eq!(store.act(push(3)).await.unwrap(), Acted::Done);
+    store.put_oauth_client(BANK, registered(PROOF), T0).await.unwrap();
+    assert_eq!(take(3, BANK, T0).await, None);
+}
+
+fn visit(id: u8) -> VisitRow {
+    VisitRow {
+        id: VisitId::from_bytes([id; 16]),
+        browser: [id; 32],
+        relying_party: BANK,
+        redirect_uri: "https://a.example/".into(),
+        state: Some("s".into()),
+        challenge: [5; 32],
+        asked: "{}".into(),
+        expires: T0.plus(900),
+        request: None,
+        cancelled: false,
+    }
+}
+
+fn redeem(token: u8, code: CodeUse, now: UnixSeconds) -> ClientAct {
+    act(token, Act::Redeem([token; 32], code), now)
+}
+
+pub(crate) async fn sto_112_a_code_is_exchanged_once_by_whom_it_was_given_for<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    for party in [BANK, SHOP] {
+        store.put_oauth_client(party, registered(PROOF), T0).await.unwrap();
+    }
+    enrol(store, 1).await;
+    let request = add_request(store, 1, 1).await;
+    let id = visit(1).id;
+    assert!(store.add_visit(visit(1), T0).await.unwrap());
+    assert_eq!(store.visit(id, T0).await.unwrap(), Some(visit(1)));
+    assert_eq!(store.visit(id, T0.plus(900)).await.unwrap(), None);
+    let digests = vec![[1; 32]];
+    let row = AuthorisationRow { request, relying_party: BANK, token: [9; 32], device: device(1), digests };
+    for _ in 0..2 {
+        assert!(store.start_visit(id, request, Some(row.clone()), T0).await.unwrap());
+    }
+    let other = add_request(store, 2, 1).await;
+    assert!(!store.start_visit(id, other, None, T0).await.unwrap(), "it has another");
+    // Given out anew, the earlier one is nothing.
+    let end = T0.plus(60);
+    assert!(store.give_code(id, [6; 32], end, T0).await.unwrap());
+    assert!(store.give_code(id, [7; 32], end, T0).await.unwrap());
+    assert!(!store.cancel_visit(id, T0).await.unwrap(), "it has a code");
+    let good = CodeUse {
+        code: [7; 32],
+        redirect_uri: visit(1).redirect_uri,
+        challenge: [5; 32],
+        expires: T0.plus(300),
+        device: device(1),
+        credential: Some(request),
+    };
+    let acted = async |act: ClientAct| store.act(act).await.unwrap();
+    let refused = |why| Acted::CodeRefused(why);
+    let old = CodeUse { code: [6; 32], ..good.clone() };
+    assert_eq!(acted(redeem(1, old, T0)).await, refused(CodeRefusal::Unknown));
+    let theirs = ClientAct { relying_party: SHOP, ..redeem(1, good.clone(), T0) };
+    assert_eq!(acted(theirs).await, refused(CodeRefusal::Unknown));
+    let wrong = CodeUse { redirect_uri: "https://a.example".into(), ..good.clone() };
+    assert_eq!(acted(redeem(1, wrong, T0)).await, refused(CodeRefusal::RedirectUri));
+    let wrong = CodeUse { challenge: [4; 32], ..good.clone() };
+    assert_eq!(acted(redeem(1, wrong, T0)).await, refused(CodeRefusal::Verifier));
+    assert_eq!(acted(redeem(1, good.clone(), end)).await, refused(CodeRefusal::Expired));
+    // None of that used code or assertion up.
+    assert_eq!(acted(redeem(1, good.clone(), T0)).await, Acted::Done);
+    let token = store.access_token([1; 32], T0.plus(299)).await.unwrap().unwrap();
+    assert_eq!((token.party.id, token.device, token.credential), (BANK, Some(device(1)), true));
+    assert!(!store.give_code(id, [8; 32], end, T0).await.unwrap(), "it was exchanged");
+    // The token is what fetches the signatures.
+    let used = SadUse { token: [1; 32], sad: [1; 32], ..fetch(&[1], 1, T0) };
+    assert_eq!(store.use_sad(used).await.unwrap(), SadUsed::Fetched(request, vec![0]));
+    // A second time ends what the first gave, whatever else comes with it, and also late.
+    let again = CodeUse { challenge: [4; 32], ..good };
+    assert_eq!(acted(redeem(2, again, T0.plus(200))).await, refused(CodeRefusal::Used));
+    assert_eq!(store.access_token([1; 32], T0).await.unwrap(), None);
+    assert_eq!(store.visit_by_code([7; 32]).await.unwrap().map(|visit| visit.id), Some(id));
+    store.expire(T0.plus(900 + VISIT_KEPT_SECONDS), Life::Standard).await.unwrap();
+    assert_eq!(store.visit_by_code([7; 32]).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_113_a_cancelled_visit_leads_nowhere<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    store.put_oauth_client(BANK, registered(PROOF), T0).await.unwrap();
+    enrol(store, 1).await;
+    let request = add_request(store, 1, 1).await;
+    for id in [1, 2] {
+        assert!(store.add_visit(visit(id), T0).await.unwrap());
+    }
+    let (first, second) = (visit(1).id, visit(2).id);
+    assert!(store.cancel_visit(first, T0).await.unwrap());
+    assert!(!store.start_visit(first, request, None, T0).await.unwrap());
+    assert!(!store.give_code(first, [6; 32], T0.plus(60), T0).await.unwrap());
+    // Who is asked to sign in is asked by one visit at a time.
+    let person = holder(1);
+    let asked = async |except| store.signing_in(except, BANK, person.as_str(), T0).await.unwrap();
+    assert!(!asked(first).await);
+    assert!(store.start_visit(second, request, None, T0).await.unwrap());
+    assert!(asked(first).await && !asked(second).await);
+    assert!(!store.start_visit(second, request, None, T0.plus(900)).await.unwrap(), "it is over");
 }
 
 async fn authorised(store: &dyn Store, digests: &[u8]) -> RequestId {

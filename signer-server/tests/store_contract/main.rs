@@ -124,6 +124,10 @@ macro_rules! store_contract {
                 clients: sto_090_a_token_and_its_assertion_go_together,
                 clients: sto_091_each_authorised_digest_is_fetched_once,
                 clients: sto_091_activation_data_end_and_go_with_their_request,
+                clients: sto_110_what_is_not_said_of_a_client_stays,
+                clients: sto_111_pushed_parameters_are_taken_once_by_their_client,
+                clients: sto_112_a_code_is_exchanged_once_by_whom_it_was_given_for,
+                clients: sto_113_a_cancelled_visit_leads_nowhere,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::{Json, extract::State};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use signer_core::wire::CscAuth;
 
 use super::{ECDSA_SHA256, P256, Version, call::Call, invalid, parameters::Parameters};
 use crate::{
@@ -20,14 +21,18 @@ use crate::{
     post, path = "/csc/{version}/credentials/list", operation_id = "csc_credentials_list", tag = "CSC API", security(("oauth2" = ["service"])),
     params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
     request_body = CscListRequest,
-    responses((status = 200, body = CscList))
+    responses((status = 200, body = CscList)),
+    extensions(("x-errors" = json!(["403 insufficient_scope"])))
 )]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     call: Call,
 ) -> Result<Json<Value>, OauthProblem> {
     let parameters = &call.parameters;
-    let person = parameters.string("userID")?;
+    let person = match parameters.get("userID") {
+        Some(_) => Some(parameters.string("userID")?),
+        None => None,
+    };
     if parameters.get("pageToken").is_some() {
         // No list has a second page.
         return Err(invalid("pageToken"));
@@ -43,7 +48,7 @@ pub(super) async fn list(
         && let Some(answer) = answer.as_object_mut()
     {
         let infos = found.iter().map(|credential| {
-            let mut info = describe(credential, call.version, &detail);
+            let mut info = describe(credential, &call, &detail);
             if let Some(info) = info.as_object_mut() {
                 info.insert("credentialID".into(), credential.id.clone().into());
             }
@@ -68,7 +73,7 @@ pub(super) async fn info(
     let id = call.parameters.string("credentialID")?;
     let detail = Detail::of(&call.parameters)?;
     let credential = service.credential(&call.bearer, id).await?;
-    Ok(Json(describe(&credential, call.version, &detail)))
+    Ok(Json(describe(&credential, &call, &detail)))
 }
 
 /// How much a caller wants to know.
@@ -90,7 +95,7 @@ impl Detail {
     }
 }
 
-fn describe(credential: &CscCredential, version: Version, detail: &Detail) -> Value {
+fn describe(credential: &CscCredential, call: &Call, detail: &Detail) -> Value {
     let mut cert = json!({ "status": credential.state.name() });
     if let Some(cert) = cert.as_object_mut() {
         if detail.certificates > 0 {
@@ -121,9 +126,12 @@ fn describe(credential: &CscCredential, version: Version, detail: &Detail) -> Va
         "lang": "en",
     });
     if let Some(info) = info.as_object_mut() {
-        match version {
-            Version::V1 => info.insert("authMode".into(), "implicit".into()),
-            Version::V2 => info.insert("auth".into(), auth(detail)),
+        match (call.version, call.bearer.csc_auth) {
+            (Version::V1, mode) => info.insert("authMode".into(), mode.name().into()),
+            (Version::V2, CscAuth::Oauth2code) => {
+                info.insert("auth".into(), json!({ "mode": CscAuth::Oauth2code.name() }))
+            }
+            (Version::V2, CscAuth::Implicit) => info.insert("auth".into(), auth(detail)),
         };
     }
     info

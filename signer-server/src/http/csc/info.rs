@@ -24,14 +24,17 @@ pub(super) async fn info(State(service): State<Arc<Service>>, call: OpenCall) ->
     if call.version == Version::V2 {
         methods.push("credentials/authorizeCheck");
     }
-    methods.extend(["signatures/signHash", "oauth2/token", "oauth2/revoke"]);
+    methods.extend(["signatures/signHash", "oauth2/authorize", "oauth2/token", "oauth2/revoke"]);
+    if call.version == Version::V2 {
+        methods.push("oauth2/pushed_authorize");
+    }
     let mut info = json!({
         "name": service.name(),
         "logo": format!("{url}/verify/icon.svg"),
         "region": service.country(),
         "lang": "en",
         "description": "Split-key signatures: the holder approves each on the phone",
-        "authType": ["oauth2client"],
+        "authType": ["oauth2client", "oauth2code"],
         "methods": methods,
         // Others refuse an answer without it: hashes are of the data to be signed, as the client has formatted it.
         "supportedHashTypes": ["DTBSR"],
@@ -41,6 +44,7 @@ pub(super) async fn info(State(service): State<Arc<Service>>, call: OpenCall) ->
         Version::V2 => json!({
             "specs": "2.0.0.2",
             "oauth2Issuer": url,
+            "supportsRar": true,
             "asynchronousOperationMode": false,
             "signAlgorithms": { "algos": [ECDSA_SHA256] },
             "signature_formats": { "formats": [], "envelope_properties": [] },

@@ -17,8 +17,6 @@ use crate::service::{OauthRefusal, Service};
 const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
 /// P-256.
 const P256: &str = "1.2.840.10045.3.1.7";
-/// SHA-256.
-const SHA256: &str = "2.16.840.1.101.3.4.2.1";
 
 /// Which version a call speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,17 +1,11 @@
 //! Parameters of a call. Members that are null or unknown count as left out: clients send many that mean nothing here.
 
-use std::borrow::Cow;
-
-use base64::{
-    Engine as _,
-    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
-};
 use serde_json::{Map, Value};
 
-use super::{SHA256, Version, invalid};
+use super::{Version, invalid};
 use crate::{
     http::oauth_error::OauthProblem,
-    service::{MULTISIGN_MAX, OauthRefusal},
+    service::{MULTISIGN_MAX, OauthRefusal, SHA256, digest},
 };
 
 pub(super) struct Parameters {
@@ -50,7 +44,8 @@ impl Parameters {
         if list.len() > MULTISIGN_MAX {
             return Err(OauthRefusal::request("Numbers of signatures is too high").into());
         }
-        list.iter().map(digest).collect()
+        let read = |hash: &Value| digest(hash.as_str().unwrap_or_default()).map_err(OauthProblem::from);
+        list.iter().map(read).collect()
     }
 
     /// The algorithm of the hashes, where it is named: SHA-256.
@@ -66,18 +61,4 @@ impl Parameters {
 
 fn missing(kind: &str, name: &str) -> OauthProblem {
     OauthRefusal::request(format!("Missing (or invalid type) {kind} parameter {name}")).into()
-}
-
-/// A hash in base64, base64url, or base64 with its `+`, `/` and `=` percent-encoded.
-fn digest(value: &Value) -> Result<[u8; 32], OauthProblem> {
-    let text = value.as_str().unwrap_or_default();
-    let mut text = Cow::Borrowed(text);
-    if text.contains('%') {
-        let encoded = [("%2B", "+"), ("%2b", "+"), ("%2F", "/"), ("%2f", "/"), ("%3D", "="), ("%3d", "=")];
-        text = encoded.iter().fold(text.into_owned(), |text, (from, to)| text.replace(from, to)).into();
-    }
-    let bytes = STANDARD.decode(&*text).or_else(|_| URL_SAFE_NO_PAD.decode(&*text));
-    let bytes = bytes.ok().filter(|bytes| !bytes.is_empty());
-    let bytes = bytes.ok_or_else(|| OauthRefusal::request("Invalid Base64 hash string parameter"))?;
-    bytes.try_into().map_err(|_| OauthRefusal::request("Invalid digest value length").into())
 }

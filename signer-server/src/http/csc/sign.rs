@@ -18,7 +18,10 @@ use crate::{
         oauth_error::OauthProblem,
         openapi::{CscAuthorize, CscHandle, CscSad, CscSign, CscSignatures},
     },
-    service::{Authorised, Authorising, MULTISIGN_MAX, OauthRefusal, Service, Signing, WaitMs},
+    service::{
+        Authorised, Authorising, DESCRIPTION_CHARACTERS_MAX, MULTISIGN_MAX, OauthRefusal, Service, Signing,
+        WaitMs,
+    },
 };
 
 /// How long the holder has, seconds: in version 1, which blocks; in version 2, which asks again.
@@ -34,7 +37,7 @@ const CHECK_MS: u64 = 10_000;
     params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
     request_body = CscAuthorize,
     responses((status = 200, body = CscSad), (status = 202, body = CscHandle)),
-    extensions(("x-errors" = json!(["400 access_denied", "429 temporarily_unavailable"])))
+    extensions(("x-errors" = json!(["400 access_denied", "403 insufficient_scope", "429 temporarily_unavailable"])))
 )]
 pub(super) async fn authorize(
     State(service): State<Arc<Service>>,
@@ -60,7 +63,7 @@ pub(super) async fn authorize(
     post, path = "/csc/v2/credentials/authorizeCheck", operation_id = "csc_credentials_authorize_check", tag = "CSC API", security(("oauth2" = ["service"])),
     request_body = CscHandle,
     responses((status = 200, body = CscSad), (status = 202, body = CscHandle)),
-    extensions(("x-errors" = json!(["400 access_denied", "429 temporarily_unavailable"])))
+    extensions(("x-errors" = json!(["400 access_denied", "403 insufficient_scope", "429 temporarily_unavailable"])))
 )]
 pub(super) async fn authorize_check(
     State(service): State<Arc<Service>>,
@@ -87,7 +90,10 @@ pub(super) async fn sign_hash(
 ) -> Result<Json<Value>, OauthProblem> {
     let parameters = &call.parameters;
     let credential = parameters.string("credentialID")?.to_owned();
-    let sad = parameters.string("SAD")?.to_owned();
+    let sad = match parameters.get("SAD") {
+        Some(_) => Some(parameters.string("SAD")?.to_owned()),
+        None => None,
+    };
     let digests = parameters.hashes()?;
     parameters.check_hash_algorithm()?;
     if parameters.string("signAlgo")? != ECDSA_SHA256 {
@@ -117,7 +123,7 @@ fn authorising(parameters: &Parameters, seconds: u64) -> Result<Authorising, Oau
     }
     parameters.check_hash_algorithm()?;
     let description = parameters.optional("description")?.filter(|text| !text.is_empty());
-    if description.is_some_and(|text| text.chars().count() > 500) {
+    if description.is_some_and(|text| text.chars().count() > DESCRIPTION_CHARACTERS_MAX) {
         return Err(invalid("description"));
     }
     Ok(Authorising { credential, digests, description: description.map(str::to_owned), seconds })

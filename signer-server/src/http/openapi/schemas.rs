@@ -18,10 +18,17 @@ impl utoipa::ToSchema for Bytes {}
 /// How a client proves itself: by an assertion, or in a sandbox by its secret (here or as HTTP Basic).
 #[derive(utoipa::ToSchema)]
 pub(in crate::http) struct TokenForm {
-    /// `client_credentials`.
+    /// `client_credentials` or `authorization_code`.
     grant_type: String,
-    /// `service`.
+    /// `service`, for `client_credentials`.
     scope: Option<String>,
+    /// For `authorization_code`: what the browser brought.
+    code: Option<String>,
+    /// For `authorization_code`: where it brought it.
+    redirect_uri: Option<String>,
+    /// For `authorization_code`: what the challenge is the SHA-256 of (RFC 7636).
+    #[schema(pattern = "^[A-Za-z0-9._~-]{43,128}$")]
+    code_verifier: Option<String>,
     #[schema(inline)]
     client_assertion_type: Option<AssertionType>,
     /// A JWT (RFC 7523): ES256; `iss` and `sub` are the client's id, `aud` is the issuer or the token endpoint, `exp` at most
@@ -52,15 +59,77 @@ pub(in crate::http) struct RevocationForm {
     client_secret: Option<String>,
 }
 
+/// The parameters of an authorization request, and the proof of its client. Those of scope `credential` are the CSC API's.
+#[derive(utoipa::ToSchema)]
+pub(in crate::http) struct PushForm {
+    /// `code`.
+    response_type: String,
+    /// The relying party's id.
+    client_id: String,
+    /// One that the client is registered with.
+    redirect_uri: String,
+    /// SHA-256 of the verifier in base64url.
+    #[schema(pattern = "^[A-Za-z0-9_-]{43}$")]
+    code_challenge: String,
+    /// `S256`.
+    code_challenge_method: String,
+    /// The client's own; comes back.
+    #[schema(max_length = 1024)]
+    state: Option<String>,
+    /// `service` or `credential`.
+    scope: Option<String>,
+    /// Scope `service`: the person.
+    login_hint: Option<String>,
+    /// Scope `credential`: its name.
+    #[schema(rename = "credentialID")]
+    credential_id: Option<String>,
+    /// How many hashes there are.
+    #[schema(rename = "numSignatures")]
+    num_signatures: Option<String>,
+    /// SHA-256 hashes in base64url, with commas between; version 1.
+    hash: Option<String>,
+    /// The same; version 2.
+    hashes: Option<String>,
+    /// SHA-256's object identifier.
+    #[schema(rename = "hashAlgorithmOID")]
+    hash_algorithm_oid: Option<String>,
+    /// What the holder is shown.
+    #[schema(max_length = 500)]
+    description: Option<String>,
+    /// In place of credential and hashes: a JSON array of one object (RFC 9396).
+    authorization_details: Option<String>,
+    #[schema(inline)]
+    client_assertion_type: Option<AssertionType>,
+    /// As at the token endpoint.
+    client_assertion: Option<String>,
+    client_secret: Option<String>,
+}
+
+/// The name of pushed parameters.
+#[derive(utoipa::ToSchema)]
+pub(in crate::http) struct PushReply {
+    /// Good once.
+    request_uri: String,
+    /// Its life, seconds.
+    expires_in: u64,
+}
+
 /// A fresh access token.
 #[derive(utoipa::ToSchema)]
 pub(in crate::http) struct TokenReply {
     access_token: String,
-    /// `Bearer`.
+    /// `Bearer`, or `SAD` as version 1 of the CSC API has it for scope `credential`.
     token_type: String,
     /// Its life, seconds.
     expires_in: u64,
+    /// `service` or `credential`.
     scope: String,
+    /// Scope `credential`: its name.
+    #[schema(rename = "credentialID")]
+    credential_id: Option<String>,
+    /// What was granted of authorization details (RFC 9396).
+    #[schema(value_type = Option<Vec<Object>>)]
+    authorization_details: Option<Vec<serde_json::Value>>,
 }
 
 /// Authorization server metadata (RFC 8414).
@@ -73,8 +142,15 @@ pub(in crate::http) struct OauthMetadata {
     revocation_endpoint: String,
     revocation_endpoint_auth_methods_supported: Vec<String>,
     revocation_endpoint_auth_signing_alg_values_supported: Vec<String>,
+    authorization_endpoint: String,
+    pushed_authorization_request_endpoint: String,
+    /// The issuer comes back with the browser (RFC 9207).
+    authorization_response_iss_parameter_supported: bool,
+    authorization_details_types_supported: Vec<String>,
+    code_challenge_methods_supported: Vec<String>,
     grant_types_supported: Vec<String>,
     response_types_supported: Vec<String>,
+    response_modes_supported: Vec<String>,
     scopes_supported: Vec<String>,
 }
 
@@ -191,9 +267,9 @@ pub(in crate::http) struct CscAlgorithms {
 #[derive(utoipa::ToSchema)]
 #[schema(rename_all = "camelCase")]
 pub(in crate::http) struct CscListRequest {
-    /// The person.
+    /// The person; left out with the token of a person who signed in.
     #[schema(rename = "userID")]
-    user_id: String,
+    user_id: Option<String>,
     #[schema(inline)]
     certificates: Option<CscCertificates>,
     cert_info: Option<bool>,
@@ -249,7 +325,7 @@ pub(in crate::http) struct CscCredentialInfo {
     /// Most hashes of one authorisation.
     multisign: u32,
     lang: String,
-    /// Version 1: `implicit`.
+    /// Version 1: `implicit` or `oauth2code`.
     auth_mode: Option<String>,
     /// Version 2: the phone decides.
     auth: Option<CscAuth>,
@@ -289,8 +365,9 @@ pub(in crate::http) struct CscCert {
 /// How a credential is authorised.
 #[derive(utoipa::ToSchema)]
 pub(in crate::http) struct CscAuth {
+    /// `explicit` or `oauth2code`.
     mode: String,
-    expression: String,
+    expression: Option<String>,
     objects: Option<Vec<CscAuthObject>>,
 }
 
@@ -358,8 +435,9 @@ pub(in crate::http) struct CscHandle {
 pub(in crate::http) struct CscSign {
     #[schema(rename = "credentialID")]
     credential_id: String,
+    /// Left out with an access token of scope `credential`, which is such data.
     #[schema(rename = "SAD")]
-    sad: String,
+    sad: Option<String>,
     /// Version 1's name.
     #[schema(min_items = 1, max_items = 20)]
     hash: Option<Vec<String>>,

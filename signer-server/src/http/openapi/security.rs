@@ -19,6 +19,14 @@ pub(super) fn schemes() -> Value {
                     "tokenUrl": "/oauth2/token",
                     "scopes": { "service": "All that the relying party may do." },
                 },
+                "authorizationCode": {
+                    "authorizationUrl": "/oauth2/authorize",
+                    "tokenUrl": "/oauth2/token",
+                    "scopes": {
+                        "service": "The CSC API, with the person who signed in.",
+                        "credential": "`signatures/signHash` of the hashes that the holder approved.",
+                    },
+                },
             },
         },
         "client_basic": {

@@ -3,7 +3,7 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
-    ids::RequestId,
+    ids::{DeviceId, RequestId},
     wire::{CreateRequest, DocumentDigest},
 };
 
@@ -43,29 +43,50 @@ impl std::fmt::Debug for Authorised {
     }
 }
 
+/// What the phone is asked to sign.
+pub(in crate::service) struct Asking<'a> {
+    /// The hashes.
+    pub(in crate::service) digests: &'a [[u8; 32]],
+    /// What the phone calls them, in the same order.
+    pub(in crate::service) names: Option<&'a [String]>,
+    /// What the holder is shown.
+    pub(in crate::service) description: Option<&'a str>,
+}
+
+impl Asking<'_> {
+    /// What the phone calls the hashes: by number, where the client has no names.
+    pub(in crate::service) fn names(&self) -> Vec<String> {
+        let count = self.digests.len();
+        self.names.map_or_else(|| (1..=count).map(|n| format!("{n} of {count}")).collect(), <[_]>::to_vec)
+    }
+
+    /// The signing request, for `seconds`.
+    pub(in crate::service) fn request(&self, credential: &CscCredential, seconds: u64) -> CreateRequest {
+        let document =
+            |(name, digest): (String, &[u8; 32])| DocumentDigest { name, sha256: STANDARD.encode(digest) };
+        CreateRequest {
+            person: credential.holder.as_str().to_owned(),
+            text: self.description.unwrap_or("The request says nothing about what is signed.").to_owned(),
+            documents: self.names().into_iter().zip(self.digests).map(document).collect(),
+            expires_in: Some(seconds),
+            ..CreateRequest::default()
+        }
+    }
+}
+
 impl Service {
     /// Asks the holder. The handle is the request's id.
     ///
     /// # Errors
     /// For a credential that is unknown or cannot sign, or a description that cannot be shown; too many open requests.
     pub async fn authorise(&self, bearer: &Bearer, asked: Authorising) -> Result<RequestId, OauthError> {
+        bearer.of_service()?;
         let credential = self.credential(bearer, &asked.credential).await?;
         usable(&credential)?;
-        let count = asked.digests.len();
-        let document = |(n, digest): (usize, &[u8; 32])| DocumentDigest {
-            name: format!("{n} of {count}"),
-            sha256: STANDARD.encode(digest),
-        };
         let described = asked.description.is_some();
-        let text =
-            asked.description.unwrap_or_else(|| "The request says nothing about what is signed.".into());
-        let request = CreateRequest {
-            person: credential.holder.as_str().to_owned(),
-            text,
-            documents: (1..).zip(&asked.digests).map(document).collect(),
-            expires_in: Some(asked.seconds),
-            ..CreateRequest::default()
-        };
+        let asking =
+            Asking { digests: &asked.digests, names: None, description: asked.description.as_deref() };
+        let request = asking.request(&credential, asked.seconds);
         let made = self.create_request(&bearer.party, request, None).await.map_err(OauthError::from);
         let made = made.map_err(|error| match error {
             OauthError::Refused(refusal) if described && refusal.description.starts_with("text ") => {
@@ -94,32 +115,54 @@ impl Service {
         handle: RequestId,
         wait: WaitMs,
     ) -> Result<Authorised, OauthError> {
+        bearer.of_service()?;
         let row = self.store.authorisation(handle).await?;
         let row = row.filter(|row| row.relying_party == bearer.party.id && row.token == bearer.token);
         let row = row.ok_or_else(|| wrong("handle"))?;
         self.request_view(&bearer.party, handle, wait).await?;
         let now = self.now();
         let request = self.store.request(handle, now).await?.ok_or_else(|| wrong("handle"))?;
-        let reason = match request.state {
-            RequestState::Open => return Ok(Authorised::Waits),
-            RequestState::Signed { device, .. } if device == row.device => {
+        match decision(&request.state, Some(row.device)) {
+            Decision::Open => Ok(Authorised::Waits),
+            Decision::No(reason) => Err(denied(reason).into()),
+            Decision::Signed => {
                 let sad = new_token(&mut *self.rng());
                 let given = self.store.give_sad(handle, sad_hash(&sad), now.plus(SAD_SECONDS), now).await?;
                 let expires = given.ok_or_else(|| wrong("handle"))?;
-                return Ok(Authorised::Yes(sad, expires.0.saturating_sub(now.0)));
+                Ok(Authorised::Yes(sad, expires.0.saturating_sub(now.0)))
             }
-            // Another phone of the holder signed: not with the key that was asked for.
-            RequestState::Signed { .. } | RequestState::KeyEnded => "KEY_ENDED",
-            RequestState::Declined => "USER_REFUSED",
-            RequestState::Cancelled => "CANCELLED",
-            RequestState::Expired => "TIMEOUT",
-            RequestState::WrongCode => "WRONG_VC",
-        };
-        Err(denied(reason).into())
+        }
     }
 }
 
-fn denied(reason: &'static str) -> OauthRefusal {
+/// What the phone decided.
+pub(in crate::service) enum Decision {
+    /// Nothing yet.
+    Open,
+    /// It signed.
+    Signed,
+    /// It did not, and why, of a closed list.
+    No(&'static str),
+}
+
+/// What was decided on a request that the key of `wanted`, if that was said, should have signed.
+pub(in crate::service) fn decision(state: &RequestState, wanted: Option<DeviceId>) -> Decision {
+    match state {
+        RequestState::Open => Decision::Open,
+        RequestState::Signed { device, .. } if wanted.is_none_or(|wanted| wanted == *device) => {
+            Decision::Signed
+        }
+        // Another phone of the holder signed: not with the key that was asked for.
+        RequestState::Signed { .. } | RequestState::KeyEnded => Decision::No("KEY_ENDED"),
+        RequestState::Declined => Decision::No("USER_REFUSED"),
+        RequestState::Cancelled => Decision::No("CANCELLED"),
+        RequestState::Expired => Decision::No("TIMEOUT"),
+        RequestState::WrongCode => Decision::No("WRONG_VC"),
+    }
+}
+
+/// The refusal for what the phone did not sign.
+pub(in crate::service) fn denied(reason: &'static str) -> OauthRefusal {
     let text = match reason {
         "USER_REFUSED" => "The holder declined on the phone",
         "TIMEOUT" => "The holder did not answer in time",

@@ -1,11 +1,15 @@
 //! Credentials: the keys of persons with their certificates.
 
-use signer_core::{ids::DeviceId, time::UnixSeconds, wire::Standing};
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId},
+    time::UnixSeconds,
+    wire::Standing,
+};
 use x509_cert::{Certificate, der::Decode as _};
 
-use super::{Bearer, names::Names, wrong};
+use super::{Bearer, authorise::usable, names::Names, wrong};
 use crate::{
-    service::{OauthError, Service, ServiceError, ServiceResult, certificate::ders},
+    service::{OauthError, OauthRefusal, Service, ServiceError, ServiceResult, certificate::ders},
     store::{CertificateRow, Holder, Installation},
 };
 
@@ -20,8 +24,8 @@ pub struct CscCredential {
     pub chain: Vec<Vec<u8>>,
     /// What stands in the holder's own.
     pub certificate: CredentialCertificate,
-    pub(super) device: DeviceId,
-    pub(super) holder: Holder,
+    pub(in crate::service) device: DeviceId,
+    pub(in crate::service) holder: Holder,
 }
 
 /// What a credential can do.
@@ -73,30 +77,72 @@ impl std::fmt::Debug for CredentialCertificate {
 
 impl Service {
     /// The credentials of a person: none or one. Whether there is no such person, or no key with a certificate, is not told
-    /// apart.
+    /// apart. A token that a person let the client have lists that person's, and takes no other's name.
     ///
     /// # Errors
-    /// [`OauthError`] if the store fails.
-    pub async fn credentials(&self, bearer: &Bearer, person: &str) -> Result<Vec<CscCredential>, OauthError> {
-        let Some(holder) = Holder::new(person) else { return Ok(Vec::new()) };
-        let Some(device) = self.store.living(holder).await? else { return Ok(Vec::new()) };
-        Ok(self.credential_of(bearer, device).await?.into_iter().collect())
+    /// For a name where there must be none, or none where there must be one.
+    pub async fn credentials(
+        &self,
+        bearer: &Bearer,
+        person: Option<&str>,
+    ) -> Result<Vec<CscCredential>, OauthError> {
+        bearer.of_service()?;
+        let device = match (bearer.device, person) {
+            (Some(device), None) => Some(device),
+            (Some(_), Some(_)) => {
+                return Err(OauthRefusal::request("userID parameter MUST be null").into());
+            }
+            (None, Some(person)) => match Holder::new(person) {
+                Some(holder) => self.store.living(holder).await?,
+                None => None,
+            },
+            (None, None) => {
+                let text = "Missing (or invalid type) string parameter userID";
+                return Err(OauthRefusal::request(text).into());
+            }
+        };
+        let Some(device) = device else { return Ok(Vec::new()) };
+        let found = self.credential_of(bearer.party.id, device).await?;
+        Ok(found.filter(|credential| credential.state != CredentialState::Revoked).into_iter().collect())
     }
 
-    /// The credential with this name, if it is one of this relying party's names.
+    /// The credential with this name, if it is one of this relying party's names and the token is good for it.
     ///
     /// # Errors
     /// `Invalid parameter credentialID`.
     pub async fn credential(&self, bearer: &Bearer, id: &str) -> Result<CscCredential, OauthError> {
-        let device = self.credential_names(bearer).device(id).ok_or_else(|| wrong("credentialID"))?;
-        self.credential_of(bearer, device).await?.ok_or_else(|| wrong("credentialID"))
+        let device = self.device_named(bearer.party.id, id).ok_or_else(|| wrong("credentialID"))?;
+        if bearer.device.is_some_and(|own| own != device) {
+            return Err(wrong("credentialID"));
+        }
+        self.credential_of(bearer.party.id, device).await?.ok_or_else(|| wrong("credentialID"))
     }
 
-    fn credential_names(&self, bearer: &Bearer) -> Names {
-        Names::of(&self.keys.names, bearer.party.id)
+    /// The credential with this name, if it can sign now.
+    ///
+    /// # Errors
+    /// `Invalid parameter credentialID`; what keeps it from signing.
+    pub(in crate::service) async fn usable_credential(
+        &self,
+        party: RelyingPartyId,
+        id: &str,
+    ) -> Result<CscCredential, OauthError> {
+        let device = self.device_named(party, id).ok_or_else(|| wrong("credentialID"))?;
+        let credential = self.credential_of(party, device).await?.ok_or_else(|| wrong("credentialID"))?;
+        usable(&credential)?;
+        Ok(credential)
     }
 
-    async fn credential_of(&self, bearer: &Bearer, device: DeviceId) -> ServiceResult<Option<CscCredential>> {
+    /// The installation whose key has this name for a relying party; whether it exists is not looked at.
+    pub(in crate::service) fn device_named(&self, party: RelyingPartyId, id: &str) -> Option<DeviceId> {
+        Names::of(&self.keys.names, party).device(id)
+    }
+
+    async fn credential_of(
+        &self,
+        party: RelyingPartyId,
+        device: DeviceId,
+    ) -> ServiceResult<Option<CscCredential>> {
         let Some(installation) = self.store.installation(device).await? else { return Ok(None) };
         let Some(row) = self.store.certificate(device).await? else { return Ok(None) };
         let chain = self.unwrap_chain(&row)?;
@@ -104,7 +150,7 @@ impl Service {
         let own = chain.first().ok_or(ServiceError::Bug("an empty chain"))?;
         let certificate = fields(own).map_err(|_| ServiceError::Bug("stored certificate"))?;
         let state = state(&installation, &row, self.now());
-        let id = self.credential_names(bearer).name(device);
+        let id = Names::of(&self.keys.names, party).name(device);
         Ok(Some(CscCredential { id, state, chain, certificate, device, holder: installation.holder }))
     }
 }

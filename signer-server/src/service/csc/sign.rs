@@ -5,9 +5,12 @@ use signer_core::{
     domain::{Domain, Hasher},
 };
 
-use super::{Bearer, authorise::usable};
+use super::{Bearer, authorise::usable, wrong};
 use crate::{
-    service::{OauthError, OauthRefusal, Service, ServiceError},
+    service::{
+        OauthError, OauthRefusal, Service, ServiceError,
+        oauth::{CREDENTIAL_PREFIX, access_token_hash},
+    },
     store::{RequestState, SadUse, SadUsed},
 };
 
@@ -16,8 +19,8 @@ use crate::{
 pub struct Signing {
     /// Name of the credential.
     pub credential: String,
-    /// The activation data.
-    pub sad: String,
+    /// The activation data. A token of scope `credential` is such data, and then needs no others beside.
+    pub sad: Option<String>,
     /// The hashes.
     pub digests: Vec<[u8; 32]>,
 }
@@ -39,13 +42,14 @@ impl Service {
         let credential = self.credential(bearer, &call.credential).await?;
         usable(&credential)?;
         let now = self.now();
+        let (sad, token) = self.activation(bearer, call.sad.as_deref()).await?;
         let mut set = call.digests.clone();
         set.sort_unstable();
         let set =
             set.iter().fold(Hasher::new(Domain::Payload).field(b"sign-hash"), |hash, one| hash.field(one));
         let used = SadUse {
-            sad: sad_hash(&call.sad),
-            token: bearer.token,
+            sad,
+            token,
             relying_party: bearer.party.id,
             device: credential.device,
             digests: call.digests,
@@ -67,6 +71,28 @@ impl Service {
         let encoded = places.into_iter().map(|place| der_from_raw(signatures.get(place)?).ok());
         let encoded: Option<Vec<_>> = encoded.collect();
         encoded.ok_or_else(|| ServiceError::Bug("stored signatures").into())
+    }
+}
+
+impl Service {
+    /// Stored form of the activation data and of the token they go with.
+    async fn activation(
+        &self,
+        bearer: &Bearer,
+        sad: Option<&str>,
+    ) -> Result<([u8; 32], [u8; 32]), OauthError> {
+        match sad {
+            None if bearer.credential => Ok((bearer.token, bearer.token)),
+            None => Err(OauthRefusal::request("Missing (or invalid type) string parameter SAD").into()),
+            // A token of scope credential that came by the authorisation page: another of the client's tokens brings it.
+            Some(sad) if sad.starts_with(CREDENTIAL_PREFIX) => {
+                let hash = access_token_hash(sad);
+                let row = self.store.access_token(hash, self.now()).await?;
+                let own = row.is_some_and(|row| row.credential && row.party.id == bearer.party.id);
+                if own { Ok((hash, hash)) } else { Err(wrong("SAD")) }
+            }
+            Some(sad) => Ok((sad_hash(sad), bearer.token)),
+        }
     }
 }
 

@@ -98,7 +98,7 @@ impl Assertion {
         key.verify(signed.as_bytes(), &signature).map_err(|_| super::NOT_THE_CLIENT)?;
         let (Audience::One(audience) | Audience::List([audience])) = &claims.aud;
         if !audiences.contains(audience) {
-            return Err("the assertion's aud is neither the issuer nor the token endpoint");
+            return Err("the assertion's aud is neither the issuer nor an endpoint that takes it");
         }
         if claims.exp <= now.0 {
             return Err("the assertion's time is over");

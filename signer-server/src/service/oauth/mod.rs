@@ -1,8 +1,14 @@
-//! Relying parties as OAuth 2 clients: client credentials (RFC 6749 §4.4), proof by `private_key_jwt` (RFC 7523) or, in a
-//! sandbox, by a secret; access tokens of scope `service`; revocation (RFC 7009).
+//! Relying parties as OAuth 2 clients: proof by `private_key_jwt` (RFC 7523) or, in a sandbox, by a secret; access tokens for
+//! themselves (RFC 6749 §4.4), and for a person at the authorisation page (§4.1, RFC 7636, RFC 9126); revocation (RFC 7009).
 
+mod asked;
 mod assertion;
+mod back;
+mod begin;
+mod code;
 mod error;
+mod redirect;
+mod visit;
 
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use p256::ecdsa::VerifyingKey;
@@ -14,10 +20,17 @@ use signer_core::{
 };
 use subtle::ConstantTimeEq as _;
 
-use self::assertion::Assertion;
-pub use self::error::{OauthError, OauthRefusal};
+pub(super) use self::code::CREDENTIAL_PREFIX;
+use self::{asked::Asked, assertion::Assertion};
+pub use self::{
+    asked::{DETAIL_TYPES, Fields},
+    begin::{Begun, NoVisit, Pushed},
+    code::{CodeClaim, CodeToken},
+    error::{OauthError, OauthRefusal},
+    visit::{VisitState, VisitView},
+};
 use super::{Bearer, Refusal, Service, ServiceError, ServiceResult, admin::new_token};
-use crate::store::{ClientProof, RelyingPartyRow, TokenAct, TokenChange, TokenChanged, UsedAssertion};
+use crate::store::{Act, Acted, ClientAct, ClientProof, RegisterClient, RelyingPartyRow, UsedAssertion};
 
 /// Life of an access token, seconds.
 const TOKEN_SECONDS: u64 = 900;
@@ -63,16 +76,21 @@ struct Proven {
 }
 
 impl Service {
-    /// Makes a relying party a client, or changes how it proves itself, which ends its access tokens.
+    /// Makes a relying party a client, or registers it anew, which ends its access tokens.
     ///
     /// # Errors
-    /// `not_found`; `invalid_value` for a key that is none, or without one outside a sandbox.
+    /// `not_found`; `invalid_value` for a key that is none, or without one outside a sandbox; for a redirect URI.
     pub async fn put_oauth_client(
         &self,
         client_id: RelyingPartyId,
         asked: PutOauthClient,
     ) -> ServiceResult<OauthClient> {
         let invalid = |text: &str| Refusal::because(ProblemCode::InvalidValue, text);
+        let uris = asked.redirect_uris.as_deref().unwrap_or_default();
+        if uris.len() > redirect::REDIRECT_URIS_MAX {
+            return Err(invalid("redirect_uris has at most 10 entries").into());
+        }
+        uris.iter().try_for_each(|uri| redirect::check(uri).map_err(invalid))?;
         let (proof, client_secret) = match asked.key {
             Some(key) => {
                 let text = "key is a public JWK of a point on P-256 for ES256: kty, crv, x, y";
@@ -84,11 +102,12 @@ impl Service {
             }
             None => return Err(invalid("a secret is for sandboxes only (sandbox = true): give a key").into()),
         };
-        if !self.store.put_oauth_client(client_id, proof, self.now()).await? {
-            return Err(Refusal::new(ProblemCode::NotFound).into());
-        }
+        let client = RegisterClient { proof, redirect_uris: asked.redirect_uris, csc_auth: asked.csc_auth };
+        let client = self.store.put_oauth_client(client_id, client, self.now()).await?;
+        let client = client.ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
         tracing::info!(relying_party = %client_id, "OAuth client set by the operator");
-        Ok(OauthClient { client_id, client_secret })
+        let (redirect_uris, csc_auth) = (client.redirect_uris, client.csc_auth);
+        Ok(OauthClient { client_id, client_secret, redirect_uris, csc_auth })
     }
 
     /// The server as clients name it (RFC 8414 §2): the issuer.
@@ -124,8 +143,8 @@ impl Service {
         let proven = self.prove(claim, now).await?;
         let token = format!("{TOKEN_PREFIX}{}", new_token(&mut *self.rng()));
         let client = proven.client;
-        let act = TokenAct::Issue(now.plus(TOKEN_SECONDS));
-        self.change_token(proven, access_token_hash(&token), act, now).await?;
+        let act = Act::Issue(access_token_hash(&token), now.plus(TOKEN_SECONDS));
+        self.act(proven, act, now).await?;
         tracing::info!(relying_party = %client, "access token issued");
         Ok(AccessToken { token, expires_in: TOKEN_SECONDS })
     }
@@ -137,28 +156,23 @@ impl Service {
     pub async fn revoke_access_token(&self, claim: ClientClaim, token: &str) -> Result<(), OauthError> {
         let now = self.now();
         let proven = self.prove(claim, now).await?;
-        self.change_token(proven, access_token_hash(token), TokenAct::Revoke, now).await
+        self.act(proven, Act::Revoke(access_token_hash(token)), now).await
     }
 
-    async fn change_token(
-        &self,
-        proven: Proven,
-        token: [u8; 32],
-        act: TokenAct,
-        now: UnixSeconds,
-    ) -> Result<(), OauthError> {
+    async fn act(&self, proven: Proven, act: Act, now: UnixSeconds) -> Result<(), OauthError> {
         let Proven { client, proof, assertion } = proven;
-        let change = TokenChange { relying_party: client, proof, assertion, token, act, now };
-        let refusal = match self.store.change_token(change).await? {
-            TokenChanged::Done => return Ok(()),
-            TokenChanged::AssertionUsed => {
+        let act = ClientAct { relying_party: client, proof, assertion, act, now };
+        let refusal = match self.store.act(act).await? {
+            Acted::Done => return Ok(()),
+            Acted::AssertionUsed => {
                 OauthRefusal::client("the assertion was used before: its jti is good once")
             }
-            TokenChanged::ClientChanged => OauthRefusal::client(NOT_THE_CLIENT),
-            TokenChanged::TooMany => OauthRefusal::new(
+            Acted::ClientChanged => OauthRefusal::client(NOT_THE_CLIENT),
+            Acted::CodeRefused(why) => code::refused(why),
+            Acted::TooMany => OauthRefusal::new(
                 429,
                 "temporarily_unavailable",
-                "too many access tokens of this client live: use each until it ends",
+                "too many of this client live: use each access token until it ends, each pushed request once",
             ),
         };
         Err(refusal.into())
@@ -172,21 +186,24 @@ impl Service {
                 if beside.is_some_and(|id| id != client.to_string()) {
                     return Err(OauthRefusal::client("client_id is not the assertion's sub").into());
                 }
-                let proof = self.store.oauth_client(client).await?;
-                let Some(ClientProof::Key(key)) = proof else {
+                let row = self.store.oauth_client(client).await?;
+                let Some(ClientProof::Key(key)) = row.map(|row| row.proof) else {
                     return Err(OauthRefusal::client(NOT_THE_CLIENT).into());
                 };
                 let parsed = VerifyingKey::from_sec1_bytes(&key)
                     .map_err(|_| ServiceError::Bug("stored key of a client"))?;
                 let issuer = self.oauth_issuer();
-                let audiences = [issuer.to_owned(), format!("{issuer}/oauth2/token")];
+                // RFC 9126 §2: a server takes each of these for any of its endpoints.
+                let endpoint = |name: &str| format!("{issuer}/oauth2/{name}");
+                let audiences = [issuer.to_owned(), endpoint("token"), endpoint("pushed_authorize")];
                 let used = assertion.check(&parsed, &audiences, now).map_err(OauthRefusal::client)?;
                 Ok(Proven { client, proof: ClientProof::Key(key), assertion: Some(used) })
             }
             ClientClaim::Secret(id, secret) => {
                 let wrong = || OauthError::from(OauthRefusal::client(NOT_THE_CLIENT));
                 let client: RelyingPartyId = id.parse().map_err(|_| wrong())?;
-                let Some(ClientProof::Secret(hash)) = self.store.oauth_client(client).await? else {
+                let row = self.store.oauth_client(client).await?;
+                let Some(ClientProof::Secret(hash)) = row.map(|row| row.proof) else {
                     return Err(wrong());
                 };
                 if !self.sandbox || !bool::from(secret_hash(client, &secret).ct_eq(&hash)) {
@@ -203,7 +220,12 @@ impl Service {
     /// `unauthenticated`; `forbidden` if it may not ask.
     pub async fn asker(&self, token: &str) -> ServiceResult<RelyingPartyRow> {
         if token.len() == TOKEN_BYTES && token.starts_with(TOKEN_PREFIX) {
-            return Ok(self.bearer(token).await?.party);
+            let bearer = self.bearer(token).await?;
+            // One that a person let the client have is good for that person's credential, and by the CSC API alone.
+            return match bearer.device {
+                None => Ok(bearer.party),
+                Some(_) => Err(Refusal::new(ProblemCode::Forbidden).into()),
+            };
         }
         may_ask(self.relying_party(token).await?)
     }
@@ -214,9 +236,15 @@ impl Service {
     /// `unauthenticated`; `forbidden` if it may not ask.
     pub async fn bearer(&self, token: &str) -> ServiceResult<Bearer> {
         let hash = access_token_hash(token);
-        let row = self.store.relying_party_by_access_token(hash, self.now()).await?;
+        let row = self.store.access_token(hash, self.now()).await?;
         let row = row.ok_or_else(|| Refusal::new(ProblemCode::Unauthenticated))?;
-        Ok(Bearer { party: may_ask(row)?, token: hash })
+        Ok(Bearer {
+            party: may_ask(row.party)?,
+            token: hash,
+            device: row.device,
+            credential: row.credential,
+            csc_auth: row.csc_auth,
+        })
     }
 }
 
@@ -224,7 +252,8 @@ fn may_ask(row: RelyingPartyRow) -> ServiceResult<RelyingPartyRow> {
     if row.may_ask { Ok(row) } else { Err(Refusal::new(ProblemCode::Forbidden).into()) }
 }
 
-fn access_token_hash(token: &str) -> [u8; 32] {
+/// Stored form of an access token.
+pub(super) fn access_token_hash(token: &str) -> [u8; 32] {
     Hasher::new(Domain::TokenHash).field(b"access").field(token.as_bytes()).finish()
 }
 

@@ -51,7 +51,7 @@ impl Authorisations for SqliteStore {
     }
 }
 
-fn add(db: &Connection, row: &AuthorisationRow) -> StoreResult<()> {
+pub(super) fn add(db: &Connection, row: &AuthorisationRow) -> StoreResult<()> {
     execute_one(
         db,
         "INSERT INTO csc_authorisation (request, relying_party, token, device) VALUES (?1, ?2, ?3, ?4)",
@@ -62,6 +62,17 @@ fn add(db: &Connection, row: &AuthorisationRow) -> StoreResult<()> {
         execute_one(db, sql, (row.request.as_bytes(), int(place)?, digest))?;
     }
     Ok(())
+}
+
+/// Makes an access token the activation data of an authorisation, in place of what it was asked with.
+pub(super) fn bind(
+    db: &Connection,
+    request: RequestId,
+    token: &[u8; 32],
+    expires: UnixSeconds,
+) -> StoreResult<()> {
+    let sql = "UPDATE csc_authorisation SET token = ?2, sad = ?2, sad_expires = ?3 WHERE request = ?1";
+    execute_one(db, sql, (request.as_bytes(), token, time(expires)))
 }
 
 fn give(

@@ -8,7 +8,7 @@ use signer_core::{
 };
 
 use super::columns::{execute, time};
-use crate::store::{MISS_SECONDS, StoreResult};
+use crate::store::{MISS_SECONDS, StoreResult, VISIT_KEPT_SECONDS};
 
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
@@ -41,6 +41,10 @@ const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
 
 const TOKENS: &str = "DELETE FROM access_token WHERE hash IN
     (SELECT hash FROM access_token WHERE expires <= ?1 LIMIT ?2)";
+const PUSHED: &str = "DELETE FROM pushed_request WHERE hash IN
+    (SELECT hash FROM pushed_request WHERE expires <= ?1 LIMIT ?2)";
+const VISITS: &str = "DELETE FROM visit WHERE id IN
+    (SELECT id FROM visit WHERE expires <= ?1 LIMIT ?2)";
 const ASSERTIONS: &str = "DELETE FROM used_assertion WHERE hash IN
     (SELECT hash FROM used_assertion WHERE expires <= ?1 LIMIT ?2)";
 
@@ -61,6 +65,8 @@ pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult
         (CODES, now),
         (TOKENS, now),
         (ASSERTIONS, now),
+        (PUSHED, now),
+        (VISITS, now.minus(VISIT_KEPT_SECONDS)),
         (DISPLAYS, now),
         (CHECKS, now.minus(CHECK_SECONDS + CHECK_KEPT_SECONDS)),
         (QUESTIONS, now),

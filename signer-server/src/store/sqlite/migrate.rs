@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0009_oauth.sql"),
     include_str!("../../../migrations/sqlite/0010_csc.sql"),
     include_str!("../../../migrations/sqlite/0011_sessions.sql"),
+    include_str!("../../../migrations/sqlite/0012_authorisation_code.sql"),
 ];
 
 /// The schema version this binary works with.

@@ -36,6 +36,7 @@ mod server_keys;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod visits;
 mod witness;
 mod writer;
 

@@ -2,16 +2,20 @@
 
 use async_trait::async_trait;
 use rusqlite::{Connection, Row};
-use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
+use signer_core::{
+    ids::{DeviceId, RelyingPartyId},
+    time::UnixSeconds,
+    wire::CscAuth,
+};
 
 use super::{
     SqliteStore,
     columns::{corrupt, execute, execute_one, first, time},
-    relying_parties,
+    relying_parties, visits,
 };
 use crate::store::{
-    ClientProof, LIVING_TOKENS_MAX, OauthClients, RelyingPartyRow, StoreResult, TokenAct, TokenChange,
-    TokenChanged, UsedAssertion,
+    AccessTokenRow, Act, Acted, ClientAct, ClientProof, LIVING_TOKENS_MAX, OauthClientRow, OauthClients,
+    RegisterClient, StoreResult,
 };
 
 #[async_trait]
@@ -19,56 +23,80 @@ impl OauthClients for SqliteStore {
     async fn put_oauth_client(
         &self,
         relying_party: RelyingPartyId,
-        proof: ClientProof,
+        client: RegisterClient,
         now: UnixSeconds,
-    ) -> StoreResult<bool> {
-        self.write(now, move |db| put(db, relying_party, &proof, now)).await
+    ) -> StoreResult<Option<OauthClientRow>> {
+        self.write(now, move |db| put(db, relying_party, &client, now)).await
     }
 
-    async fn oauth_client(&self, relying_party: RelyingPartyId) -> StoreResult<Option<ClientProof>> {
+    async fn oauth_client(&self, relying_party: RelyingPartyId) -> StoreResult<Option<OauthClientRow>> {
         self.readers.read(move |db| client(db, relying_party)).await
     }
 
-    async fn change_token(&self, change: TokenChange) -> StoreResult<TokenChanged> {
-        self.write(change.now, move |db| change_token(db, &change)).await
+    async fn act(&self, act: ClientAct) -> StoreResult<Acted> {
+        self.write(act.now, move |db| do_act(db, &act)).await
     }
 
-    async fn relying_party_by_access_token(
-        &self,
-        hash: [u8; 32],
-        now: UnixSeconds,
-    ) -> StoreResult<Option<RelyingPartyRow>> {
-        self.readers.read(move |db| relying_parties::by_access_token(db, hash, now)).await
+    async fn access_token(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<AccessTokenRow>> {
+        self.readers.read(move |db| token(db, hash, now)).await
     }
 }
 
-fn put(db: &Connection, party: RelyingPartyId, proof: &ClientProof, now: UnixSeconds) -> StoreResult<bool> {
-    let living = "SELECT 1 FROM relying_party WHERE id = ?1 AND revoked = 0";
-    if first(db, living, [party.as_bytes()], |_| Ok(()))?.is_none() {
-        return Ok(false);
+fn put(
+    db: &Connection,
+    party: RelyingPartyId,
+    new: &RegisterClient,
+    now: UnixSeconds,
+) -> StoreResult<Option<OauthClientRow>> {
+    if relying_parties::by_id(db, party)?.is_none() {
+        return Ok(None);
     }
-    let (key, secret) = match proof {
+    let (key, secret) = match &new.proof {
         ClientProof::Key(key) => (Some(key), None),
         ClientProof::Secret(secret) => (None, Some(secret)),
     };
     execute_one(
         db,
-        "INSERT OR REPLACE INTO oauth_client (relying_party, key, secret, changed) VALUES (?1, ?2, ?3, ?4)",
-        (party.as_bytes(), key, secret, time(now)),
+        "INSERT INTO oauth_client (relying_party, key, secret, changed, redirect_uris, oauth2code)
+         VALUES (?1, ?2, ?3, ?4, coalesce(?5, ''), coalesce(?6, 0))
+         ON CONFLICT (relying_party) DO UPDATE SET key = ?2, secret = ?3, changed = ?4,
+         redirect_uris = coalesce(?5, redirect_uris), oauth2code = coalesce(?6, oauth2code)",
+        (
+            party.as_bytes(),
+            key,
+            secret,
+            time(now),
+            new.redirect_uris.as_ref().map(|uris| uris.join("\n")),
+            new.csc_auth.map(|auth| auth == CscAuth::Oauth2code),
+        ),
     )?;
     forget_all_of(db, party)?;
-    Ok(true)
+    client(db, party)
 }
 
-/// Ends the tokens of a relying party.
+/// Ends the tokens of a relying party, and what could still become one.
 pub(super) fn forget_all_of(db: &Connection, party: RelyingPartyId) -> StoreResult<()> {
-    execute(db, "DELETE FROM access_token WHERE relying_party = ?1", [party.as_bytes()]).map(|_| ())
+    for sql in [
+        "DELETE FROM access_token WHERE relying_party = ?1",
+        "DELETE FROM pushed_request WHERE relying_party = ?1",
+        "DELETE FROM visit WHERE relying_party = ?1",
+    ] {
+        execute(db, sql, [party.as_bytes()])?;
+    }
+    Ok(())
 }
 
-fn client(db: &Connection, party: RelyingPartyId) -> StoreResult<Option<ClientProof>> {
-    let sql = "SELECT key, secret FROM oauth_client JOIN relying_party ON id = relying_party
-        WHERE relying_party = ?1 AND revoked = 0";
-    first(db, sql, [party.as_bytes()], proof)
+fn client(db: &Connection, party: RelyingPartyId) -> StoreResult<Option<OauthClientRow>> {
+    let Some(row) = relying_parties::by_id(db, party)? else { return Ok(None) };
+    let sql = "SELECT key, secret, redirect_uris, oauth2code FROM oauth_client WHERE relying_party = ?1";
+    first(db, sql, [party.as_bytes()], |found| {
+        Ok(OauthClientRow {
+            party: row,
+            proof: proof(found)?,
+            redirect_uris: found.get::<_, String>(2)?.lines().map(str::to_owned).collect(),
+            csc_auth: csc_auth(found.get(3)?),
+        })
+    })
 }
 
 fn proof(row: &Row<'_>) -> StoreResult<ClientProof> {
@@ -79,40 +107,85 @@ fn proof(row: &Row<'_>) -> StoreResult<ClientProof> {
     }
 }
 
-fn change_token(db: &Connection, change: &TokenChange) -> StoreResult<TokenChanged> {
-    if client(db, change.relying_party)?.as_ref() != Some(&change.proof) {
-        return Ok(TokenChanged::ClientChanged);
+const fn csc_auth(oauth2code: bool) -> CscAuth {
+    if oauth2code { CscAuth::Oauth2code } else { CscAuth::Implicit }
+}
+
+fn do_act(db: &Connection, asked: &ClientAct) -> StoreResult<Acted> {
+    let (party, now) = (asked.relying_party, asked.now);
+    if client(db, party)?.is_none_or(|client| client.proof != asked.proof) {
+        return Ok(Acted::ClientChanged);
     }
-    let party = change.relying_party.as_bytes();
-    if let TokenAct::Issue(_) = change.act {
-        let living = "SELECT count(*) FROM access_token WHERE relying_party = ?1 AND expires > ?2";
-        let living = first(db, living, (party, time(change.now)), |row| Ok(row.get::<_, u32>(0)?))?;
-        if living >= Some(LIVING_TOKENS_MAX) {
-            return Ok(TokenChanged::TooMany);
-        }
-    }
-    if let Some(UsedAssertion { hash, expires }) = change.assertion
-        && execute(
-            db,
-            "INSERT OR IGNORE INTO used_assertion (hash, expires) VALUES (?1, ?2)",
-            (hash, time(expires)),
-        )? == 0
+    if let Some(assertion) = asked.assertion
+        && first(db, "SELECT 1 FROM used_assertion WHERE hash = ?1", [assertion.hash], |_| Ok(()))?.is_some()
     {
-        return Ok(TokenChanged::AssertionUsed);
+        return Ok(Acted::AssertionUsed);
     }
-    match change.act {
-        TokenAct::Issue(expires) => execute_one(
-            db,
-            "INSERT INTO access_token (hash, relying_party, expires) VALUES (?1, ?2, ?3)",
-            (change.token, party, time(expires)),
-        )?,
-        TokenAct::Revoke => {
-            execute(
-                db,
-                "DELETE FROM access_token WHERE hash = ?1 AND relying_party = ?2",
-                (change.token, party),
-            )?;
+    match &asked.act {
+        Act::Issue(token, expires) => {
+            if !issue(db, party, token, *expires, None, false, now)? {
+                return Ok(Acted::TooMany);
+            }
+        }
+        Act::Revoke(token) => {
+            let sql = "DELETE FROM access_token WHERE hash = ?1 AND relying_party = ?2";
+            execute(db, sql, (token, party.as_bytes()))?;
+        }
+        Act::Push(hash, parameters, expires) => {
+            if !visits::push(db, party, (hash, parameters, *expires), now)? {
+                return Ok(Acted::TooMany);
+            }
+        }
+        Act::Redeem(token, code) => {
+            if let Some(why) = visits::redeem(db, party, token, code, now)? {
+                return Ok(Acted::CodeRefused(why));
+            }
+            let credential = code.credential.is_some();
+            // Approvals of a person are few, each by a PIN: what they lead to is not counted.
+            issue(db, party, token, code.expires, Some(code.device), credential, now)?;
         }
     }
-    Ok(TokenChanged::Done)
+    if let Some(used) = asked.assertion {
+        let sql = "INSERT INTO used_assertion (hash, expires) VALUES (?1, ?2)";
+        execute_one(db, sql, (used.hash, time(used.expires)))?;
+    }
+    Ok(Acted::Done)
+}
+
+/// Gives an access token out. False if the client has enough that are no person's.
+fn issue(
+    db: &Connection,
+    party: RelyingPartyId,
+    token: &[u8; 32],
+    expires: UnixSeconds,
+    device: Option<DeviceId>,
+    credential: bool,
+    now: UnixSeconds,
+) -> StoreResult<bool> {
+    if device.is_none() {
+        let living =
+            "SELECT count(*) FROM access_token WHERE relying_party = ?1 AND expires > ?2 AND device IS NULL";
+        let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+        if living >= Some(LIVING_TOKENS_MAX) {
+            return Ok(false);
+        }
+    }
+    execute_one(
+        db,
+        "INSERT INTO access_token (hash, relying_party, expires, device, credential) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (token, party.as_bytes(), time(expires), device.map(|device| *device.as_bytes()), credential),
+    )?;
+    Ok(true)
+}
+
+fn token(db: &Connection, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<AccessTokenRow>> {
+    let sql = "SELECT relying_party, device, credential, oauth2code
+        FROM access_token JOIN oauth_client USING (relying_party) WHERE hash = ?1 AND expires > ?2";
+    let found = first(db, sql, (hash, time(now)), |row| {
+        let device = row.get::<_, Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes);
+        Ok((RelyingPartyId::from_bytes(row.get(0)?), device, row.get(2)?, csc_auth(row.get(3)?)))
+    })?;
+    let Some((party, device, credential, csc_auth)) = found else { return Ok(None) };
+    let party = relying_parties::by_id(db, party)?;
+    Ok(party.map(|party| AccessTokenRow { party, device, credential, csc_auth }))
 }

@@ -72,17 +72,9 @@ impl RelyingParties for SqliteStore {
     }
 }
 
-/// The relying party an access token was given to.
-pub(super) fn by_access_token(
-    db: &Connection,
-    hash: [u8; 32],
-    now: UnixSeconds,
-) -> StoreResult<Option<RelyingPartyRow>> {
-    let sql = format!(
-        "{COLUMNS} WHERE revoked = 0 AND id =
-         (SELECT relying_party FROM access_token WHERE hash = ?1 AND expires > ?2)"
-    );
-    first(db, &sql, (hash, time(now)), read)
+/// A relying party that is not revoked.
+pub(super) fn by_id(db: &Connection, id: RelyingPartyId) -> StoreResult<Option<RelyingPartyRow>> {
+    first(db, &format!("{COLUMNS} WHERE id = ?1 AND revoked = 0"), [id.as_bytes()], read)
 }
 
 fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {

@@ -1,0 +1,63 @@
+/** Words of the authorisation page. */
+
+import { wordsOf } from '../verify/language.js';
+
+/** @type {import('../verify/language.js').Texts} */
+export const TEXTS = {
+  en: {
+    title: 'Approve on your phone',
+    brand: 'Signing with your phone',
+    other_language: 'УКР',
+    other_language_label: 'Українською',
+    who_title: '{name} asks who you are',
+    who_text: 'Your phone will ask you whether this site may see your signing certificate. Nothing is signed.',
+    who_label: 'Your reference',
+    who_hint: 'The one you enrolled your phone with. No password and no PIN: the PIN belongs on the phone only.',
+    who_next: 'Ask my phone',
+    waiting_title: 'Approve on your phone',
+    asks_service: '{name} wants to see your signing certificate.',
+    asks_credential: '{name} asks for your signature.',
+    documents: 'Documents: {n}',
+    code_text: 'Choose this code on the phone:',
+    waiting_hint: 'Approve only if you came here from that site yourself, and the phone shows the same name and the same documents. This page goes on by itself.',
+    left: '{m}:{s} left',
+    cancel: 'Cancel',
+    again: 'Try again',
+    leaving: 'Back to {name}',
+    over_title: 'This page cannot go on',
+    over_text: 'It belongs to another browser, or its time is over. Go back to the site you came from and begin again.',
+    over_link: 'The site that sent you here used a wrong address, or one that was used before. Nothing was asked of your phone, and you were not sent on.',
+    busy: 'Your phone is being asked already. Answer there, then try again.',
+    failed: 'This did not work.',
+    offline: 'No connection. Trying again.',
+  },
+  uk: {
+    title: 'Підтвердьте на телефоні',
+    brand: 'Підпис із телефона',
+    other_language: 'ENG',
+    other_language_label: 'In English',
+    who_title: '{name} запитує, хто ви',
+    who_text: 'Телефон запитає, чи можна цьому сайту побачити ваш сертифікат підпису. Нічого не підписується.',
+    who_label: 'Ваш ідентифікатор',
+    who_hint: 'Той, з яким ви зареєстрували телефон. Без пароля й PIN-коду: PIN вводять лише на телефоні.',
+    who_next: 'Запитати мій телефон',
+    waiting_title: 'Підтвердьте на телефоні',
+    asks_service: '{name} хоче побачити ваш сертифікат підпису.',
+    asks_credential: '{name} просить ваш підпис.',
+    documents: 'Документів: {n}',
+    code_text: 'Виберіть цей код на телефоні:',
+    waiting_hint: 'Підтверджуйте, лише якщо ви самі прийшли з того сайту, а телефон показує ту саму назву й ті самі документи. Далі сторінка перейде сама.',
+    left: 'залишилося {m}:{s}',
+    cancel: 'Скасувати',
+    again: 'Спробувати ще раз',
+    leaving: 'Назад до: {name}',
+    over_title: 'Ця сторінка не може продовжити',
+    over_text: 'Вона належить іншому браузеру або її час минув. Поверніться на сайт, з якого прийшли, і почніть спочатку.',
+    over_link: 'Сайт, що надіслав вас сюди, використав хибну адресу або вже використану. Телефон ні про що не запитано, і вас нікуди не переспрямовано.',
+    busy: 'Телефон уже запитують. Дайте відповідь на ньому й спробуйте ще раз.',
+    failed: 'Не вийшло.',
+    offline: 'Немає зв’язку. Пробуємо ще раз.',
+  },
+};
+
+export const { t, setLanguage, otherLanguage } = wordsOf(TEXTS);
