@@ -15,6 +15,7 @@ mod refresh;
 mod relying_party;
 mod sign;
 mod verification;
+mod webhook;
 
 use alloc::vec::Vec;
 
@@ -22,7 +23,7 @@ use minicbor::{Decode, Encode};
 
 pub use self::{
     certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*, problem::*,
-    refresh::*, relying_party::*, sign::*, verification::*,
+    refresh::*, relying_party::*, sign::*, verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -15,7 +15,7 @@ use signer_core::{
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
         CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
-        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, Webhooks,
     },
 };
 
@@ -35,6 +35,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/relying-parties", get(relying_parties).post(create_relying_party))
         .route("/relying-parties/{id}", delete(revoke_relying_party))
         .route("/relying-parties/{id}/oauth-client", put(put_oauth_client))
+        .route("/relying-parties/{id}/webhooks", get(webhooks).put(put_webhooks))
         .route("/devices/{id}/revoke", post(revoke_device))
         .route("/devices/{id}/suspend", post(suspend_device))
         .route("/devices/{id}/resume", post(resume_device))
@@ -75,6 +76,23 @@ async fn put_oauth_client(
     StrictJson(asked, _turn): StrictJson<PutOauthClient>,
 ) -> Result<Json<OauthClient>, ApiProblem> {
     Ok(Json(service.put_oauth_client(id, asked).await?))
+}
+
+async fn webhooks(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+) -> Result<Json<Webhooks>, ApiProblem> {
+    Ok(Json(service.webhooks(id).await?))
+}
+
+async fn put_webhooks(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+    StrictJson(asked, _turn): StrictJson<Webhooks>,
+) -> Result<Json<Webhooks>, ApiProblem> {
+    Ok(Json(service.put_webhooks(id, asked).await?))
 }
 
 async fn relying_parties(

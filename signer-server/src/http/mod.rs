@@ -16,6 +16,7 @@ mod relying_party;
 mod trust;
 mod verification;
 mod web;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -56,6 +57,7 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
         .merge(csc::routes())
         .merge(ca::routes())
         .merge(register::routes())
+        .merge(webhooks::routes())
         .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
         .layer(from_fn(to_the_end))

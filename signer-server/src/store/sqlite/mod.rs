@@ -35,6 +35,7 @@ mod server_keys;
 mod settings;
 #[cfg(test)]
 mod tests;
+mod webhooks;
 mod witness;
 mod writer;
 

@@ -6,6 +6,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
+    wire::RequestStatus,
 };
 
 use super::{
@@ -25,6 +26,18 @@ const DECLINED: u8 = 2;
 const CANCELLED: u8 = 3;
 const EXPIRED: u8 = 4;
 pub(super) const KEY_ENDED: u8 = 5;
+
+/// How a request in this state ended.
+pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
+    match state {
+        SIGNED => Some(RequestStatus::Signed),
+        DECLINED => Some(RequestStatus::Declined),
+        CANCELLED => Some(RequestStatus::Cancelled),
+        EXPIRED => Some(RequestStatus::Expired),
+        KEY_ENDED => Some(RequestStatus::KeyEnded),
+        _ => None,
+    }
+}
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
     record_signature, signed_by, ended FROM request";
