@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 22] = [
+const KINDS: [(&str, &str); 23] = [
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
@@ -23,6 +23,7 @@ const KINDS: [(&str, &str); 22] = [
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),
+    ("HOK", "webhooks.md"),
     ("OAU", "oauth.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),

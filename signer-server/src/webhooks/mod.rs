@@ -55,13 +55,15 @@ impl UnderWay {
         }
         for due in service.due_deliveries(EACH_MAX, UNDER_WAY_MAX * 2).await? {
             let key = (due.event.id, due.webhook);
-            let of_address = self.of_address.entry(due.webhook).or_default();
-            if self.tasks.len() < UNDER_WAY_MAX && *of_address < EACH_MAX && self.keys.insert(key) {
-                *of_address += 1;
+            let of_address = self.of_address.get(&due.webhook).copied().unwrap_or_default();
+            if self.tasks.len() < UNDER_WAY_MAX && of_address < EACH_MAX && self.keys.insert(key) {
+                self.of_address.insert(due.webhook, of_address + 1);
                 let (service, sender) = (Arc::clone(service), Arc::clone(sender));
                 self.tasks.spawn(async move {
                     if let Err(error) = try_once(&service, &sender, &due).await {
                         tracing::error!(%error, event = %due.event.id, "a delivery was not recorded");
+                        // It is due still: not at once again.
+                        tokio::time::sleep(LOOK_EVERY).await;
                     }
                     key
                 });

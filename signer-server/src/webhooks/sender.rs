@@ -133,3 +133,25 @@ impl Service<Name> for Resolver {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn hok_012_a_name_is_called_at_its_public_addresses_only() {
+        let resolve = async |host: &str, allow_private| {
+            let name: Name = host.parse().unwrap();
+            let mut resolver = Resolver { allow_private, inner: GaiResolver::new() };
+            resolver.call(name).await.map(Iterator::collect::<Vec<_>>)
+        };
+        // Names of this machine, and numbers that the system's resolver takes for addresses.
+        for host in ["localhost", "127.1", "0x7f.0.0.1", "2130706433"] {
+            assert!(resolve(host, true).await.unwrap().iter().all(|address| address.ip().is_loopback()), "{host}");
+            let refused = resolve(host, false).await.unwrap_err();
+            assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{host}");
+        }
+        let public = resolve("8.8.8.8", false).await.unwrap();
+        assert_eq!(public.iter().map(SocketAddr::ip).collect::<Vec<_>>(), ["8.8.8.8".parse::<std::net::IpAddr>().unwrap()]);
+    }
+}

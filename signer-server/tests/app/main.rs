@@ -39,3 +39,4 @@ mod unlinkable;
 mod vault;
 mod verify;
 mod web;
+mod webhooks;
