@@ -2,6 +2,7 @@
 
 mod issuer;
 mod oauth;
+mod requests;
 mod webhooks;
 
 use std::{
@@ -66,6 +67,8 @@ enum Command {
     /// Register, list or revoke relying parties.
     #[command(subcommand)]
     RelyingParty(RelyingPartyCommand),
+    /// Show the newest signing requests and how they ended; never what was in them, or who was asked.
+    Requests(requests::RequestsArgs),
     /// Suspend, resume or revoke an installation with its certificates.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -250,6 +253,7 @@ fn try_run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::RelyingParty(command) => relying_party(&AdminClient::new(&config)?, cli.json, command),
+        Command::Requests(args) => requests::show(&AdminClient::new(&config)?, cli.json, &args),
         Command::Device(command) => device(&AdminClient::new(&config)?, cli.json, command),
         Command::Ca(CaCommand::Show) => {
             print!("{}", AdminClient::new(&config)?.text("GET", "/ca/v1/ca.pem", None)?);

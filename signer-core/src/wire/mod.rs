@@ -14,6 +14,7 @@ mod problem;
 mod refresh;
 mod relying_party;
 mod sign;
+mod summary;
 mod verification;
 mod webhook;
 
@@ -23,7 +24,7 @@ use minicbor::{Decode, Encode};
 
 pub use self::{
     certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*, problem::*,
-    refresh::*, relying_party::*, sign::*, verification::*, webhook::*,
+    refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -15,7 +15,7 @@ use signer_core::{
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
         CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
-        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, Webhooks,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary, Webhooks,
     },
 };
 
@@ -36,6 +36,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/relying-parties/{id}", delete(revoke_relying_party))
         .route("/relying-parties/{id}/oauth-client", put(put_oauth_client))
         .route("/relying-parties/{id}/webhooks", get(webhooks).put(put_webhooks))
+        .route("/requests", get(requests))
         .route("/devices/{id}/revoke", post(revoke_device))
         .route("/devices/{id}/suspend", post(suspend_device))
         .route("/devices/{id}/resume", post(resume_device))
@@ -109,6 +110,25 @@ async fn revoke_relying_party(
 ) -> Result<StatusCode, ApiProblem> {
     service.revoke_relying_party(id).await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RequestsQuery {
+    relying_party: Option<RelyingPartyId>,
+    limit: Option<u32>,
+}
+
+/// Requests of an answer, unless it is said.
+const SUMMARIES_DEFAULT: u32 = 50;
+
+async fn requests(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    query: Result<Query<RequestsQuery>, QueryRejection>,
+) -> Result<Json<Vec<RequestSummary>>, ApiProblem> {
+    let Query(RequestsQuery { relying_party, limit }) = query.map_err(query_refusal)?;
+    Ok(Json(service.request_summaries(relying_party, limit.unwrap_or(SUMMARIES_DEFAULT)).await?))
 }
 
 #[derive(Deserialize)]

@@ -1,4 +1,5 @@
-//! The verifier page under `/verify/`: files of `signer-server/web`, embedded, with the headers that keep them to themselves.
+//! The pages: the verifier under `/verify/`, the operator's under `/admin/`. They are files of `signer-server/web`, embedded, with
+//! the headers that keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -43,8 +44,9 @@ const CACHE_VENDORED: &str = "public, max-age=31536000, immutable";
 const CACHE_OURS: &str = "no-cache";
 /// A smaller file fits into a packet or two as it is, bytes.
 const PACKED_FROM: usize = 2048;
-/// Start of the page.
+/// Starts of the pages.
 const INDEX: &str = "/verify/index.html";
+const ADMIN_INDEX: &str = "/admin/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -54,9 +56,15 @@ macro_rules! files {
 
 /// Every file that is served, by its path.
 const FILES: &[(&str, &[u8])] = files![
+    "/admin/api.js"
+    "/admin/app.js"
+    "/admin/index.html"
+    "/admin/style.css"
+    "/admin/texts.js"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
+    "/verify/dom.js"
     "/verify/i18n.js"
     "/verify/icon.svg"
     "/verify/index.html"
@@ -115,6 +123,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     LazyLock::force(&PACKED);
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
+        .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -135,13 +144,18 @@ async fn config(State(service): State<Arc<Service>>) -> Response {
     }))
 }
 
-/// The version of the page and its files. The worker itself is not among them: the browser fetches it.
+/// The version of the verifier page and its files.
 async fn files() -> Response {
-    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| **path != "/verify/sw.js").collect();
+    let files: BTreeMap<_, _> = DIGESTS.iter().filter(|(path, _)| is_kept(path)).collect();
     let all: Vec<u8> =
         files.iter().flat_map(|(path, digest)| [path.as_bytes(), digest.as_bytes()].concat()).collect();
     let version = hex(&Sha256::digest(&all)[..8]);
     no_cache(&json!({ "version": version, "files": files }))
+}
+
+/// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
+fn is_kept(path: &str) -> bool {
+    path != "/verify/sw.js" && !path.starts_with("/admin/")
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
@@ -234,7 +248,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

@@ -25,6 +25,7 @@ mod requests;
 mod sign;
 mod status;
 mod status_lists;
+mod summary;
 mod token;
 mod trust;
 mod verify;

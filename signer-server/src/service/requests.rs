@@ -225,14 +225,7 @@ impl Service {
     }
 
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {
-        let status = match &row.state {
-            RequestState::Open => RequestStatus::Open,
-            RequestState::Signed { .. } => RequestStatus::Signed,
-            RequestState::Declined => RequestStatus::Declined,
-            RequestState::Cancelled => RequestStatus::Cancelled,
-            RequestState::Expired => RequestStatus::Expired,
-            RequestState::KeyEnded => RequestStatus::KeyEnded,
-        };
+        let status = status_of(&row.state);
         let (id, expires) = (row.id, row.expires.0);
         let result = match row.state {
             RequestState::Signed { ref record, record_signature, device, ref signatures, .. } => {
@@ -252,6 +245,17 @@ impl Service {
             _ => None,
         };
         Ok(RequestView { id, status, expires, result })
+    }
+}
+
+pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
+    match state {
+        RequestState::Open => RequestStatus::Open,
+        RequestState::Signed { .. } => RequestStatus::Signed,
+        RequestState::Declined => RequestStatus::Declined,
+        RequestState::Cancelled => RequestStatus::Cancelled,
+        RequestState::Expired => RequestStatus::Expired,
+        RequestState::KeyEnded => RequestStatus::KeyEnded,
     }
 }
 

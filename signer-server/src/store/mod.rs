@@ -141,6 +141,14 @@ pub trait Requests: Send + Sync {
     /// Open, unexpired requests for the holder of a device, oldest first, at most `limit`.
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>>;
 
+    /// Requests of one relying party or of all, newest first, at most `limit`.
+    async fn newest_requests(
+        &self,
+        relying_party: Option<RelyingPartyId>,
+        now: UnixSeconds,
+        limit: u32,
+    ) -> StoreResult<Vec<RequestRow>>;
+
     /// Cancels (relying party) or declines (device) an open request. `told` goes into the history of the device that
     /// declines.
     async fn close_request(

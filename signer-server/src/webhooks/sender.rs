@@ -147,11 +147,17 @@ mod tests {
         };
         // Names of this machine, and numbers that the system's resolver takes for addresses.
         for host in ["localhost", "127.1", "0x7f.0.0.1", "2130706433"] {
-            assert!(resolve(host, true).await.unwrap().iter().all(|address| address.ip().is_loopback()), "{host}");
+            assert!(
+                resolve(host, true).await.unwrap().iter().all(|address| address.ip().is_loopback()),
+                "{host}"
+            );
             let refused = resolve(host, false).await.unwrap_err();
             assert_eq!(refused.kind(), io::ErrorKind::PermissionDenied, "{host}");
         }
         let public = resolve("8.8.8.8", false).await.unwrap();
-        assert_eq!(public.iter().map(SocketAddr::ip).collect::<Vec<_>>(), ["8.8.8.8".parse::<std::net::IpAddr>().unwrap()]);
+        assert_eq!(
+            public.iter().map(SocketAddr::ip).collect::<Vec<_>>(),
+            ["8.8.8.8".parse::<std::net::IpAddr>().unwrap()]
+        );
     }
 }

@@ -60,6 +60,7 @@ const PUBLIC: [&str; 16] = [
     "/ca/v1/crl.der",
     "/health/live",
     "/health/ready",
+    "/admin/",
     "/verify/",
     "/verify/config.json",
     "/verify/files.json",
@@ -420,10 +421,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     ]);
     for (route, path) in [
         ("PUT /v1/webhooks", "/v1/webhooks".to_owned()),
-        (
-            "PUT /admin/v1/relying-parties/{id}/webhooks",
-            format!("/admin/v1/relying-parties/{bank}/webhooks"),
-        ),
+        ("PUT /admin/v1/relying-parties/{id}/webhooks", format!("/admin/v1/relying-parties/{bank}/webhooks")),
     ] {
         let five: Vec<_> = (0..5).map(|n| format!("https://bank.example/{n}")).collect();
         for (body, code) in [
@@ -543,6 +541,11 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             Some(serde_json::json!({ "key": { "kty": "EC", "crv": "P-256", "x": "", "y": "", "d": "" } })),
             Malformed,
         ),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=0".into(), None, InvalidValue),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=201".into(), None, InvalidValue),
+        ("GET /admin/v1/requests", "/admin/v1/requests?limit=x".into(), None, Malformed),
+        ("GET /admin/v1/requests", "/admin/v1/requests?relying_party=bank".into(), None, Malformed),
+        ("GET /admin/v1/requests", "/admin/v1/requests?person=olena".into(), None, Malformed),
         ("GET /v1/time", "/v1/time".into(), None, Malformed),
         ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
         ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),

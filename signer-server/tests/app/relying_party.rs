@@ -7,7 +7,7 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_client::{Approved, RelyingParty, ResultError, verify_result};
-use signer_core::wire::{CreateRequest, ProblemCode, RequestStatus, SignedResult};
+use signer_core::wire::{CreateRequest, ProblemCode, RequestStatus, RequestSummary, SignedResult};
 
 use crate::{
     harness::{PIN, TestApp, WRONG, code, problem, request},
@@ -207,4 +207,34 @@ fn app_094_a_signature_is_there_once_and_no_other_party_sees_it() {
     assert_eq!(Some(app.device("approve", &closed.body).body), closed.reply);
     let refused = problem(phone.phone.decline(id).map(|()| id));
     assert_eq!(refused.code, ProblemCode::RequestClosed);
+}
+
+#[test]
+fn app_290_the_operator_sees_how_requests_ended_and_nothing_of_what_was_in_them() {
+    let app = TestApp::spawn();
+    let (bank, shop) = (app.relying_party("Bank", true, false), app.relying_party("Shop", true, false));
+    let mut phone = app.phone("olena");
+    let ask = |token: &str, key: &str| {
+        let asker = RelyingParty::new(network(app.url()), token);
+        app.clock.advance(1);
+        asker.ask(&request("olena", 2), key).unwrap().id
+    };
+    let signed = ask(&bank.token, "one");
+    assert!(matches!(phone.approve(signed, PIN).unwrap(), Approved::Signed(_)));
+    let (open, other) = (ask(&bank.token, "two"), ask(&shop.token, "three"));
+    let list = |query: &str| {
+        let answer = app.admin("GET", &format!("/requests{query}"), None);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        assert!(!String::from_utf8_lossy(&answer.body).contains("olena"));
+        answer.json::<Vec<RequestSummary>>()
+    };
+    let all = list("");
+    assert_eq!(all.iter().map(|one| one.id).collect::<Vec<_>>(), [other, open, signed]);
+    assert_eq!(
+        all.iter().map(|one| one.status).collect::<Vec<_>>(),
+        [RequestStatus::Open, RequestStatus::Open, RequestStatus::Signed]
+    );
+    assert!(all.iter().all(|one| one.documents == 2 && one.created < one.expires));
+    let banks = list(&format!("?relying_party={}&limit=1", bank.id));
+    assert_eq!(banks.iter().map(|one| (one.id, one.relying_party)).collect::<Vec<_>>(), [(open, bank.id)]);
 }

@@ -57,7 +57,8 @@ impl Received {
     }
 
     fn verify(&self, url: &str, keys: &WebhookKeys, now: u64) -> Result<WebhookEvent, WebhookError> {
-        let headers: Vec<_> = self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+        let headers: Vec<_> =
+            self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         verify_webhook(&self.method, url, &headers, &self.body, keys, UnixSeconds(now))
     }
 
@@ -110,8 +111,10 @@ impl Receiver {
             return;
         }
         drop(state);
-        let location = if status == 302 { format!("location: {}/elsewhere\r\n", self.origin) } else { String::new() };
-        let head = format!("HTTP/1.1 {status} Status\r\n{location}content-length: 0\r\nconnection: close\r\n\r\n");
+        let location =
+            if status == 302 { format!("location: {}/elsewhere\r\n", self.origin) } else { String::new() };
+        let head =
+            format!("HTTP/1.1 {status} Status\r\n{location}content-length: 0\r\nconnection: close\r\n\r\n");
         // A server that was killed meanwhile does not listen.
         let _gone = stream.write_all(head.as_bytes());
     }
@@ -130,7 +133,8 @@ impl Receiver {
         let on_path = |state: &State| -> Vec<Received> {
             state.received.iter().filter(|received| received.path == path).cloned().collect()
         };
-        let waited = changed.wait_timeout_while(state.lock().unwrap(), PATIENCE, |state| on_path(state).len() < count);
+        let waited =
+            changed.wait_timeout_while(state.lock().unwrap(), PATIENCE, |state| on_path(state).len() < count);
         let found = on_path(&waited.unwrap().0);
         assert!(found.len() >= count, "{} of {count} on {path}", found.len());
         found
@@ -150,7 +154,8 @@ struct Party<'a> {
 
 impl<'a> Party<'a> {
     fn new(app: &'a TestApp, name: &str, paths: &[&str]) -> Self {
-        let party = Self { http: &app.http, made: app.relying_party(name, true, false), receiver: Receiver::start() };
+        let party =
+            Self { http: &app.http, made: app.relying_party(name, true, false), receiver: Receiver::start() };
         party.register(paths);
         party
     }
@@ -243,7 +248,10 @@ fn hok_020_every_end_of_a_request_is_told_and_nothing_of_the_person() {
                 .unwrap();
             assert_eq!((event.id, event.source.as_str()), (event.request, app.url()));
             let text = String::from_utf8(received.body.clone()).unwrap();
-            assert!(!["olena", "taras", "nobody", "Please", "signature"].iter().any(|word| text.contains(word)), "{text}");
+            assert!(
+                !["olena", "taras", "nobody", "Please", "signature"].iter().any(|word| text.contains(word)),
+                "{text}"
+            );
             (event.sequence, event.request, event.status)
         })
         .collect();

@@ -5,7 +5,7 @@ import * as ask from './ask.js';
 import * as choose from './choose.js';
 import * as code from './code.js';
 import * as documents from './documents.js';
-import { node, say } from './dom.js';
+import { node, say } from '../verify/dom.js';
 import * as history from './history.js';
 import { hasText, otherLanguage, setLanguage, t } from './i18n.js';
 

@@ -1,6 +1,6 @@
 /** A shop asks: the sheet that the holder answers. The oldest question first, one at a time. */
 
-import { node, say } from './dom.js';
+import { node, say } from '../verify/dom.js';
 import { clock, t } from './i18n.js';
 
 const LIFE = 120;

@@ -1,7 +1,7 @@
 /** What is to be shown: the profile, or the answer to a shop's request. */
 
 import * as api from './api.js';
-import { icon, make, node, refocus } from './dom.js';
+import { icon, make, node, refocus } from '../verify/dom.js';
 import { t } from './i18n.js';
 
 /** @type {api.Profile[]} */

@@ -1,6 +1,6 @@
 /** The code on the screen: QR, bar code, number, and how long they last. */
 
-import { node, say } from './dom.js';
+import { node, say } from '../verify/dom.js';
 import { clock, t } from './i18n.js';
 
 /** The last seconds of a code are marked: it may change before it is typed. */

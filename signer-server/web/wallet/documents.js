@@ -1,6 +1,6 @@
 /** The cards of the holder's documents, and how many codes are at hand. */
 
-import { icon, make, node, refocus } from './dom.js';
+import { icon, make, node, refocus } from '../verify/dom.js';
 import { dateOf, t } from './i18n.js';
 
 const PROFILES = /** @type {const} */ (['age', 'minimal', 'full']);

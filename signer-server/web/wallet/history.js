@@ -1,7 +1,7 @@
 /** What happened with the holder's keys and documents: who, what, when, which claims. */
 
 import * as api from './api.js';
-import { icon, make, node } from './dom.js';
+import { icon, make, node } from '../verify/dom.js';
 import { dayOf, hasText, t, timeOfDay } from './i18n.js';
 
 /** Kinds by what they look like; any other is like an entry of this phone. @type {Record<string, [string, string]>} */

@@ -82,7 +82,6 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "/wallet/choose.js" "text/javascript",
     "/wallet/code.js" "text/javascript",
     "/wallet/documents.js" "text/javascript",
-    "/wallet/dom.js" "text/javascript",
     "/wallet/history.js" "text/javascript",
     "/wallet/i18n.js" "text/javascript",
     "/wallet/icon.svg" "image/svg+xml",
@@ -90,6 +89,7 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "/wallet/texts.js" "text/javascript",
     "/wallet/waves.svg" "image/svg+xml",
     "/verify/colours.css" "text/css",
+    "/verify/dom.js" "text/javascript",
     "/verify/language.js" "text/javascript",
 ];
 

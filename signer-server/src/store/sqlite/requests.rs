@@ -1,7 +1,7 @@
 //! Signing requests.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Params, Row, params};
 use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
@@ -54,6 +54,15 @@ impl Requests for SqliteStore {
 
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
         self.readers.read(move |db| open_for(db, device, now, limit)).await
+    }
+
+    async fn newest_requests(
+        &self,
+        relying_party: Option<RelyingPartyId>,
+        now: UnixSeconds,
+        limit: u32,
+    ) -> StoreResult<Vec<RequestRow>> {
+        self.readers.read(move |db| newest(db, relying_party, now, limit)).await
     }
 
     async fn close_request(
@@ -115,8 +124,22 @@ fn open_for(db: &Connection, device: DeviceId, now: UnixSeconds, limit: u32) -> 
          (SELECT holder FROM installation WHERE device = ?1 AND standing <> {REVOKED})
          ORDER BY created, id LIMIT ?3"
     );
-    let mut statement = db.prepare_cached(&sql)?;
-    let mut rows = statement.query((device.as_bytes(), time(now), limit))?;
+    all(db, &sql, (device.as_bytes(), time(now), limit), now)
+}
+
+fn newest(
+    db: &Connection,
+    party: Option<RelyingPartyId>,
+    now: UnixSeconds,
+    limit: u32,
+) -> StoreResult<Vec<RequestRow>> {
+    let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR relying_party = ?1 ORDER BY created DESC, id LIMIT ?2");
+    all(db, &sql, (party.as_ref().map(RelyingPartyId::as_bytes), limit), now)
+}
+
+fn all(db: &Connection, sql: &str, params: impl Params, now: UnixSeconds) -> StoreResult<Vec<RequestRow>> {
+    let mut statement = db.prepare_cached(sql)?;
+    let mut rows = statement.query(params)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         found.push(read(row, now)?);

@@ -1,0 +1,120 @@
+/** The operator's page before the real server. */
+
+import assert from 'node:assert/strict';
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import test, { after, before } from 'node:test';
+
+import { TEXTS } from '../admin/texts.js';
+import { violations } from './support/axe.mjs';
+import * as browser from './support/browser.mjs';
+import { startReal } from './support/server.mjs';
+
+let chromium;
+let server;
+let origin;
+let token;
+
+before(async () => {
+  server = await startReal({ SIGNER_SERVER__SANDBOX: 'true' });
+  origin = `http://127.0.0.1:${server.port}`;
+  token = readFileSync(path.join(server.env.SIGNER_SERVER__DATA_DIR, 'admin-token'), 'utf8').trim();
+  chromium = await browser.launch();
+});
+after(async () => {
+  await chromium?.close();
+  await server?.stop();
+});
+
+const open = (t, options = {}) => browser.open(t, chromium, origin, { at: '/admin/', camera: false, ...options });
+
+async function enter(page) {
+  await page.fill('#token', token);
+  await page.click('#enter-form button');
+  await page.waitForSelector('#parties:not([hidden])');
+}
+
+/** Registers one and gives what is handed over. */
+async function register(page, name) {
+  await page.fill('#name', name);
+  await page.click('#add-form button');
+  await page.waitForSelector('#shown[open]');
+  const [id, bearer] = await page.$$eval('#shown-values code', (values) => values.map((value) => value.textContent));
+  await page.click('#shown button');
+  await page.waitForSelector(`#party-rows >> text=${name}`);
+  return { id, bearer };
+}
+
+const ask = (bearer) =>
+  fetch(`${origin}/v1/requests`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ person: 'nobody', text: 'A secret text', documents: [{ name: 'a.pdf', sha256: Buffer.alloc(32, 7).toString('base64') }] }),
+  });
+
+test('WEB-130 an operator registers a relying party, gives it a key, sees its requests and ends it', async (t) => {
+  const page = await open(t);
+  await enter(page);
+  const { id, bearer } = await register(page, 'Bank of Pages');
+  assert.equal(await page.textContent('#shown-values'), '');
+  const made = await ask(bearer);
+  assert.equal(made.status, 201);
+  await page.selectOption('#filter', id);
+  await page.click('#filter-form button');
+  await page.waitForSelector('.status[data-status="open"]');
+  const row = await page.innerText('#request-rows tr');
+  assert.ok(row.includes('Bank of Pages') && row.includes((await made.json()).id));
+  assert.ok(!(await page.content()).includes('A secret text') && !(await page.content()).includes('nobody'));
+  // A secret, for this is a sandbox; it gets an access token.
+  await page.click('button[aria-label="OAuth key of Bank of Pages"]');
+  await page.click('#key-form button.primary');
+  await page.waitForSelector('#shown[open]');
+  const secret = await page.innerText('#shown-values dd:last-child');
+  const form = new URLSearchParams({ grant_type: 'client_credentials', client_id: id, client_secret: secret });
+  assert.equal((await fetch(`${origin}/oauth2/token`, { method: 'POST', body: form })).status, 200);
+  await page.click('#shown button');
+  await page.click('button[aria-label="End Bank of Pages?"]');
+  await page.click('#end-form button.careful');
+  await page.waitForSelector('#party-rows .ended');
+  assert.equal((await ask(bearer)).status, 401);
+});
+
+test('WEB-131 a wrong token shows nothing, and a reload forgets the right one', async (t) => {
+  const page = await open(t);
+  await page.fill('#token', 'wrong');
+  await page.click('#enter-form button');
+  await browser.says(page, '#notice', /This is not the operator/);
+  assert.ok(await page.isHidden('#parties'));
+  page.problems.length = 0;
+  await enter(page);
+  await page.reload();
+  await page.waitForSelector('#enter:not([hidden])');
+  assert.ok(await page.isHidden('#parties'));
+  const stored = await page.evaluate(() => JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie]));
+  assert.ok(!stored.includes(token));
+});
+
+for (const [language, theme] of [['en', 'light'], ['uk', 'dark']]) {
+  test(`WEB-132 axe finds nothing on the operator's page (${language}, ${theme})`, async (t) => {
+    for (const [size, name] of [[browser.PHONE, 'phone'], [browser.DESKTOP, 'desktop']]) {
+      const page = await open(t, { language, theme, size });
+      assert.equal(await page.getAttribute('html', 'lang'), language);
+      assert.deepEqual(await violations(page), []);
+      await enter(page);
+      await register(page, `Bank ${language} ${name}`);
+      assert.deepEqual(await violations(page), []);
+      await browser.shot(page, `admin-${name}-${theme}-${language}`);
+      await page.click('#party-rows .acts button');
+      await page.waitForSelector('dialog[open]');
+      assert.deepEqual(await violations(page), []);
+      await page.finish();
+    }
+  });
+}
+
+test('WEB-133 both languages of the operator’s page have every text', () => {
+  assert.deepEqual(Object.keys(TEXTS.uk), Object.keys(TEXTS.en));
+  for (const [key, text] of Object.entries(TEXTS.uk)) {
+    assert.deepEqual(text.match(/\{\w+\}/g)?.sort(), TEXTS.en[key].match(/\{\w+\}/g)?.sort(), key);
+  }
+});
