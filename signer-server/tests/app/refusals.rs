@@ -46,7 +46,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 16] = [
+const PUBLIC: [&str; 17] = [
     "/.well-known/oauth-authorization-server",
     "/v1/trust-list",
     "/status/v1/lists",

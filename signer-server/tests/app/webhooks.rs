@@ -222,13 +222,13 @@ fn keys(http: &Client) -> WebhookKeys {
 fn hok_020_every_end_of_a_request_is_told_and_nothing_of_the_person() {
     let app = spawn();
     let bank = Party::new(&app, "Bank", &["/hook"]);
-    let (mut olena, mut taras) = (app.phone("olena"), app.phone("taras"));
+    let (mut olena, taras) = (app.phone("olena"), app.phone("taras"));
     let (signed, declined) = (bank.ask("olena"), bank.ask("olena"));
     assert!(matches!(olena.approve(signed, PIN).unwrap(), Approved::Signed(_)));
     olena.phone.decline(declined).unwrap();
     let cancelled = bank.end_one();
     let key_ended = bank.ask("taras");
-    let device = taras.phone.status().unwrap().device;
+    let device = taras.device_key().device_id();
     assert_eq!(app.admin("POST", &format!("/devices/{device}/revoke"), None).status, 204);
     // Cancelled again, and declined when it was cancelled: nothing new.
     assert_eq!(bank.call("DELETE", &format!("/v1/requests/{cancelled}"), None).status, 204);
