@@ -19,6 +19,7 @@ mod reports;
 mod requests;
 mod rest;
 mod tokens;
+mod webhooks;
 
 use fixture::Sqlite;
 
@@ -123,6 +124,8 @@ macro_rules! store_contract {
                 clients: sto_090_a_token_and_its_assertion_go_together,
                 clients: sto_091_each_authorised_digest_is_fetched_once,
                 clients: sto_091_activation_data_end_and_go_with_their_request,
+                webhooks: sto_120_an_event_is_written_with_the_end_of_its_request,
+                webhooks: sto_121_few_deliveries_of_an_address_are_due_at_once,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }
