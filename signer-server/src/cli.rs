@@ -14,7 +14,7 @@ use std::{
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
-use clap::{Args, Parser, Subcommand};
+use clap::{ArgGroup, Args, Parser, Subcommand};
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use signer_core::{
@@ -129,6 +129,7 @@ enum RelyingPartyCommand {
         proof: Option<ProofArgs>,
     },
     /// Make one an OAuth client, or change its key or secret, which ends its access tokens.
+    #[command(group(ArgGroup::new("proof").args(["oauth_key", "oauth_secret"]).required(true)))]
     OauthClient {
         /// Its id, which is the client_id.
         id: String,
@@ -157,7 +158,7 @@ enum RelyingPartyCommand {
 
 /// How an OAuth client proves itself.
 #[derive(Debug, Args)]
-#[group(required = true, multiple = false)]
+#[group(multiple = false)]
 struct ProofArgs {
     /// Its public key, a JWK (EC, P-256): it signs its assertions with ES256.
     #[arg(long, value_name = "JWK.json")]
@@ -478,4 +479,26 @@ fn read_token(data_dir: &Path) -> Result<String, String> {
     fs::read_to_string(&path).map(|token| token.trim().to_owned()).map_err(|error| {
         format!("{}: {error}. Start `signer-server serve` first, with the same data folder.", path.display())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn understood(line: &str) -> bool {
+        Cli::try_parse_from(line.split(' ')).is_ok()
+    }
+
+    #[test]
+    fn oau_019_a_relying_party_needs_no_oauth_and_a_client_one_proof() {
+        assert!(understood("signer-server relying-party add Shop --verify"));
+        assert!(understood("signer-server relying-party add Bank --ask --oauth-key bank.json"));
+        assert!(understood("signer-server relying-party add Bank --ask --oauth-secret"));
+        assert!(understood("signer-server relying-party oauth-client 00 --oauth-secret"));
+        assert!(!understood("signer-server relying-party oauth-client 00"));
+        for command in ["add Bank --ask", "oauth-client 00"] {
+            let both = format!("signer-server relying-party {command} --oauth-key bank.json --oauth-secret");
+            assert!(!understood(&both), "{both}");
+        }
+    }
 }

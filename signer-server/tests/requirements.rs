@@ -10,7 +10,7 @@ use std::{
 };
 
 /// What ids begin with, and where their sentences stand.
-const KINDS: [(&str, &str); 23] = [
+const KINDS: &[(&str, &str)] = &[
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
     ("CER", "protocol.md"),
@@ -28,6 +28,7 @@ const KINDS: [(&str, &str); 23] = [
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),
     ("REG", "registers.md"),
+    ("SBX", "sandbox.md"),
     ("SIG", "protocol.md"),
     ("STO", "protocol.md"),
     ("TRU", "trust.md"),

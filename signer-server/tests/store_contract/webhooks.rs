@@ -19,7 +19,7 @@ async fn put(store: &dyn Store, party: RelyingPartyId, urls: &[&str]) {
 }
 
 async fn cancel(store: &dyn Store, party: RelyingPartyId, n: u8, at: UnixSeconds) {
-    let new = NewRequest { relying_party: party, ..request(n, "olena") };
+    let new = NewRequest { relying_party: party, ..new_request(n, n) };
     store.add_request(new).await.unwrap();
     store.close_request(id(n), ClosedBy::RelyingParty(party), None, at).await.unwrap();
 }
@@ -56,8 +56,8 @@ pub(crate) async fn sto_120_an_event_is_written_with_the_end_of_its_request<E: E
     let cancelled = (id(2), 1, RequestStatus::Cancelled, T0, 2);
     assert_eq!(all(&*store).await, [cancelled]);
     // By running out, too. An end that is none writes nothing.
-    store.add_request(request(4, "olena")).await.unwrap();
-    let expires = request(4, "olena").expires;
+    add_request(&*store, 4, 4).await;
+    let expires = new_request(4, 4).expires;
     store.close_request(id(2), ClosedBy::RelyingParty(BANK), None, T0).await.unwrap();
     store.close_request(id(4), ClosedBy::Device(DeviceId::from_bytes([9; 16])), None, T0).await.unwrap();
     store.expire(expires, Life::Standard).await.unwrap();
@@ -92,7 +92,9 @@ pub(crate) async fn sto_121_few_deliveries_of_an_address_are_due_at_once<E: Engi
     assert_eq!((found[0].event.id, found[0].until), (id(1), T0.plus(1 + DAY)));
     assert_eq!(store.due_deliveries(T0.plus(9), 2, 3).await.unwrap().len(), 3);
     // One is delivered, one put off, one given up: of its address the next are due.
-    let of = |event: RequestId, url: &str| found.iter().find(|due| due.event.id == event && due.url == url).unwrap();
+    let of = |event: RequestId, url: &str| {
+        found.iter().find(|due| due.event.id == event && due.url == url).unwrap()
+    };
     let settle = async |due: &DueDelivery, state, next| {
         store.settle_delivery(tried(due, state, next), T0.plus(9)).await.unwrap();
     };
@@ -112,7 +114,10 @@ pub(crate) async fn sto_121_few_deliveries_of_an_address_are_due_at_once<E: Engi
     assert_eq!(store.replay(SHOP, id(1), until, T0.plus(9)).await.unwrap(), None);
     assert_eq!(store.replay(BANK, id(1), until, T0).await.unwrap(), Some(2));
     let anew = due(store, T0).await;
-    assert!(anew.len() == 2 && anew.iter().all(|due| (due.event.id, due.attempts, due.until) == (id(1), 0, until)));
+    assert!(
+        anew.len() == 2
+            && anew.iter().all(|due| (due.event.id, due.attempts, due.until) == (id(1), 0, until))
+    );
     // An address that goes takes its deliveries along; one that stays keeps them.
     put(store, BANK, &["c", "b"]).await;
     assert_eq!(store.webhooks(BANK).await.unwrap().unwrap(), ["b", "c"]);

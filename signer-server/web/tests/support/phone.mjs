@@ -22,8 +22,16 @@ async function tell(file, args, env, input = '') {
 
 /** A server with one enrolled phone that holds a driving licence, and a shop's token. */
 export async function startWithPhone() {
-  const folder = mkdtempSync(path.join(tmpdir(), 'signer-phone-'));
   const real = await startReal({ SIGNER_SERVER__REGISTER_FILE: REGISTER });
+  // A server left behind would keep the tests from ending.
+  return withPhone(real).catch(async (error) => {
+    await real.stop();
+    throw error;
+  });
+}
+
+async function withPhone(real) {
+  const folder = mkdtempSync(path.join(tmpdir(), 'signer-phone-'));
   const origin = `http://127.0.0.1:${real.port}`;
   const operator = (...args) => tell(BINARY, ['--json', ...args], real.env).then(JSON.parse);
   const phone = (...args) => tell(PHONE, ['--json', '--state', path.join(folder, 'phone'), ...args], {}, `${PIN}\n${PIN}\n`);
