@@ -23,7 +23,9 @@ pub(crate) fn check(text: &str, allow_private: bool) -> Result<Uri, &'static str
     let port = authority.port_u16().map_or_else(String::new, |port| format!(":{port}"));
     let default = if scheme == "https" { ":443" } else { ":80" };
     let dots = uri.path().split('/').any(|segment| matches!(segment, "." | ".."));
-    let normal = uri.to_string() == text
+    // Two URIs compare without regard to case; here it is the text that is signed.
+    let written = uri.to_string();
+    let normal = written == text
         && authority.as_str() == format!("{host}{port}")
         && host == host.to_ascii_lowercase()
         && port != default
