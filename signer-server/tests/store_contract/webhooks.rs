@@ -73,6 +73,8 @@ pub(crate) async fn sto_120_an_event_is_written_with_the_end_of_its_request<E: E
     assert_eq!((all(&*store).await, due(&*store, expires.plus(7 * DAY)).await), (vec![], vec![]));
     cancel(&*store, BANK, 5, T0).await;
     assert_eq!(all(&*store).await, [(id(5), 3, RequestStatus::Cancelled, T0, 2)]);
+    // The end of a relying party is its own only.
+    cancel(&*store, SHOP, 6, T0).await;
     assert!(store.revoke_relying_party(BANK, T0).await.unwrap());
     assert_eq!((all(&*store).await, due(&*store, T0).await.len()), (vec![], 1));
 }
