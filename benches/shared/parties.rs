@@ -243,6 +243,7 @@ fn request() -> RequestObject {
         text: Text::new("Please sign the contract for your new account.".into()).unwrap(),
         created: NOW,
         expires: NOW.plus(3600),
+        fields: None,
     }
 }
 

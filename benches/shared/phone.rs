@@ -97,7 +97,7 @@ impl Phone {
             person: self.person.clone(),
             text: "Please sign the contract for your new account.".into(),
             documents: vec![DocumentDigest { name: "contract.pdf".into(), sha256 }],
-            expires_in: None,
+            ..CreateRequest::default()
         }
     }
 

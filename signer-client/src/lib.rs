@@ -19,6 +19,7 @@
 //! What is kept between two runs is described in [`state`]; what can go wrong, and what to do then, in [`error`].
 
 mod answer;
+mod approval;
 mod certificate;
 pub mod desk;
 pub mod draw;
@@ -42,6 +43,7 @@ mod webhook;
 
 pub use self::{
     answer::{ANSWER_AGE_MAX_SECONDS, AnswerError, Question, verify_answer},
+    approval::{ExpectedApproval, verify_approval},
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     history::{History, HistoryLine, SHOWS_MAX, ShowNote},
@@ -55,7 +57,7 @@ pub use self::{
         BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,
         Showing, Stock, TOP_UP_AT, TOP_UP_WITHIN_SECONDS, full_stock,
     },
-    sign::{Approved, Outcome, SignedRequest},
+    sign::{Approved, Outcome, SignedRequest, Waiting},
     spoken::{Announcer, Language, spoken},
     webhook::{WEBHOOK_AGE_MAX_SECONDS, WebhookError, WebhookEvent, verify_webhook},
 };

@@ -9,21 +9,21 @@ use base64::{
 };
 use signer_core::{
     approval::ApprovalRecord,
-    certificate::{CertificateError, check_chain},
+    certificate::{CertificateError, check_chain, raw_from_der},
     credential::VerificationResult,
-    device_key::{DevicePublicKeyBytes, DeviceSignature},
     domain::sha256,
     ids::{RelyingPartyId, RequestId},
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, MadeCodes, MakeCodes, ReportLost, RequestView, SignedResult,
-        SigningCertificate, TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
+        CreateRequest, CreatedRequest, DocumentSignature, MadeCodes, MakeCodes, ReportLost, RequestView,
+        SignedResult, SigningCertificate, TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
     },
 };
 use zeroize::Zeroizing;
 
 use crate::{
+    approval::verify_evidence,
     error::ClientError,
     phone::{body_of, json},
     ports::{EXCHANGE_TIMEOUT, Http, HttpRequest},
@@ -195,6 +195,9 @@ pub enum ResultError {
     /// The approval record speaks of another device, suite, or other documents.
     #[error("the approval record does not belong to these signatures")]
     Record,
+    /// The approval record says something else than was asked.
+    #[error("the approval record is not of this request: {0} differs")]
+    Approval(&'static str),
     /// The certificate is for another key, or was not issued by its chain, or was not valid at the time of approval.
     #[error("the certificate: {0}")]
     Certificate(CertificateError),
@@ -231,7 +234,8 @@ pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultErro
             .ok()
             .and_then(Signature::new)
             .ok_or(ResultError::Form("a signature"))?;
-        if !suite.get().verify(&public_key, &digest, &signature) {
+        if !suite.get().verify(&public_key, &digest, &signature) || !same_in_all_encodings(entry, &signature)
+        {
             return Err(ResultError::Signature(entry.name.clone()));
         }
     }
@@ -245,30 +249,24 @@ pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultErro
 }
 
 fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord, ResultError> {
-    let evidence = &result.approval;
-    let record_bytes =
-        BASE64_STANDARD.decode(&evidence.record).map_err(|_| ResultError::Form("the approval record"))?;
-    let record =
-        ApprovalRecord::decode(&record_bytes).map_err(|_| ResultError::Form("the approval record"))?;
-    let device_key =
-        DevicePublicKeyBytes(bytes(&evidence.device_key).ok_or(ResultError::Form("the device key"))?);
-    let signature =
-        DeviceSignature(bytes(&evidence.signature).ok_or(ResultError::Form("the record's signature"))?);
-    let to_sign = ApprovalRecord::to_sign(&record_bytes);
-    if !device_key.parse().is_some_and(|key| key.verify(to_sign, &signature)) {
-        return Err(ResultError::RecordSignature);
-    }
+    let record = verify_evidence(&result.approval)?;
     let documents = record.request.documents.as_slice();
     let same_documents = documents.len() == result.signatures.len()
         && documents.iter().zip(&result.signatures).all(|(document, entry)| {
             document.name.as_str() == entry.name && bytes(&entry.sha256) == Some(document.digest)
         });
     let same_key = bytes(&result.public_key) == Some(record.public_key.0);
-    if same_documents && same_key && record.suite == suite && record.device == device_key.device_id() {
-        Ok(record)
-    } else {
-        Err(ResultError::Record)
-    }
+    if same_documents && same_key && record.suite == suite { Ok(record) } else { Err(ResultError::Record) }
+}
+
+/// Whether the encodings beside the standard one, if there are any, are of the same signature.
+fn same_in_all_encodings(entry: &DocumentSignature, signature: &Signature) -> bool {
+    let raw = entry.raw.as_ref().is_none_or(|raw| decoded(raw).as_deref() == Some(signature.as_slice()));
+    let der = entry.der.as_ref().is_none_or(|der| {
+        let raw = decoded(der).and_then(|der| raw_from_der(&der).ok());
+        raw.is_some_and(|raw| raw == signature.as_slice())
+    });
+    raw && der
 }
 
 /// Percent-encodes all but the unreserved characters (RFC 3986 §2.3).
@@ -281,6 +279,10 @@ fn path_segment(text: &str) -> String {
     text.bytes().map(encode).collect()
 }
 
-fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
-    BASE64_STANDARD.decode(text).ok()?.try_into().ok()
+pub(crate) fn bytes<const N: usize>(text: &str) -> Option<[u8; N]> {
+    decoded(text)?.try_into().ok()
+}
+
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    BASE64_STANDARD.decode(text).ok()
 }

@@ -8,7 +8,8 @@ use signer_core::{
     signing::{FetchSent, Shown},
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        Attempts, Decline, Evaluated, OutcomeQuery, PENDING_MAX, ProblemCode, RequestOutcome, RequestsQuery,
+        Attempts, ChooseCode, CodeChoice, CodeChosen, Decline, Evaluated, OutcomeQuery, PENDING_MAX,
+        ProblemCode, RequestOutcome, RequestsQuery, VerificationCode,
     },
 };
 
@@ -17,6 +18,15 @@ use crate::{
     phone::{Enrolled, Phone},
     state::{Digest, SentNote},
 };
+
+/// A request that waits for the holder.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The request.
+    pub object: RequestObject,
+    /// The verification codes the holder chooses from before approving, if it has any.
+    pub codes: Option<CodeChoice>,
+}
 
 /// Signatures over a request, verified on the phone as an outsider would.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -62,6 +72,8 @@ pub enum Outcome {
     Expired,
     /// The key ended while it was open.
     KeyEnded,
+    /// The holder chose a wrong verification code.
+    WrongCode,
     /// The server has no such request (any more): it ended long ago, or was lost when the server was restored.
     Unknown,
 }
@@ -72,12 +84,38 @@ impl Phone {
     /// # Errors
     /// [`ClientError`]
     pub fn requests(&mut self) -> Result<Vec<RequestObject>, ClientError> {
+        Ok(self.waiting()?.into_iter().map(|waiting| waiting.object).collect())
+    }
+
+    /// The requests that wait for the holder, oldest first, with the verification codes to choose from.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn waiting(&mut self) -> Result<Vec<Waiting>, ClientError> {
         self.require_key()?;
         let pending = self.exchange(&RequestsQuery {})?;
         if pending.requests.len() > PENDING_MAX {
             return Err(ClientError::ServerMisbehaved("it lists more requests than the protocol allows"));
         }
-        Ok(pending.requests)
+        let codes = pending.codes.map(List::into_vec).unwrap_or_default();
+        let with_codes = |object: RequestObject| {
+            let choice = codes.iter().find(|choice| choice.request == object.request).cloned();
+            Waiting { object, codes: choice }
+        };
+        Ok(pending.requests.into_iter().map(with_codes).collect())
+    }
+
+    /// Tells the server which verification code the holder chose. The first choice decides: repeated, it is told again.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn choose_code(
+        &mut self,
+        request: RequestId,
+        code: VerificationCode,
+    ) -> Result<CodeChosen, ClientError> {
+        self.require_key()?;
+        self.exchange(&ChooseCode { request, code })
     }
 
     /// Downloads a listed request and exchanges nonce commitments, one per document. What is to be shown to the holder is
@@ -206,6 +244,7 @@ impl Phone {
             RequestOutcome::Cancelled {} => Outcome::Cancelled,
             RequestOutcome::Expired {} => Outcome::Expired,
             RequestOutcome::KeyEnded {} => Outcome::KeyEnded,
+            RequestOutcome::WrongCode {} => Outcome::WrongCode,
         })
     }
 

@@ -19,6 +19,12 @@ pub const DIGESTS_MAX: usize = 32;
 pub const TEXT_BYTES_MAX: usize = 2000;
 /// Longest name of a relying party or of a file, bytes of UTF-8.
 pub const NAME_BYTES_MAX: usize = 200;
+/// Most fields of a request.
+pub const FIELDS_MAX: usize = 16;
+/// Longest label of a field, bytes of UTF-8.
+pub const FIELD_LABEL_BYTES_MAX: usize = 80;
+/// Longest value of a field, bytes of UTF-8.
+pub const FIELD_VALUE_BYTES_MAX: usize = 200;
 /// Longest request object or approval record, bytes.
 pub const OBJECT_BYTES_MAX: usize = 16 * 1024;
 
@@ -31,6 +37,17 @@ pub struct Document {
     /// SHA-256 of the document.
     #[cbor(n(1), with = "minicbor::bytes")]
     pub digest: [u8; 32],
+}
+
+/// One thing a request says by itself, on a line of its own: an amount, an account.
+#[derive(Debug, Clone, PartialEq, Eq, Encode, Decode)]
+pub struct Field {
+    /// What the value is.
+    #[n(0)]
+    pub label: Label<FIELD_LABEL_BYTES_MAX>,
+    /// The value.
+    #[n(1)]
+    pub value: Label<FIELD_VALUE_BYTES_MAX>,
 }
 
 /// Who asks. The name is the one registered with the server, never one from the request.
@@ -68,9 +85,18 @@ pub struct RequestObject {
     /// From this moment on it cannot be approved.
     #[n(6)]
     pub expires: UnixSeconds,
+    /// What it says in labelled values, shown below the text. Without any the bytes are as they were before there were fields.
+    #[n(7)]
+    pub fields: Option<List<Field, FIELDS_MAX>>,
 }
 
 impl RequestObject {
+    /// The fields; none is an empty list here.
+    #[must_use]
+    pub fn fields(&self) -> &[Field] {
+        self.fields.as_ref().map_or(&[], List::as_slice)
+    }
+
     /// The canonical bytes.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {

@@ -24,6 +24,7 @@ const KINDS: &[(&str, &str)] = &[
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),
     ("HOK", "webhooks.md"),
+    ("OAP", "openapi.md"),
     ("OAU", "oauth.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),

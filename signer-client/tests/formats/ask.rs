@@ -32,6 +32,7 @@ use crate::{
 };
 
 const REQUEST: RequestId = RequestId::from_bytes([5; 16]);
+const EXPIRES: u64 = 4_000_000_000;
 
 /// A server whose holder agrees at once, unless the person is `no`, who declines, `never`, who does not answer, or `late`, who
 /// agrees just before the request is taken back.
@@ -78,7 +79,7 @@ impl Server {
         self.asked.lock().unwrap().push((path.clone(), body));
         let reply = match path.split('?').next().unwrap() {
             "/v1/persons/p%2F17/signing-certificate" => self.signing_certificate(),
-            "/v1/requests" => json!({ "id": REQUEST, "expires": 1 }),
+            "/v1/requests" => json!({ "id": REQUEST, "expires": EXPIRES }),
             path if path == format!("/v1/requests/{REQUEST}") => self.view(),
             path if path == format!("DELETE /v1/requests/{REQUEST}") => return self.cancel(stream),
             other => panic!("{other}"),
@@ -102,7 +103,7 @@ impl Server {
             thread::sleep(Duration::from_millis(50));
         }
         let result = (status == "signed").then(|| self.result());
-        json!({ "id": REQUEST, "status": status, "expires": 1, "result": result })
+        json!({ "id": REQUEST, "status": status, "expires": EXPIRES, "result": result })
     }
 
     fn was_cancelled(&self) -> bool {
@@ -167,7 +168,8 @@ impl Server {
                 documents: List::new(documents).unwrap(),
                 text: Text::new(request["text"].as_str().unwrap().into()).unwrap(),
                 created: UnixSeconds(0),
-                expires: UnixSeconds(u64::MAX / 2),
+                expires: UnixSeconds(EXPIRES),
+                fields: None,
             },
             device: DevicePublicKeyBytes(device_key).device_id(),
             suite: SuiteId::Es256,

@@ -132,6 +132,13 @@ pub enum Act {
     /// The key ended because a contribution was wrong behind the right PIN.
     #[n(14)]
     KeyEnded {},
+    /// The holder chose a wrong verification code on this phone, which ended the request.
+    #[n(15)]
+    WrongCode {
+        /// The request.
+        #[n(0)]
+        asked: Asked,
+    },
 }
 
 /// A signing request, as the history names it.

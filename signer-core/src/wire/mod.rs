@@ -4,6 +4,7 @@
 //! problem (RFC 9457) with one of [`ProblemCode`]'s codes.
 
 mod certificate;
+mod choice;
 mod codes;
 mod credentials;
 mod displays;
@@ -23,8 +24,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*, problem::*,
-    refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
+    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*,
+    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},
@@ -120,6 +121,8 @@ operations! {
     History = 22 "history": HistoryQuery => HistoryPage,
     /// Which credentials are withdrawn: the phone throws them away.
     Withdrawn = 23 "withdrawn": WithdrawnQuery => WithdrawnCredentials,
+    /// The holder's choice among the verification codes of a request.
+    ChooseCode = 24 "choose-code": ChooseCode => CodeChosen,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

@@ -1,5 +1,8 @@
 //! Problem codes: the closed list of refusals, stable, shared by server and client (RFC 9457).
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,16 @@ macro_rules! problems {
         /// Why a request was refused. Nothing was counted or changed unless the code says so.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ProblemCode { $($(#[$doc])* #[serde(rename = $code)] $name,)* }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for ProblemCode {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                schema.enum_values(Some([$($code,)*])).description(Some("The stable code.")).into()
+            }
+        }
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for ProblemCode {}
 
         impl ProblemCode {
             /// Every code.
@@ -81,6 +94,8 @@ problems! {
     RequestClosed = "request_closed", 409, "The request is no longer open.", Never;
     /// The commitments are too old, from other shares, or not those that were given out.
     Stale = "stale", 409, "What this was based on is no longer valid; fetch again.", NewExchange;
+    /// The request has a verification code, and the holder has not chosen it yet.
+    CodeNotChosen = "code_not_chosen", 409, "The verification code of the request must be chosen first.", Never;
     /// What the holder approved is not what was requested.
     RecordMismatch = "record_mismatch", 422, "The approval record does not match the request.", Never;
     /// Another attempt on this installation is being evaluated.
@@ -99,6 +114,8 @@ problems! {
     UnknownToken = "unknown_token", 403, "The device token is not known; ask for the status.", NewExchange;
     /// The same idempotency key came with another body.
     IdempotencyMismatch = "idempotency_mismatch", 422, "This idempotency key was used with another body.", Never;
+    /// The first request with this idempotency key is being made.
+    IdempotencyInFlight = "idempotency_in_flight", 409, "The request with this idempotency key is being made; send the same again.", SameRequest;
     /// A verifier's request id came with another code while an answer under it may be asked for.
     RequestIdUsed = "request_id_used", 409, "This request id stands for another code; choose a new one.", Never;
     /// Too many of something.
@@ -128,6 +145,7 @@ pub const PROBLEM_TYPE_PREFIX: &str = "urn:signer:problem:";
 
 /// A problem document as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// [`PROBLEM_TYPE_PREFIX`] and the code.
     #[serde(rename = "type")]

@@ -4,7 +4,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use super::Profile;
+use super::{Profile, VerificationCode};
 use crate::{
     credential::{BusinessId, DocumentType},
     ids::{RelyingPartyId, RequestId},
@@ -18,41 +18,75 @@ pub const WAIT_MS_MAX: u64 = 120_000;
 pub const REQUEST_SECONDS: core::ops::RangeInclusive<u64> = 30..=86_400;
 
 /// `POST /v1/requests`: asks a person to sign. Header `Idempotency-Key` makes it safe to repeat for 24 h.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "person": "olena", "text": "Loan contract 17", "documents": [{ "name": "contract.pdf", "sha256": "LLZ0FYmTOmr9aWkOy0kxKyw0y7qOd9y3nbwdgI2EbAM=" }], "expires_in": 300 }))))]
 pub struct CreateRequest {
     /// The person, by the reference the operator enrolled them under.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{1,64}$"))]
     pub person: String,
     /// What the holder is shown about the request.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 2000))]
     pub text: String,
     /// What is to be signed, at most 32.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
     pub documents: Vec<DocumentDigest>,
     /// Life of the request, seconds; 300 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 30, maximum = 86400))]
     pub expires_in: Option<u64>,
+    /// What the holder is shown in labelled values below the text, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
+    pub fields: Vec<RequestField>,
+    /// Whether the holder must pick a verification code out of three before signing. The relying party shows the right one.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub verification_code: bool,
+}
+
+/// A labelled value that the holder is shown: an amount, an account. It is part of what the holder agrees to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RequestField {
+    /// What the value is: one line of 1 to 80 bytes.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 80))]
+    pub label: String,
+    /// The value: one line of 1 to 200 bytes.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
+    pub value: String,
 }
 
 /// A document by its digest: the document itself stays with the relying party.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DocumentDigest {
     /// What the holder is shown for this document.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// SHA-256 of the document, standard base64 with padding.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9+/]{43}=$"))]
     pub sha256: String,
 }
 
 /// Reply to `POST /v1/requests`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedRequest {
     /// The request.
     pub id: RequestId,
     /// When it ends, Unix seconds.
     pub expires: u64,
+    /// The verification code to be shown to the holder, if one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub verification_code: Option<VerificationCode>,
 }
 
 /// State of a request. The list is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
     /// Waits for the holder.
@@ -67,10 +101,13 @@ pub enum RequestStatus {
     Expired,
     /// The holder's key ended.
     KeyEnded,
+    /// The holder chose a verification code that is not the one shown: likely another request than the one they were after.
+    WrongCode,
 }
 
 /// `GET /v1/requests/{id}?timeout_ms=`: state, and the result once signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestView {
     /// The request.
     pub id: RequestId,
@@ -85,6 +122,7 @@ pub struct RequestView {
 
 /// What a relying party gets for a signed request. Binary values are standard base64 with padding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedResult {
     /// Suite by name.
     pub suite: String,
@@ -102,6 +140,7 @@ pub struct SignedResult {
 /// `GET /v1/persons/{person}/signing-certificate`: what signed attributes and headers need to know of the certificate
 /// before anything is signed. It names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningCertificate {
     /// Suite by name.
     pub suite: String,
@@ -117,6 +156,7 @@ pub struct SigningCertificate {
 
 /// `GET /admin/v1/devices/{id}/certificate-request`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateRequestView {
     /// The certification request, DER.
     pub request: String,
@@ -124,25 +164,36 @@ pub struct CertificateRequestView {
 
 /// `PUT /admin/v1/devices/{id}/certificate`: a certificate of an authority elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "chain": ["MIIB…", "MIIB…"] }))))]
 pub struct ImportCertificate {
     /// DER certificates, the holder's own first, an authority's last; 2 to 5.
+    #[cfg_attr(feature = "openapi", schema(min_items = 2, max_items = 5))]
     pub chain: Vec<String>,
 }
 
 /// One signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DocumentSignature {
     /// Name of the document, as asked.
     pub name: String,
     /// Its SHA-256: the message the suite signed.
     pub sha256: String,
-    /// The signature in the suite's standard encoding.
+    /// The signature in the suite's standard encoding; `raw` for `es256`.
     pub signature: String,
+    /// For `es256`: `r || s`, 64 bytes, as JWS (RFC 7518 §3.4) and COSE (RFC 9053 §2.1) want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw: Option<String>,
+    /// For `es256`: DER of `Ecdsa-Sig-Value` (RFC 3279 §2.2.3), as X.509, CMS and TLS want it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub der: Option<String>,
 }
 
 /// The approval record and what verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalEvidence {
     /// Canonical CBOR of the approval record.
     pub record: String,
@@ -154,7 +205,9 @@ pub struct ApprovalEvidence {
 
 /// `POST /v1/report-lost`: ends the installation of a lost code. Anybody may send it; the answer says nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "code": "0123-4567-89AB-CDEF-GHJK-ANCY" }))))]
 pub struct ReportLost {
     /// The code, as it was written down; see [`crate::lost_code::LostCode::parse`].
     pub code: String,
@@ -168,6 +221,7 @@ impl core::fmt::Debug for ReportLost {
 
 /// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedTime {
     /// Unix seconds.
     pub time: u64,
@@ -190,6 +244,7 @@ pub fn time_to_sign(time: u64, nonce: &str) -> crate::device_key::ToSign {
 
 /// `GET /v1/answer-key`: the key that signs time and answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerKey {
     /// SEC1 compressed, standard base64.
     pub public_key: String,
@@ -197,17 +252,22 @@ pub struct AnswerKey {
 
 /// `POST /admin/v1/enrolment-codes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "person": "olena", "expires_in": 86400 }))))]
 pub struct CreateEnrolmentCode {
     /// The operator's reference for the person: 1 to 64 visible ASCII characters.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{1,64}$"))]
     pub person: String,
     /// Life of the code, seconds; 86,400 if absent, at most 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 2592000))]
     pub expires_in: Option<u64>,
 }
 
 /// Reply to `POST /admin/v1/enrolment-codes`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedEnrolmentCode {
     /// The code, shown this once.
     pub code: String,
@@ -223,9 +283,12 @@ impl core::fmt::Debug for CreatedEnrolmentCode {
 
 /// `POST /admin/v1/relying-parties`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "name": "Bank of Examples", "may_ask": true, "may_verify": false }))))]
 pub struct CreateRelyingParty {
     /// The name holders are shown.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// May ask for signatures.
     pub may_ask: bool,
@@ -240,11 +303,13 @@ pub struct CreateRelyingParty {
     /// May have codes made for the documents of this organisation, by the register's name for it: 1 to 24 ASCII letters,
     /// digits, `-` and `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{1,24}$"))]
     pub generates_for: Option<String>,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedRelyingParty {
     /// Its id.
     pub id: RelyingPartyId,
@@ -260,6 +325,7 @@ impl core::fmt::Debug for CreatedRelyingParty {
 
 /// One entry of `GET /admin/v1/relying-parties`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RelyingPartyView {
     /// Its id.
     pub id: RelyingPartyId,
@@ -284,6 +350,7 @@ pub struct RelyingPartyView {
 
 /// Reply to `POST /register/v1/events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportedEvent {
     /// What became of the event.
     pub outcome: EventOutcome,
@@ -291,6 +358,7 @@ pub struct ReportedEvent {
 
 /// What became of an event of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventOutcome {
     /// Taken, and in force when this is answered.
@@ -301,16 +369,20 @@ pub enum EventOutcome {
 
 /// `POST /admin/v1/business-credentials`: a credential for a business that asks by QR.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "name": "Corner Shop", "key": "AmsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW", "profiles": ["age"], "days": 7, "relying_party": "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a" }))))]
 pub struct CreateBusinessCredential {
     /// The name phones show.
     pub name: String,
     /// Its public key: SEC1 compressed, base64url without padding.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{44}$"))]
     pub key: String,
     /// What it may ask for.
     pub profiles: Vec<Profile>,
     /// Life of the credential, days; 7 if absent, at most 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 30))]
     pub days: Option<u64>,
     /// The business, as a relying party that may verify.
     pub relying_party: RelyingPartyId,
@@ -318,6 +390,7 @@ pub struct CreateBusinessCredential {
 
 /// Reply to `POST /admin/v1/business-credentials`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedBusinessCredential {
     /// The business's id: the same in every credential of it.
     pub id: BusinessId,
@@ -329,6 +402,7 @@ pub struct CreatedBusinessCredential {
 
 /// Reply to `PUT /admin/v1/trust-list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PutTrustList {
     /// Number of the list given out.
     pub number: u64,

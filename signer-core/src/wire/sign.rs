@@ -4,7 +4,7 @@ use alloc::vec::Vec;
 
 use minicbor::{Decode, Decoder, Encode, decode::Error as DecodeError};
 
-use super::{Attempts, WireSecret};
+use super::{Attempts, CodeChoice, WireSecret};
 use crate::{
     approval::{DIGESTS_MAX, OBJECT_BYTES_MAX, RequestObject},
     codec::{Blob, List},
@@ -35,6 +35,9 @@ pub struct PendingRequests {
     /// At most [`PENDING_MAX`] requests.
     #[cbor(n(1), decode_with = "at_most_pending")]
     pub requests: Vec<RequestObject>,
+    /// Verification codes of those requests that have one; left out if none has.
+    #[n(2)]
+    pub codes: Option<List<CodeChoice, PENDING_MAX>>,
 }
 
 fn at_most_pending<C>(d: &mut Decoder<'_>, ctx: &mut C) -> Result<Vec<RequestObject>, DecodeError> {
@@ -204,6 +207,9 @@ pub enum RequestOutcome {
     /// The key ended while it was open.
     #[n(5)]
     KeyEnded {},
+    /// The holder chose a wrong verification code.
+    #[n(6)]
+    WrongCode {},
 }
 
 /// The holder says no.

@@ -1,5 +1,8 @@
 //! Webhooks: JSON bodies, and what the server signs of each delivery (RFC 9421).
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::{format, string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
@@ -34,14 +37,17 @@ pub const WEBHOOK_COMPONENTS: [&str; 4] = ["@method", "@target-uri", "content-di
 
 /// `PUT /v1/webhooks`, and the reply to `GET`: where the relying party is told. The list replaces the one before.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Webhooks {
     /// Addresses, at most [`WEBHOOKS_MAX`].
+    #[cfg_attr(feature = "openapi", schema(max_items = 4))]
     pub urls: Vec<String>,
 }
 
 /// `GET /v1/webhook-keys`: the keys that sign deliveries, a JWK set (RFC 7517 §5).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookKeys {
     /// Public keys; `kid` is the thumbprint of RFC 7638.
     pub keys: Vec<PublicJwk>,
@@ -49,6 +55,7 @@ pub struct WebhookKeys {
 
 /// A request ended: a CloudEvent 1.0. It holds nothing of the person and no signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestEnded {
     /// [`CLOUDEVENTS_VERSION`].
     pub specversion: String,
@@ -75,6 +82,7 @@ pub struct RequestEnded {
 
 /// How a request ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestEnd {
     /// Any state but `open`.
     pub status: RequestStatus,
@@ -82,6 +90,7 @@ pub struct RequestEnd {
 
 /// What became of an event at one address.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookDelivery {
     /// The address.
     pub url: String,
@@ -93,6 +102,7 @@ pub struct WebhookDelivery {
 
 /// State of a delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DeliveryState {
     /// It will be tried, or is being tried.
@@ -105,6 +115,7 @@ pub enum DeliveryState {
 
 /// One event of `GET /v1/webhook-events?after=`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookEvent {
     /// As it is sent.
     pub event: RequestEnded,
@@ -114,6 +125,7 @@ pub struct WebhookEvent {
 
 /// `GET /v1/webhook-events?after=`: the relying party's events after a place, in order, at most [`WEBHOOK_EVENTS_MAX`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct WebhookEvents {
     /// The events.
     pub events: Vec<WebhookEvent>,

@@ -160,8 +160,9 @@ fn wir_005_lists_are_neither_empty_nor_endless() {
     for (count, good) in [(0, false), (1, true), (32, true), (33, false)] {
         assert_eq!(codec::decode::<Fetch>(&fetch(count), 1 << 16).is_ok(), good, "{count}");
     }
-    let pending =
-        |count: usize| codec::encode(&PendingRequests { time: NOW, requests: vec![object(); count] });
+    let pending = |count: usize| {
+        codec::encode(&PendingRequests { time: NOW, requests: vec![object(); count], codes: None })
+    };
     assert!(codec::decode::<PendingRequests>(&pending(PENDING_MAX), REPLY_BYTES_MAX).is_ok());
     assert!(codec::decode::<PendingRequests>(&pending(PENDING_MAX + 1), REPLY_BYTES_MAX).is_err());
     let checks = |count: usize| codec::encode(&PendingChecks { time: NOW, checks: vec![one_check(); count] });
@@ -231,8 +232,17 @@ fn wir_007_the_largest_record_and_replies_fit() {
         ApprovalRecord { request: object.clone(), approved_at: UnixSeconds(u64::MAX), ..approval_record() };
     assert!(record.encode().len() <= OBJECT_BYTES_MAX, "{}", record.encode().len());
     assert!(ApprovalRecord::decode(&record.encode()).is_ok());
-    let pending =
-        PendingRequests { time: UnixSeconds(u64::MAX), requests: vec![object.clone(); PENDING_MAX] };
+    let choice = CodeChoice {
+        request: object.request,
+        codes: [VerificationCode::new(9999).unwrap(); 3],
+        chosen: true,
+    };
+    let choices = List::new(vec![choice; PENDING_MAX]).unwrap();
+    let pending = PendingRequests {
+        time: UnixSeconds(u64::MAX),
+        requests: vec![object.clone(); PENDING_MAX],
+        codes: Some(choices),
+    };
     let commitments = List::new(vec![widest_item().device; 32]).unwrap();
     let fetched = Fetched {
         object,

@@ -2,7 +2,7 @@
 
 use minicbor::{Decode, Encode};
 use signer_core::{
-    approval::{ApprovalRecord, RequestObject},
+    approval::{ApprovalRecord, FIELDS_MAX, Field, RequestObject},
     codec::{self, Blob, CodecError, Label, List, Text},
     credential::{BarCode, Digits, StatusIndex, Step, Turn},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
@@ -175,8 +175,16 @@ pub(crate) fn samples() -> Vec<Sample> {
             },
         ),
         sample("RequestsQuery", &RequestsQuery {}),
-        sample("PendingRequests", &PendingRequests { time: NOW, requests: vec![object()] }),
-        sample("PendingRequests.none", &PendingRequests { time: NOW, requests: Vec::new() }),
+        sample("PendingRequests", &PendingRequests { time: NOW, requests: vec![object()], codes: None }),
+        sample("PendingRequests.none", &PendingRequests { time: NOW, requests: Vec::new(), codes: None }),
+        sample(
+            "PendingRequests.codes",
+            &PendingRequests {
+                time: NOW,
+                requests: vec![object_with_fields()],
+                codes: Some(list([code_choice()])),
+            },
+        ),
         sample(
             "Fetch",
             &Fetch { request: REQUEST, key: KEY, commitments: list([commitment(1), commitment(2)]) },
@@ -209,6 +217,10 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("RequestOutcome.cancelled", &RequestOutcome::Cancelled {}),
         sample("RequestOutcome.expired", &RequestOutcome::Expired {}),
         sample("RequestOutcome.key_ended", &RequestOutcome::KeyEnded {}),
+        sample("RequestOutcome.wrong_code", &RequestOutcome::WrongCode {}),
+        sample("ChooseCode", &ChooseCode { request: REQUEST, code: code(42) }),
+        sample("CodeChosen.right", &CodeChosen::Right {}),
+        sample("CodeChosen.wrong", &CodeChosen::Wrong {}),
         sample("Decline", &Decline { request: REQUEST }),
         sample("Declined", &Declined {}),
         sample("RefreshChallenge", &RefreshChallenge { key: KEY }),
@@ -351,6 +363,7 @@ fn entries() -> Vec<(&'static str, Act)> {
         ("Entry.revoked", Act::Revoked { reason: Label::new("superseded".into()).unwrap() }),
         ("Entry.reported_lost", Act::ReportedLost {}),
         ("Entry.key_ended", Act::KeyEnded {}),
+        ("Entry.wrong_code", Act::WrongCode { asked: asked() }),
     ]
 }
 
@@ -369,5 +382,28 @@ pub(crate) fn largest_object() -> RequestObject {
     object.text = Text::new("ї".repeat(1000)).unwrap();
     object.created = signer_core::time::UnixSeconds(u64::MAX);
     object.expires = signer_core::time::UnixSeconds(u64::MAX);
+    let field =
+        Field { label: Label::new("ї".repeat(40)).unwrap(), value: Label::new("ї".repeat(100)).unwrap() };
+    object.fields = Some(list(vec![field; FIELDS_MAX]));
     object
+}
+
+/// A request that says something in labelled values.
+fn object_with_fields() -> RequestObject {
+    let field = |label: &str, value: &str| Field {
+        label: Label::new(label.into()).unwrap(),
+        value: Label::new(value.into()).unwrap(),
+    };
+    RequestObject {
+        fields: Some(list([field("Сума", "5 000 €"), field("Account", "EX00 0000 0017")])),
+        ..object()
+    }
+}
+
+fn code_choice() -> CodeChoice {
+    CodeChoice { request: REQUEST, codes: [code(42), code(0), code(9999)], chosen: false }
+}
+
+fn code(value: u16) -> VerificationCode {
+    VerificationCode::new(value).unwrap()
 }

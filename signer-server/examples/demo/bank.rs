@@ -60,7 +60,7 @@ pub(crate) fn sign(
         person: PERSON.into(),
         text: "Please sign this document.".into(),
         documents: documents.collect(),
-        expires_in: None,
+        ..CreateRequest::default()
     };
     let created = bank.ask(&request, "demo-request")?;
     approve(phone)?;

@@ -13,12 +13,12 @@ CREATE TABLE webhook_counter (
     last INTEGER NOT NULL CHECK (last >= 1)
 ) STRICT, WITHOUT ROWID;
 
--- A request ends once: it is the event's id. `status` is its state.
+-- A request ends once: it is the event's id. `status` is its state, or 6 for a wrong verification code.
 CREATE TABLE webhook_event (
     id BLOB PRIMARY KEY CHECK (length(id) = 16),
     relying_party BLOB NOT NULL REFERENCES relying_party (id),
     sequence INTEGER NOT NULL CHECK (sequence >= 1),
-    status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 5),
+    status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 6),
     at INTEGER NOT NULL CHECK (at >= 0),
     UNIQUE (relying_party, sequence)
 ) STRICT, WITHOUT ROWID;
@@ -47,7 +47,9 @@ BEGIN
     INSERT INTO webhook_counter (relying_party, last) VALUES (new.relying_party, 1)
         ON CONFLICT (relying_party) DO UPDATE SET last = last + 1;
     INSERT INTO webhook_event (id, relying_party, sequence, status, at)
-        SELECT new.id, new.relying_party, last, new.state, new.ended
+        SELECT new.id, new.relying_party, last, CASE WHEN new.state = 2 AND EXISTS
+            (SELECT 1 FROM request_code WHERE request = new.id AND chosen_place <> right_place) THEN 6 ELSE new.state END,
+            new.ended
         FROM webhook_counter WHERE relying_party = new.relying_party;
     INSERT INTO webhook_delivery (event, webhook, state, attempts, next, until)
         SELECT new.id, id, 0, 0, new.ended, new.ended + 86400

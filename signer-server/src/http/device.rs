@@ -56,6 +56,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::Listen => Ok(stream(service.listen(body).await?)),
         Operation::History => reply(service.history(body)).await,
         Operation::Withdrawn => reply(service.withdrawn_credentials(body)).await,
+        Operation::ChooseCode => reply(service.choose_code(body)).await,
     }
 }
 

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{StatusCode, header},
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use serde::Deserialize;
 use signer_core::{
     ids::RequestId,
-    wire::{WebhookEvents, Webhooks},
+    wire::{WebhookEvents, WebhookKeys, Webhooks},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Asker, PathId, StrictJson},
@@ -22,14 +22,19 @@ use super::{
 };
 use crate::service::Service;
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/v1/webhooks", get(webhooks).put(put_webhooks).delete(delete_webhooks))
-        .route("/v1/webhook-events", get(events))
-        .route("/v1/webhook-events/{id}/replay", post(replay))
-        .route("/v1/webhook-keys", get(keys))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(webhooks, put_webhooks, delete_webhooks))
+        .routes(routes!(events))
+        .routes(routes!(replay))
+        .routes(routes!(keys))
 }
 
+/// The addresses where the relying party is told that its requests ended.
+#[utoipa::path(
+    get, path = "/v1/webhooks", operation_id = "webhooks", tag = "Webhooks", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    responses((status = 200, body = Webhooks))
+)]
 async fn webhooks(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -37,6 +42,15 @@ async fn webhooks(
     Ok(Json(service.webhooks(asker.id).await?))
 }
 
+/// Replaces them.
+///
+/// What was still to be told at an address that goes is not told.
+#[utoipa::path(
+    put, path = "/v1/webhooks", operation_id = "put_webhooks", tag = "Webhooks", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    request_body = Webhooks,
+    responses((status = 200, body = Webhooks)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn put_webhooks(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -45,6 +59,11 @@ async fn put_webhooks(
     Ok(Json(service.put_webhooks(asker.id, asked).await?))
 }
 
+/// Removes them all.
+#[utoipa::path(
+    delete, path = "/v1/webhooks", operation_id = "delete_webhooks", tag = "Webhooks", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    responses((status = 204))
+)]
 async fn delete_webhooks(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -53,13 +72,21 @@ async fn delete_webhooks(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct EventsQuery {
+    /// The place after which they begin.
     #[serde(default)]
     after: u64,
 }
 
+/// The relying party's events of 7 days, in order, with what became of their deliveries.
+#[utoipa::path(
+    get, path = "/v1/webhook-events", operation_id = "webhook_events", tag = "Webhooks", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(EventsQuery),
+    responses((status = 200, body = WebhookEvents))
+)]
 async fn events(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -69,6 +96,13 @@ async fn events(
     Ok(Json(service.webhook_events(asker.id, after).await?))
 }
 
+/// Delivers an event again, to the addresses there are now.
+#[utoipa::path(
+    post, path = "/v1/webhook-events/{id}/replay", operation_id = "replay_webhook_event", tag = "Webhooks", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(("id" = RequestId, Path, description = "The event.")),
+    responses((status = 202)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn replay(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -78,6 +112,11 @@ async fn replay(
     Ok(StatusCode::ACCEPTED)
 }
 
+/// The keys that sign deliveries, a JWK set (RFC 7517).
+#[utoipa::path(
+    get, path = "/v1/webhook-keys", operation_id = "webhook_keys", tag = "Webhooks",
+    responses((status = 200, body = WebhookKeys, content_type = "application/jwk-set+json"))
+)]
 async fn keys(State(service): State<Arc<Service>>) -> Response {
     ([(header::CONTENT_TYPE, "application/jwk-set+json")], Json(service.webhook_keys())).into_response()
 }

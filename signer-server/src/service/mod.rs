@@ -2,10 +2,12 @@
 
 mod admin;
 mod answer;
+mod ask;
 mod businesses;
 mod ceremonies;
 mod certificate;
 mod check;
+mod choice;
 mod credentials;
 mod csc;
 mod display;
@@ -13,6 +15,7 @@ mod enrol;
 mod error;
 mod events;
 mod fleets;
+mod flights;
 mod history;
 mod keys;
 mod listen;
@@ -114,6 +117,7 @@ pub struct Service {
     newest: AtomicU64,
     ceremonies: ceremonies::Ceremonies,
     fleets: fleets::Fleets,
+    flights: flights::Flights,
     watch: watch::Watch,
     listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
@@ -220,6 +224,7 @@ impl Service {
             rule: parts.rule,
             ceremonies: ceremonies::Ceremonies::default(),
             fleets: fleets::Fleets::default(),
+            flights: flights::Flights::default(),
             watch: watch::Watch::default(),
             listeners: Arc::default(),
             fetches: Mutex::default(),

@@ -4,16 +4,16 @@ use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
-    approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
-    codec::{Label, List, Text},
-    domain::{Domain, Hasher},
+    approval::{ApprovalRecord, Document},
+    certificate::der_from_raw,
+    codec::List,
     history::{Act, Asked, SealedEntry},
     ids::RequestId,
-    suite::{PROTOCOL_VERSION, SuiteId},
+    suite::SuiteId,
     wire::{
-        ApprovalEvidence, CreateRequest, CreatedRequest, Decline, Declined, DocumentDigest,
-        DocumentSignature, Event, OutcomeQuery, PENDING_MAX, PendingRequests, ProblemCode, REQUEST_SECONDS,
-        RequestOutcome, RequestStatus, RequestView, RequestsQuery, SignedResult, Standing, WAIT_MS_MAX,
+        ApprovalEvidence, CodeChoice, Decline, Declined, DocumentSignature, Event, OutcomeQuery, PENDING_MAX,
+        PendingRequests, ProblemCode, RequestOutcome, RequestStatus, RequestView, RequestsQuery,
+        SignedResult, Standing, WAIT_MS_MAX,
     },
 };
 
@@ -22,13 +22,7 @@ use super::{
     sign::{decode_object, signature_list},
     watch::Watched,
 };
-use crate::store::{
-    AddResult, CloseResult, ClosedBy, Holder, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow, RequestRow,
-    RequestState,
-};
-
-/// Life of a request that does not say, seconds.
-const REQUEST_SECONDS_DEFAULT: u64 = 300;
+use crate::store::{CloseResult, ClosedBy, RelyingPartyRow, RequestRow, RequestState};
 
 /// How long a result is waited for, milliseconds, at most [`WAIT_MS_MAX`].
 #[derive(Debug, Clone, Copy)]
@@ -53,73 +47,6 @@ impl WaitMs {
 }
 
 impl Service {
-    /// Makes a request. Whether the person exists is not revealed: a request to nobody just expires.
-    ///
-    /// # Errors
-    /// A refusal that names the value that is wrong.
-    pub async fn create_request(
-        &self,
-        asker: &RelyingPartyRow,
-        request: CreateRequest,
-        idempotency_key: Option<&str>,
-    ) -> ServiceResult<CreatedRequest> {
-        let _announced = self.store.announce();
-        let now = self.now();
-        let body = Hasher::new(Domain::Payload)
-            .field(b"create-request")
-            .field(&serde_json::to_vec(&request).map_err(|_| ServiceError::Bug("request to JSON"))?)
-            .finish();
-        let idempotency = idempotency_key.map(|key| idempotency(asker, key, body)).transpose()?;
-        let holder = Holder::new(&request.person)
-            .ok_or_else(|| invalid("person is 1 to 64 visible ASCII characters"))?;
-        let seconds = request.expires_in.unwrap_or(REQUEST_SECONDS_DEFAULT);
-        if !REQUEST_SECONDS.contains(&seconds) {
-            return Err(invalid("expires_in is from 30 to 86400 seconds").into());
-        }
-        let expires = now.plus(seconds);
-        let object = RequestObject {
-            version: PROTOCOL_VERSION,
-            request: RequestId::random(&mut *self.rng()),
-            relying_party: RelyingParty {
-                id: asker.id,
-                name: Label::new(asker.name.clone()).ok_or(ServiceError::Bug("registered name"))?,
-            },
-            documents: documents(request.documents)?,
-            text: Text::new(request.text)
-                .ok_or_else(|| invalid("text is 1 to 2000 bytes of NFC text without hidden characters"))?,
-            created: now,
-            expires,
-        };
-        let id = object.request;
-        let asked = holder.clone();
-        let new = NewRequest {
-            id,
-            relying_party: asker.id,
-            holder,
-            object: object.encode(),
-            created: now,
-            expires,
-            idempotency,
-        };
-        match self.store.add_request(new).await? {
-            AddResult::Added => {
-                tracing::info!(request = %id, relying_party = %asker.id, "request made");
-                self.tell_holder(&asked, Event::Requests).await;
-                Ok(CreatedRequest { id, expires: expires.0 })
-            }
-            AddResult::Same(id) => {
-                let row =
-                    self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
-                Ok(CreatedRequest { id, expires: row.expires.0 })
-            }
-            AddResult::TooMany => {
-                let text = format!("at most {OPEN_REQUESTS_MAX} open requests for one person");
-                Err(Refusal::because(ProblemCode::TooMany, text).into())
-            }
-            AddResult::Mismatch => Err(Refusal::new(ProblemCode::IdempotencyMismatch).into()),
-        }
-    }
-
     /// State of a request, waiting for its end as long as asked.
     ///
     /// # Errors
@@ -155,7 +82,8 @@ impl Service {
         let limit = u32::try_from(PENDING_MAX).unwrap_or(u32::MAX);
         let rows = self.store.pending(caller.installation.device, caller.now, limit).await?;
         let requests = rows.iter().map(decode_object).collect::<ServiceResult<_>>()?;
-        Ok(PendingRequests { time: caller.now, requests })
+        let codes = List::new(rows.iter().filter_map(code_choice).collect());
+        Ok(PendingRequests { time: caller.now, requests, codes })
     }
 
     /// What became of a request, as its holder's device is told.
@@ -181,6 +109,7 @@ impl Service {
             RequestState::Cancelled => RequestOutcome::Cancelled {},
             RequestState::Expired => RequestOutcome::Expired {},
             RequestState::KeyEnded => RequestOutcome::KeyEnded {},
+            RequestState::WrongCode => RequestOutcome::WrongCode {},
         })
     }
 
@@ -207,14 +136,19 @@ impl Service {
     async fn close(&self, id: RequestId, by: ClosedBy, told: Option<SealedEntry>) -> ServiceResult<()> {
         match self.store.close_request(id, by, told, self.now()).await? {
             CloseResult::Closed => {
-                self.watch.ring(Watched::Request(id));
-                if let Ok(Some(row)) = self.store.request(id, self.now()).await {
-                    self.tell_holder(&row.holder, Event::Requests).await;
-                }
+                self.tell_end(id).await;
                 Ok(())
             }
             CloseResult::NotFound => Err(Refusal::new(ProblemCode::NotFound).into()),
             CloseResult::AlreadyEnded => Err(Refusal::new(ProblemCode::RequestClosed).into()),
+        }
+    }
+
+    /// Wakes who waits for the end of a request: its relying party, and its holder's other screens.
+    pub(super) async fn tell_end(&self, id: RequestId) {
+        self.watch.ring(Watched::Request(id));
+        if let Ok(Some(row)) = self.store.request(id, self.now()).await {
+            self.tell_holder(&row.holder, Event::Requests).await;
         }
     }
 
@@ -240,12 +174,17 @@ impl Service {
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
                 let chain = self.chain_for_result(device, record.request.created).await?;
                 let public_key = installation.key.public_key.0;
-                Some(signed_result(&record, public_key, signatures, evidence, chain))
+                Some(signed_result(&record, public_key, signatures, evidence, chain)?)
             }
             _ => None,
         };
         Ok(RequestView { id, status, expires, result })
     }
+}
+
+fn code_choice(row: &RequestRow) -> Option<CodeChoice> {
+    let codes = row.codes?;
+    Some(CodeChoice { request: row.id, codes: codes.drawn.codes, chosen: codes.is_right() })
 }
 
 pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
@@ -256,6 +195,7 @@ pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
         RequestState::Cancelled => RequestStatus::Cancelled,
         RequestState::Expired => RequestStatus::Expired,
         RequestState::KeyEnded => RequestStatus::KeyEnded,
+        RequestState::WrongCode => RequestStatus::WrongCode,
     }
 }
 
@@ -265,58 +205,33 @@ fn signed_result(
     signatures: &[Vec<u8>],
     approval: ApprovalEvidence,
     certificate_chain: Option<Vec<String>>,
-) -> SignedResult {
-    let suite: SuiteId = record.suite;
+) -> ServiceResult<SignedResult> {
     let documents = record.request.documents.as_slice().iter().zip(signatures);
-    SignedResult {
-        suite: suite.name().into(),
+    let signatures = documents.map(|(document, signature)| encoded(record.suite, document, signature));
+    Ok(SignedResult {
+        suite: record.suite.name().into(),
         public_key: STANDARD.encode(public_key),
-        signatures: documents
-            .map(|(document, signature)| DocumentSignature {
-                name: document.name.as_str().into(),
-                sha256: STANDARD.encode(document.digest),
-                signature: STANDARD.encode(signature),
-            })
-            .collect(),
+        signatures: signatures.collect::<ServiceResult<_>>()?,
         approval,
         certificate_chain,
-    }
+    })
 }
 
-fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List<Document, MAX>> {
-    let documents = asked.into_iter().map(|document| {
-        let digest =
-            STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
-        let digest = digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?;
-        // Whichever suite the person's key has: a request must not end at an approval that cannot be made.
-        if let Some(suite) = SuiteId::ALL.into_iter().find(|suite| !suite.get().is_signable(&digest)) {
-            return Err(invalid(format!(
-                "documents[].sha256 is a number that {} cannot sign: 0 modulo the order of its group",
-                suite.name()
-            )));
-        }
-        Ok(Document {
-            name: Label::new(document.name).ok_or_else(|| {
-                invalid(
-                    "documents[].name is one line of 1 to 200 bytes of NFC text without hidden characters",
-                )
-            })?,
-            digest,
-        })
-    });
-    let documents = documents.collect::<Result<Vec<_>, Refusal>>()?;
-    List::new(documents).ok_or_else(|| invalid(format!("documents has 1 to {MAX} entries")).into())
+/// A signature in every encoding its suite has.
+fn encoded(suite: SuiteId, document: &Document, signature: &[u8]) -> ServiceResult<DocumentSignature> {
+    let der = match suite {
+        SuiteId::Es256 => Some(der_from_raw(signature).map_err(|_| ServiceError::Bug("a stored signature"))?),
+        SuiteId::FrostSecp256k1Sha256 => None,
+    };
+    Ok(DocumentSignature {
+        name: document.name.as_str().into(),
+        sha256: STANDARD.encode(document.digest),
+        signature: STANDARD.encode(signature),
+        raw: der.is_some().then(|| STANDARD.encode(signature)),
+        der: der.map(|der| STANDARD.encode(der)),
+    })
 }
 
-fn idempotency(asker: &RelyingPartyRow, key: &str, body: [u8; 32]) -> Result<([u8; 32], [u8; 32]), Refusal> {
-    if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(invalid("Idempotency-Key is 1 to 128 visible ASCII characters"));
-    }
-    let key =
-        Hasher::new(Domain::TokenHash).field(b"idempotency").field(asker.id.as_bytes()).field(key.as_bytes());
-    Ok((key.finish(), body))
-}
-
-fn invalid(text: impl Into<String>) -> Refusal {
+pub(super) fn invalid(text: impl Into<String>) -> Refusal {
     Refusal::because(ProblemCode::InvalidValue, text)
 }

@@ -63,6 +63,10 @@ impl Service {
         let received = ReceivedApprove::decode(&approve)?;
         let request = self.request_of(&caller.installation, received.request()).await?;
         good_standing(&caller.installation)?;
+        // A choice is never taken back, so what was read here still holds at the reservation.
+        if request.state == RequestState::Open && request.awaits_code() {
+            return Err(Refusal::new(ProblemCode::CodeNotChosen).into());
+        }
         let object = decode_object(&request)?;
         let key = self.unwrap_key(&caller.installation)?;
         let (checked, key) = self.check_approve(received, key, &caller, object).await?;

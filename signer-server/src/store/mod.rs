@@ -23,7 +23,7 @@ use signer_core::{
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     trust::Life,
-    wire::Standing,
+    wire::{Standing, VerificationCode},
 };
 
 pub use self::{
@@ -158,6 +158,17 @@ pub trait Requests: Send + Sync {
         told: Option<SealedEntry>,
         now: UnixSeconds,
     ) -> StoreResult<CloseResult>;
+
+    /// Writes down which verification code the holder of a device chose; the first choice stays. A wrong one ends the
+    /// request, and `told` goes into the device's history with it.
+    async fn choose_code(
+        &self,
+        id: RequestId,
+        device: DeviceId,
+        code: VerificationCode,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<CodeChoiceResult>;
 }
 
 /// Relying parties and their bearer tokens.

@@ -6,7 +6,7 @@ use signer_core::{
     lost_code::HolderKeys,
     suite::{GroupPublicKey, SuiteId},
     time::UnixSeconds,
-    wire::Standing,
+    wire::{DrawnCodes, Standing, VerificationCode},
 };
 
 use super::{CertificateRow, CodeHash, Counter, LockPolicy, NewCheck, Organisation, Sealer};
@@ -307,6 +307,25 @@ pub struct NewRequest {
     pub expires: UnixSeconds,
     /// Hash of the relying party's idempotency key and of the body it came with.
     pub idempotency: Option<([u8; 32], [u8; 32])>,
+    /// Its verification codes.
+    pub codes: Option<DrawnCodes>,
+}
+
+/// The verification codes of a stored request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RequestCodes {
+    /// As they were drawn.
+    pub drawn: DrawnCodes,
+    /// What the holder chose.
+    pub chosen: Option<VerificationCode>,
+}
+
+impl RequestCodes {
+    /// Whether the holder has chosen the right one.
+    #[must_use]
+    pub fn is_right(&self) -> bool {
+        self.chosen == Some(self.drawn.right)
+    }
 }
 
 /// Answer to [`super::Requests::add_request`].
@@ -351,6 +370,8 @@ pub enum RequestState {
     Expired,
     /// The key ended.
     KeyEnded,
+    /// The holder chose a wrong verification code.
+    WrongCode,
 }
 
 /// A stored request. `state` is `Expired` as soon as the time is up, whether or not the row was swept.
@@ -368,6 +389,16 @@ pub struct RequestRow {
     pub expires: UnixSeconds,
     /// Its state.
     pub state: RequestState,
+    /// Its verification codes.
+    pub codes: Option<RequestCodes>,
+}
+
+impl RequestRow {
+    /// Whether its holder must choose a verification code before it is approved.
+    #[must_use]
+    pub fn awaits_code(&self) -> bool {
+        self.codes.is_some_and(|codes| !codes.is_right())
+    }
 }
 
 /// Who closes a request.
@@ -387,6 +418,21 @@ pub enum CloseResult {
     /// No such request for this caller.
     NotFound,
     /// Ended otherwise before.
+    AlreadyEnded,
+}
+
+/// Answer to [`super::Requests::choose_code`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CodeChoiceResult {
+    /// The right one was chosen, now or before.
+    Right,
+    /// A wrong one was chosen, now or before: the request has ended.
+    Wrong,
+    /// Not one of the request's codes, or it has none.
+    NoSuchCode,
+    /// No such request for this device.
+    NotFound,
+    /// It ended otherwise before a code was chosen.
     AlreadyEnded,
 }
 

@@ -323,6 +323,7 @@ pub(crate) fn request(person: &str, documents: u8) -> CreateRequest {
         text: "Please sign.".into(),
         documents: (0..documents).map(document).collect(),
         expires_in: Some(86_400),
+        ..CreateRequest::default()
     }
 }
 

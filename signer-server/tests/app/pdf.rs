@@ -58,7 +58,7 @@ fn fmt_079_two_pdfs_are_signed_by_one_approval_of_a_split_key() {
         person: "olena".into(),
         text: "Loan 17".into(),
         documents: documents.collect(),
-        expires_in: None,
+        ..CreateRequest::default()
     };
     let id = bank.ask(&request, "loan-17").unwrap().id;
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));

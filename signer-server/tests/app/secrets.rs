@@ -166,7 +166,7 @@ fn story(url: &str, admin: &str, keystore: &Path, clock: impl PhoneClock + Clone
             name: "my-secret-petition.pdf".into(),
             sha256: BASE64_STANDARD.encode([0xA7; 32]),
         }],
-        expires_in: None,
+        ..CreateRequest::default()
     };
     secrets.add_stored("text of a request", &request.text);
     secrets.add_stored("name of a document", &request.documents[0].name);

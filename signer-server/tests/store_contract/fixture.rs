@@ -162,6 +162,7 @@ pub(crate) fn new_request(n: u8, who: u8) -> NewRequest {
         created: T0,
         expires: T0.plus(3600),
         idempotency: None,
+        codes: None,
     }
 }
 

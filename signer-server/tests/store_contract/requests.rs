@@ -1,8 +1,12 @@
 //! Signing requests.
 
-use signer_core::ids::{RelyingPartyId, RequestId};
+use signer_core::{
+    ids::{RelyingPartyId, RequestId},
+    wire::{DrawnCodes, VerificationCode},
+};
 use signer_server::store::{
-    AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Reserve, Store,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, NewRequest, OPEN_REQUESTS_MAX, RequestRow,
+    RequestState, Reserve, Store,
 };
 
 use signer_core::trust::Life;
@@ -138,6 +142,53 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
         object: vec![2; 40],
         expires: T0.plus(3600),
         state: RequestState::Open,
+        codes: None,
     };
     assert_eq!(row, expected);
+}
+
+fn drawn() -> DrawnCodes {
+    let codes = [17, 0, 9999].map(|value| VerificationCode::new(value).unwrap());
+    DrawnCodes { codes, right: codes[1] }
+}
+
+pub(crate) async fn sto_100_the_first_choice_of_a_verification_code_decides<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    enrol(store, 2).await;
+    let [low, right, high] = drawn().codes;
+    for n in [1, 2, 3, 4] {
+        let codes = Some(drawn()).filter(|_| n != 4);
+        store.add_request(NewRequest { codes, ..new_request(n, 1) }).await.unwrap();
+    }
+    let id = |n| RequestId::from_bytes([n; 16]);
+    let choose =
+        async |n, who, code| store.choose_code(id(n), device(who), code, entry(n), T0).await.unwrap();
+    let told = async || store.history(device(1), 0, 10).await.unwrap().entries.len();
+    let row = store.request(id(1), T0).await.unwrap().unwrap();
+    assert_eq!((row.codes.unwrap().drawn, row.awaits_code()), (drawn(), true));
+    // Another holder's device, a code that is none of the three, a request without codes.
+    assert_eq!(choose(1, 2, right).await, CodeChoiceResult::NotFound);
+    assert_eq!(choose(1, 1, VerificationCode::new(18).unwrap()).await, CodeChoiceResult::NoSuchCode);
+    assert_eq!(choose(4, 1, right).await, CodeChoiceResult::NoSuchCode);
+    assert_eq!(store.request(id(1), T0).await.unwrap().unwrap(), row);
+    for code in [right, high, right] {
+        assert_eq!(choose(1, 1, code).await, CodeChoiceResult::Right);
+    }
+    assert_eq!(state(store, id(1)).await, RequestState::Open);
+    assert!(!store.request(id(1), T0).await.unwrap().unwrap().awaits_code());
+    assert_eq!(told().await, 0, "a right choice is nothing to be told");
+    for code in [low, right, low] {
+        assert_eq!(choose(2, 1, code).await, CodeChoiceResult::Wrong);
+    }
+    assert_eq!(state(store, id(2)).await, RequestState::WrongCode);
+    assert_eq!(told().await, 1);
+    store.close_request(id(3), ClosedBy::Device(device(1)), None, T0).await.unwrap();
+    assert_eq!(choose(3, 1, right).await, CodeChoiceResult::AlreadyEnded);
+    assert_eq!(state(store, id(3)).await, RequestState::Declined);
+    // All is dropped with the request.
+    let later = T0.plus(10 * 86_400);
+    while store.expire(later, Life::Standard).await.unwrap() > 0 {}
+    assert_eq!(store.request(id(2), later).await.unwrap(), None);
 }

@@ -7,7 +7,7 @@ import { dayOf, hasText, t, timeOfDay } from './i18n.js';
 /** Kinds by what they look like; any other is like an entry of this phone. @type {Record<string, [string, string]>} */
 const LOOKS = {
   verified: ['check', 'good'], denied: ['cross', 'bad'], asked: ['clock', ''], unanswered: ['clock', ''], refused: ['cross', 'bad'], shown: ['code', ''],
-  signed: ['pen', 'good'], declined: ['cross', 'bad'], wrong_pin: ['warning', 'bad'], issued: ['code', ''],
+  signed: ['pen', 'good'], declined: ['cross', 'bad'], wrong_code: ['warning', 'bad'], wrong_pin: ['warning', 'bad'], issued: ['code', ''],
   document_changed: ['person', ''], document_withdrawn: ['warning', 'bad'], suspended: ['warning', 'bad'], frozen: ['warning', 'bad'],
   revoked: ['warning', 'bad'], reported_lost: ['warning', 'bad'], key_ended: ['warning', 'bad'], unreadable: ['lock', ''],
 };

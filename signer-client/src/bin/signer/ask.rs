@@ -4,12 +4,13 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use signer_client::{
-    ClientError, Fault, desk::SystemClock, ports::Clock as _, signature_file, verify_result,
+    ClientError, ExpectedApproval, Fault, RelyingParty, desk::SystemClock, ports::Clock as _, signature_file,
+    verify_approval, verify_result,
 };
 use signer_core::{
     ids::RequestId,
     time::UnixSeconds,
-    wire::{CreateRequest, RequestStatus, RequestView, SignedResult},
+    wire::{CreateRequest, CreatedRequest, RequestStatus, RequestView, SignedResult},
 };
 
 use crate::{
@@ -30,6 +31,8 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         text: args.text.clone(),
         documents: order.documents.clone(),
         expires_in: args.expires_in,
+        fields: args.field.clone(),
+        verification_code: args.verification_code,
     };
     let idempotency_key = args.idempotency_key.clone().unwrap_or_else(random_id);
     // Before the request is made: whoever stops the program in between leaves none behind.
@@ -40,12 +43,21 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         created.id,
         moment(UnixSeconds(created.expires))
     ));
+    if let Some(code) = created.verification_code {
+        output.progress(&format!(
+            "Verification code {code}: show it to the person, who picks it on the phone."
+        ));
+    }
     let Some(waiting) = waiting else {
-        output.print(&json!({ "request": created.id, "expires": created.expires }), &created.id.to_string());
+        let mut value = json!({ "request": created.id, "expires": created.expires });
+        if let Some(code) = created.verification_code {
+            value["verification_code"] = json!(code);
+        }
+        output.print(&value, &created.id.to_string());
         return Ok(());
     };
     let result = signed(waiting.decision(output, &bank, relying_party(global, &args.bank)?, &created)?)?;
-    check(&request, created.id, &result)?;
+    check(&bank, &request, &created, &result)?;
     deliver(output, &order, created.id, &result)
 }
 
@@ -69,6 +81,11 @@ fn signed(view: RequestView) -> Result<SignedResult, Failure> {
         (RequestStatus::KeyEnded, _) => {
             ("key_ended", "the holder's key ended", "Ask again when the holder has enrolled again.")
         }
+        (RequestStatus::WrongCode, _) => (
+            "wrong_code",
+            "the holder picked another verification code than the one shown",
+            "Make sure that it is the right person who looks at your code, then ask again.",
+        ),
         (RequestStatus::Signed | RequestStatus::Open, _) => {
             return Err(ClientError::ServerMisbehaved("an ended request has no result").into());
         }
@@ -102,14 +119,16 @@ fn deliver(output: &Output, order: &Order, request: RequestId, result: &SignedRe
 }
 
 /// Whether the result is valid, and for what was asked.
-fn check(request: &CreateRequest, id: RequestId, result: &SignedResult) -> Result<(), Failure> {
+fn check(
+    bank: &RelyingParty,
+    request: &CreateRequest,
+    created: &CreatedRequest,
+    result: &SignedResult,
+) -> Result<(), Failure> {
     let verified = verify_result(result)?;
-    let asked_documents = request.documents.iter().map(|document| (&document.name, &document.sha256));
-    let signed_documents = result.signatures.iter().map(|entry| (&entry.name, &entry.sha256));
-    let record = &verified.record.request;
-    if !asked_documents.eq(signed_documents) || record.text.as_str() != request.text || record.request != id {
-        return Err(ClientError::ServerMisbehaved("the result is not for what was asked").into());
-    }
+    // A token of another form does not say whose it is.
+    let asker = bank.id().unwrap_or(verified.record.request.relying_party.id);
+    verify_approval(&result.approval, &ExpectedApproval::of(asker, request, created))?;
     Ok(())
 }
 

@@ -97,6 +97,7 @@ fn sentence(act: &Act) -> String {
         Act::Revoked { reason } => format!("revoked: {}", reason.as_str()),
         Act::ReportedLost {} => "reported lost with the lost code".into(),
         Act::KeyEnded {} => "the key ended as a safety measure".into(),
+        Act::WrongCode { asked } => format!("wrong verification code chosen for {}", asked_text(asked)),
     }
 }
 
@@ -177,5 +178,6 @@ fn act_json(act: &Act) -> Value {
         Act::Revoked { reason } => json!({ "act": "revoked", "reason": reason.as_str() }),
         Act::ReportedLost {} => json!({ "act": "reported_lost" }),
         Act::KeyEnded {} => json!({ "act": "key_ended" }),
+        Act::WrongCode { asked: one } => asked("wrong_code", one),
     }
 }

@@ -3,7 +3,9 @@
 use std::{fs, path::Path};
 
 use serde_json::{Value, json};
-use signer_client::{Approved, ClientError, Outcome, Phone, SignedRequest, StateError, lists::point};
+use signer_client::{
+    Approved, ClientError, Outcome, Phone, SignedRequest, StateError, Waiting, lists::point,
+};
 use signer_core::{
     approval::RequestObject,
     credential::DocumentType,
@@ -13,7 +15,7 @@ use signer_core::{
 };
 
 use crate::{
-    Approve, Enrol, Global,
+    Approve, Enrol, Global, choice,
     output::{Failure, Output, ask, attempts_json, confirm, entered_pin, hex, line, moment, new_pin},
     setup::{Desk, open, open_for, trust_root},
 };
@@ -128,9 +130,9 @@ pub(crate) fn status(global: &Global, output: &Output) -> Result<(), Failure> {
 
 pub(crate) fn requests(global: &Global, output: &Output) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global)?;
-    let requests = phone.requests()?;
-    let value: Vec<Value> = requests.iter().map(request_json).collect();
-    let text: Vec<String> = requests.iter().map(request_text).collect();
+    let requests = phone.waiting()?;
+    let value: Vec<Value> = requests.iter().map(waiting_json).collect();
+    let text: Vec<String> = requests.iter().map(|waiting| request_text(&waiting.object)).collect();
     let text = if text.is_empty() { "No request waits for you.".into() } else { text.join("\n\n") };
     output.print(&json!({ "requests": value }), &text);
     Ok(())
@@ -141,9 +143,12 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
     if let Some((request, outcome)) = phone.resume()? {
         output.progress(&format!("Earlier approval of {request}: {}.", outcome_name(&outcome)));
     }
-    let listed = choose(&mut phone, args.request)?;
-    let shown = phone.fetch(listed)?;
+    let Waiting { object, codes } = choose(&mut phone, args.request)?;
+    let shown = phone.fetch(object)?;
     output.progress(&format!("{}\n", request_text(shown.object())));
+    if let Some(choice) = codes.filter(|choice| !choice.chosen) {
+        choice::choose(output, &mut phone, shown.object(), &choice, args)?;
+    }
     if !args.yes && !args.pin.pin_stdin && !confirm("Sign this?")? {
         return Err(Failure::new("not_approved", "nothing was signed", "Use `signer decline` to say no."));
     }
@@ -167,7 +172,7 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
 
 pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestId>) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global)?;
-    let request = choose(&mut phone, request)?.request;
+    let request = choose(&mut phone, request)?.object.request;
     phone.decline(request)?;
     output.print(&json!({ "declined": request }), &format!("Declined {request}."));
     Ok(())
@@ -218,10 +223,10 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 }
 
 /// The request named, or the only one there is.
-fn choose(phone: &mut Phone, request: Option<RequestId>) -> Result<RequestObject, Failure> {
-    let mut requests = phone.requests()?;
+fn choose(phone: &mut Phone, request: Option<RequestId>) -> Result<Waiting, Failure> {
+    let mut requests = phone.waiting()?;
     if let Some(request) = request {
-        return requests.into_iter().find(|listed| listed.request == request).ok_or_else(|| {
+        return requests.into_iter().find(|listed| listed.object.request == request).ok_or_else(|| {
             Failure::new(
                 "not_found",
                 format!("request {request} does not wait for you"),
@@ -241,6 +246,15 @@ fn choose(phone: &mut Phone, request: Option<RequestId>) -> Result<RequestObject
     }
 }
 
+fn waiting_json(waiting: &Waiting) -> Value {
+    let mut value = request_json(&waiting.object);
+    if let Some(choice) = &waiting.codes {
+        value["verification_codes"] = json!(choice.codes);
+        value["code_chosen"] = json!(choice.chosen);
+    }
+    value
+}
+
 fn request_json(object: &RequestObject) -> Value {
     let documents = object.documents.as_slice().iter();
     json!({
@@ -249,6 +263,11 @@ fn request_json(object: &RequestObject) -> Value {
         "text": object.text.as_str(),
         "documents": documents
             .map(|document| json!({ "name": document.name.as_str(), "sha256": hex(&document.digest) }))
+            .collect::<Vec<_>>(),
+        "fields": object
+            .fields()
+            .iter()
+            .map(|field| json!({ "label": field.label.as_str(), "value": field.value.as_str() }))
             .collect::<Vec<_>>(),
         "created": object.created,
         "expires": object.expires,
@@ -263,6 +282,9 @@ fn request_text(object: &RequestObject) -> String {
         object.text.as_str().replace('\n', "\n         "),
         moment(object.expires),
     );
+    for field in object.fields() {
+        text.push_str(&format!("\n         {}: {}", field.label.as_str(), field.value.as_str()));
+    }
     for document in object.documents.as_slice() {
         text.push_str(&format!(
             "\nDocument {}\n         SHA-256 {}",
@@ -299,6 +321,7 @@ const fn outcome_name(outcome: &Outcome) -> &'static str {
         Outcome::Cancelled => "cancelled",
         Outcome::Expired => "expired",
         Outcome::KeyEnded => "key ended",
+        Outcome::WrongCode => "ended: a wrong verification code was chosen",
         Outcome::Unknown => "unknown to the server: it will not be signed",
     }
 }

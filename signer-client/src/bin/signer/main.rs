@@ -3,6 +3,7 @@
 mod ask;
 mod certificate;
 mod checks;
+mod choice;
 mod codes;
 mod counter;
 mod history;
@@ -28,7 +29,7 @@ use signer_client::{Language, formats::Format};
 use signer_core::{
     credential::DocumentType,
     ids::{CheckId, RequestId},
-    wire::Profile,
+    wire::{Profile, RequestField, VerificationCode},
 };
 
 use crate::output::{Failure, Output};
@@ -88,7 +89,7 @@ enum Command {
     Requests,
     /// Show a request, ask for the PIN, sign
     #[command(
-        after_help = "Example:\n  signer approve            asks for the PIN; it is never an argument\n  signer approve --pin-stdin < pin-file"
+        after_help = "Example:\n  signer approve            asks for the PIN; it is never an argument\n  signer approve --pin-stdin < pin-file\n  signer approve --code 0417    where whoever asks shows a verification code"
     )]
     Approve(Approve),
     /// Say no to a request
@@ -219,6 +220,9 @@ struct Approve {
     /// Do not ask whether to go on after showing the request
     #[arg(long)]
     yes: bool,
+    /// The verification code that whoever asks shows, where there is one; asked for if left out
+    #[arg(long, value_name = "DIGITS")]
+    code: Option<VerificationCode>,
     #[command(flatten)]
     pin: PinInput,
 }
@@ -387,6 +391,12 @@ struct Ask {
     /// What the person is shown about the request
     #[arg(long)]
     text: String,
+    /// A labelled value the person is shown below the text; may be given 16 times
+    #[arg(long, value_name = "LABEL=VALUE", value_parser = field)]
+    field: Vec<RequestField>,
+    /// The person must pick a code of four digits out of three on the phone; the right one is printed here
+    #[arg(long)]
+    verification_code: bool,
     /// Life of the request, seconds
     #[arg(long, value_name = "SECONDS")]
     expires_in: Option<u64>,
@@ -524,6 +534,11 @@ impl From<DocumentArg> for DocumentType {
             DocumentArg::DrivingLicence => Self::DrivingLicence,
         }
     }
+}
+
+fn field(text: &str) -> Result<RequestField, &'static str> {
+    let (label, value) = text.split_once('=').ok_or("write LABEL=VALUE")?;
+    Ok(RequestField { label: label.into(), value: value.into() })
 }
 
 fn main() -> ExitCode {

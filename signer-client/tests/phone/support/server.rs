@@ -229,6 +229,7 @@ impl Server {
             text: Text::new("Кредитний договір № 17".into()).unwrap(),
             created: UnixSeconds(now),
             expires: UnixSeconds(now + 3600),
+            fields: None,
         };
         self.requests.push((object.clone(), Request::Open));
         object
@@ -244,6 +245,8 @@ impl Server {
                 name: document.name.as_str().into(),
                 sha256: BASE64_STANDARD.encode(document.digest),
                 signature: BASE64_STANDARD.encode(signature.as_slice()),
+                raw: None,
+                der: None,
             }
         });
         Some(SignedResult {
@@ -297,6 +300,7 @@ impl Server {
                 reply(PendingRequests {
                     time: now,
                     requests: open.map(|(object, _)| object.clone()).collect(),
+                    codes: None,
                 })
             }
             Operation::Fetch => {
@@ -381,7 +385,7 @@ impl Server {
                 self.open::<Listen>(&envelope, now)?;
                 self.counter.stream.map(<[u8]>::to_vec).ok_or_else(|| problem(ProblemCode::NoSuchPath))
             }
-            Operation::Certificate => Err(problem(ProblemCode::NotFound)),
+            Operation::Certificate | Operation::ChooseCode => Err(problem(ProblemCode::NotFound)),
         }
     }
 

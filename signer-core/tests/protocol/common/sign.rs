@@ -33,6 +33,7 @@ pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
         text: Text::new(format!("Кредит № {variant}")).unwrap(),
         created: NOW.minus(60),
         expires: NOW.plus(300),
+        fields: None,
     }
 }
 

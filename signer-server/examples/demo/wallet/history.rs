@@ -42,6 +42,7 @@ fn told(Entry { at, act }: &Entry) -> Value {
     match act {
         Act::Signed { asked } => signing(at, "signed", asked),
         Act::Declined { asked } => signing(at, "declined", asked),
+        Act::WrongCode { asked } => signing(at, "wrong_code", asked),
         Act::WrongPin { .. } => alone("wrong_pin"),
         Act::PinChanged {} => alone("pin_changed"),
         Act::Verified { scan } => check(at, "verified", scan, claims(scan.profile)),

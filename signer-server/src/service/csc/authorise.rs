@@ -64,6 +64,7 @@ impl Service {
             text,
             documents: (1..).zip(&asked.digests).map(document).collect(),
             expires_in: Some(asked.seconds),
+            ..CreateRequest::default()
         };
         let made = self.create_request(&bearer.party, request, None).await.map_err(OauthError::from);
         let made = made.map_err(|error| match error {
@@ -112,6 +113,7 @@ impl Service {
             RequestState::Declined => "USER_REFUSED",
             RequestState::Cancelled => "CANCELLED",
             RequestState::Expired => "TIMEOUT",
+            RequestState::WrongCode => "WRONG_VC",
         };
         Err(denied(reason).into())
     }
@@ -121,6 +123,7 @@ fn denied(reason: &'static str) -> OauthRefusal {
     let text = match reason {
         "USER_REFUSED" => "The holder declined on the phone",
         "TIMEOUT" => "The holder did not answer in time",
+        "WRONG_VC" => "The holder chose another verification code than the one shown",
         "CANCELLED" => "The request was cancelled",
         _ => "The key of this credential has ended",
     };

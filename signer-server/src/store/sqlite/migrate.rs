@@ -15,6 +15,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0008_known_credentials.sql"),
     include_str!("../../../migrations/sqlite/0009_oauth.sql"),
     include_str!("../../../migrations/sqlite/0010_csc.sql"),
+    include_str!("../../../migrations/sqlite/0011_sessions.sql"),
     include_str!("../../../migrations/sqlite/0013_webhooks.sql"),
 ];
 

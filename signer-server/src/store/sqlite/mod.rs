@@ -13,6 +13,7 @@
 mod attempts;
 mod certificates;
 mod checks;
+mod codes;
 mod columns;
 mod credentials;
 mod csc;

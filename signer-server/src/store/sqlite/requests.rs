@@ -6,17 +6,17 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
-    wire::RequestStatus,
+    wire::{RequestStatus, VerificationCode},
 };
 
 use super::{
-    SqliteStore,
+    SqliteStore, codes,
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
     history,
 };
 use crate::store::{
-    AddResult, CloseResult, ClosedBy, NewRequest, OPEN_REQUESTS_MAX, RequestRow, RequestState, Requests,
-    StoreResult,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, NewRequest, OPEN_REQUESTS_MAX, RequestRow,
+    RequestState, Requests, StoreResult,
 };
 
 /// Numbers of the states in `request.state`.
@@ -26,8 +26,10 @@ const DECLINED: u8 = 2;
 const CANCELLED: u8 = 3;
 const EXPIRED: u8 = 4;
 pub(super) const KEY_ENDED: u8 = 5;
+/// No state of a request: it is declined then.
+const WRONG_CODE: u8 = 6;
 
-/// How a request in this state ended.
+/// How a request ended, as events of webhooks say it: by its state, or by the number beyond for a wrong verification code.
 pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
     match state {
         SIGNED => Some(RequestStatus::Signed),
@@ -35,12 +37,14 @@ pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
         CANCELLED => Some(RequestStatus::Cancelled),
         EXPIRED => Some(RequestStatus::Expired),
         KEY_ENDED => Some(RequestStatus::KeyEnded),
+        WRONG_CODE => Some(RequestStatus::WrongCode),
         _ => None,
     }
 }
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
-    record_signature, signed_by, ended FROM request";
+    record_signature, signed_by, ended, codes, right_place, chosen_place
+    FROM request LEFT JOIN request_code ON request_code.request = request.id";
 
 #[async_trait]
 impl Requests for SqliteStore {
@@ -73,6 +77,17 @@ impl Requests for SqliteStore {
         now: UnixSeconds,
     ) -> StoreResult<CloseResult> {
         self.write(now, move |db| close(db, id, by, told.as_ref(), now)).await
+    }
+
+    async fn choose_code(
+        &self,
+        id: RequestId,
+        device: DeviceId,
+        code: VerificationCode,
+        told: Option<SealedEntry>,
+        now: UnixSeconds,
+    ) -> StoreResult<CodeChoiceResult> {
+        self.write(now, move |db| choose(db, id, device, code, told.as_ref(), now)).await
     }
 }
 
@@ -110,6 +125,9 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
             OPEN
         ],
     )?;
+    if let Some(drawn) = &request.codes {
+        codes::add(db, request.id, drawn)?;
+    }
     Ok(AddResult::Added)
 }
 
@@ -185,6 +203,37 @@ fn close(
     }
 }
 
+fn choose(
+    db: &Connection,
+    id: RequestId,
+    device: DeviceId,
+    code: VerificationCode,
+    told: Option<&SealedEntry>,
+    now: UnixSeconds,
+) -> StoreResult<CodeChoiceResult> {
+    let Some(request) = load(db, id, now)? else { return Ok(CodeChoiceResult::NotFound) };
+    if !holds(db, device, request.holder.as_str())? {
+        return Ok(CodeChoiceResult::NotFound);
+    }
+    let Some(codes) = request.codes else { return Ok(CodeChoiceResult::NoSuchCode) };
+    if codes.chosen.is_some() {
+        return Ok(if codes.is_right() { CodeChoiceResult::Right } else { CodeChoiceResult::Wrong });
+    }
+    if request.state != RequestState::Open {
+        return Ok(CodeChoiceResult::AlreadyEnded);
+    }
+    if !codes::choose(db, id, &codes.drawn, code)? {
+        return Ok(CodeChoiceResult::NoSuchCode);
+    }
+    if code == codes.drawn.right {
+        return Ok(CodeChoiceResult::Right);
+    }
+    let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0";
+    execute_one(db, sql, (id.as_bytes(), DECLINED, time(now)))?;
+    history::append(db, device, told, now)?;
+    Ok(CodeChoiceResult::Wrong)
+}
+
 fn holds(db: &Connection, device: DeviceId, holder: &str) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM installation WHERE device = ?1 AND holder = ?2 AND standing <> ?3";
     Ok(first(db, sql, (device.as_bytes(), holder, REVOKED), |_| Ok(()))?.is_some())
@@ -199,6 +248,7 @@ pub(super) fn end_all_of(db: &Connection, holder: &str, now: UnixSeconds) -> Sto
 
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
     let expires = get_time(row, 4)?;
+    let codes = codes::read(row, 11)?;
     let state = match row.get(5)? {
         OPEN if now < expires => RequestState::Open,
         OPEN | EXPIRED => RequestState::Expired,
@@ -209,6 +259,9 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
             device: DeviceId::from_bytes(row.get(9)?),
             at: get_time(row, 10)?,
         },
+        DECLINED if codes.is_some_and(|codes| codes.chosen.is_some() && !codes.is_right()) => {
+            RequestState::WrongCode
+        }
         DECLINED => RequestState::Declined,
         CANCELLED => RequestState::Cancelled,
         KEY_ENDED => RequestState::KeyEnded,
@@ -221,5 +274,6 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
         object: row.get(3)?,
         expires,
         state,
+        codes,
     })
 }

@@ -1,0 +1,166 @@
+//! Making a signing request.
+
+use base64::{Engine as _, engine::general_purpose::STANDARD};
+use signer_core::{
+    approval::{Document, FIELDS_MAX, Field, RelyingParty, RequestObject},
+    codec::{Label, List, Text},
+    domain::{Domain, Hasher},
+    ids::RequestId,
+    suite::{PROTOCOL_VERSION, SuiteId},
+    time::UnixSeconds,
+    wire::{
+        CreateRequest, CreatedRequest, DocumentDigest, DrawnCodes, Event, ProblemCode, REQUEST_SECONDS,
+        RequestField,
+    },
+};
+
+use super::{Refusal, Service, ServiceError, ServiceResult, requests::invalid};
+use crate::store::{AddResult, Holder, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow};
+
+/// Life of a request that does not say, seconds.
+const REQUEST_SECONDS_DEFAULT: u64 = 300;
+
+impl Service {
+    /// Makes a request. Whether the person exists is not revealed: a request to nobody just expires.
+    ///
+    /// # Errors
+    /// A refusal that names the value that is wrong; `idempotency_in_flight` while the first with this key is being made.
+    pub async fn create_request(
+        &self,
+        asker: &RelyingPartyRow,
+        request: CreateRequest,
+        idempotency_key: Option<&str>,
+    ) -> ServiceResult<CreatedRequest> {
+        let _announced = self.store.announce();
+        let body = Hasher::new(Domain::Payload)
+            .field(b"create-request")
+            .field(&serde_json::to_vec(&request).map_err(|_| ServiceError::Bug("request to JSON"))?)
+            .finish();
+        let idempotency = idempotency_key.map(|key| idempotency(asker, key, body)).transpose()?;
+        let _flight = idempotency.map(|(key, _)| self.flights.begin(key)).transpose()?;
+        let new = self.new_request(asker, request, idempotency)?;
+        let made = CreatedRequest {
+            id: new.id,
+            expires: new.expires.0,
+            verification_code: new.codes.map(|codes| codes.right),
+        };
+        let asked = new.holder.clone();
+        match self.store.add_request(new).await? {
+            AddResult::Added => {
+                tracing::info!(request = %made.id, relying_party = %asker.id, "request made");
+                self.tell_holder(&asked, Event::Requests).await;
+                Ok(made)
+            }
+            AddResult::Same(id) => self.made_before(id).await,
+            AddResult::TooMany => {
+                let text = format!("at most {OPEN_REQUESTS_MAX} open requests for one person");
+                Err(Refusal::because(ProblemCode::TooMany, text).into())
+            }
+            AddResult::Mismatch => Err(Refusal::new(ProblemCode::IdempotencyMismatch).into()),
+        }
+    }
+
+    /// What the request's maker was told when it was made.
+    async fn made_before(&self, id: RequestId) -> ServiceResult<CreatedRequest> {
+        let row = self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
+        let verification_code = row.codes.map(|codes| codes.drawn.right);
+        Ok(CreatedRequest { id, expires: row.expires.0, verification_code })
+    }
+
+    /// Checks what is asked and fills in the rest.
+    fn new_request(
+        &self,
+        asker: &RelyingPartyRow,
+        request: CreateRequest,
+        idempotency: Option<([u8; 32], [u8; 32])>,
+    ) -> ServiceResult<NewRequest> {
+        let created = self.now();
+        let holder = Holder::new(&request.person)
+            .ok_or_else(|| invalid("person is 1 to 64 visible ASCII characters"))?;
+        let expires = end(created, request.expires_in)?;
+        let codes = request.verification_code.then(|| DrawnCodes::random(&mut *self.rng()));
+        let object = RequestObject {
+            version: PROTOCOL_VERSION,
+            request: RequestId::random(&mut *self.rng()),
+            relying_party: RelyingParty {
+                id: asker.id,
+                name: Label::new(asker.name.clone()).ok_or(ServiceError::Bug("registered name"))?,
+            },
+            documents: documents(request.documents)?,
+            text: Text::new(request.text)
+                .ok_or_else(|| invalid("text is 1 to 2000 bytes of NFC text without hidden characters"))?,
+            created,
+            expires,
+            fields: fields(request.fields)?,
+        };
+        Ok(NewRequest {
+            id: object.request,
+            relying_party: asker.id,
+            holder,
+            object: object.encode(),
+            created,
+            expires,
+            idempotency,
+            codes,
+        })
+    }
+}
+
+fn end(created: UnixSeconds, seconds: Option<u64>) -> Result<UnixSeconds, Refusal> {
+    let seconds = seconds.unwrap_or(REQUEST_SECONDS_DEFAULT);
+    if !REQUEST_SECONDS.contains(&seconds) {
+        return Err(invalid("expires_in is from 30 to 86400 seconds"));
+    }
+    Ok(created.plus(seconds))
+}
+
+fn fields(asked: Vec<RequestField>) -> Result<Option<List<Field, FIELDS_MAX>>, Refusal> {
+    if asked.is_empty() {
+        return Ok(None);
+    }
+    let line = "is one line of NFC text without hidden characters";
+    let fields = asked.into_iter().map(|field| {
+        Ok(Field {
+            label: Label::new(field.label)
+                .ok_or_else(|| invalid(format!("fields[].label {line}, 1 to 80 bytes")))?,
+            value: Label::new(field.value)
+                .ok_or_else(|| invalid(format!("fields[].value {line}, 1 to 200 bytes")))?,
+        })
+    });
+    let fields = List::new(fields.collect::<Result<Vec<_>, Refusal>>()?);
+    fields.map(Some).ok_or_else(|| invalid(format!("fields has at most {FIELDS_MAX} entries")))
+}
+
+fn documents<const MAX: usize>(asked: Vec<DocumentDigest>) -> ServiceResult<List<Document, MAX>> {
+    let documents = asked.into_iter().map(|document| {
+        let digest =
+            STANDARD.decode(&document.sha256).ok().and_then(|digest| <[u8; 32]>::try_from(digest).ok());
+        let digest = digest.ok_or_else(|| invalid("documents[].sha256 is 32 bytes in standard base64"))?;
+        // Whichever suite the person's key has: a request must not end at an approval that cannot be made.
+        if let Some(suite) = SuiteId::ALL.into_iter().find(|suite| !suite.get().is_signable(&digest)) {
+            return Err(invalid(format!(
+                "documents[].sha256 is a number that {} cannot sign: 0 modulo the order of its group",
+                suite.name()
+            )));
+        }
+        Ok(Document {
+            name: Label::new(document.name).ok_or_else(|| {
+                invalid(
+                    "documents[].name is one line of 1 to 200 bytes of NFC text without hidden characters",
+                )
+            })?,
+            digest,
+        })
+    });
+    let documents = documents.collect::<Result<Vec<_>, Refusal>>()?;
+    List::new(documents).ok_or_else(|| invalid(format!("documents has 1 to {MAX} entries")).into())
+}
+
+fn idempotency(asker: &RelyingPartyRow, key: &str, body: [u8; 32]) -> Result<([u8; 32], [u8; 32]), Refusal> {
+    if !(1..=128).contains(&key.len()) || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(invalid("Idempotency-Key is 1 to 128 visible ASCII characters"));
+    }
+    let key =
+        Hasher::new(Domain::TokenHash).field(b"idempotency").field(asker.id.as_bytes()).field(key.as_bytes());
+    Ok((key.finish(), body))
+}
