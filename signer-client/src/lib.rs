@@ -12,7 +12,7 @@
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
 //! 6. [`Phone::certificate`]: who holds the key, as others are told.
 //! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`lists`]: what it keeps to check codes without
-//!    network; [`formats`]: signatures as others read them.
+//!    network; [`formats`]: signatures as others read them; [`verify_webhook`]: that a request ended.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -39,6 +39,7 @@ mod sign;
 mod spoken;
 pub mod state;
 mod trust;
+mod webhook;
 
 pub use self::{
     answer::{ANSWER_AGE_MAX_SECONDS, AnswerError, Question, verify_answer},
@@ -58,4 +59,5 @@ pub use self::{
     },
     sign::{Approved, Outcome, SignedRequest, Waiting},
     spoken::{Announcer, Language, spoken},
+    webhook::{WEBHOOK_AGE_MAX_SECONDS, WebhookError, WebhookEvent, verify_webhook},
 };

@@ -6,7 +6,7 @@ use p256::ecdsa::SigningKey;
 use signer_core::{credential::StepRule, wrap::Kek};
 
 use crate::{
-    config::{Config, ConfigError},
+    config::{Config, ConfigError, WebhooksConfig},
     http,
     ports::{Clock, Random, SystemClock, SystemRandom},
     registers::{FileRegister, HttpRegister, Register, RegisterError},
@@ -15,6 +15,7 @@ use crate::{
         Store,
         sqlite::{OpenError, SqliteOptions, SqliteStore},
     },
+    webhooks::{self, Sender},
     wrap::{self, KekError},
 };
 
@@ -43,6 +44,9 @@ pub enum StartError {
     /// The register.
     #[error(transparent)]
     Register(#[from] RegisterError),
+    /// Authorities of webhooks.
+    #[error("webhooks.ca_file: {0}")]
+    Webhooks(String),
     /// The server's own keys.
     #[error("server keys: {0}")]
     Service(#[from] ServiceError),
@@ -58,6 +62,7 @@ pub struct App {
     store: Arc<SqliteStore>,
     service: Arc<Service>,
     server: http::Server,
+    sender: Arc<Sender>,
 }
 
 impl App {
@@ -81,6 +86,8 @@ impl App {
         config.check()?;
         create_private_folder(&config.data_dir)?;
         let register = open_register(&config, &random)?;
+        let WebhooksConfig { allow_private, ca_file } = &config.webhooks;
+        let sender = Sender::open(*allow_private, ca_file.as_deref()).map_err(StartError::Webhooks)?;
         let existed = config.data_dir.join(STORE_FILE).exists();
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
         let kek = load_kek(&config.data_dir, existed, &*random)?;
@@ -105,9 +112,10 @@ impl App {
             concurrency_max: config.concurrency_max,
             long_polls_max: config.long_polls_max,
             sandbox: config.sandbox,
+            webhooks_private: config.webhooks.allow_private,
         })
         .await?;
-        Ok(Self { config, store, service: Arc::new(service), server })
+        Ok(Self { config, store, service: Arc::new(service), server, sender: Arc::new(sender) })
     }
 
     /// The address bound, with its real port.
@@ -134,6 +142,7 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let deliveries = tokio::spawn(webhooks::deliver(Arc::clone(&self.service), self.sender));
         let service = Arc::clone(&self.service);
         let stop = async move {
             stop.await;
@@ -141,6 +150,7 @@ impl App {
         };
         self.server.run(router, stop).await;
         sweeper.abort();
+        deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
         self.store.close().await;
     }

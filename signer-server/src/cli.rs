@@ -3,6 +3,7 @@
 mod issuer;
 mod oauth;
 mod requests;
+mod webhooks;
 
 use std::{
     fs,
@@ -19,6 +20,7 @@ use serde_json::{Value, json};
 use signer_core::{
     certificate::{certificates_from_pem, to_pem},
     credential::DocumentType,
+    ids::RelyingPartyId,
     wire::{
         CertificateRequestView, CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode,
         CreatedRelyingParty, ImportCertificate, Problem, RelyingPartyView,
@@ -139,6 +141,17 @@ enum RelyingPartyCommand {
         proof: ProofArgs,
         #[command(flatten)]
         pages: PagesArgs,
+    },
+    /// Show or set the addresses where one is told that its requests ended.
+    Webhooks {
+        /// Its id.
+        id: RelyingPartyId,
+        /// The addresses from now on, at most 4: https URLs.
+        #[arg(value_name = "URL")]
+        urls: Vec<String>,
+        /// None from now on.
+        #[arg(long, conflicts_with = "urls")]
+        none: bool,
     },
     /// List all.
     List,
@@ -378,6 +391,9 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
         RelyingPartyCommand::OauthClient { id, proof, pages } => {
             let client = oauth::put(admin, &id, &oauth::read(&proof, pages)?)?;
             print(json, &client, &oauth::told(&client));
+        }
+        RelyingPartyCommand::Webhooks { id, urls, none } => {
+            webhooks::webhooks(admin, json, id, urls, none)?;
         }
         RelyingPartyCommand::List => {
             let all: Vec<RelyingPartyView> = admin.send("GET", "/admin/v1/relying-parties", None)?;

@@ -68,6 +68,18 @@ pub struct Config {
     pub register: RegisterConfig,
     /// The built-in certification authority.
     pub ca: CaConfig,
+    /// Webhooks of relying parties.
+    pub webhooks: WebhooksConfig,
+}
+
+/// Webhooks of relying parties: `spec/webhooks.md`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct WebhooksConfig {
+    /// Whether they may have addresses that are not on the public Internet, and plain HTTP on this machine.
+    pub allow_private: bool,
+    /// PEM file with the authorities their certificates are trusted under. Default: those of the web.
+    pub ca_file: Option<PathBuf>,
 }
 
 /// This server as an issuer of credentials.
@@ -282,6 +294,7 @@ impl Default for Config {
             issuer: IssuerConfig::default(),
             register: RegisterConfig::default(),
             ca: CaConfig::default(),
+            webhooks: WebhooksConfig::default(),
         }
     }
 }

@@ -17,6 +17,7 @@ mod relying_party;
 mod sign;
 mod summary;
 mod verification;
+mod webhook;
 
 use alloc::vec::Vec;
 
@@ -24,7 +25,7 @@ use minicbor::{Decode, Encode};
 
 pub use self::{
     certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*,
-    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
+    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -16,7 +16,8 @@ use super::{AdminClient, print};
 pub(super) enum KeysCommand {
     /// Make the key that is to follow; with --activate, put it to use.
     Rotate {
-        /// `issuer` (credentials), `list` (status lists) or `business` (credentials of businesses).
+        /// `issuer` (credentials), `list` (status lists), `business` (credentials of businesses) or `webhook` (deliveries to
+        /// webhooks, which trust lists do not name: it waits a day).
         purpose: String,
         /// Sign with the key that waits from now on. The trust list given out must have named it for 30 days.
         #[arg(long)]
@@ -66,7 +67,13 @@ pub(super) fn keys(admin: &AdminClient, json: bool, command: Option<KeysCommand>
     let act = if activate { "activate" } else { "next" };
     let query = if force { "?force=true" } else { "" };
     admin.send::<Value>("POST", &format!("/admin/v1/keys/{purpose}/{act}{query}"), None)?;
-    let text = if activate {
+    let text = if purpose == "webhook" {
+        if activate {
+            "The next key is in use. The one before is given out for an hour still."
+        } else {
+            "The next key waits. Receivers see it at /v1/webhook-keys; wait a day, then: keys rotate webhook --activate"
+        }
+    } else if activate {
         "The next key is in use. The one before stays listed until nothing it signed can be shown any more."
     } else {
         "The next key waits. Put it on the trust list (`signer-server keys` prints it), wait 30 days, then: keys rotate … --activate"

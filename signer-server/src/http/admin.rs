@@ -14,7 +14,7 @@ use signer_core::{
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
         CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
-        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary, Webhooks,
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -36,6 +36,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(relying_parties, create_relying_party))
         .routes(routes!(revoke_relying_party))
         .routes(routes!(put_oauth_client))
+        .routes(routes!(webhooks, put_webhooks))
         .routes(routes!(requests))
         .routes(routes!(revoke_device))
         .routes(routes!(suspend_device))
@@ -105,6 +106,37 @@ async fn put_oauth_client(
     StrictJson(asked, _turn): StrictJson<PutOauthClient>,
 ) -> Result<Json<OauthClient>, ApiProblem> {
     Ok(Json(service.put_oauth_client(id, asked).await?))
+}
+
+/// The addresses where a relying party is told that its requests ended.
+#[utoipa::path(
+    get, path = "/relying-parties/{id}/webhooks", operation_id = "relying_party_webhooks", tag = "Operator", security(("admin" = [])),
+    params(("id" = RelyingPartyId, Path, description = "The relying party.")),
+    responses((status = 200, body = Webhooks))
+)]
+async fn webhooks(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+) -> Result<Json<Webhooks>, ApiProblem> {
+    Ok(Json(service.webhooks(id).await?))
+}
+
+/// Replaces them.
+#[utoipa::path(
+    put, path = "/relying-parties/{id}/webhooks", operation_id = "put_relying_party_webhooks", tag = "Operator", security(("admin" = [])),
+    params(("id" = RelyingPartyId, Path, description = "The relying party.")),
+    request_body = Webhooks,
+    responses((status = 200, body = Webhooks)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
+async fn put_webhooks(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+    StrictJson(asked, _turn): StrictJson<Webhooks>,
+) -> Result<Json<Webhooks>, ApiProblem> {
+    Ok(Json(service.put_webhooks(id, asked).await?))
 }
 
 /// Lists the relying parties.

@@ -17,6 +17,7 @@ mod relying_party;
 mod trust;
 mod verification;
 mod web;
+mod webhooks;
 
 use std::{sync::Arc, time::Duration};
 
@@ -60,6 +61,7 @@ fn api(timeout: Duration) -> OpenApiRouter<Arc<Service>> {
         .merge(csc::routes())
         .merge(ca::routes())
         .merge(register::routes())
+        .merge(webhooks::routes())
         .merge(trust::routes())
         .nest("/admin/v1", admin::routes())
         .layer(from_fn(to_the_end))

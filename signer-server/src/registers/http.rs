@@ -4,7 +4,7 @@
 //! ever one encoded segment of the path.
 
 use std::{
-    fmt, fs, io,
+    fmt, fs,
     path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
@@ -16,18 +16,18 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery},
 };
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::{TokioExecutor, TokioTimer},
 };
-use rustls::{ClientConfig, RootCertStore, pki_types::pem::PemObject as _};
 use serde::{Deserialize, de::DeserializeOwned};
 use signer_core::credential::{DocumentRecord, DocumentType, Vehicle};
 use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{Register, RegisterError, VehicleRecord, breaker::Breaker};
 use crate::{
+    outbound,
     ports::Random,
     store::{Holder, OrganisationDocument},
 };
@@ -103,7 +103,7 @@ impl HttpRegister {
         connector.set_nodelay(true);
         connector.set_connect_timeout(Some(settings.connect_timeout));
         let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(tls(settings.ca_file.as_deref())?)
+            .with_tls_config(outbound::tls(settings.ca_file.as_deref()).map_err(|text| refuse(&text))?)
             .https_or_http()
             .enable_http1()
             .wrap_connector(connector);
@@ -167,7 +167,7 @@ impl HttpRegister {
         request.headers_mut().insert(header::ACCEPT, HeaderValue::from_static("application/json"));
         // Errors of the client name hosts and causes, never a path.
         let response = self.client.request(request).await;
-        let response = response.map_err(|error| Failure::Down(causes(&error)))?;
+        let response = response.map_err(|error| Failure::Down(outbound::causes(&error)))?;
         let (head, body) = response.into_parts();
         if head.status.is_server_error() {
             return Err(Failure::Down(format!("it answered {}", head.status.as_u16())));
@@ -321,37 +321,6 @@ fn authorization(file: &Path) -> Result<HeaderValue, RegisterError> {
     let mut value = value.map_err(|error| named(&error))?;
     value.set_sensitive(true);
     Ok(value)
-}
-
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, RegisterError> {
-    let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-    let config = config.map_err(|error| refuse(&error.to_string()))?;
-    let Some(file) = ca_file else { return Ok(config.with_webpki_roots().with_no_client_auth()) };
-    let named = |error: &dyn fmt::Display| refuse(&format!("{}: {error}", file.display()));
-    let mut roots = RootCertStore::empty();
-    for certificate in
-        rustls::pki_types::CertificateDer::pem_file_iter(file).map_err(|error| named(&error))?
-    {
-        let certificate = certificate.map_err(|error| named(&error))?;
-        roots.add(certificate).map_err(|error| named(&error))?;
-    }
-    if roots.is_empty() {
-        return Err(named(&io::Error::new(io::ErrorKind::InvalidData, "no certificate in it")));
-    }
-    Ok(config.with_root_certificates(roots).with_no_client_auth())
-}
-
-/// An error and what it comes from: the outermost one alone says little.
-fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! The server's own keys: issuer of credentials, of status lists and of credentials of businesses, signer of answers,
-//! certification authority, secrets of device tokens, of online use (hashes of short codes, salts of disclosures) and of names told to relying parties. Each is
-//! made once and wrapped; the issuer's are followed by others.
+//! certification authority, signer of deliveries to webhooks, secrets of device tokens, of online use (hashes of short codes, salts of disclosures) and of names told to relying parties. Each is
+//! made once and wrapped; the issuer's and that of webhooks are followed by others.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use p256::ecdsa::SigningKey;
+use p256::ecdsa::{SigningKey, VerifyingKey};
 use rand::Rng as _;
 use signer_core::{
     credential::{DocumentType, IssuerKey, IssuerKeys},
@@ -27,7 +27,7 @@ const ANSWER_KEY_SECONDS: u64 = 20 * 366 * 86_400;
 /// How long before the end of a key in use each start warns, seconds.
 const WARN_SECONDS: u64 = 60 * 86_400;
 
-/// What the issuer's keys are for. These follow one another; the others are for good.
+/// What the keys are for that do not stay. These follow one another; the others are for good.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum KeyPurpose {
     /// Credentials.
@@ -36,11 +36,13 @@ pub enum KeyPurpose {
     List,
     /// Credentials of businesses.
     Business,
+    /// Deliveries to webhooks. Not in trust lists.
+    Webhook,
 }
 
 impl KeyPurpose {
     /// Every purpose.
-    pub const ALL: [Self; 3] = [Self::Issuer, Self::List, Self::Business];
+    pub const ALL: [Self; 4] = [Self::Issuer, Self::List, Self::Business, Self::Webhook];
 
     /// Its name in the store and in commands.
     #[must_use]
@@ -49,16 +51,18 @@ impl KeyPurpose {
             Self::Issuer => "issuer",
             Self::List => "list",
             Self::Business => "business",
+            Self::Webhook => "webhook",
         }
     }
 
-    /// What a trust list says of its keys.
+    /// What a trust list says of its keys, if it lists them.
     #[must_use]
-    pub const fn key_use(self) -> KeyUse {
+    pub const fn key_use(self) -> Option<KeyUse> {
         match self {
-            Self::Issuer => KeyUse::Credentials,
-            Self::List => KeyUse::StatusLists,
-            Self::Business => KeyUse::Businesses,
+            Self::Issuer => Some(KeyUse::Credentials),
+            Self::List => Some(KeyUse::StatusLists),
+            Self::Business => Some(KeyUse::Businesses),
+            Self::Webhook => None,
         }
     }
 
@@ -87,7 +91,17 @@ struct Numbered {
     listed: Option<UnixSeconds>,
 }
 
-/// The issuer's keys of every purpose, by number.
+/// A key that waits to be put to use.
+pub(super) struct Waiting {
+    /// Its public half.
+    pub(super) key: VerifyingKey,
+    /// When it was made.
+    pub(super) made: UnixSeconds,
+    /// Since when the trust list given out names it.
+    pub(super) listed: Option<UnixSeconds>,
+}
+
+/// The keys of every purpose, by number.
 struct Series {
     keys: [Vec<Numbered>; KeyPurpose::ALL.len()],
     issuer_keys: Arc<IssuerKeys>,
@@ -164,12 +178,20 @@ impl ServerKeys {
         found.ok_or(ServiceError::Bug("a purpose without a key"))
     }
 
-    /// The key that waits to be put to use, and since when the trust list given out names it.
-    pub(super) fn next(&self, purpose: KeyPurpose) -> Option<(SigningKey, Option<UnixSeconds>)> {
+    /// The key that waits to be put to use.
+    pub(super) fn next(&self, purpose: KeyPurpose) -> Option<Waiting> {
         let series = self.read();
         let used = in_use(series.of(purpose))?.number;
         let next = series.of(purpose).iter().find(|key| key.number > used);
-        next.map(|key| (key.key.clone(), key.listed))
+        next.map(|key| Waiting { key: *key.key.verifying_key(), made: key.created, listed: key.listed })
+    }
+
+    /// Public keys that may be met now: in use, waiting, or followed by another within the hour.
+    pub(super) fn living(&self, purpose: KeyPurpose, now: UnixSeconds) -> Vec<VerifyingKey> {
+        let series = self.read();
+        let used = in_use(series.of(purpose)).map(|key| key.number);
+        let living = lives(series.of(purpose)).filter(|(key, _, end)| *end > now || Some(key.number) == used);
+        living.map(|(numbered, _, _)| *numbered.key.verifying_key()).collect()
     }
 
     /// Notes whether the trust list given out names the key that waits.
@@ -226,12 +248,13 @@ impl ServerKeys {
         };
         let mut all = vec![answer];
         for purpose in KeyPurpose::ALL {
+            let Some(key_use) = purpose.key_use() else { continue };
             all.extend(
                 lives(self.read().of(purpose))
                     .filter(|(_, _, end)| end.plus(Life::Emergency.seconds()) > now)
                     .map(|(numbered, start, end)| TrustedKey {
                         issuer: self.issuer,
-                        key_use: purpose.key_use(),
+                        key_use,
                         key: *numbered.key.verifying_key(),
                         document_types: if purpose == KeyPurpose::Issuer {
                             document_types()

@@ -34,6 +34,7 @@ mod trust;
 mod verify;
 mod watch;
 mod web;
+mod webhooks;
 
 use std::{
     collections::HashMap,
@@ -58,8 +59,11 @@ use signer_core::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use zeroize::Zeroizing;
 
-pub(crate) use self::admin::{new_token, token_hash};
 use self::quota::Quota;
+pub(crate) use self::{
+    admin::{new_token, token_hash},
+    webhooks::SignedDelivery,
+};
 pub use self::{
     csc::{
         Authorised, Authorising, Bearer, CredentialCertificate, CredentialState, CscCredential,
@@ -125,6 +129,7 @@ pub struct Service {
     turns: Arc<Semaphore>,
     turns_max: u32,
     sandbox: bool,
+    webhooks_private: bool,
     streams: Arc<Semaphore>,
     check_polls: Arc<Quota<RelyingPartyId>>,
     request_polls: Arc<Quota<RelyingPartyId>>,
@@ -171,6 +176,8 @@ pub struct Parts {
     pub long_polls_max: u32,
     /// Whether OAuth clients may have a secret instead of a key.
     pub sandbox: bool,
+    /// Whether webhooks may have private addresses.
+    pub webhooks_private: bool,
 }
 
 impl std::fmt::Debug for Parts {
@@ -230,6 +237,7 @@ impl Service {
             turns: Arc::new(Semaphore::new(to_usize(parts.concurrency_max))),
             turns_max: parts.concurrency_max,
             sandbox: parts.sandbox,
+            webhooks_private: parts.webhooks_private,
             streams: Arc::new(Semaphore::new(to_usize(parts.long_polls_max))),
             check_polls: Quota::new(parts.long_polls_max, poll_quota),
             request_polls: Quota::new(parts.long_polls_max, poll_quota),

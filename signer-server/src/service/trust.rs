@@ -20,6 +20,8 @@ use crate::store::{Store, TrustListRow};
 const AHEAD_SECONDS: u64 = 300;
 /// How long a key is listed before it signs, days: longer than any list that a verifier should still work with.
 const AHEAD_DAYS: u64 = 30;
+/// How long the key of webhooks is given out before it signs, seconds.
+const WEBHOOK_AHEAD_SECONDS: u64 = 86_400;
 /// When a list of the self-made root is renewed, seconds.
 const RENEW_SECONDS: u64 = 86_400;
 
@@ -199,22 +201,26 @@ impl Service {
     }
 
     /// Puts the key that waits to use, once the trust list has named it for 30 days: verifiers that fetched a list within that
-    /// time know it. `force` does so at once, for a key that must be replaced now.
+    /// time know it. That of webhooks is given out with the others, for a day. `force` does so at once, for a key that must be replaced now.
     ///
     /// # Errors
     /// `invalid_value` if none waits, the trust list given out does not name it, or, without `force`, not for 30 days yet.
     pub async fn activate_next_key(&self, purpose: KeyPurpose, force: bool) -> ServiceResult<()> {
         let invalid = |text: &str| Refusal::because(ProblemCode::InvalidValue, text);
-        let (next, since) =
-            self.keys.next(purpose).ok_or_else(|| invalid("no key waits: make the next one first"))?;
-        let listed = self.trust.current().is_some_and(|list| self.names(list.list(), purpose, &next));
-        if !listed {
-            return Err(invalid("the trust list given out does not name this key yet").into());
-        }
-        let known = since.map(|since| since.plus(AHEAD_DAYS * 86_400));
+        let next = self.keys.next(purpose).ok_or_else(|| invalid("no key waits: make the next one first"))?;
+        let (known, text) = if purpose == KeyPurpose::Webhook {
+            let text = "this key has not been given out for a day: receivers that asked for the keys before would refuse what it signs; wait until the time named, or force it if the key in use is compromised";
+            (Some(next.made.plus(WEBHOOK_AHEAD_SECONDS)), text)
+        } else {
+            let listed = self.trust.current().is_some_and(|list| self.names(list.list(), purpose, &next.key));
+            if !listed {
+                return Err(invalid("the trust list given out does not name this key yet").into());
+            }
+            let text = "the trust list has not named this key for 30 days: verifiers with an older list would call what it signs unknown; wait until the time named, or force it if the key in use is compromised";
+            (next.listed.map(|since| since.plus(AHEAD_DAYS * 86_400)), text)
+        };
         let is_known = known.is_some_and(|known| self.now() >= known);
         if !force && !is_known {
-            let text = "the trust list has not named this key for 30 days: verifiers with an older list would call what it signs unknown; wait until the time named, or force it if the key in use is compromised";
             return Err(Refusal { time: known, ..invalid(text) }.into());
         }
         if !is_known {
@@ -229,16 +235,19 @@ impl Service {
     }
 
     /// Whether a list names a key of this server, from now on at the latest, for all that it lets the key in use sign.
-    fn names(&self, list: &TrustList, purpose: KeyPurpose, wanted: &SigningKey) -> bool {
+    fn names(&self, list: &TrustList, purpose: KeyPurpose, wanted: &VerifyingKey) -> bool {
+        let Some(key_use) = purpose.key_use() else { return false };
         let now = self.now();
-        let of = |wanted: &SigningKey| {
-            list.keys_for(purpose.key_use()).find(|key| {
-                key.key == *wanted.verifying_key() && key.issuer == self.issuer.id && key.signs_at(now)
-            })
+        let of = |wanted: &VerifyingKey| {
+            list.keys_for(key_use)
+                .find(|key| key.key == *wanted && key.issuer == self.issuer.id && key.signs_at(now))
         };
         let Some(next) = of(wanted) else { return false };
         let in_use = self.keys.in_use(purpose).ok();
-        let needed = in_use.as_ref().and_then(of).map_or(&[][..], |key| &key.document_types);
+        let needed = in_use
+            .as_ref()
+            .and_then(|key| of(key.verifying_key()))
+            .map_or(&[][..], |key| &key.document_types);
         needed.iter().all(|kind| next.document_types.contains(kind))
     }
 
@@ -257,8 +266,8 @@ impl Service {
         // The same list again is there already.
         let _new = self.store.put_trust_list(row, now).await?;
         for purpose in KeyPurpose::ALL {
-            if let Some((next, _)) = self.keys.next(purpose) {
-                let listed = self.names(list.list(), purpose, &next);
+            if let Some(next) = self.keys.next(purpose) {
+                let listed = self.names(list.list(), purpose, &next.key);
                 self.keys.note_listed(&*self.store, &self.kek, purpose, listed, now).await?;
             }
         }
@@ -293,8 +302,8 @@ impl Service {
             list.keys_for(key_use).any(fits)
         };
         for purpose in KeyPurpose::ALL {
-            let there =
-                self.keys.in_use(purpose).is_ok_and(|key| is_listed(purpose.key_use(), key.verifying_key()));
+            let Some(key_use) = purpose.key_use() else { continue };
+            let there = self.keys.in_use(purpose).is_ok_and(|key| is_listed(key_use, key.verifying_key()));
             if !there {
                 notes.push(format!(
                     "the {} key in use is not in it: nobody will believe what it signs",

@@ -31,7 +31,10 @@ pub(super) enum Watched {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Watch(Mutex<HashMap<Watched, Arc<Notify>>>);
+pub(super) struct Watch {
+    bells: Mutex<HashMap<Watched, Arc<Notify>>>,
+    ended: Notify,
+}
 
 impl Watch {
     /// A bell that rings when `watched` ends; none if enough wait for it. Enable its `notified()` before looking at the store.
@@ -46,13 +49,26 @@ impl Watch {
     }
 
     pub(super) fn ring(&self, watched: Watched) {
+        if let Watched::Request(_) = watched {
+            self.end();
+        }
         if let Some(bell) = self.lock().get(&watched) {
             bell.notify_waiters();
         }
     }
 
+    /// Says that a request ended: webhooks are due.
+    pub(super) fn end(&self) {
+        self.ended.notify_one();
+    }
+
+    /// Waits until a request ended.
+    pub(super) async fn ended(&self) {
+        self.ended.notified().await;
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Arc<Notify>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -15,6 +15,7 @@ mod reports;
 mod rows;
 pub mod sqlite;
 mod visits;
+mod webhooks;
 
 use async_trait::async_trait;
 use signer_core::{
@@ -29,6 +30,7 @@ use signer_core::{
 pub use self::{
     certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
     visits::*,
+    webhooks::*,
 };
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
@@ -183,7 +185,7 @@ pub trait RelyingParties: Send + Sync {
     /// All relying parties, by name.
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>>;
 
-    /// Revokes one and cancels its open requests; false if there is none.
+    /// Revokes one, cancels its open requests and forgets its webhooks; false if there is none.
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool>;
 }
 
@@ -258,10 +260,12 @@ pub trait Store:
     + Histories
     + Reports
     + ServerKeys
+    + Webhooks
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
-    /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force,
-    /// events of registers after 30 days, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits
+    /// [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force, events of registers after 30
+    /// days, those of webhooks after 7, used and expired enrolment codes are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.

@@ -42,3 +42,4 @@ mod unlinkable;
 mod vault;
 mod verify;
 mod web;
+mod webhooks;

@@ -57,6 +57,7 @@ const PUBLIC: [&str; 16] = [
     "GET /v1/answer-key",
     "GET /v1/time",
     "GET /v1/trust-list",
+    "GET /v1/webhook-keys",
     "POST /csc/{version}/info",
     "POST /oauth2/pushed_authorize",
     "POST /oauth2/revoke",
@@ -498,6 +499,27 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         ("/id", "0a".repeat(16).into(), Malformed),
         ("/credential", "chosen".into(), Malformed),
     ]);
+    for (route, path) in [
+        ("PUT /v1/webhooks", "/v1/webhooks".to_owned()),
+        ("PUT /admin/v1/relying-parties/{id}/webhooks", format!("/admin/v1/relying-parties/{bank}/webhooks")),
+    ] {
+        let five: Vec<_> = (0..5).map(|n| format!("https://bank.example/{n}")).collect();
+        for (body, code) in [
+            (serde_json::json!({ "urls": five }), InvalidValue),
+            (serde_json::json!({ "urls": ["https://bank.example/", "https://bank.example/"] }), InvalidValue),
+            (serde_json::json!({ "urls": ["http://bank.example/"] }), InvalidValue),
+            (serde_json::json!({ "urls": ["https://127.0.0.1/"] }), InvalidValue),
+            (serde_json::json!({ "urls": ["bank.example"] }), InvalidValue),
+            (serde_json::json!({ "urls": "https://bank.example/" }), Malformed),
+            (serde_json::json!({ "urls": [], "secret": "x" }), Malformed),
+            (serde_json::json!({}), Malformed),
+        ] {
+            calls.push((route, path.clone(), Some(body), code));
+        }
+    }
+    for query in ["after=-1", "after=x", "before=1", "after=1&after=2"] {
+        calls.push(("GET /v1/webhook-events", format!("/v1/webhook-events?{query}"), None, Malformed));
+    }
     for purpose in ["answer", "authority", "device-token", "Issuer", "issuer.2", "x"] {
         for act in ["next", "activate"] {
             let route = if act == "next" {
@@ -526,6 +548,11 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("DELETE /v1/requests/{id}", format!("/v1/requests/{id}")),
             ("GET /v1/verifications/{id}", format!("/v1/verifications/{id}")),
             ("DELETE /admin/v1/relying-parties/{id}", format!("/admin/v1/relying-parties/{id}")),
+            (
+                "GET /admin/v1/relying-parties/{id}/webhooks",
+                format!("/admin/v1/relying-parties/{id}/webhooks"),
+            ),
+            ("POST /v1/webhook-events/{id}/replay", format!("/v1/webhook-events/{id}/replay")),
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
             ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
             ("POST /admin/v1/devices/{id}/resume", format!("/admin/v1/devices/{id}/resume")),
@@ -707,7 +734,12 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
             let name = format!("{method} {}", route.path);
             let nothing_to_refuse = route.is_public() && route.path != "/v1/time" || route.speaks_oauth();
             // Listing takes no argument: its token is all there is to it.
-            let lists = ["GET /admin/v1/relying-parties", "GET /admin/v1/keys"];
+            let lists = [
+                "GET /admin/v1/relying-parties",
+                "GET /admin/v1/keys",
+                "GET /v1/webhooks",
+                "DELETE /v1/webhooks",
+            ];
             // What is not JSON is in `trust`.
             let elsewhere = ["PUT /admin/v1/trust-list"];
             let no_argument =

@@ -19,6 +19,7 @@ mod reports;
 mod requests;
 mod rest;
 mod tokens;
+mod webhooks;
 
 use fixture::Sqlite;
 
@@ -128,6 +129,8 @@ macro_rules! store_contract {
                 clients: sto_111_pushed_parameters_are_taken_once_by_their_client,
                 clients: sto_112_a_code_is_exchanged_once_by_whom_it_was_given_for,
                 clients: sto_113_a_cancelled_visit_leads_nowhere,
+                webhooks: sto_120_an_event_is_written_with_the_end_of_its_request,
+                webhooks: sto_121_few_deliveries_of_an_address_are_due_at_once,
                 model: att_014_random_histories_agree_with_the_model,
             );
         }

@@ -21,8 +21,9 @@ use utoipa::openapi::OpenApi;
 pub(super) use self::schemas::*;
 
 /// What the operations are grouped by, in reading order.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("Signing requests", "A relying party asks a person to sign, and waits for the signatures."),
+    ("Webhooks", "A relying party is told that its requests ended, in place of waiting."),
     ("CSC API", "The same in the Cloud Signature Consortium's shape, versions 1.0.4 and 2.0."),
     ("OAuth 2", "Access tokens for relying parties (RFC 6749, RFC 7009, RFC 8414)."),
     ("Verification", "A verifier checks a code online and uses it up."),

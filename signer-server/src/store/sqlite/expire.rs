@@ -4,7 +4,7 @@ use rusqlite::Connection;
 use signer_core::{
     time::UnixSeconds,
     trust::Life,
-    wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS},
+    wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS, WEBHOOK_EVENT_SECONDS},
 };
 
 use super::columns::{execute, time};
@@ -48,6 +48,9 @@ const VISITS: &str = "DELETE FROM visit WHERE id IN
 const ASSERTIONS: &str = "DELETE FROM used_assertion WHERE hash IN
     (SELECT hash FROM used_assertion WHERE expires <= ?1 LIMIT ?2)";
 
+const WEBHOOK_EVENTS: &str = "DELETE FROM webhook_event WHERE id IN
+    (SELECT id FROM webhook_event WHERE at <= ?1 LIMIT ?2)";
+
 /// Rows touched, and whether there may be more.
 pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
     // In an emergency a credential's place must say for longer whose it is; otherwise the mapping goes a day after its end.
@@ -58,6 +61,7 @@ pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult
         (REQUESTS, now),
         (OUTCOMES, now.minus(DAY)),
         (ENDED, now.minus(7 * DAY)),
+        (WEBHOOK_EVENTS, now.minus(WEBHOOK_EVENT_SECONDS)),
         (BURNS, now),
         (CREDENTIALS, now.minus(DAY + longer)),
         (EVENTS, now.minus(30 * DAY)),

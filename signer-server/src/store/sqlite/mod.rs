@@ -37,6 +37,7 @@ mod settings;
 #[cfg(test)]
 mod tests;
 mod visits;
+mod webhooks;
 mod witness;
 mod writer;
 

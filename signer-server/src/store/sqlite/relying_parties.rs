@@ -7,7 +7,7 @@ use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 use super::{
     SqliteStore, checks,
     columns::{corrupt, execute, execute_one, first, time},
-    oauth, requests,
+    oauth, requests, webhooks,
 };
 use crate::store::{Organisation, RelyingParties, RelyingPartyRow, StoreResult};
 
@@ -63,6 +63,8 @@ impl RelyingParties for SqliteStore {
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
         let sql = "UPDATE relying_party SET revoked = 1 WHERE id = ?1";
         self.write(now, move |db| {
+            // First: it is told nothing any more, not even of what ends with it.
+            webhooks::forget_all_of(db, id)?;
             requests::cancel_all_of(db, id, now)?;
             checks::forget_all_of(db, id)?;
             oauth::forget_all_of(db, id)?;

@@ -6,7 +6,7 @@ use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
-    wire::VerificationCode,
+    wire::{RequestStatus, VerificationCode},
 };
 
 use super::{
@@ -26,6 +26,21 @@ const DECLINED: u8 = 2;
 const CANCELLED: u8 = 3;
 const EXPIRED: u8 = 4;
 pub(super) const KEY_ENDED: u8 = 5;
+/// No state of a request: it is declined then.
+const WRONG_CODE: u8 = 6;
+
+/// How a request ended, as events of webhooks say it: by its state, or by the number beyond for a wrong verification code.
+pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
+    match state {
+        SIGNED => Some(RequestStatus::Signed),
+        DECLINED => Some(RequestStatus::Declined),
+        CANCELLED => Some(RequestStatus::Cancelled),
+        EXPIRED => Some(RequestStatus::Expired),
+        KEY_ENDED => Some(RequestStatus::KeyEnded),
+        WRONG_CODE => Some(RequestStatus::WrongCode),
+        _ => None,
+    }
+}
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
     record_signature, signed_by, ended, codes, right_place, chosen_place
