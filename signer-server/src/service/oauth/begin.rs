@@ -16,6 +16,8 @@ use crate::{
 /// Life of a visit and of a pushed request (RFC 9126 §2.2), seconds.
 const VISIT_SECONDS: u64 = 900;
 const PUSHED_SECONDS: u64 = 90;
+/// Longest pushed request as it is kept, bytes.
+const PUSHED_BYTES_MAX: usize = 16 * 1024;
 /// What names of pushed requests begin with (RFC 9126 §2.2).
 const PUSHED_PREFIX: &str = "urn:ietf:params:oauth:request_uri:";
 /// Length of a browser's cookie.
@@ -71,6 +73,9 @@ impl Service {
         self.read_asked(&client, fields).await?;
         let name = new_token(&mut *self.rng());
         let parameters = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        if parameters.len() > PUSHED_BYTES_MAX {
+            return Err(OauthRefusal::request("the parameters are longer than 16 KiB").into());
+        }
         let act = Act::Push(hash(b"pushed", &name), parameters, now.plus(PUSHED_SECONDS));
         self.act(proven, act, now).await?;
         Ok(Pushed { request_uri: format!("{PUSHED_PREFIX}{name}"), expires_in: PUSHED_SECONDS })

@@ -100,7 +100,12 @@ fn add(db: &Connection, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool>
     let party = visit.relying_party.as_bytes();
     let living = "SELECT count(*) FROM visit WHERE relying_party = ?1 AND expires > ?2";
     if first(db, living, (party, time(now)), |row| Ok(row.get::<_, u32>(0)?))? >= Some(VISITS_MAX) {
-        return Ok(false);
+        // Anybody can begin visits: those where nobody was asked yet must not keep others out.
+        let oldest = "DELETE FROM visit WHERE id = (SELECT id FROM visit
+            WHERE relying_party = ?1 AND expires > ?2 AND request IS NULL ORDER BY expires LIMIT 1)";
+        if execute(db, oldest, (party, time(now)))? == 0 {
+            return Ok(false);
+        }
     }
     execute_one(
         db,

@@ -166,8 +166,12 @@ fn replay(
     if first(db, own, (event.as_bytes(), party.as_bytes()), |_| Ok(()))?.is_none() {
         return Ok(None);
     }
-    let sql = "INSERT OR REPLACE INTO webhook_delivery (event, webhook, state, attempts, next, until)
-        SELECT ?1, id, 0, 0, ?3, ?4 FROM webhook WHERE relying_party = ?2";
+    // What still waits keeps its end: sent again and again it would never be given up.
+    let sql = "INSERT INTO webhook_delivery (event, webhook, state, attempts, next, until)
+        SELECT ?1, id, 0, 0, ?3, ?4 FROM webhook WHERE relying_party = ?2
+        ON CONFLICT DO UPDATE SET state = 0, next = ?3,
+            attempts = CASE WHEN next IS NULL THEN 0 ELSE attempts END,
+            until = CASE WHEN next IS NULL THEN ?4 ELSE until END";
     execute(db, sql, (event.as_bytes(), party.as_bytes(), time(now), time(until))).map(Some)
 }
 
