@@ -7,6 +7,7 @@ headers, its body; none may be a server error. SEED draws other cases.
 import base64
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -69,20 +70,17 @@ class Server:
 def run(server: Server, caller: str, seconds: int, options: list[str]) -> tuple[bool, int]:
     """Whether all was as documented, and how many cases there were."""
     with tempfile.TemporaryDirectory() as folder:
-        report = Path(folder) / "report.json"
         # Long polls that are answered soon; waiting is tested elsewhere.
         (Path(folder) / "schemathesis.toml").write_text("[parameters]\ntimeout_ms = 20\n")
         command = [
             Path(sys.executable).with_name("st"), "run", server.url + "/openapi.json",
             "--phases", "examples,coverage,fuzzing", "--checks", ",".join(CHECKS),
             "--seed", os.environ.get("SEED", "1"), "--generation-database", "none", "--max-time", str(seconds),
-            "--request-timeout", "30", "--continue-on-failure", "--warnings", "off", "--no-color",
-            "--report", "json", "--report-json-path", report, *options,
+            "--request-timeout", "30", "--continue-on-failure", "--warnings", "off", "--no-color", *options,
         ]
         done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
-        tested = json.loads(report.read_text()) if report.exists() else {}
-    cases = tested.get("summary", {}).get("cases", {})
-    count = cases.get("total", 0) if isinstance(cases, dict) else cases
+    generated = re.search(r"(\d+) generated", done.stdout)
+    count = int(generated[1]) if generated else 0
     if done.returncode != 0:
         print(done.stdout[-20_000:], done.stderr[-2_000:])
     print(f"{caller}: {count} cases in {seconds} s, {'as documented' if done.returncode == 0 else 'FAILED'}", flush=True)
@@ -103,7 +101,9 @@ def main():
                 "nobody": [],
                 "relying party": ["-H", f"Authorization: Bearer {party['token']}", "--exclude-path-regex", f"{OPERATOR}|{CSC}"],
                 "client": ["-H", f"Authorization: Bearer {token}", "--include-path-regex", f"{CSC}|^/v1/requests"],
-                "operator": ["-H", f"Authorization: Bearer {server.admin}", "--include-path-regex", OPERATOR],
+                "operator": ["-H", f"Authorization: Bearer {server.admin}", "--include-path-regex", OPERATOR,
+                             # A signed list is not JSON, which is what is made up here.
+                             "--exclude-operation-id", "put_trust_list"],
             }
             part = seconds / sum(SHARES.values())
             ended = [run(server, name, int(SHARES[name] * part), callers[name]) for name in callers]
