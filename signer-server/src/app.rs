@@ -105,6 +105,7 @@ impl App {
             concurrency_max: config.concurrency_max,
             long_polls_max: config.long_polls_max,
             sandbox: config.sandbox,
+            limits: config.limits.settings()?,
         })
         .await?;
         Ok(Self { config, store, service: Arc::new(service), server })

@@ -9,38 +9,37 @@ use axum::{
     response::Response,
 };
 
-use super::problem::ApiProblem;
 use crate::{
-    service::{Service, Standing},
+    service::{Allowance, Service, ServiceResult},
     store::RelyingPartyRow,
 };
 
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
 
-/// Where the extractor of a caller leaves how that caller stands.
+/// Where the extractor of a caller leaves what is left to that caller.
 #[derive(Debug, Clone, Default)]
-struct Slot(Arc<OnceLock<Standing>>);
+struct Slot(Arc<OnceLock<Allowance>>);
 
 /// Counts a call. An extractor of a relying party does, once it knows whose call it is.
 pub(super) fn count(
     extensions: &Extensions,
     service: &Service,
     party: &RelyingPartyRow,
-) -> Result<(), ApiProblem> {
-    let standing = service.count_call(party);
+) -> ServiceResult<()> {
+    let allowance = service.count_call(party);
     if let Some(Slot(slot)) = extensions.get() {
-        slot.get_or_init(|| standing);
+        slot.get_or_init(|| allowance);
     }
-    Ok(standing.check()?)
+    allowance.check()
 }
 
-/// Tells a caller that was counted how it stands.
+/// Tells a caller that was counted what is left.
 pub(super) async fn tell(mut request: Request, next: Next) -> Response {
     let Slot(slot) = Slot::default();
     request.extensions_mut().insert(Slot(Arc::clone(&slot)));
     let mut response = next.run(request).await;
-    if let Some(Standing { rate, remaining, reset, .. }) = slot.get() {
+    if let Some(Allowance { rate, remaining, reset, .. }) = slot.get() {
         let (quota, window) = (rate.quota, rate.window);
         let fields = [
             (RATE_LIMIT, format!("\"calls\";r={remaining};t={reset}")),

@@ -18,6 +18,7 @@ mod fleets;
 mod flights;
 mod history;
 mod keys;
+mod limits;
 mod listen;
 mod lost;
 mod oauth;
@@ -68,6 +69,7 @@ pub use self::{
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
+    limits::{Allowance, LimitSettings, Rate},
     listen::Listening,
     oauth::{AccessToken, ClientClaim, OauthError, OauthRefusal},
     quota::Place,
@@ -126,6 +128,7 @@ pub struct Service {
     check_polls: Arc<Quota<RelyingPartyId>>,
     request_polls: Arc<Quota<RelyingPartyId>>,
     register_calls: Arc<Quota<RelyingPartyId>>,
+    limits: limits::Limits,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
@@ -167,6 +170,8 @@ pub struct Parts {
     pub long_polls_max: u32,
     /// Whether OAuth clients may have a secret instead of a key.
     pub sandbox: bool,
+    /// How often relying parties may call, and persons be asked.
+    pub limits: LimitSettings,
 }
 
 impl std::fmt::Debug for Parts {
@@ -230,6 +235,7 @@ impl Service {
             check_polls: Quota::new(parts.long_polls_max, poll_quota),
             request_polls: Quota::new(parts.long_polls_max, poll_quota),
             register_calls: Quota::new(u32::MAX, REGISTER_CALLS_MAX),
+            limits: limits::Limits::new(parts.limits),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
@@ -279,6 +285,7 @@ impl Service {
         self.fleets.expire(now);
         self.forget_refusals(now);
         self.releases.expire(now);
+        self.limits.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now, self.credential_life()).await?)
     }

@@ -214,6 +214,7 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
         concurrency_max: 1,
         long_polls_max: 1,
         sandbox: false,
+        limits: config.limits.settings().unwrap(),
     };
     (store, Service::new(parts).await.unwrap())
 }
