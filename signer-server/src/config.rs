@@ -205,6 +205,8 @@ pub struct LimitsConfig {
     pub requests_for_person: u32,
     /// Requests of all relying parties for one person in an hour.
     pub requests_for_person_of_all: u32,
+    /// How long a relying party that a person refused twice within ten minutes is not heard for that person, seconds; 0: it is.
+    pub pause_seconds: u32,
     /// Calls in a second of relying parties that have a rate of their own, by id.
     pub calls_per_second_of: BTreeMap<String, u32>,
 }
@@ -216,6 +218,7 @@ impl Default for LimitsConfig {
             burst_seconds: 2,
             requests_for_person: 20,
             requests_for_person_of_all: 60,
+            pause_seconds: 600,
             calls_per_second_of: BTreeMap::new(),
         }
     }
@@ -230,6 +233,7 @@ impl LimitsConfig {
             calls_per_second: many,
             requests_for_person: many,
             requests_for_person_of_all: many,
+            pause_seconds: 0,
             ..Self::default()
         }
     }
@@ -244,8 +248,9 @@ impl LimitsConfig {
         let rates = [self.calls_per_second, self.requests_for_person, self.requests_for_person_of_all];
         if !rates.iter().chain(own).all(|rate| range.contains(rate))
             || !(1..=60).contains(&self.burst_seconds)
+            || self.pause_seconds > 86_400
         {
-            let text = "limits are from 1 to 1000000, limits.burst_seconds from 1 to 60";
+            let text = "limits are from 1 to 1000000, limits.burst_seconds from 1 to 60, limits.pause_seconds at most 86400";
             return Err(ConfigError::Value(text.into()));
         }
         let rate =
@@ -260,6 +265,7 @@ impl LimitsConfig {
             calls_of: own.collect::<Result<_, ConfigError>>()?,
             requests_for_person: self.requests_for_person,
             requests_for_person_of_all: self.requests_for_person_of_all,
+            pause: self.pause_seconds.into(),
         })
     }
 }
@@ -413,6 +419,7 @@ impl Config {
         if self.register.settings(self.insecure)?.is_some() && self.register_file.is_some() {
             return refuse("register_file and register.url are two registers: choose one");
         }
+        self.limits.settings()?;
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
         }

@@ -1,4 +1,4 @@
-//! The pages: the verifier under `/verify/`, the operator's under `/admin/`. They are files of `signer-server/web`, embedded, with
+//! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the API's own under `/docs/`. They are files of `signer-server/web`, embedded, with
 //! the headers that keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
@@ -47,6 +47,7 @@ const PACKED_FROM: usize = 2048;
 /// Starts of the pages.
 const INDEX: &str = "/verify/index.html";
 const ADMIN_INDEX: &str = "/admin/index.html";
+const DOCS_INDEX: &str = "/docs/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -61,6 +62,10 @@ const FILES: &[(&str, &[u8])] = files![
     "/admin/index.html"
     "/admin/style.css"
     "/admin/texts.js"
+    "/docs/app.js"
+    "/docs/index.html"
+    "/docs/schema.js"
+    "/docs/style.css"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
@@ -124,6 +129,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
+        .route("/docs/", get(async |headers: HeaderMap| file(DOCS_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -155,7 +161,7 @@ async fn files() -> Response {
 
 /// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
 fn is_kept(path: &str) -> bool {
-    path != "/verify/sw.js" && !path.starts_with("/admin/")
+    path != "/verify/sw.js" && !path.starts_with("/admin/") && !path.starts_with("/docs/")
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
@@ -248,7 +254,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/admin", "/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/docs", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

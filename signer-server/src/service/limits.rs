@@ -19,8 +19,6 @@ use crate::store::{Holder, RelyingPartyRow};
 
 /// Two refusals within this time pause their relying party for that person, seconds.
 const DECLINES_WITHIN: u64 = 600;
-/// How long, seconds.
-const PAUSE: u64 = 600;
 /// Most names that are counted at once. Who could fill it in an hour has a quarter of a million calls of its own to make.
 const NAMES_MAX: usize = 250_000;
 const HOUR: u32 = 3_600;
@@ -58,6 +56,8 @@ pub struct LimitSettings {
     pub requests_for_person: u32,
     /// Requests of all for one person, in an hour.
     pub requests_for_person_of_all: u32,
+    /// How long two refusals pause a relying party for their person, seconds.
+    pub pause: u64,
 }
 
 /// Counts of keys, each in a leaky bucket: one number, the time at which it is empty, in parts of a second as fine as the quota.
@@ -186,7 +186,7 @@ impl Limits {
         let mut declined = self.pauses();
         let (last, until) = declined.entry(asked(Some(party), person)).or_insert((UnixSeconds(0), now));
         if now.0.saturating_sub(last.0) <= DECLINES_WITHIN {
-            *until = now.plus(PAUSE);
+            *until = now.plus(self.settings.pause);
         }
         *last = now;
     }

@@ -127,7 +127,7 @@ fn lim_006_a_request_that_was_not_made_does_not_count() {
 
 #[test]
 fn lim_007_who_was_refused_twice_in_ten_minutes_pauses_for_that_person() {
-    let app = TestApp::spawn();
+    let app = TestApp::spawn_with(|config| config.limits = LimitsConfig::default());
     let (bank, other) = (app.relying_party("Bank", true, false), app.relying_party("Other", true, false));
     let mut phone = app.phone("olena");
     let mut decline = |token: &str| {

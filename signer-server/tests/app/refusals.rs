@@ -63,8 +63,8 @@ const PUBLIC: [&str; 15] = [
     "POST /v1/report-lost",
 ];
 /// Pages for browsers, beside the API.
-const PAGES: [&str; 5] =
-    ["/admin/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
+const PAGES: [&str; 6] =
+    ["/admin/", "/docs/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
 
 /// Open to whoever has a lost code; the answer tells nothing either.
 const REPORT_LOST: &str = "/v1/report-lost";

@@ -9,7 +9,7 @@ use std::{
 };
 
 /// Limits that no test of something else reaches.
-const WIDE: &str = "[limits]\nrequests_for_person = 1000000\nrequests_for_person_of_all = 1000000\ncalls_per_second = 1000000";
+const WIDE: &str = "[limits]\nrequests_for_person = 1000000\npause_seconds = 0\nrequests_for_person_of_all = 1000000\ncalls_per_second = 1000000";
 
 /// A server process on a folder; killed when dropped.
 pub(crate) struct Process {
