@@ -5,7 +5,7 @@ use std::{fmt, net::SocketAddr, sync::Arc};
 use signer_core::wire::CreateRelyingParty;
 use signer_server::{
     app::App,
-    config::Config,
+    config::{Config, LimitsConfig},
     service::Service,
     store::{RelyingPartyRow, Store},
 };
@@ -35,6 +35,7 @@ impl Server {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
             data_dir: folder.path().join("data"),
             register_file,
+            limits: LimitsConfig::wide(),
             ..Config::default()
         };
         let app = runtime.block_on(App::start(config)).unwrap();

@@ -113,6 +113,7 @@ impl App {
             long_polls_max: config.long_polls_max,
             sandbox: config.sandbox,
             webhooks_private: config.webhooks.allow_private,
+            limits: config.limits.settings()?,
         })
         .await?;
         Ok(Self { config, store, service: Arc::new(service), server, sender: Arc::new(sender) })

@@ -2,6 +2,7 @@
 //! Runs with none. `spec/config.toml` shows every key; a test parses it.
 
 use std::{
+    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,7 +19,7 @@ use signer_core::{
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,
-    service::IssuerSettings,
+    service::{IssuerSettings, LimitSettings, Rate},
     store::LockPolicy,
 };
 
@@ -66,6 +67,8 @@ pub struct Config {
     pub issuer: IssuerConfig,
     /// The document register, over HTTP/JSON.
     pub register: RegisterConfig,
+    /// How often relying parties may call, and persons be asked.
+    pub limits: LimitsConfig,
     /// The built-in certification authority.
     pub ca: CaConfig,
     /// Webhooks of relying parties.
@@ -202,6 +205,83 @@ impl RegisterConfig {
     }
 }
 
+/// How often: `spec/limits.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// Calls of one relying party in a second, over time.
+    pub calls_per_second: u32,
+    /// Seconds' worth of calls that may come at once.
+    pub burst_seconds: u32,
+    /// Requests of one relying party for one person in an hour.
+    pub requests_for_person: u32,
+    /// Requests of all relying parties for one person in an hour.
+    pub requests_for_person_of_all: u32,
+    /// How long a relying party that a person refused twice within ten minutes is not heard for that person, seconds; 0: it is.
+    pub pause_seconds: u32,
+    /// Calls in a second of relying parties that have a rate of their own, by id.
+    pub calls_per_second_of: BTreeMap<String, u32>,
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        Self {
+            calls_per_second: 1_000,
+            burst_seconds: 2,
+            requests_for_person: 20,
+            requests_for_person_of_all: 60,
+            pause_seconds: 600,
+            calls_per_second_of: BTreeMap::new(),
+        }
+    }
+}
+
+impl LimitsConfig {
+    /// Limits that nobody reaches: for measurements and tests of something else.
+    #[must_use]
+    pub fn wide() -> Self {
+        let many = 1_000_000;
+        Self {
+            calls_per_second: many,
+            requests_for_person: many,
+            requests_for_person_of_all: many,
+            pause_seconds: 0,
+            ..Self::default()
+        }
+    }
+
+    /// The settings, checked.
+    ///
+    /// # Errors
+    /// [`ConfigError::Value`].
+    pub fn settings(&self) -> Result<LimitSettings, ConfigError> {
+        let range = 1..=1_000_000;
+        let own = self.calls_per_second_of.values();
+        let rates = [self.calls_per_second, self.requests_for_person, self.requests_for_person_of_all];
+        if !rates.iter().chain(own).all(|rate| range.contains(rate))
+            || !(1..=60).contains(&self.burst_seconds)
+            || self.pause_seconds > 86_400
+        {
+            let text = "limits are from 1 to 1000000, limits.burst_seconds from 1 to 60, limits.pause_seconds at most 86400";
+            return Err(ConfigError::Value(text.into()));
+        }
+        let rate =
+            |per_second: u32| Rate { quota: per_second * self.burst_seconds, window: self.burst_seconds };
+        let own = self.calls_per_second_of.iter().map(|(id, per_second)| {
+            let text = format!("limits.calls_per_second_of: {id} is not the id of a relying party");
+            let id = id.parse().map_err(|_| ConfigError::Value(text))?;
+            Ok((id, rate(*per_second)))
+        });
+        Ok(LimitSettings {
+            calls: rate(self.calls_per_second),
+            calls_of: own.collect::<Result<_, ConfigError>>()?,
+            requests_for_person: self.requests_for_person,
+            requests_for_person_of_all: self.requests_for_person_of_all,
+            pause: self.pause_seconds.into(),
+        })
+    }
+}
+
 /// Whether a text can stand as an address in what is given out, with a path put after it.
 fn is_public_url(url: &str) -> bool {
     let scheme = ["http://", "https://"].iter().any(|scheme| url.starts_with(scheme));
@@ -293,6 +373,7 @@ impl Default for Config {
             trust_root: None,
             issuer: IssuerConfig::default(),
             register: RegisterConfig::default(),
+            limits: LimitsConfig::default(),
             ca: CaConfig::default(),
             webhooks: WebhooksConfig::default(),
         }
@@ -351,6 +432,7 @@ impl Config {
         if self.register.settings(self.insecure)?.is_some() && self.register_file.is_some() {
             return refuse("register_file and register.url are two registers: choose one");
         }
+        self.limits.settings()?;
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
         }

@@ -24,6 +24,7 @@ const KINDS: &[(&str, &str)] = &[
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),
     ("HOK", "webhooks.md"),
+    ("LIM", "limits.md"),
     ("OAP", "openapi.md"),
     ("OAU", "oauth.md"),
     ("PIN", "protocol.md"),

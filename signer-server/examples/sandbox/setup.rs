@@ -4,7 +4,12 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, sync::Arc};
 
 use serde::Serialize;
 use signer_core::wire::{CreateEnrolmentCode, CreateRelyingParty, PutOauthClient};
-use signer_server::{app::App, config::Config, service::Service, store::Store};
+use signer_server::{
+    app::App,
+    config::{Config, LimitsConfig},
+    service::Service,
+    store::Store,
+};
 use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
@@ -56,6 +61,7 @@ pub(crate) async fn server(folder: &Path, listen: SocketAddr) -> Result<App> {
         data_dir: folder.join("server"),
         witness_dir: Some(folder.join("witness")),
         sandbox: true,
+        limits: LimitsConfig::wide(),
         log: "error".into(),
         ..Config::default()
     };

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use signer_core::wire::ProblemCode;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::problem::ApiProblem;
+use super::{problem::ApiProblem, rate};
 use crate::{
     service::{Refusal, Service},
     store::{Organisation, RelyingPartyRow},
@@ -31,7 +31,9 @@ pub(super) struct Admin;
 impl FromRequestParts<Arc<Service>> for Asker {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
-        Ok(Self(service.asker(bearer(&parts.headers)?).await?))
+        let row = service.asker(bearer(&parts.headers)?).await?;
+        rate::count(&parts.extensions, service, &row)?;
+        Ok(Self(row))
     }
 }
 
@@ -39,6 +41,7 @@ impl FromRequestParts<Arc<Service>> for Verifier {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
+        rate::count(&parts.extensions, service, &row)?;
         if row.may_verify { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
     }
 }
@@ -47,6 +50,7 @@ impl FromRequestParts<Arc<Service>> for Reporter {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
+        rate::count(&parts.extensions, service, &row)?;
         if row.may_report() { Ok(Self(row)) } else { Err(ProblemCode::Forbidden.into()) }
     }
 }
@@ -55,6 +59,7 @@ impl FromRequestParts<Arc<Service>> for Generator {
     type Rejection = ApiProblem;
     async fn from_request_parts(parts: &mut Parts, service: &Arc<Service>) -> Result<Self, ApiProblem> {
         let row = service.relying_party(bearer(&parts.headers)?).await?;
+        rate::count(&parts.extensions, service, &row)?;
         row.generates_for.map(Self).ok_or_else(|| ProblemCode::Forbidden.into())
     }
 }

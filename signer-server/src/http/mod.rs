@@ -12,6 +12,7 @@ mod oauth;
 mod oauth_error;
 mod openapi;
 mod problem;
+mod rate;
 mod register;
 mod relying_party;
 mod trust;
@@ -76,7 +77,7 @@ fn api(timeout: Duration) -> OpenApiRouter<Arc<Service>> {
             Duration::from_millis(WAIT_MS_MAX) + timeout,
         ))
         .layer(map_response(timeout_as_problem));
-    quick.merge(waiting).merge(health::routes())
+    quick.merge(waiting).layer(from_fn(rate::tell)).merge(health::routes())
 }
 
 /// All that is served, over a service.

@@ -9,7 +9,6 @@ use axum::{
 use serde_json::json;
 use signer_core::wire::ProblemCode;
 
-use super::header_value;
 use crate::service::{OauthError, OauthRefusal, Refusal, ServiceError};
 
 /// A refusal on its way out.
@@ -55,7 +54,7 @@ impl From<BytesRejection> for OauthProblem {
 
 impl IntoResponse for OauthProblem {
     fn into_response(self) -> Response {
-        let Self(OauthRefusal { status, error, description, reason }) = self;
+        let Self(OauthRefusal { status, error, description, reason, retry_after }) = self;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut body = json!({
             "error": error,
@@ -80,7 +79,7 @@ impl IntoResponse for OauthProblem {
             headers.insert(header::WWW_AUTHENTICATE, challenge);
         }
         if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
-            headers.insert(header::RETRY_AFTER, header_value("1"));
+            headers.insert(header::RETRY_AFTER, retry_after.unwrap_or(1).into());
         }
         response
     }

@@ -12,9 +12,9 @@ use crate::{
     store::StoreError,
 };
 
-/// A problem on its way out.
+/// A problem on its way out, and how long to wait, seconds, where that is known.
 #[derive(Debug)]
-pub(super) struct ApiProblem(Problem);
+pub(super) struct ApiProblem(Problem, Option<u64>);
 
 impl From<ProblemCode> for ApiProblem {
     fn from(code: ProblemCode) -> Self {
@@ -24,7 +24,8 @@ impl From<ProblemCode> for ApiProblem {
 
 impl From<Refusal> for ApiProblem {
     fn from(refusal: Refusal) -> Self {
-        Self(Problem::new(refusal.code, refusal.detail, refusal.time.map(|time| time.0)))
+        let problem = Problem::new(refusal.code, refusal.detail, refusal.time.map(|time| time.0));
+        Self(problem, refusal.retry_after)
     }
 }
 
@@ -53,7 +54,7 @@ impl IntoResponse for ApiProblem {
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, super::header_value("application/problem+json"));
         if code.retry() == Retry::SameRequest && matches!(code.status(), 409 | 429 | 503) {
-            headers.insert(header::RETRY_AFTER, super::header_value("1"));
+            headers.insert(header::RETRY_AFTER, self.1.unwrap_or(1).into());
         }
         if code == ProblemCode::Unauthenticated {
             headers.insert(header::WWW_AUTHENTICATE, super::header_value("Bearer"));

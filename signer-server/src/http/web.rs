@@ -1,5 +1,6 @@
-//! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the one where browsers of clients wait for the phone
-//! under `/authorize/`. They are files of `signer-server/web`, embedded, with the headers that keep them to themselves.
+//! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the API's own under `/docs/`, the one where browsers
+//! of clients wait for the phone under `/authorize/`. They are files of `signer-server/web`, embedded, with the headers that
+//! keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -48,6 +49,7 @@ const PACKED_FROM: usize = 2048;
 const INDEX: &str = "/verify/index.html";
 const ADMIN_INDEX: &str = "/admin/index.html";
 const AUTHORIZE_INDEX: &str = "/authorize/index.html";
+const DOCS_INDEX: &str = "/docs/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -66,6 +68,10 @@ const FILES: &[(&str, &[u8])] = files![
     "/authorize/index.html"
     "/authorize/style.css"
     "/authorize/words.js"
+    "/docs/app.js"
+    "/docs/index.html"
+    "/docs/schema.js"
+    "/docs/style.css"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
@@ -130,6 +136,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
         .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
+        .route("/docs/", get(async |headers: HeaderMap| file(DOCS_INDEX, &headers)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -171,7 +178,7 @@ async fn files() -> Response {
 
 /// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
 fn is_kept(path: &str) -> bool {
-    path != "/verify/sw.js" && !["/admin/", "/authorize/"].iter().any(|page| path.starts_with(page))
+    path != "/verify/sw.js" && !["/admin/", "/authorize/", "/docs/"].iter().any(|page| path.starts_with(page))
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
@@ -268,7 +275,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/admin", "/authorize", "/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/authorize", "/docs", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

@@ -45,7 +45,12 @@ impl Service {
             verification_code: new.codes.map(|codes| codes.right),
         };
         let asked = new.holder.clone();
-        match self.store.add_request(new).await? {
+        self.limits.ask(asker.id, &asked, self.now())?;
+        let added = self.store.add_request(new).await;
+        if !matches!(added, Ok(AddResult::Added)) {
+            self.limits.not_asked(asker.id, &asked);
+        }
+        match added? {
             AddResult::Added => {
                 tracing::info!(request = %made.id, relying_party = %asker.id, "request made");
                 self.tell_holder(&asked, Event::Requests).await;

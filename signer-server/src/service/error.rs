@@ -16,19 +16,21 @@ pub struct Refusal {
     pub detail: Option<String>,
     /// Server time or the end of a lock.
     pub time: Option<UnixSeconds>,
+    /// How long to wait before the same again, seconds, where it is known.
+    pub retry_after: Option<u64>,
 }
 
 impl Refusal {
     /// A refusal with nothing to add to its code.
     #[must_use]
     pub const fn new(code: ProblemCode) -> Self {
-        Self { code, detail: None, time: None }
+        Self { code, detail: None, time: None, retry_after: None }
     }
 
     /// A refusal that says what exactly.
     #[must_use]
     pub fn because(code: ProblemCode, detail: impl Into<String>) -> Self {
-        Self { code, detail: Some(detail.into()), time: None }
+        Self { code, detail: Some(detail.into()), time: None, retry_after: None }
     }
 }
 

@@ -18,6 +18,7 @@ mod fleets;
 mod flights;
 mod history;
 mod keys;
+mod limits;
 mod listen;
 mod lost;
 mod oauth;
@@ -72,6 +73,7 @@ pub use self::{
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
+    limits::{Allowance, LimitSettings, Rate},
     listen::Listening,
     oauth::{
         AccessToken, Begun, ClientClaim, CodeClaim, CodeToken, DETAIL_TYPES, Fields, NoVisit, OauthError,
@@ -135,6 +137,7 @@ pub struct Service {
     request_polls: Arc<Quota<RelyingPartyId>>,
     visit_polls: Arc<Quota<RelyingPartyId>>,
     register_calls: Arc<Quota<RelyingPartyId>>,
+    limits: limits::Limits,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
     admin_token: [u8; 32],
@@ -178,6 +181,8 @@ pub struct Parts {
     pub sandbox: bool,
     /// Whether webhooks may have private addresses.
     pub webhooks_private: bool,
+    /// How often relying parties may call, and persons be asked.
+    pub limits: LimitSettings,
 }
 
 impl std::fmt::Debug for Parts {
@@ -243,6 +248,7 @@ impl Service {
             request_polls: Quota::new(parts.long_polls_max, poll_quota),
             visit_polls: Quota::new(parts.long_polls_max, poll_quota),
             register_calls: Quota::new(u32::MAX, REGISTER_CALLS_MAX),
+            limits: limits::Limits::new(parts.limits),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
@@ -292,6 +298,7 @@ impl Service {
         self.fleets.expire(now);
         self.forget_refusals(now);
         self.releases.expire(now);
+        self.limits.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
         Ok(self.store.expire(now, self.credential_life()).await?)
     }

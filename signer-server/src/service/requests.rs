@@ -130,6 +130,7 @@ impl Service {
             _ => None,
         };
         self.close(decline.request, ClosedBy::Device(installation.device), told).await?;
+        self.limits.declined(request.relying_party, &request.holder, caller.now);
         Ok(Declined {})
     }
 

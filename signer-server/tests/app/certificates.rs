@@ -215,6 +215,7 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
         long_polls_max: 1,
         sandbox: false,
         webhooks_private: false,
+        limits: config.limits.settings().unwrap(),
     };
     (store, Service::new(parts).await.unwrap())
 }

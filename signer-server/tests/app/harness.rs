@@ -25,7 +25,13 @@ use signer_core::{
         ProblemCode,
     },
 };
-use signer_server::{app::App, config::Config, ports::SystemRandom, service::Service, store::LockPolicy};
+use signer_server::{
+    app::App,
+    config::{Config, LimitsConfig},
+    ports::SystemRandom,
+    service::Service,
+    store::LockPolicy,
+};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
@@ -83,6 +89,7 @@ impl TestApp {
             witness_dir: Some(folder.path().join("witness")),
             register_file: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/register.json").into()),
             group_window_ms: 2,
+            limits: LimitsConfig::wide(),
             ..Config::default()
         };
         change(&mut config);

@@ -29,6 +29,7 @@ mod openapi;
 mod pdf;
 mod pin;
 mod race;
+mod rates;
 mod refusals;
 mod register;
 mod relying_party;

@@ -65,8 +65,8 @@ const PUBLIC: [&str; 16] = [
     "POST /v1/report-lost",
 ];
 /// Pages for browsers, beside the API.
-const PAGES: [&str; 6] =
-    ["/admin/", "/authorize/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
+const PAGES: [&str; 7] =
+    ["/admin/", "/authorize/", "/docs/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
 
 /// Open to whoever has a lost code; the answer tells nothing either.
 const REPORT_LOST: &str = "/v1/report-lost";
@@ -323,7 +323,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     let documents = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
     };
-    let fields = |count: usize| -> serde_json::Value {
+    let fields = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "label": format!("{n}"), "value": "a" })).collect()
     };
     with(

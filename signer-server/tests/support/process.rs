@@ -8,6 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+/// Limits that no test of something else reaches.
+const WIDE: &str = "[limits]\nrequests_for_person = 1000000\npause_seconds = 0\nrequests_for_person_of_all = 1000000\ncalls_per_second = 1000000";
+
 /// A server process on a folder; killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -22,7 +25,7 @@ impl Process {
     pub(crate) fn start(folder: &Path, settings: &str) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (config, data, log) = (folder.join("config.toml"), folder.join("data"), folder.join("log"));
-        let text = format!("listen = {:?}\ndata_dir = {data:?}\n{settings}\n", address.to_string());
+        let text = format!("listen = {:?}\ndata_dir = {data:?}\n{settings}\n{WIDE}\n", address.to_string());
         fs::write(&config, text).unwrap();
         let mut process = Self { child: spawn(&config, &log), address, data, config, log };
         process.wait_until_ready();

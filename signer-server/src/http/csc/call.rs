@@ -13,7 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 
 use super::{Version, parameters::Parameters};
 use crate::{
-    http::{oauth_error::OauthProblem, problem::ApiProblem},
+    http::{oauth_error::OauthProblem, problem::ApiProblem, rate},
     service::{Bearer, OauthRefusal, Service},
 };
 
@@ -78,6 +78,7 @@ impl FromRequest<Arc<Service>> for Call {
         let text = if version == Version::V1 { MALFORMED } else { "Malformed authorization header" };
         let (_, token) = token.ok_or_else(|| OauthRefusal::request(text))?;
         let bearer = service.bearer(token).await?;
+        rate::count(request.extensions(), service, &bearer.party)?;
         let members = body(request, service, MALFORMED).await?;
         let parameters = Parameters { version, members };
         Ok(Self { version, bearer, parameters, turn: service.admit()? })

@@ -81,6 +81,7 @@ fn document(api: OpenApi) -> Value {
     }
     if let Some(Value::Object(components)) = document.get_mut("components") {
         components.insert("responses".into(), responses.into());
+        components.insert("headers".into(), refusals::headers());
         components.insert("securitySchemes".into(), security::schemes());
         if let Some(Value::Object(schemas)) = components.get_mut("schemas") {
             refusals::add_schemas(schemas);

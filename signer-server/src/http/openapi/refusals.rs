@@ -50,7 +50,8 @@ pub(super) fn complete(path: &str, operation: &mut Value, responses: &mut Map<St
         taken.unwrap_or_default()
     };
     // A parameter is there or not; it is never null.
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
         if let Some([Value::String(kind), _]) = parameter["schema"]["type"].as_array().map(Vec::as_slice) {
             parameter["schema"]["type"] = kind.clone().into();
         }
@@ -84,6 +85,9 @@ pub(super) fn complete(path: &str, operation: &mut Value, responses: &mut Map<St
             if response["description"].as_str().is_none_or(str::is_empty) {
                 response["description"] = reason(status).into();
             }
+            if parts.party {
+                response["headers"] = rate_headers();
+            }
         }
         all.extend(refused);
     }
@@ -97,6 +101,7 @@ fn problems(parts: &Parts, own: &[String]) -> ByStatus {
         (true, Code::Timeout),
         (parts.secured, Code::Unauthenticated),
         (parts.party, Code::Forbidden),
+        (parts.party, Code::TooMany),
         (parts.body || parts.query, Code::Malformed),
         (parts.body, Code::UnsupportedMediaType),
         (parts.body, Code::TooLarge),
@@ -117,6 +122,7 @@ fn oauth_errors(parts: &Parts, own: &[String]) -> ByStatus {
         (true, 503, "temporarily_unavailable"),
         (parts.party, 401, "invalid_token"),
         (parts.party, 400, "unauthorized_client"),
+        (parts.party, 429, "temporarily_unavailable"),
         (parts.party || parts.body, 400, "invalid_request"),
         (parts.body, 413, "invalid_request"),
     ];
@@ -199,6 +205,23 @@ fn oauth_response(status: u16, errors: &BTreeSet<String>) -> Value {
         response["headers"] = headers.into();
     }
     response
+}
+
+/// On every answer to a relying party that was let in.
+fn rate_headers() -> Value {
+    json!({
+        "RateLimit": { "$ref": "#/components/headers/RateLimit" },
+        "RateLimit-Policy": { "$ref": "#/components/headers/RateLimit-Policy" },
+    })
+}
+
+/// What those headers say.
+pub(super) fn headers() -> Value {
+    let draft = "draft-ietf-httpapi-ratelimit-headers-10";
+    json!({
+        "RateLimit": text_header(&format!("Calls left, and seconds until all are there again ({draft}).")),
+        "RateLimit-Policy": text_header(&format!("Calls at once, and the seconds in which they come again ({draft}).")),
+    })
 }
 
 fn retry_after() -> Value {

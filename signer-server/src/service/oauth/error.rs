@@ -18,6 +18,8 @@ pub struct OauthRefusal {
     pub description: String,
     /// Why a person's signature did not come, of a closed list.
     pub reason: Option<&'static str>,
+    /// How long to wait before the same again, seconds, where it is known.
+    pub retry_after: Option<u64>,
 }
 
 impl OauthRefusal {
@@ -36,7 +38,7 @@ impl OauthRefusal {
     /// A refusal with this status and code.
     #[must_use]
     pub fn new(status: u16, error: &'static str, description: impl Into<String>) -> Self {
-        Self { status, error, description: description.into(), reason: None }
+        Self { status, error, description: description.into(), reason: None, retry_after: None }
     }
 }
 
@@ -77,13 +79,14 @@ impl From<Refusal> for OauthRefusal {
     /// A refusal of the core in this shape.
     fn from(refusal: Refusal) -> Self {
         let text = refusal.detail.unwrap_or_else(|| refusal.code.title().to_owned());
-        match refusal.code {
+        let own = match refusal.code {
             ProblemCode::Unauthenticated => Self::new(401, "invalid_token", text),
             ProblemCode::Forbidden => Self::new(400, "unauthorized_client", text),
             ProblemCode::TooMany => Self::new(429, "temporarily_unavailable", text),
             ProblemCode::Overloaded | ProblemCode::Timeout => Self::new(503, "temporarily_unavailable", text),
             ProblemCode::Internal => Self::new(500, "server_error", text),
             _ => Self::request(text),
-        }
+        };
+        Self { retry_after: refusal.retry_after, ..own }
     }
 }

@@ -1,0 +1,53 @@
+//! `RateLimit` and `RateLimit-Policy` (draft-ietf-httpapi-ratelimit-headers-10) on the answers to relying parties.
+
+use std::sync::{Arc, OnceLock};
+
+use axum::{
+    extract::Request,
+    http::{Extensions, HeaderName, HeaderValue},
+    middleware::Next,
+    response::Response,
+};
+
+use crate::{
+    service::{Allowance, Service, ServiceResult},
+    store::RelyingPartyRow,
+};
+
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit");
+const RATE_LIMIT_POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+
+/// Where the extractor of a caller leaves what is left to that caller.
+#[derive(Debug, Clone, Default)]
+struct Slot(Arc<OnceLock<Allowance>>);
+
+/// Counts a call. An extractor of a relying party does, once it knows whose call it is.
+pub(super) fn count(
+    extensions: &Extensions,
+    service: &Service,
+    party: &RelyingPartyRow,
+) -> ServiceResult<()> {
+    let allowance = service.count_call(party);
+    if let Some(Slot(slot)) = extensions.get() {
+        slot.get_or_init(|| allowance);
+    }
+    allowance.check()
+}
+
+/// Tells a caller that was counted what is left.
+pub(super) async fn tell(mut request: Request, next: Next) -> Response {
+    let Slot(slot) = Slot::default();
+    request.extensions_mut().insert(Slot(Arc::clone(&slot)));
+    let mut response = next.run(request).await;
+    if let Some(Allowance { rate, remaining, reset, .. }) = slot.get() {
+        let (quota, window) = (rate.quota, rate.window);
+        let fields = [
+            (RATE_LIMIT, format!("\"calls\";r={remaining};t={reset}")),
+            (RATE_LIMIT_POLICY, format!("\"calls\";q={quota};w={window}")),
+        ];
+        for (name, value) in fields {
+            response.headers_mut().extend(HeaderValue::try_from(value).map(|value| (name, value)));
+        }
+    }
+    response
+}
