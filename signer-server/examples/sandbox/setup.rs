@@ -78,7 +78,9 @@ pub(crate) async fn client(service: &Service) -> Result<Client> {
         generates_for: None,
     };
     let made = service.create_relying_party(asked).await?;
-    let client = service.put_oauth_client(made.id, PutOauthClient { key: None, redirect_uris: None, csc_auth: None }).await?;
+    let client = service
+        .put_oauth_client(made.id, PutOauthClient { key: None, redirect_uris: None, csc_auth: None })
+        .await?;
     let client_secret = client.client_secret.ok_or("a sandbox makes secrets")?;
     Ok(Client { client_id: made.id.to_string(), client_secret, token: made.token })
 }

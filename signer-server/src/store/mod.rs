@@ -29,8 +29,7 @@ use signer_core::{
 
 pub use self::{
     certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
-    visits::*,
-    webhooks::*,
+    visits::*, webhooks::*,
 };
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.

@@ -45,7 +45,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Operations that need no token, because they tell nothing about anybody, or because a proof is in their body.
-const PUBLIC: [&str; 16] = [
+const PUBLIC: [&str; 17] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /ca/v1/ca.der",
     "GET /ca/v1/ca.pem",
@@ -65,8 +65,15 @@ const PUBLIC: [&str; 16] = [
     "POST /v1/report-lost",
 ];
 /// Pages for browsers, beside the API.
-const PAGES: [&str; 7] =
-    ["/admin/", "/authorize/", "/docs/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
+const PAGES: [&str; 7] = [
+    "/admin/",
+    "/authorize/",
+    "/docs/",
+    "/openapi.json",
+    "/verify/",
+    "/verify/config.json",
+    "/verify/files.json",
+];
 
 /// Open to whoever has a lost code; the answer tells nothing either.
 const REPORT_LOST: &str = "/v1/report-lost";
