@@ -64,7 +64,6 @@ function render() {
   node('over-text').textContent = t(visit ? 'over_text' : 'over_link');
   node('over-reason').textContent = reason;
   node('language').textContent = t('other_language');
-  node('language').setAttribute('aria-label', t('other_language_label'));
   node('language').setAttribute('lang', otherLanguage());
   if (!view) return;
   node('asks').textContent = t(`asks_${view.scope}`, { name });
@@ -87,22 +86,31 @@ const pause = (/** @type {number} */ ms) => new Promise((resolve) => setTimeout(
 /** From what the server knows to the way back, however often the connection breaks. */
 async function go() {
   const mine = ++turn;
-  for (let wait = 0; mine === turn; wait = POLL_MS) {
+  let wait = 0;
+  while (mine === turn) {
     const answer = await call(`?timeout_ms=${wait}`).catch(() => null);
     if (mine !== turn) return;
     if (answer?.status === 404) return show('over');
     if (!answer?.ok) {
       notice('offline');
       await pause(AGAIN_MS);
+      wait = 0;
       continue;
     }
+    wait = POLL_MS;
     view = /** @type {Visit} */ (await answer.json());
     ends = performance.now() + view.seconds * 1000;
     if (noticed === 'offline') noticed = '';
     if (view.state === 'decided') return leave();
-    if (view.state === 'waiting') show('waiting');
-    else if (view.asks_who) return show('who');
-    else if (!(await ask({}))) return;
+    if (view.state === 'waiting') {
+      show('waiting');
+    } else if (view.asks_who) {
+      return show('who');
+    } else {
+      if (!(await ask({}))) return;
+      // What the phone is asked is shown at once.
+      wait = 0;
+    }
   }
 }
 
@@ -154,6 +162,10 @@ async function begin() {
     leave();
   });
   setInterval(tick, 1000);
+  addEventListener('offline', () => notice('offline'));
+  addEventListener('online', () => {
+    if (shown === 'waiting') go();
+  });
   if (visit) {
     go();
   } else {

@@ -7,8 +7,7 @@ export const TEXTS = {
   en: {
     title: 'Approve on your phone',
     brand: 'Signing with your phone',
-    other_language: 'УКР',
-    other_language_label: 'Українською',
+    other_language: 'Українською',
     who_title: '{name} asks who you are',
     who_text: 'Your phone will ask you whether this site may see your signing certificate. Nothing is signed.',
     who_label: 'Your reference',
@@ -34,8 +33,7 @@ export const TEXTS = {
   uk: {
     title: 'Підтвердьте на телефоні',
     brand: 'Підпис із телефона',
-    other_language: 'ENG',
-    other_language_label: 'In English',
+    other_language: 'In English',
     who_title: '{name} запитує, хто ви',
     who_text: 'Телефон запитає, чи можна цьому сайту побачити ваш сертифікат підпису. Нічого не підписується.',
     who_label: 'Ваш ідентифікатор',
