@@ -84,10 +84,10 @@ async fn cancel(
 
 async fn signing_certificate(
     State(service): State<Arc<Service>>,
-    _: Asker,
+    Asker(asker): Asker,
     PathId(person): PathId<Holder>,
 ) -> Result<Json<SigningCertificate>, ApiProblem> {
-    Ok(Json(service.signing_certificate(person).await?))
+    Ok(Json(service.signing_certificate(&asker, person).await?))
 }
 
 async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {

@@ -170,6 +170,15 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
     }
 }
 
+pub(crate) fn open_link(global: &Global, output: &Output, link: &str) -> Result<(), Failure> {
+    let Desk { mut phone, .. } = open(global)?;
+    let request = phone.open_link(link.trim())?;
+    let object = choose(&mut phone, Some(request))?.object;
+    let text = format!("{}\n\nSign it with `signer approve {request}`.", request_text(&object));
+    output.print(&request_json(&object), &text);
+    Ok(())
+}
+
 pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestId>) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global)?;
     let request = choose(&mut phone, request)?.object.request;
