@@ -24,8 +24,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, link::*, oauth::*,
-    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
+    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, link::*,
+    oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

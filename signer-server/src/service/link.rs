@@ -9,8 +9,8 @@ use signer_core::{
     secret::SecretBytes,
     time::UnixSeconds,
     wire::{
-        CreatedRequest, Event, LINK_AHEAD_SECONDS_MAX, LINK_OLD_SECONDS_MAX, LinkOpened, OpenLink, ProblemCode,
-        link_mac,
+        CreatedRequest, Event, LINK_AHEAD_SECONDS_MAX, LINK_OLD_SECONDS_MAX, LinkOpened, OpenLink,
+        ProblemCode, link_mac,
     },
     wrap::Location,
 };
@@ -82,9 +82,10 @@ impl Service {
             }
             OpenLinkResult::Used => Refusal::new(ProblemCode::LinkUsed),
             OpenLinkResult::AlreadyEnded => Refusal::new(ProblemCode::RequestClosed),
-            OpenLinkResult::TooMany => {
-                Refusal::because(ProblemCode::TooMany, "decide the other requests of this relying party first")
-            }
+            OpenLinkResult::TooMany => Refusal::because(
+                ProblemCode::TooMany,
+                "decide the other requests of this relying party first",
+            ),
             OpenLinkResult::NotFound => Refusal::new(ProblemCode::LinkUnknown),
         };
         Err(refusal.into())

@@ -23,9 +23,10 @@ use signer_core::{
     wire::{
         AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, ChooseCode, CodeStateQuery,
         Decline, Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
-        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, OpenLink, Operation,
-        OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, VerificationCode, WireSecret, WithdrawnQuery,
+        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, OpenLink,
+        Operation, OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys,
+        RefreshPayload, RefreshStart, RequestsQuery, StatusQuery, VerificationCode, WireSecret,
+        WithdrawnQuery,
     },
 };
 
@@ -252,7 +253,11 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             let mut body = good.clone();
             body.as_object_mut().unwrap().remove(field);
             // Without a person a request could be for a link: it says which of the two is missing.
-            let code = if (route, field.as_str()) == ("POST /v1/requests", "person") { InvalidValue } else { Malformed };
+            let code = if (route, field.as_str()) == ("POST /v1/requests", "person") {
+                InvalidValue
+            } else {
+                Malformed
+            };
             calls.push((route, path.into(), Some(body), code));
         }
     };

@@ -7,7 +7,8 @@ use base64::{
     prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
 };
 use signer_client::{
-    Approved, DeviceLink, ExpectedApproval, Outcome, RelyingParty, ResultError, verify_approval, verify_result,
+    Approved, DeviceLink, ExpectedApproval, Outcome, RelyingParty, ResultError, verify_approval,
+    verify_result,
 };
 use signer_core::{
     certificate::raw_from_der,
@@ -344,7 +345,9 @@ fn app_222_without_a_right_mac_nobody_learns_whether_a_link_exists() {
     assert_eq!(code(phone.phone.open_link(&gone_link.at(0))), ProblemCode::RequestClosed);
     assert_eq!((app.dump(), app.clock.seconds()), (before, now));
     // And they cannot be tried without end.
-    let refused = (0..30).map(|_| code(phone.phone.open_link(&wrong[0]))).find(|code| *code != ProblemCode::LinkUnknown);
+    let refused = (0..30)
+        .map(|_| code(phone.phone.open_link(&wrong[0])))
+        .find(|code| *code != ProblemCode::LinkUnknown);
     assert_eq!(refused, Some(ProblemCode::TooMany));
     app.clock.advance(61);
     let late = bank.ask(&with_link(), "late").unwrap();

@@ -5,8 +5,8 @@ use signer_core::{
     wire::{DrawnCodes, VerificationCode},
 };
 use signer_server::store::{
-    AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX, OpenLinkResult, RequestLink, RequestRow,
-    RequestState, Reserve, Store,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX,
+    OpenLinkResult, RequestLink, RequestRow, RequestState, Reserve, Store,
 };
 
 use signer_core::trust::Life;
@@ -202,8 +202,7 @@ pub(crate) async fn sto_101_a_link_is_opened_by_one_device<E: Engine>() {
     }
     let id = |n| RequestId::from_bytes([n; 16]);
     let link = |n| NewLink { token: [n; 32], wrapped_secret: vec![n; 60] };
-    let with_link =
-        |n| NewRequest { link: Some(link(n)), holder: Holder::nobody(), ..new_request(n, 1) };
+    let with_link = |n| NewRequest { link: Some(link(n)), holder: Holder::nobody(), ..new_request(n, 1) };
     // More than for a person: they are nobody's yet.
     for n in 1..=10 {
         assert_eq!(store.add_request(with_link(n)).await.unwrap(), AddResult::Added);

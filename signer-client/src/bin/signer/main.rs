@@ -93,7 +93,9 @@ enum Command {
     )]
     Approve(Approve),
     /// Take the request of a link that somebody shows, by the text of its QR
-    #[command(after_help = "Example:\n  signer link 'https://signer.example/link?v=1&t=…'    then: signer approve")]
+    #[command(
+        after_help = "Example:\n  signer link 'https://signer.example/link?v=1&t=…'    then: signer approve"
+    )]
     Link {
         /// The link, as it is shown now: it is good for three seconds
         link: String,

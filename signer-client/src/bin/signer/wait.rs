@@ -149,7 +149,10 @@ impl ShownLink {
         }
         let matrix = draw::link_matrix(&link)
             .map_err(|error| Failure::new("draw", error.to_string(), "Shorten the server's public URL."))?;
-        output.progress(&format!("\x1b[2J\x1b[H{}\n  Scan this with the phone.", draw::terminal(&matrix, true)));
+        output.progress(&format!(
+            "\x1b[2J\x1b[H{}\n  Scan this with the phone.",
+            draw::terminal(&matrix, true)
+        ));
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use signer_core::{
 use super::{
     SqliteStore, codes,
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
-    history,
+    history, links,
 };
 use crate::store::{
     AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewRequest, OPEN_REQUESTS_MAX,
