@@ -285,15 +285,15 @@ fn request_json(object: &RequestObject) -> Value {
 
 fn request_text(object: &RequestObject) -> String {
     let mut text = format!(
-        "Request  {}\nFrom     {}\nSays     {}\nUntil    {}",
+        "Request  {}\nFrom     {}\nSays     {}",
         object.request,
         object.relying_party.name.as_str(),
         object.text.as_str().replace('\n', "\n         "),
-        moment(object.expires),
     );
     for field in object.fields() {
         text.push_str(&format!("\n         {}: {}", field.label.as_str(), field.value.as_str()));
     }
+    text.push_str(&format!("\nUntil    {}", moment(object.expires)));
     for document in object.documents.as_slice() {
         text.push_str(&format!(
             "\nDocument {}\n         SHA-256 {}",
