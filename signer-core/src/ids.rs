@@ -43,6 +43,8 @@ macro_rules! id {
             }
         }
 
+        crate::openapi::text_schema!($name, "^[0-9a-f]{32}$", "32 lower-case hexadecimal digits.");
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

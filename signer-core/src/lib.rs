@@ -16,7 +16,11 @@
 #![no_std]
 
 extern crate alloc;
-#[cfg(test)]
+#[cfg(all(test, not(feature = "openapi")))]
+extern crate std;
+// What `derive(ToSchema)` writes names macros of std.
+#[cfg(feature = "openapi")]
+#[macro_use]
 extern crate std;
 
 // Under this name benchmarks and fuzz targets include the tests' set-up.
@@ -36,6 +40,7 @@ pub mod frost;
 pub mod history;
 pub mod ids;
 pub mod lost_code;
+mod openapi;
 pub mod pin;
 pub mod secret;
 pub mod signing;

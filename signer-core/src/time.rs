@@ -1,5 +1,8 @@
 //! Time as arguments: nothing in this crate reads a clock.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -7,6 +10,7 @@ use serde::{Deserialize, Serialize};
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Encode, Decode, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct UnixSeconds(#[n(0)] pub u64);

@@ -52,6 +52,8 @@ pub struct Cli {
 enum Command {
     /// Run the server until Ctrl-C.
     Serve(ServeArgs),
+    /// Print the OpenAPI document of the API, as it is committed in spec/openapi.json.
+    Openapi,
     /// Bring the store's schema up to date, without serving.
     Migrate,
     /// Make an enrolment code for a person. The code is shown this once.
@@ -222,6 +224,10 @@ fn try_run(cli: Cli) -> Result<(), String> {
             config.listen = args.listen.unwrap_or(config.listen);
             config.insecure |= args.insecure;
             serve(config)
+        }
+        Command::Openapi => {
+            print!("{}", *crate::http::DOCUMENT);
+            Ok(())
         }
         Command::Migrate => {
             let (from, to) = app::migrate(&config).map_err(|error| error.to_string())?;

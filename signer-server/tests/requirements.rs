@@ -23,6 +23,7 @@ const KINDS: &[(&str, &str)] = &[
     ("FMT", "formats.md"),
     ("FRO", "protocol.md"),
     ("HIS", "history.md"),
+    ("OAP", "openapi.md"),
     ("OAU", "oauth.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),

@@ -69,15 +69,20 @@ impl Sandbox {
 
     /// How a request to this person has ended, or is after `wait`.
     fn ends(&self, person: &str, wait: Duration) -> RequestStatus {
+        self.with_code(person, false, wait)
+    }
+
+    fn with_code(&self, person: &str, verification_code: bool, wait: Duration) -> RequestStatus {
         let document = DocumentDigest { name: "a.pdf".into(), sha256: BASE64_STANDARD.encode([7; 32]) };
         let request = CreateRequest {
             person: person.into(),
             text: "Try".into(),
             documents: vec![document],
+            verification_code,
             ..CreateRequest::default()
         };
         let client = self.client();
-        let made = client.ask(&request, person).unwrap();
+        let made = client.ask(&request, &format!("{person}-{verification_code}")).unwrap();
         client.wait(made.id, wait).unwrap().status
     }
 
@@ -100,6 +105,8 @@ fn sbx_001_people_do_what_they_always_do_and_one_what_the_endpoint_says() {
     assert_eq!(sandbox.ends("sandbox-declines", long), RequestStatus::Declined);
     assert_eq!(sandbox.ends("sandbox-mistypes", long), RequestStatus::Signed);
     assert_eq!(sandbox.ends("sandbox-mistakes-code", long), RequestStatus::Signed);
+    assert_eq!(sandbox.with_code("sandbox-approves", true, long), RequestStatus::Signed);
+    assert_eq!(sandbox.with_code("sandbox-mistakes-code", true, long), RequestStatus::WrongCode);
     for quiet in ["sandbox-ignores", "sandbox-locked", "sandbox-obeys", "nobody"] {
         assert_eq!(sandbox.ends(quiet, Duration::from_secs(2)), RequestStatus::Open, "{quiet}");
     }

@@ -48,10 +48,12 @@ fn crd_050_png_is_read_back() {
 
 #[test]
 fn cli_162_the_qr_of_a_link_is_read_back() {
-    let (token, mac) = ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8");
+    let (token, mac) =
+        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8");
     for (server, elapsed) in [("https://signer.example", 0), ("http://127.0.0.1:18991", 86_400)] {
         let link = format!("{server}/link?v=1&t={elapsed}&s={token}&a={mac}");
-        let image = image::load_from_memory(&png(&link_matrix(&link).unwrap(), 4).unwrap()).unwrap().to_luma8();
+        let image =
+            image::load_from_memory(&png(&link_matrix(&link).unwrap(), 4).unwrap()).unwrap().to_luma8();
         let width = usize::try_from(image.width()).unwrap();
         assert_eq!(read(image.into_raw(), width), link);
     }

@@ -28,6 +28,12 @@ pub struct Date {
     day: u8,
 }
 
+crate::openapi::text_schema!(
+    Date,
+    "^(19|20|21)[0-9]{2}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])$",
+    "A date, YYYY-MM-DD."
+);
+
 impl Date {
     /// The date, or `None` if there is none such.
     #[must_use]

@@ -23,6 +23,7 @@ use crate::{codec::is_plain, wire::Profile};
 
 /// The kinds of document we know. A number outside this table is refused, not guessed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum DocumentType {
     /// 1
@@ -130,6 +131,7 @@ pub type Short = Line<32>;
 
 /// What a credential shows of a document. `Debug` prints the size and the kind, no personal data.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Document {
     /// Everything the verifier may learn.
@@ -144,22 +146,27 @@ pub enum Document {
 
 /// Claims of the full profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Full {
     /// Kind of document, a person's.
     #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// Family name.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 96))]
     pub family: Name,
     /// Given names.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 96))]
     pub given: Name,
     /// Date of birth.
     pub birth: Date,
     /// Number of the document.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 32))]
     pub number: Short,
     /// Last day of validity.
     pub expires: Date,
     /// What the document allows; empty for an identity card.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 32))]
     pub rights: Short,
     /// Salted digest of the portrait, where there is one.
     pub portrait: Option<PortraitDigest>,
@@ -167,12 +174,14 @@ pub struct Full {
 
 /// Claims of the minimal profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Minimal {
     /// Kind of document, a person's.
     #[serde(deserialize_with = "personal")]
     pub document_type: DocumentType,
     /// Initials, family name first.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 32))]
     pub initials: Short,
     /// Day and month of birth: 905 is 9 May.
     pub ddmm: u16,
@@ -182,6 +191,7 @@ pub struct Minimal {
 
 /// Claims of the age profile.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Age {
     /// Kind of document, a person's.

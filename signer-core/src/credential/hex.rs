@@ -22,6 +22,12 @@ macro_rules! hex_bytes {
         #[serde(try_from = "String", into = "String")]
         pub struct $name(#[cbor(n(0), with = "minicbor::bytes")] pub [u8; $length]);
 
+        crate::openapi::text_schema!(
+            $name,
+            concat!("^([0-9a-f]{2}){", $length, "}$"),
+            "Lower-case hexadecimal digits, two for each byte."
+        );
+
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

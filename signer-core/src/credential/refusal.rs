@@ -2,6 +2,9 @@
 //!
 //! A wrong clock is called a clock, never a forgery. No text names the holder or who used a code before.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::{format, string::String};
 
 use serde::{Deserialize, Serialize};
@@ -71,6 +74,7 @@ pub enum Refusal {
 
 /// The stable code of an outcome, as it stands in JSON.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Accepted.

@@ -14,6 +14,7 @@ use crate::{status::Withdrawals, time::UnixSeconds};
 
 /// What a clerk sees first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Colour {
     /// Accept.
@@ -26,6 +27,7 @@ pub enum Colour {
 
 /// What a result does not cover.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub enum Note {
     /// Another verifier may have accepted the same code.
     #[serde(rename = "copy not excluded")]
@@ -66,6 +68,7 @@ impl Known {
 
 /// The outcome of a check. Red carries nothing of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct VerificationResult {
     /// The colour.

@@ -1,5 +1,8 @@
 //! The three-minute step, and how far a code may be from it.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use minicbor::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 
@@ -15,6 +18,7 @@ pub const GRACE_SECONDS: u64 = 30;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct Step(#[n(0)] pub u64);

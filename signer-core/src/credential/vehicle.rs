@@ -1,5 +1,8 @@
 //! The registration of a vehicle: a document of an organisation, not of a person. It has one profile, the full one.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use core::fmt;
 
 use minicbor::{
@@ -19,13 +22,17 @@ pub type Model = Line<64>;
 
 /// Claims of a vehicle registration. `Debug` hides them: they say where a vehicle was.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Vehicle {
     /// What the plate says.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 32))]
     pub plate: Short,
     /// Make and model.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 64))]
     pub model: Model,
     /// Number of the registration.
+    #[cfg_attr(feature = "openapi", schema(value_type = String, max_length = 32))]
     pub number: Short,
     /// Last day of validity.
     pub expires: Date,

@@ -1,5 +1,8 @@
 //! What stands in a trust list: issuers, and keys with their one use.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::{string::String, vec::Vec};
 use core::fmt;
 
@@ -21,6 +24,7 @@ use crate::{
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Encode, Decode, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cbor(transparent)]
 #[serde(transparent)]
 pub struct IssuerId(#[n(0)] pub u32);
@@ -75,6 +79,7 @@ impl fmt::Display for StatusUri {
 
 /// The one thing a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Encode, Decode, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cbor(index_only)]
 #[serde(rename_all = "snake_case")]
 pub enum KeyUse {

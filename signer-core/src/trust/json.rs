@@ -13,6 +13,7 @@ use super::{
 use crate::{codec::Label, credential::DocumentType, time::UnixSeconds};
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct ListJson {
     number: u64,
@@ -24,6 +25,7 @@ struct ListJson {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct IssuerJson {
     id: IssuerId,
@@ -32,6 +34,7 @@ struct IssuerJson {
 }
 
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 struct KeyJson {
     issuer: IssuerId,
@@ -46,6 +49,7 @@ struct KeyJson {
 
 /// A kind of document by its name, or by its number where the name is not known.
 #[derive(Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(untagged)]
 enum TypeJson {
     Known(DocumentType),
@@ -56,6 +60,12 @@ enum TypeJson {
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 struct Point(VerifyingKey);
+
+crate::openapi::text_schema!(
+    Point,
+    "^[A-Za-z0-9_-]{44}$",
+    "A compressed point of P-256 in base64url without padding."
+);
 
 impl TryFrom<String> for Point {
     type Error = &'static str;
@@ -142,6 +152,20 @@ impl From<&TrustList> for ListJson {
             keys: list.keys.iter().map(key).collect(),
             roots: list.roots.iter().copied().map(Point).collect(),
         }
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::PartialSchema for TrustList {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+        ListJson::schema()
+    }
+}
+
+#[cfg(feature = "openapi")]
+impl utoipa::ToSchema for TrustList {
+    fn schemas(schemas: &mut Vec<(String, utoipa::openapi::RefOr<utoipa::openapi::Schema>)>) {
+        ListJson::schemas(schemas);
     }
 }
 

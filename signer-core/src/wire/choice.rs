@@ -23,6 +23,8 @@ pub const CODES_SHOWN: usize = 3;
 #[serde(try_from = "String", into = "String")]
 pub struct VerificationCode(u16);
 
+crate::openapi::text_schema!(VerificationCode, "^[0-9]{4}$", "Four digits.");
+
 /// Text that is not four digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected four digits")]

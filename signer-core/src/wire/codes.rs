@@ -16,11 +16,14 @@ pub const CODES_MAX: usize = 1_000;
 
 /// `POST /v1/codes`: a code for each of an organisation's documents, for one step.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "document_type": "vehicle_registration", "references": ["AA0001EX"], "step": "current" }))))]
 pub struct MakeCodes {
     /// Kind of all the documents: one of an organisation's.
     pub document_type: DocumentType,
     /// The documents, by the organisation's references: 1 to [`CODES_MAX`], each once.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 1000))]
     pub references: Vec<String>,
     /// The step.
     #[serde(default)]
@@ -36,6 +39,7 @@ impl fmt::Debug for MakeCodes {
 
 /// A step that codes are made for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum CodeStep {
     /// The one now.
@@ -47,6 +51,7 @@ pub enum CodeStep {
 
 /// Reply to `POST /v1/codes`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct MadeCodes {
     /// The step of all codes.
@@ -68,6 +73,7 @@ impl fmt::Debug for MadeCodes {
 
 /// One document's code, or why there is none.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct MadeCode {
     /// The document.
     pub reference: String,
@@ -78,6 +84,7 @@ pub struct MadeCode {
 
 /// What became of a document in a call.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Made {
     /// A code.

@@ -1,5 +1,8 @@
 //! Issue of day credentials.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::vec::Vec;
 
 use minicbor::{Decode, Encode};
@@ -24,6 +27,7 @@ pub const CREDENTIAL_BYTES_MAX: usize = 400;
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Encode, Decode, Serialize, Deserialize,
 )]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[cbor(index_only)]
 #[serde(rename_all = "snake_case")]
 pub enum Profile {

@@ -240,6 +240,8 @@ impl Event {
 #[serde(try_from = "String", into = "String")]
 pub struct MatchNumber(u8);
 
+crate::openapi::text_schema!(MatchNumber, "^[0-9]{2}$", "Two digits.");
+
 /// Text that is not two digits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("expected two digits")]

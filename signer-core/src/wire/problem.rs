@@ -1,5 +1,8 @@
 //! Problem codes: the closed list of refusals, stable, shared by server and client (RFC 9457).
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
@@ -20,6 +23,16 @@ macro_rules! problems {
         /// Why a request was refused. Nothing was counted or changed unless the code says so.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
         pub enum ProblemCode { $($(#[$doc])* #[serde(rename = $code)] $name,)* }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for ProblemCode {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::Schema> {
+                let schema = utoipa::openapi::ObjectBuilder::new().schema_type(utoipa::openapi::Type::String);
+                schema.enum_values(Some([$($code,)*])).description(Some("The stable code.")).into()
+            }
+        }
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for ProblemCode {}
 
         impl ProblemCode {
             /// Every code.
@@ -138,6 +151,7 @@ pub const PROBLEM_TYPE_PREFIX: &str = "urn:signer:problem:";
 
 /// A problem document as it travels.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Problem {
     /// [`PROBLEM_TYPE_PREFIX`] and the code.
     #[serde(rename = "type")]

@@ -19,24 +19,31 @@ pub const REQUEST_SECONDS: core::ops::RangeInclusive<u64> = 30..=86_400;
 
 /// `POST /v1/requests`: asks a person to sign. Header `Idempotency-Key` makes it safe to repeat for 24 h.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "person": "olena", "text": "Loan contract 17", "documents": [{ "name": "contract.pdf", "sha256": "LLZ0FYmTOmr9aWkOy0kxKyw0y7qOd9y3nbwdgI2EbAM=" }], "expires_in": 300 }))))]
 pub struct CreateRequest {
     /// The person, by the reference the operator enrolled them under, or by the `person_id` of an earlier result. Left out with
     /// `link`, and only then.
     #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{1,64}$"))]
     pub person: String,
     /// Whether the request is for whoever opens its link first, by QR or on the same device, instead of a person.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
     pub link: bool,
     /// What the holder is shown about the request.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 2000))]
     pub text: String,
     /// What is to be signed, at most 32.
+    #[cfg_attr(feature = "openapi", schema(min_items = 1, max_items = 32))]
     pub documents: Vec<DocumentDigest>,
     /// Life of the request, seconds; 300 if absent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 30, maximum = 86400))]
     pub expires_in: Option<u64>,
     /// What the holder is shown in labelled values below the text, at most 16.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "openapi", schema(max_items = 16))]
     pub fields: Vec<RequestField>,
     /// Whether the holder must pick a verification code out of three before signing. The relying party shows the right one.
     #[serde(default, skip_serializing_if = "core::ops::Not::not")]
@@ -45,26 +52,33 @@ pub struct CreateRequest {
 
 /// A labelled value that the holder is shown: an amount, an account. It is part of what the holder agrees to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RequestField {
     /// What the value is: one line of 1 to 80 bytes.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 80))]
     pub label: String,
     /// The value: one line of 1 to 200 bytes.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub value: String,
 }
 
 /// A document by its digest: the document itself stays with the relying party.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DocumentDigest {
     /// What the holder is shown for this document.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// SHA-256 of the document, standard base64 with padding.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9+/]{43}=$"))]
     pub sha256: String,
 }
 
 /// Reply to `POST /v1/requests`.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedRequest {
     /// The request.
     pub id: RequestId,
@@ -92,6 +106,7 @@ impl core::fmt::Debug for CreatedRequest {
 
 /// State of a request. The list is closed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum RequestStatus {
     /// Waits for the holder.
@@ -112,6 +127,7 @@ pub enum RequestStatus {
 
 /// `GET /v1/requests/{id}?timeout_ms=`: state, and the result once signed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestView {
     /// The request.
     pub id: RequestId,
@@ -129,6 +145,7 @@ pub struct RequestView {
 
 /// What a relying party gets for a signed request. Binary values are standard base64 with padding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedResult {
     /// Suite by name.
     pub suite: String,
@@ -150,6 +167,7 @@ pub struct SignedResult {
 /// `GET /v1/persons/{person}/signing-certificate`: what signed attributes and headers need to know of the certificate
 /// before anything is signed. It names nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SigningCertificate {
     /// Suite by name.
     pub suite: String,
@@ -165,6 +183,7 @@ pub struct SigningCertificate {
 
 /// `GET /admin/v1/devices/{id}/certificate-request`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CertificateRequestView {
     /// The certification request, DER.
     pub request: String,
@@ -172,14 +191,18 @@ pub struct CertificateRequestView {
 
 /// `PUT /admin/v1/devices/{id}/certificate`: a certificate of an authority elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "chain": ["MIIB…", "MIIB…"] }))))]
 pub struct ImportCertificate {
     /// DER certificates, the holder's own first, an authority's last; 2 to 5.
+    #[cfg_attr(feature = "openapi", schema(min_items = 2, max_items = 5))]
     pub chain: Vec<String>,
 }
 
 /// One signature.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct DocumentSignature {
     /// Name of the document, as asked.
     pub name: String,
@@ -197,6 +220,7 @@ pub struct DocumentSignature {
 
 /// The approval record and what verifies it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ApprovalEvidence {
     /// Canonical CBOR of the approval record.
     pub record: String,
@@ -208,7 +232,9 @@ pub struct ApprovalEvidence {
 
 /// `POST /v1/report-lost`: ends the installation of a lost code. Anybody may send it; the answer says nothing.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "code": "0123-4567-89AB-CDEF-GHJK-ANCY" }))))]
 pub struct ReportLost {
     /// The code, as it was written down; see [`crate::lost_code::LostCode::parse`].
     pub code: String,
@@ -222,6 +248,7 @@ impl core::fmt::Debug for ReportLost {
 
 /// `GET /v1/time?nonce=<32 hex digits>`: server time, signed by the answer key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct SignedTime {
     /// Unix seconds.
     pub time: u64,
@@ -244,6 +271,7 @@ pub fn time_to_sign(time: u64, nonce: &str) -> crate::device_key::ToSign {
 
 /// `GET /v1/answer-key`: the key that signs time and answers.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct AnswerKey {
     /// SEC1 compressed, standard base64.
     pub public_key: String,
@@ -251,17 +279,22 @@ pub struct AnswerKey {
 
 /// `POST /admin/v1/enrolment-codes`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "person": "olena", "expires_in": 86400 }))))]
 pub struct CreateEnrolmentCode {
     /// The operator's reference for the person: 1 to 64 visible ASCII characters.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{1,64}$"))]
     pub person: String,
     /// Life of the code, seconds; 86,400 if absent, at most 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 60, maximum = 2592000))]
     pub expires_in: Option<u64>,
 }
 
 /// Reply to `POST /admin/v1/enrolment-codes`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedEnrolmentCode {
     /// The code, shown this once.
     pub code: String,
@@ -277,9 +310,12 @@ impl core::fmt::Debug for CreatedEnrolmentCode {
 
 /// `POST /admin/v1/relying-parties`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "name": "Bank of Examples", "may_ask": true, "may_verify": false }))))]
 pub struct CreateRelyingParty {
     /// The name holders are shown.
+    #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 200))]
     pub name: String,
     /// May ask for signatures.
     pub may_ask: bool,
@@ -294,11 +330,13 @@ pub struct CreateRelyingParty {
     /// May have codes made for the documents of this organisation, by the register's name for it: 1 to 24 ASCII letters,
     /// digits, `-` and `_`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{1,24}$"))]
     pub generates_for: Option<String>,
 }
 
 /// Reply to `POST /admin/v1/relying-parties`.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedRelyingParty {
     /// Its id.
     pub id: RelyingPartyId,
@@ -314,6 +352,7 @@ impl core::fmt::Debug for CreatedRelyingParty {
 
 /// One entry of `GET /admin/v1/relying-parties`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RelyingPartyView {
     /// Its id.
     pub id: RelyingPartyId,
@@ -338,6 +377,7 @@ pub struct RelyingPartyView {
 
 /// Reply to `POST /register/v1/events`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct ReportedEvent {
     /// What became of the event.
     pub outcome: EventOutcome,
@@ -345,6 +385,7 @@ pub struct ReportedEvent {
 
 /// What became of an event of a register.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum EventOutcome {
     /// Taken, and in force when this is answered.
@@ -355,16 +396,20 @@ pub enum EventOutcome {
 
 /// `POST /admin/v1/business-credentials`: a credential for a business that asks by QR.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "name": "Corner Shop", "key": "AmsX0fLhLEJH-Lzm5WOkQPJ3A32BLeszoPShOUXYmMKW", "profiles": ["age"], "days": 7, "relying_party": "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a" }))))]
 pub struct CreateBusinessCredential {
     /// The name phones show.
     pub name: String,
     /// Its public key: SEC1 compressed, base64url without padding.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[A-Za-z0-9_-]{44}$"))]
     pub key: String,
     /// What it may ask for.
     pub profiles: Vec<Profile>,
     /// Life of the credential, days; 7 if absent, at most 30.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 30))]
     pub days: Option<u64>,
     /// The business, as a relying party that may verify.
     pub relying_party: RelyingPartyId,
@@ -372,6 +417,7 @@ pub struct CreateBusinessCredential {
 
 /// Reply to `POST /admin/v1/business-credentials`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedBusinessCredential {
     /// The business's id: the same in every credential of it.
     pub id: BusinessId,
@@ -383,6 +429,7 @@ pub struct CreatedBusinessCredential {
 
 /// Reply to `PUT /admin/v1/trust-list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct PutTrustList {
     /// Number of the list given out.
     pub number: u64,

@@ -1,5 +1,8 @@
 //! JSON bodies of the operator's view of signing requests.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use serde::{Deserialize, Serialize};
 
 use super::RequestStatus;
@@ -11,6 +14,7 @@ pub const SUMMARIES_MAX: u32 = 200;
 /// One of `GET /admin/v1/requests?relying_party=&limit=`, newest first: that it was made and how it ended. Who was asked, for
 /// what and with which text is between the relying party and the holder.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RequestSummary {
     /// The request.
     pub id: RequestId,

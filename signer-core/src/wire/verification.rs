@@ -1,5 +1,8 @@
 //! JSON bodies of online verification, and the signed answer.
 
+#[cfg(feature = "openapi")]
+use std::prelude::v1::*;
+
 use alloc::string::String;
 use core::fmt;
 
@@ -17,11 +20,14 @@ pub const ANSWER_TYPE: &str = "signer-verification+jwt";
 
 /// `POST /v1/verifications`: checks a code online and uses it up.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "openapi", schema(examples(json!({ "code": "1234 5678", "request_id": "till-3-000815", "profile": "age" }))))]
 pub struct VerifyCode {
     /// Text of the QR code, the sixteen digits of the bar code, or the eight digits with or without a space in the middle.
     pub code: String,
     /// Chosen by the verifier, 8 to 64 visible ASCII characters: the same one within 60 s gets the same answer.
+    #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{8,64}$"))]
     pub request_id: String,
     /// What the verifier wants to learn; absent: what the code on display says. More than a QR says is asked of the holder,
     /// as is everything for the short codes.
@@ -53,6 +59,7 @@ impl fmt::Debug for VerifyCode {
 
 /// 202: the holder is asked. Nothing about the holder is in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OpenCheck {
     /// The check, for `GET /v1/verifications/{check}`.
@@ -66,6 +73,7 @@ pub struct OpenCheck {
 
 /// 200: the result with what the server signed of it.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Verification {
     /// What a clerk is told.
     #[serde(flatten)]

@@ -46,7 +46,7 @@ async fn run(options: Options) -> Result<()> {
     }
     let folder = tempfile::tempdir()?;
     let app = setup::server(folder.path(), options.listen).await?;
-    let (service, server) = (app.service(), format!("http://{}", app.address()?));
+    let (service, store, server) = (app.service(), app.store(), format!("http://{}", app.address()?));
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let running = tokio::spawn(app.run(async {
         let _dropped = stopped.await;
@@ -54,7 +54,7 @@ async fn run(options: Options) -> Result<()> {
     let listener = TcpListener::bind(options.phones).await?;
     let phones = format!("http://{}", listener.local_addr()?);
     let client = setup::client(&service).await?;
-    let played = setup::phones(&service, &server).await?;
+    let played = setup::phones(&service, &store, &server).await?;
     let told = setup::Told { server, phones, client };
     if let Some(path) = &options.out {
         std::fs::write(path, serde_json::to_vec_pretty(&told)?)?;

@@ -69,4 +69,6 @@ pub(crate) enum Act {
     Decline,
     /// Type a wrong PIN for the oldest.
     WrongPin,
+    /// Choose a wrong verification code for the oldest.
+    WrongCode,
 }

@@ -2,25 +2,28 @@
 
 use std::{
     collections::HashSet,
-    sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    sync::{
+        Arc,
+        mpsc::{Receiver, RecvTimeoutError, Sender, channel},
+    },
     time::Duration,
 };
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_client::{
-    Approved, Phone, PhoneOptions, Ports, RelyingParty,
+    Approved, Phone, PhoneOptions, Ports, RelyingParty, Waiting,
     desk::{SoftwareKey, SystemClock, system_rng},
     http::{NetworkHttp, NetworkOptions},
     ports::{Storage, StorageError},
 };
 use signer_core::{
-    approval::RequestObject,
     ids::RequestId,
     pin::Pin,
     suite::SuiteId,
-    wire::{CreateRequest, DocumentDigest},
+    wire::{CreateRequest, DocumentDigest, VerificationCode},
 };
-use tokio::sync::oneshot;
+use signer_server::{ports, store::Store};
+use tokio::{runtime::Handle, sync::oneshot};
 
 use crate::{
     Result,
@@ -37,9 +40,24 @@ const TRIES_MAX: u8 = 15;
 /// What the endpoint asks of a phone, and where the answer goes: what was done, or why not.
 pub(crate) type Command = (Act, oneshot::Sender<std::result::Result<usize, String>>);
 
+/// What the relying party shows the person: the right verification code of a request. These people look into the store for it.
+pub(crate) struct Screen {
+    pub(crate) store: Arc<dyn Store>,
+    pub(crate) runtime: Handle,
+}
+
+impl Screen {
+    fn code(&self, request: RequestId) -> Result<VerificationCode> {
+        let row =
+            self.runtime.block_on(self.store.request(request, ports::Clock::now(&ports::SystemClock)))?;
+        Ok(row.and_then(|row| row.codes).ok_or("a request without a code")?.drawn.right)
+    }
+}
+
 pub(crate) struct Played {
     habit: Habit,
     phone: Phone,
+    screen: Screen,
     /// Requests for which a wrong PIN was typed already.
     mistyped: HashSet<RequestId>,
 }
@@ -63,7 +81,7 @@ impl Storage for Memory {
 }
 
 impl Played {
-    pub(crate) fn enrol(habit: Habit, server: &str, code: &str) -> Result<Self> {
+    pub(crate) fn enrol(habit: Habit, server: &str, code: &str, screen: Screen) -> Result<Self> {
         let ports = Ports {
             http: Box::new(NetworkHttp::new(server, &NetworkOptions::default())?),
             key: Box::new(SoftwareKey::in_memory(system_rng())),
@@ -73,7 +91,7 @@ impl Played {
         };
         let mut phone = Phone::open(ports, PhoneOptions::default())?;
         phone.enrol(SuiteId::Es256, code, &Pin::new(PIN)?)?;
-        Ok(Self { habit, phone, mistyped: HashSet::new() })
+        Ok(Self { habit, phone, screen, mistyped: HashSet::new() })
     }
 
     /// Types wrong PINs until the server takes no more.
@@ -126,22 +144,20 @@ impl Played {
 
     fn obey(&mut self, act: Act) -> Result<usize> {
         if self.habit != Habit::Obeys {
-            return Err(format!(
-                "{} has a habit: only sandbox-obeys does what it is told",
-                self.habit.person()
-            )
-            .into());
+            let person = self.habit.person();
+            return Err(format!("{person} has a habit: only sandbox-obeys does what it is told").into());
         }
-        let mut listed = self.phone.requests()?;
-        if act == Act::WrongPin {
-            listed.truncate(1);
+        let mut waiting = self.phone.waiting()?;
+        if matches!(act, Act::WrongPin | Act::WrongCode) {
+            waiting.truncate(1);
         }
-        let count = listed.len();
-        for request in listed {
+        let count = waiting.len();
+        for one in waiting {
             match act {
-                Act::Approve => self.approve(request, PIN)?,
-                Act::Decline => self.phone.decline(request.request)?,
-                Act::WrongPin => self.approve(request, WRONG_PIN)?,
+                Act::Approve => self.approve(one, PIN)?,
+                Act::Decline => self.phone.decline(one.object.request)?,
+                Act::WrongPin => self.approve(one, WRONG_PIN)?,
+                Act::WrongCode => self.mistake_code(&one)?,
             }
         }
         Ok(count)
@@ -152,21 +168,34 @@ impl Played {
         if matches!(self.habit, Habit::Ignores | Habit::Locked | Habit::Obeys) {
             return Ok(());
         }
-        for request in self.phone.requests()? {
+        for one in self.phone.waiting()? {
             match self.habit {
-                Habit::Declines => self.phone.decline(request.request)?,
-                Habit::Mistypes if self.mistyped.insert(request.request) => {
-                    self.approve(request.clone(), WRONG_PIN)?;
-                    self.approve(request, PIN)?;
+                Habit::Declines => self.phone.decline(one.object.request)?,
+                Habit::Mistypes if self.mistyped.insert(one.object.request) => {
+                    self.approve(one.clone(), WRONG_PIN)?;
+                    self.approve(one, PIN)?;
                 }
-                _ => self.approve(request, PIN)?,
+                Habit::MistakesCode if one.codes.is_some() => self.mistake_code(&one)?,
+                _ => self.approve(one, PIN)?,
             }
         }
         Ok(())
     }
 
-    fn approve(&mut self, request: RequestObject, pin: &str) -> Result<()> {
-        let shown = self.phone.fetch(request)?;
+    fn mistake_code(&mut self, waiting: &Waiting) -> Result<()> {
+        let (request, right) = (waiting.object.request, self.screen.code(waiting.object.request)?);
+        let codes = waiting.codes.as_ref().ok_or("a request without a code")?.codes;
+        let wrong = codes.into_iter().find(|code| *code != right).ok_or("three codes are one")?;
+        self.phone.choose_code(request, wrong)?;
+        Ok(())
+    }
+
+    fn approve(&mut self, waiting: Waiting, pin: &str) -> Result<()> {
+        if waiting.codes.is_some() {
+            let request = waiting.object.request;
+            self.phone.choose_code(request, self.screen.code(request)?)?;
+        }
+        let shown = self.phone.fetch(waiting.object)?;
         self.phone.approve(shown, &Pin::new(pin)?)?;
         Ok(())
     }

@@ -4,13 +4,13 @@ use std::{collections::BTreeMap, fmt, net::SocketAddr, path::Path, sync::Arc};
 
 use serde::Serialize;
 use signer_core::wire::{CreateEnrolmentCode, CreateRelyingParty, PutOauthClient};
-use signer_server::{app::App, config::Config, service::Service};
-use tokio::task::spawn_blocking;
+use signer_server::{app::App, config::Config, service::Service, store::Store};
+use tokio::{runtime::Handle, task::spawn_blocking};
 
 use crate::{
     Result,
     people::Habit,
-    phone::{Command, Played},
+    phone::{Command, Played, Screen},
 };
 
 /// What a developer needs to know.
@@ -80,7 +80,7 @@ pub(crate) async fn client(service: &Service) -> Result<Client> {
 /// The phones by person, each on a thread of its own.
 pub(crate) type Phones = BTreeMap<&'static str, std::sync::mpsc::Sender<Command>>;
 
-pub(crate) async fn phones(service: &Arc<Service>, server: &str) -> Result<Phones> {
+pub(crate) async fn phones(service: &Service, store: &Arc<dyn Store>, server: &str) -> Result<Phones> {
     let warden = CreateRelyingParty {
         name: "Sandbox set-up".into(),
         may_ask: true,
@@ -95,8 +95,10 @@ pub(crate) async fn phones(service: &Arc<Service>, server: &str) -> Result<Phone
         let asked = CreateEnrolmentCode { person: habit.person().into(), expires_in: None };
         let code = service.create_enrolment_code(asked).await?.code;
         let (server, token) = (server.to_owned(), warden.token.clone());
+        let screen = Screen { store: Arc::clone(store), runtime: Handle::current() };
         let ready = spawn_blocking(move || {
-            let mut played = Played::enrol(habit, &server, &code).map_err(|error| error.to_string())?;
+            let mut played =
+                Played::enrol(habit, &server, &code, screen).map_err(|error| error.to_string())?;
             if habit == Habit::Locked {
                 played.lock(&server, &token).map_err(|error| error.to_string())?;
             }

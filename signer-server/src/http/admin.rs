@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{DefaultBodyLimit, Query, State, rejection::QueryRejection},
     http::StatusCode,
-    routing::{delete, get, post, put},
 };
 use serde::Deserialize;
 use signer_core::{
@@ -18,9 +17,11 @@ use signer_core::{
         ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary,
     },
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Admin, Cose, PathId, StrictJson},
+    openapi::Bytes,
     problem::ApiProblem,
     relying_party::query_refusal,
 };
@@ -29,30 +30,39 @@ use crate::{
     store::RevocationReason,
 };
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/enrolment-codes", post(create_enrolment_code))
-        .route("/relying-parties", get(relying_parties).post(create_relying_party))
-        .route("/relying-parties/{id}", delete(revoke_relying_party))
-        .route("/relying-parties/{id}/oauth-client", put(put_oauth_client))
-        .route("/requests", get(requests))
-        .route("/devices/{id}/revoke", post(revoke_device))
-        .route("/devices/{id}/suspend", post(suspend_device))
-        .route("/devices/{id}/resume", post(resume_device))
-        .route("/devices/{id}/certificate-request", get(certificate_request))
-        .route("/devices/{id}/certificate", put(import_certificate))
-        .route("/business-credentials", post(create_business_credential))
-        .route("/keys", get(keys))
-        .route("/keys/{id}/next", post(make_next_key))
-        .route("/keys/{id}/activate", post(activate_next_key))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(create_enrolment_code))
+        .routes(routes!(relying_parties, create_relying_party))
+        .routes(routes!(revoke_relying_party))
+        .routes(routes!(put_oauth_client))
+        .routes(routes!(requests))
+        .routes(routes!(revoke_device))
+        .routes(routes!(suspend_device))
+        .routes(routes!(resume_device))
+        .routes(routes!(certificate_request))
+        .routes(routes!(import_certificate))
+        .routes(routes!(create_business_credential))
+        .routes(routes!(keys))
+        .routes(routes!(make_next_key))
+        .routes(routes!(activate_next_key))
         .merge(trust_list_routes())
 }
 
 /// A list is longer than JSON is allowed to be.
-fn trust_list_routes() -> Router<Arc<Service>> {
-    Router::new().route("/trust-list", put(put_trust_list)).layer(DefaultBodyLimit::max(TRUST_LIST_BYTES_MAX))
+fn trust_list_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(put_trust_list)).layer(DefaultBodyLimit::max(TRUST_LIST_BYTES_MAX))
 }
 
+/// Makes an enrolment code for a person.
+///
+/// The code is shown this once.
+#[utoipa::path(
+    post, path = "/enrolment-codes", tag = "Operator", security(("admin" = [])),
+    request_body = CreateEnrolmentCode,
+    responses((status = 201, body = CreatedEnrolmentCode)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn create_enrolment_code(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -61,6 +71,15 @@ async fn create_enrolment_code(
     Ok((StatusCode::CREATED, Json(service.create_enrolment_code(asked).await?)))
 }
 
+/// Registers a relying party.
+///
+/// Its bearer token is shown this once.
+#[utoipa::path(
+    post, path = "/relying-parties", tag = "Operator", security(("admin" = [])),
+    request_body = CreateRelyingParty,
+    responses((status = 201, body = CreatedRelyingParty)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn create_relying_party(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -69,6 +88,16 @@ async fn create_relying_party(
     Ok((StatusCode::CREATED, Json(service.create_relying_party(asked).await?)))
 }
 
+/// Makes a relying party an OAuth client, or changes its key or secret.
+///
+/// Ends its access tokens.
+#[utoipa::path(
+    put, path = "/relying-parties/{id}/oauth-client", tag = "Operator", security(("admin" = [])),
+    params(("id" = RelyingPartyId, Path, description = "The relying party.")),
+    request_body = PutOauthClient,
+    responses((status = 200, body = OauthClient)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn put_oauth_client(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -78,6 +107,11 @@ async fn put_oauth_client(
     Ok(Json(service.put_oauth_client(id, asked).await?))
 }
 
+/// Lists the relying parties.
+#[utoipa::path(
+    get, path = "/relying-parties", tag = "Operator", security(("admin" = [])),
+    responses((status = 200, body = Vec<RelyingPartyView>))
+)]
 async fn relying_parties(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -85,6 +119,12 @@ async fn relying_parties(
     Ok(Json(service.relying_parties().await?))
 }
 
+/// Ends a relying party's token.
+#[utoipa::path(
+    delete, path = "/relying-parties/{id}", tag = "Operator", security(("admin" = [])),
+    params(("id" = RelyingPartyId, Path, description = "The relying party.")),
+    responses((status = 204))
+)]
 async fn revoke_relying_party(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -94,16 +134,27 @@ async fn revoke_relying_party(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct RequestsQuery {
+    /// Of this one only.
     relying_party: Option<RelyingPartyId>,
+    /// Most of them; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
 /// Requests of an answer, unless it is said.
 const SUMMARIES_DEFAULT: u32 = 50;
 
+/// The newest signing requests: that they were made and how they ended.
+#[utoipa::path(
+    get, path = "/requests", operation_id = "request_summaries", tag = "Operator", security(("admin" = [])),
+    params(RequestsQuery),
+    responses((status = 200, body = Vec<RequestSummary>)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn requests(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -113,12 +164,21 @@ async fn requests(
     Ok(Json(service.request_summaries(relying_party, limit.unwrap_or(SUMMARIES_DEFAULT)).await?))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct RevokeQuery {
+    /// Why, by the name in RFC 5280: `unspecified`, `key_compromise` and so on.
     reason: Option<String>,
 }
 
+/// Revokes an installation and its certificates, and ends its key.
+#[utoipa::path(
+    post, path = "/devices/{id}/revoke", tag = "Operator", security(("admin" = [])),
+    params(("id" = DeviceId, Path, description = "The installation."), RevokeQuery),
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn revoke_device(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -135,6 +195,12 @@ async fn revoke_device(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Suspends an installation and its certificates.
+#[utoipa::path(
+    post, path = "/devices/{id}/suspend", tag = "Operator", security(("admin" = [])),
+    params(("id" = DeviceId, Path, description = "The installation.")),
+    responses((status = 204))
+)]
 async fn suspend_device(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -144,6 +210,12 @@ async fn suspend_device(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Takes a suspension back.
+#[utoipa::path(
+    post, path = "/devices/{id}/resume", tag = "Operator", security(("admin" = [])),
+    params(("id" = DeviceId, Path, description = "The installation.")),
+    responses((status = 204))
+)]
 async fn resume_device(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -153,6 +225,12 @@ async fn resume_device(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// The certification request that an installation signed at enrolment.
+#[utoipa::path(
+    get, path = "/devices/{id}/certificate-request", tag = "Operator", security(("admin" = [])),
+    params(("id" = DeviceId, Path, description = "The installation.")),
+    responses((status = 200, body = CertificateRequestView))
+)]
 async fn certificate_request(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -161,6 +239,14 @@ async fn certificate_request(
     Ok(Json(service.certificate_request(id).await?))
 }
 
+/// Takes a certificate of an authority elsewhere into use.
+#[utoipa::path(
+    put, path = "/devices/{id}/certificate", tag = "Operator", security(("admin" = [])),
+    params(("id" = DeviceId, Path, description = "The installation.")),
+    request_body = ImportCertificate,
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn import_certificate(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -171,6 +257,13 @@ async fn import_certificate(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Signs a credential for a business that asks by QR.
+#[utoipa::path(
+    post, path = "/business-credentials", tag = "Operator", security(("admin" = [])),
+    request_body = CreateBusinessCredential,
+    responses((status = 201, body = CreatedBusinessCredential)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn create_business_credential(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -179,10 +272,22 @@ async fn create_business_credential(
     Ok((StatusCode::CREATED, Json(service.create_business_credential(asked).await?)))
 }
 
+/// This server's public keys, as the next trust list may name them.
+#[utoipa::path(
+    get, path = "/keys", tag = "Operator", security(("admin" = [])),
+    responses((status = 200, body = TrustList))
+)]
 async fn keys(State(service): State<Arc<Service>>, _: Admin) -> Result<Json<TrustList>, ApiProblem> {
     Ok(Json(service.next_trust_list()?))
 }
 
+/// Makes the key that is to follow the one in use.
+#[utoipa::path(
+    post, path = "/keys/{id}/next", tag = "Operator", security(("admin" = [])),
+    params(("id" = String, Path, pattern = "^(issuer|list|business)$", description = "What the key is for.")),
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn make_next_key(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -192,13 +297,22 @@ async fn make_next_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct ActivateQuery {
+    /// Also when the trust list does not name it yet.
     #[serde(default)]
     force: bool,
 }
 
+/// Takes the next key into use.
+#[utoipa::path(
+    post, path = "/keys/{id}/activate", tag = "Operator", security(("admin" = [])),
+    params(("id" = String, Path, pattern = "^(issuer|list|business)$", description = "What the key is for."), ActivateQuery),
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn activate_next_key(
     State(service): State<Arc<Service>>,
     _: Admin,
@@ -210,6 +324,13 @@ async fn activate_next_key(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// Puts a trust list, signed by the root.
+#[utoipa::path(
+    put, path = "/trust-list", tag = "Operator", security(("admin" = [])),
+    request_body(content = Bytes, content_type = "application/cose"),
+    responses((status = 200, body = PutTrustList)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn put_trust_list(
     State(service): State<Arc<Service>>,
     _: Admin,

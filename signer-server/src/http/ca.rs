@@ -3,36 +3,47 @@
 use std::sync::Arc;
 
 use axum::{
-    Router,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
-    routing::get,
 };
 use signer_core::{certificate::to_pem, wire::ProblemCode};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::problem::ApiProblem;
+use super::{openapi::Bytes, problem::ApiProblem};
 use crate::service::Service;
 
 /// How long a cache may keep what it got, seconds: a revocation is known everywhere that much later.
 const CACHE: &str = "public, max-age=300";
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/ca/v1/ca.pem", get(pem))
-        .route("/ca/v1/ca.der", get(der))
-        .route("/ca/v1/crl.der", get(crl))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(pem)).routes(routes!(der)).routes(routes!(crl))
 }
 
+/// The authority's certificate, PEM.
+#[utoipa::path(
+    get, path = "/ca/v1/ca.pem", operation_id = "ca_pem", tag = "Public",
+    responses((status = 200, body = Bytes, content_type = "application/x-pem-file"))
+)]
 async fn pem(State(service): State<Arc<Service>>) -> Result<Response, ApiProblem> {
     let pem = to_pem("CERTIFICATE", service.authority_certificate()).map_err(|_| ProblemCode::Internal)?;
     Ok(public("application/x-pem-file", pem.into_bytes()))
 }
 
+/// The authority's certificate, DER.
+#[utoipa::path(
+    get, path = "/ca/v1/ca.der", operation_id = "ca_der", tag = "Public",
+    responses((status = 200, body = Bytes, content_type = "application/pkix-cert"))
+)]
 async fn der(State(service): State<Arc<Service>>) -> Response {
     public("application/pkix-cert", service.authority_certificate().to_vec())
 }
 
+/// The revocation list.
+#[utoipa::path(
+    get, path = "/ca/v1/crl.der", operation_id = "crl", tag = "Public",
+    responses((status = 200, body = Bytes, content_type = "application/pkix-crl"))
+)]
 async fn crl(State(service): State<Arc<Service>>) -> Result<Response, ApiProblem> {
     Ok(public("application/pkix-crl", service.crl().await?))
 }

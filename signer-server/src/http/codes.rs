@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::post};
+use axum::{Json, extract::State};
 use signer_core::wire::{MadeCodes, MakeCodes};
+
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Generator, StrictJson},
@@ -11,10 +13,18 @@ use super::{
 };
 use crate::service::Service;
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new().route("/v1/codes", post(make))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(make))
 }
 
+/// Makes a code for each of an organisation's documents, for one step.
+#[utoipa::path(
+    post, path = "/v1/codes", operation_id = "make_codes", tag = "Codes",
+    security(("relying_party" = ["generate"])),
+    request_body = MakeCodes,
+    responses((status = 200, body = MadeCodes)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn make(
     State(service): State<Arc<Service>>,
     Generator(organisation): Generator,

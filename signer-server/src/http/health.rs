@@ -2,20 +2,34 @@
 
 use std::sync::Arc;
 
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::problem::ApiProblem;
+use super::{
+    openapi::{Live, Ready},
+    problem::ApiProblem,
+};
 use crate::service::Service;
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new().route("/health/live", get(live)).route("/health/ready", get(ready))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(live)).routes(routes!(ready))
 }
 
+/// The process answers.
+#[utoipa::path(
+    get, path = "/health/live", tag = "Health",
+    responses((status = 200, body = Live))
+)]
 async fn live() -> Json<Value> {
     Json(json!({ "status": "live" }))
 }
 
+/// The store reads and writes.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "Health",
+    responses((status = 200, body = Ready))
+)]
 async fn ready(State(service): State<Arc<Service>>) -> Result<Json<Value>, ApiProblem> {
     service.check().await?;
     Ok(Json(json!({ "status": "ready", "miss_alarm": service.miss_alarm().await? })))

@@ -10,6 +10,7 @@ mod health;
 mod listen;
 mod oauth;
 mod oauth_error;
+mod openapi;
 mod problem;
 mod register;
 mod relying_party;
@@ -36,19 +37,22 @@ use tower_http::{
     trace::TraceLayer,
 };
 use tracing::Instrument as _;
+use utoipa_axum::router::OpenApiRouter;
 
-pub(crate) use self::listen::{Server, bind};
 use self::problem::ApiProblem;
+pub(crate) use self::{
+    listen::{Server, bind},
+    openapi::DOCUMENT,
+};
 use crate::{config::Config, service::Service};
 
 /// Longest JSON body, bytes.
 const JSON_BYTES_MAX: usize = 64 * 1024;
 
-/// The whole API over a service.
-pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
-    let timeout = Duration::from_secs(config.request_timeout_seconds);
-    let quick = Router::new()
-        .nest("/device/v1", device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX)))
+/// The routes of the API, each with its description. Quick calls have `timeout` to answer.
+fn api(timeout: Duration) -> OpenApiRouter<Arc<Service>> {
+    let device = device::routes().layer(DefaultBodyLimit::max(ENVELOPE_BYTES_MAX));
+    let quick = OpenApiRouter::from(Router::new().nest("/device/v1", device))
         .merge(relying_party::routes())
         .merge(verification::routes())
         .merge(codes::routes())
@@ -69,11 +73,14 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
             Duration::from_millis(WAIT_MS_MAX) + timeout,
         ))
         .layer(map_response(timeout_as_problem));
-    Router::new()
-        .merge(quick)
-        .merge(waiting)
-        .merge(health::routes())
-        .merge(web::routes())
+    quick.merge(waiting).merge(health::routes())
+}
+
+/// All that is served, over a service.
+pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
+    let (api, _) = api(Duration::from_secs(config.request_timeout_seconds)).split_for_parts();
+    api.merge(web::routes())
+        .merge(openapi::routes())
         .fallback(async || ApiProblem::from(ProblemCode::NoSuchPath))
         .method_not_allowed_fallback(async || ApiProblem::from(ProblemCode::MethodNotAllowed))
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))

@@ -3,30 +3,37 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use axum::{
-    Json, Router,
+    Json,
     body::Bytes,
     extract::{FromRequest, Request, State},
     http::{HeaderMap, StatusCode, header},
-    routing::{get, post},
 };
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use zeroize::Zeroizing;
 
-use super::oauth_error::OauthProblem;
+use super::{
+    oauth_error::OauthProblem,
+    openapi::{OauthMetadata, RevocationForm, TokenForm, TokenReply},
+};
 use crate::service::{ClientClaim, OauthRefusal, Service};
 
 const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 /// Time to send a body.
 const BODY_TIME: Duration = Duration::from_secs(5);
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/oauth2/token", post(token))
-        .route("/oauth2/revoke", post(revoke))
-        .route("/.well-known/oauth-authorization-server", get(metadata))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(token)).routes(routes!(revoke)).routes(routes!(metadata))
 }
 
+/// An access token for a relying party.
+#[utoipa::path(
+    post, path = "/oauth2/token", tag = "OAuth 2", security(("client_basic" = []), ()),
+    request_body(content = TokenForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200, body = TokenReply)),
+    extensions(("x-errors" = json!(["401 invalid_client", "400 unsupported_grant_type", "400 invalid_scope", "429 temporarily_unavailable"])))
+)]
 async fn token(State(service): State<Arc<Service>>, form: Form) -> Result<Json<Value>, OauthProblem> {
     let _turn = service.admit()?;
     match form.get("grant_type") {
@@ -49,6 +56,13 @@ async fn token(State(service): State<Arc<Service>>, form: Form) -> Result<Json<V
     })))
 }
 
+/// Ends an access token of the calling client.
+#[utoipa::path(
+    post, path = "/oauth2/revoke", tag = "OAuth 2", security(("client_basic" = []), ()),
+    request_body(content = RevocationForm, content_type = "application/x-www-form-urlencoded"),
+    responses((status = 200)),
+    extensions(("x-errors" = json!(["401 invalid_client"])))
+)]
 async fn revoke(State(service): State<Arc<Service>>, form: Form) -> Result<StatusCode, OauthProblem> {
     let _turn = service.admit()?;
     let token = form.get("token").ok_or_else(|| OauthRefusal::request("token is missing"))?;
@@ -56,6 +70,11 @@ async fn revoke(State(service): State<Arc<Service>>, form: Form) -> Result<Statu
     Ok(StatusCode::OK)
 }
 
+/// What this authorization server can do.
+#[utoipa::path(
+    get, path = "/.well-known/oauth-authorization-server", operation_id = "oauth_metadata", tag = "OAuth 2",
+    responses((status = 200, body = OauthMetadata))
+)]
 async fn metadata(State(service): State<Arc<Service>>) -> Json<Value> {
     let issuer = service.oauth_issuer();
     let mut methods = vec!["private_key_jwt"];

@@ -3,26 +3,40 @@
 use std::{string::FromUtf8Error, sync::Arc};
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{FromRequest, Request, State},
     http::{HeaderMap, header},
-    routing::post,
 };
 use signer_core::wire::{ProblemCode, ReportedEvent};
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Reporter, json_refusal, typed_body},
+    openapi::{EventDocument, RegisterEvent},
     problem::ApiProblem,
 };
 use crate::service::{CloudEvent, EventData, Refusal, Service};
 
 const STRUCTURED: &str = "application/cloudevents+json";
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new().route("/register/v1/events", post(report))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(report))
 }
 
+/// Takes an event of a document register.
+///
+/// CloudEvents 1.0 in structured mode, or in binary mode: the attributes in headers `ce-…`, the data in the body.
+#[utoipa::path(
+    post, path = "/register/v1/events", operation_id = "report_event", tag = "Registers",
+    security(("relying_party" = ["report"])),
+    request_body(content(
+        (RegisterEvent = "application/cloudevents+json"),
+        (Option<EventDocument> = "application/json"),
+    )),
+    responses((status = 200, body = ReportedEvent)),
+    extensions(("x-problems" = json!(["invalid_value", "idempotency_mismatch"])))
+)]
 async fn report(
     State(service): State<Arc<Service>>,
     Reporter(reporter): Reporter,

@@ -3,10 +3,9 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::{HeaderMap, StatusCode},
-    routing::{get, post},
 };
 use serde::Deserialize;
 use signer_core::{
@@ -16,6 +15,7 @@ use signer_core::{
         SigningCertificate,
     },
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{Asker, PathId, StrictJson},
@@ -26,20 +26,31 @@ use crate::{
     store::Holder,
 };
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/v1/requests", post(create))
-        .route("/v1/persons/{id}/signing-certificate", get(signing_certificate))
-        .route("/v1/answer-key", get(answer_key))
-        .route("/v1/time", get(time))
-        .route("/v1/report-lost", post(report_lost))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(create))
+        .routes(routes!(signing_certificate))
+        .routes(routes!(answer_key))
+        .routes(routes!(time))
+        .routes(routes!(report_lost))
 }
 
 /// Routes that wait for a person; they have limits of their own.
-pub(super) fn long_poll_routes() -> Router<Arc<Service>> {
-    Router::new().route("/v1/requests/{id}", get(view).delete(cancel))
+pub(super) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(view, cancel))
 }
 
+/// Asks a person to sign.
+///
+/// Whether the person exists is not revealed: a request to nobody just expires.
+#[utoipa::path(
+    post, path = "/v1/requests", operation_id = "create_request", tag = "Signing requests", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(("Idempotency-Key" = Option<String>, Header, pattern = "^[!-~]{1,128}$",
+        description = "Makes the call safe to repeat for 24 h.")),
+    request_body = CreateRequest,
+    responses((status = 201, body = CreatedRequest)),
+    extensions(("x-problems" = json!(["invalid_value", "too_many", "idempotency_mismatch", "idempotency_in_flight"])))
+)]
 async fn create(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -54,13 +65,25 @@ async fn create(
     Ok((StatusCode::CREATED, Json(created)))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct ViewQuery {
+    /// How long to wait for the end, milliseconds.
+    #[param(maximum = 120_000)]
     #[serde(default)]
     pub(super) timeout_ms: u64,
 }
 
+/// State of a request, and the result once it is signed.
+///
+/// Waits for its end as long as asked.
+#[utoipa::path(
+    get, path = "/v1/requests/{id}", operation_id = "view_request", tag = "Signing requests", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(("id" = RequestId, Path, description = "The request."), ViewQuery),
+    responses((status = 200, body = RequestView)),
+    extensions(("x-problems" = json!(["invalid_value", "too_many"])))
+)]
 async fn view(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -73,6 +96,13 @@ async fn view(
     Ok(Json(service.request_view(&asker, id, wait).await?))
 }
 
+/// Takes a request back.
+#[utoipa::path(
+    delete, path = "/v1/requests/{id}", operation_id = "cancel_request", tag = "Signing requests", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(("id" = RequestId, Path, description = "The request.")),
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["request_closed"])))
+)]
 async fn cancel(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -82,6 +112,12 @@ async fn cancel(
     Ok(StatusCode::NO_CONTENT)
 }
 
+/// What signed attributes need to know of a person's certificate before anything is signed.
+#[utoipa::path(
+    get, path = "/v1/persons/{id}/signing-certificate", tag = "Signing requests", security(("relying_party" = ["ask"]), ("oauth2" = ["service"])),
+    params(("id" = String, Path, pattern = "^[!-~]{1,64}$", description = "The person.")),
+    responses((status = 200, body = SigningCertificate))
+)]
 async fn signing_certificate(
     State(service): State<Arc<Service>>,
     Asker(asker): Asker,
@@ -90,16 +126,31 @@ async fn signing_certificate(
     Ok(Json(service.signing_certificate(&asker, person).await?))
 }
 
+/// The key that signs answers and the time.
+#[utoipa::path(
+    get, path = "/v1/answer-key", tag = "Public",
+    responses((status = 200, body = AnswerKey))
+)]
 async fn answer_key(State(service): State<Arc<Service>>) -> Json<AnswerKey> {
     Json(service.answer_key())
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct TimeQuery {
+    /// Chosen by the caller, so that the answer cannot be an old one.
+    #[param(pattern = "^[0-9a-f]{32}$")]
     nonce: String,
 }
 
+/// The time, signed with a nonce.
+#[utoipa::path(
+    get, path = "/v1/time", tag = "Public",
+    params(TimeQuery),
+    responses((status = 200, body = SignedTime)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn time(
     State(service): State<Arc<Service>>,
     query: Result<Query<TimeQuery>, QueryRejection>,
@@ -108,6 +159,15 @@ async fn time(
     Ok(Json(service.signed_time(&query.nonce)?))
 }
 
+/// Ends the installation of a lost code.
+///
+/// Anybody may send it; the answer tells nothing.
+#[utoipa::path(
+    post, path = "/v1/report-lost", tag = "Public",
+    request_body = ReportLost,
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
 async fn report_lost(
     State(service): State<Arc<Service>>,
     StrictJson(asked, _turn): StrictJson<ReportLost>,

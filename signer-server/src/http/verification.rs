@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use axum::{
-    Json, Router,
+    Json,
     extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
-use signer_core::{ids::CheckId, wire::VerifyCode};
+use signer_core::{
+    ids::CheckId,
+    wire::{OpenCheck, Verification, VerifyCode},
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     auth::{PathId, StrictJson, Verifier},
@@ -18,15 +21,24 @@ use super::{
 };
 use crate::service::{Service, Verifying, WaitMs};
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new().route("/v1/verifications", post(verify))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(verify))
 }
 
 /// Routes that wait for a person; they have limits of their own.
-pub(super) fn long_poll_routes() -> Router<Arc<Service>> {
-    Router::new().route("/v1/verifications/{id}", get(view))
+pub(super) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(view))
 }
 
+/// Checks a code and uses it up.
+///
+/// Answers at once, or with a check that waits for the holder.
+#[utoipa::path(
+    post, path = "/v1/verifications", tag = "Verification", security(("relying_party" = ["verify"])),
+    request_body = VerifyCode,
+    responses((status = 200, body = Verification), (status = 202, body = OpenCheck)),
+    extensions(("x-problems" = json!(["invalid_value", "too_many", "request_id_used"])))
+)]
 async fn verify(
     State(service): State<Arc<Service>>,
     Verifier(verifier): Verifier,
@@ -35,6 +47,13 @@ async fn verify(
     Ok(told(service.verify_code(&verifier, &asked).await?))
 }
 
+/// The result of a check that waited for the holder.
+#[utoipa::path(
+    get, path = "/v1/verifications/{id}", operation_id = "view_verification", tag = "Verification", security(("relying_party" = ["verify"])),
+    params(("id" = CheckId, Path, description = "The check."), ViewQuery),
+    responses((status = 200, body = Verification), (status = 202, body = OpenCheck)),
+    extensions(("x-problems" = json!(["invalid_value", "too_many"])))
+)]
 async fn view(
     State(service): State<Arc<Service>>,
     Verifier(verifier): Verifier,

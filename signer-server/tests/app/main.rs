@@ -24,6 +24,7 @@ mod limits;
 mod lost;
 mod oauth;
 mod online;
+mod openapi;
 mod pdf;
 mod pin;
 mod race;

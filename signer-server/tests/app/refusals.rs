@@ -1,15 +1,12 @@
 //! Every wrong input on every route: a problem with its stable code, and nothing changed.
 //!
-//! The routes are read from the sources, so that a new one without its refusals fails here.
+//! The routes are those of the OpenAPI document, so that a new one without its refusals fails here.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::collections::BTreeSet;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{Approved, ports::HardwareKey as _};
+use serde_json::Value;
+use signer_client::{Approved, RelyingParty, ports::HardwareKey as _};
 use signer_core::{
     approval::ApprovalRecord,
     codec::{self, Blob, Label, List, Text},
@@ -32,8 +29,10 @@ use signer_core::{
 
 use crate::{
     harness::{Dump, PIN, TestApp, WRONG},
+    openapi::document,
+    screen::{Till, opened, show, stocked},
     support::clock::T0,
-    support::phone::{Fault, SUITE, TestPhone},
+    support::phone::{Fault, SUITE, TestPhone, network},
 };
 
 /// The order of P-256's group, SEC 2 §2.4.2, and of secp256k1's, §2.4.1.
@@ -46,44 +45,51 @@ const SECP256K1_ORDER: [u8; 32] = [
     0xae, 0xdc, 0xe6, 0xaf, 0x48, 0xa0, 0x3b, 0xbf, 0xd2, 0x5e, 0x8c, 0xd0, 0x36, 0x41, 0x41,
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
-/// Routes that need no token, because they tell nothing about anybody.
-const PUBLIC: [&str; 16] = [
-    "/.well-known/oauth-authorization-server",
-    "/v1/trust-list",
-    "/status/v1/lists",
-    "/status/v1/lists/{id}",
-    "/v1/answer-key",
-    "/v1/time",
-    REPORT_LOST,
-    "/ca/v1/ca.pem",
-    "/ca/v1/ca.der",
-    "/ca/v1/crl.der",
-    "/health/live",
-    "/health/ready",
-    "/admin/",
-    "/verify/",
-    "/verify/config.json",
-    "/verify/files.json",
+/// Operations that need no token, because they tell nothing about anybody, or because a proof is in their body.
+const PUBLIC: [&str; 15] = [
+    "GET /.well-known/oauth-authorization-server",
+    "GET /ca/v1/ca.der",
+    "GET /ca/v1/ca.pem",
+    "GET /ca/v1/crl.der",
+    "GET /health/live",
+    "GET /health/ready",
+    "GET /status/v1/lists",
+    "GET /status/v1/lists/{id}",
+    "GET /v1/answer-key",
+    "GET /v1/time",
+    "GET /v1/trust-list",
+    "POST /csc/{version}/info",
+    "POST /oauth2/revoke",
+    "POST /oauth2/token",
+    "POST /v1/report-lost",
 ];
+/// Pages for browsers, beside the API.
+const PAGES: [&str; 5] =
+    ["/admin/", "/openapi.json", "/verify/", "/verify/config.json", "/verify/files.json"];
 
 /// Open to whoever has a lost code; the answer tells nothing either.
 const REPORT_LOST: &str = "/v1/report-lost";
 /// A lost code that is nobody's.
 const LOST_CODE: &str = "0123-4567-89AB-CDEF-GHJK-ANCY";
 
-/// A route with its methods, as it stands in the sources.
+/// A path of the OpenAPI document, with the operations on it.
 #[derive(Debug)]
 struct Route {
     path: String,
     methods: Vec<&'static str>,
+    /// What stands for the path's id, by its schema; none if it is text.
+    id: Option<String>,
+    /// The right that a relying party needs; none for the operator's routes and the public ones.
+    right: Option<String>,
+    operator: bool,
 }
 
 impl Route {
     fn is_public(&self) -> bool {
-        PUBLIC.contains(&self.path.as_str())
+        self.right.is_none() && !self.operator
     }
 
-    /// Whether its refusals have a shape of their own: what comes there is in `oauth` and `csc`.
+    /// Whether its refusals have OAuth's shape.
     fn speaks_oauth(&self) -> bool {
         self.path.starts_with("/oauth2/") || self.path.starts_with("/csc/")
     }
@@ -94,38 +100,34 @@ impl Route {
     }
 }
 
-/// All routes but those of the device operations.
+/// All routes but those of the device operations: what is routed is in the document.
 fn routes() -> Vec<Route> {
-    let sources = concat!(env!("CARGO_MANIFEST_DIR"), "/src/http");
-    let mut routes = Vec::new();
-    let within = |folder: &Path| -> Vec<PathBuf> {
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect()
-    };
-    let (folders, mut files): (Vec<_>, Vec<_>) =
-        within(Path::new(sources)).into_iter().partition(|path| path.is_dir());
-    files.extend(folders.iter().flat_map(|folder| within(folder)));
-    for file in files {
-        let prefix = match file.file_stem().unwrap().to_str().unwrap() {
-            "admin" => "/admin/v1",
-            // One route for each of `Operation::ALL`.
-            "device" => continue,
-            _ => "",
-        };
-        let text = fs::read_to_string(&file).unwrap();
-        for (_, rest) in text.match_indices(".route(\"").map(|(at, mark)| text.split_at(at + mark.len())) {
-            let (path, rest) = rest.split_once('"').unwrap();
-            let call = rest.split([';', '\n']).next().unwrap();
-            let methods = METHODS.into_iter().filter(|method| {
-                let method = method.to_lowercase();
-                call.contains(&format!(" {method}(")) || call.contains(&format!(".{method}("))
-            });
-            let route = Route { path: format!("{prefix}{path}"), methods: methods.collect() };
-            assert!(!route.methods.is_empty(), "{}: {route:?} has no method", file.display());
-            routes.push(route);
+    let document = document();
+    let paths = document["paths"].as_object().unwrap();
+    assert!(paths.len() >= 30, "{paths:?}");
+    let routes = paths.iter().map(|(path, item)| {
+        let item = item.as_object().unwrap();
+        let methods = METHODS.into_iter().filter(|method| item.contains_key(&method.to_lowercase()));
+        let operation = item.values().next().unwrap();
+        let security = operation["security"].as_array().map_or(&[][..], Vec::as_slice);
+        for other in item.values() {
+            assert_eq!(other["security"], operation["security"], "{path}: its operations need one right");
         }
-    }
-    assert!(routes.len() >= 12, "{routes:?}");
-    routes
+        let right = security.iter().find_map(|one| {
+            let right = one.get("relying_party").map_or("ask", |roles| roles[0].as_str().unwrap());
+            (one.get("relying_party").is_some() || one.get("oauth2").is_some()).then(|| right.to_owned())
+        });
+        let parameters = operation["parameters"].as_array().map_or(&[][..], Vec::as_slice);
+        let id = parameters.iter().find(|one| one["name"] == "id");
+        let id = id.and_then(|id| Some(id["schema"]["$ref"].as_str()?.rsplit('/').next()?.to_owned()));
+        let operator = security.iter().any(|one| one.get("admin").is_some());
+        Route { path: path.clone(), methods: methods.collect(), id, right, operator }
+    });
+    routes.collect()
+}
+
+fn named(route: &Route) -> impl Iterator<Item = String> {
+    route.methods.iter().map(|method| format!("{method} {}", route.path))
 }
 
 #[test]
@@ -144,18 +146,17 @@ fn app_100_unknown_paths_and_wrong_methods_are_problems() {
     for path in ["/device/v1/enrol_start", "/device/v1/Status", "/device/v1/status/", "/device/v2/status"] {
         assert_eq!(app.http.cbor(path, b"").code(), ProblemCode::NoSuchPath, "{path}");
     }
-    let operations = Operation::ALL
-        .iter()
-        .map(|operation| Route { path: format!("/device/v1/{}", operation.path()), methods: vec!["POST"] });
-    for route in routes().into_iter().chain(operations) {
-        for method in METHODS.into_iter().filter(|method| !route.methods.contains(method)) {
-            let answer = app.http.send(method, &route.example(), &[], b"");
-            assert_eq!(answer.code(), ProblemCode::MethodNotAllowed, "{method} {}", route.path);
+    let operations = Operation::ALL.iter().map(|operation| format!("/device/v1/{}", operation.path()));
+    let operations = operations.map(|path| (path, vec!["POST"]));
+    let pages = PAGES.into_iter().map(|path| (path.to_owned(), vec!["GET"]));
+    let routes = routes();
+    let described = routes.iter().map(|route| (route.example(), route.methods.clone()));
+    for (path, methods) in described.chain(operations).chain(pages) {
+        for method in METHODS.into_iter().filter(|method| !methods.contains(method)) {
+            let answer = app.http.send(method, &path, &[], b"");
+            assert_eq!(answer.code(), ProblemCode::MethodNotAllowed, "{method} {path}");
             let allowed = answer.header("allow").unwrap_or_default().to_owned();
-            assert!(
-                route.methods.iter().all(|method| allowed.contains(method)),
-                "{route:?} allows {allowed:?}"
-            );
+            assert!(methods.iter().all(|method| allowed.contains(method)), "{path} allows {allowed:?}");
         }
     }
     assert_eq!(app.dump(), before);
@@ -170,10 +171,8 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
     assert_eq!(app.admin("DELETE", &format!("/relying-parties/{}", gone.id), None).status, 204);
     let admin = app.admin_token();
     let before = app.dump();
-    let mut walked = BTreeSet::new();
-    for route in routes().iter().filter(|route| !route.is_public() && !route.speaks_oauth()) {
-        let operator = route.path.starts_with("/admin/");
-        let verifier = route.path.starts_with("/v1/verifications");
+    let all = routes();
+    for route in all.iter().filter(|route| !route.is_public() && !route.speaks_oauth()) {
         for method in &route.methods {
             let path = route.example();
             let send = |authorization: &str| {
@@ -196,35 +195,102 @@ fn app_101_without_the_right_token_every_route_that_needs_one_refuses() {
                 format!("Bearer {}", gone.token),
                 format!("Bearer {}x", bank.token),
                 format!("Bearer {}", bank.token.to_uppercase()),
+                format!("Bearer sat_{}", "x".repeat(43)),
                 format!("Bearer {changed}"),
                 // A relying party is no operator, an operator no relying party.
-                format!("Bearer {}", if operator { &bank.token } else { &admin }),
+                format!("Bearer {}", if route.operator { &bank.token } else { &admin }),
             ] {
                 assert_eq!(send(&wrong), ProblemCode::Unauthenticated, "{method} {path} with {wrong:?}");
             }
-            if !operator {
-                let other = if verifier { &bank.token } else { &shop.token };
+            if let Some(right) = &route.right {
+                let other = if right == "ask" { &shop.token } else { &bank.token };
                 assert_eq!(send(&format!("Bearer {other}")), ProblemCode::Forbidden, "{method} {path}");
             }
-            walked.insert(format!("{method} {}", route.path));
         }
     }
     assert_eq!(app.dump(), before);
-    assert!(walked.len() >= 9, "{walked:?}");
     // Everything else is open on purpose, and answers without a token.
+    let open: BTreeSet<_> = all.iter().filter(|route| route.is_public()).flat_map(named).collect();
+    assert_eq!(open, PUBLIC.map(str::to_owned).into());
     let report = serde_json::to_vec(&serde_json::json!({ "code": LOST_CODE })).unwrap();
     let answer = app.http.send("POST", REPORT_LOST, &[("content-type", "application/json")], &report);
     assert_eq!((answer.status, answer.body.len()), (204, 0));
     assert_eq!(app.dump(), before);
-    for path in PUBLIC.into_iter().filter(|path| *path != REPORT_LOST) {
+    let gets = PUBLIC.into_iter().filter_map(|name| name.strip_prefix("GET "));
+    for path in gets.chain(PAGES) {
         let query = if path == "/v1/time" { "?nonce=00112233445566778899aabbccddeeff" } else { "" };
         let path = path.replace("{id}", &(app.clock.seconds() / 86_400 * 64).to_string());
         assert_eq!(app.http.send("GET", &format!("{path}{query}"), &[], b"").status, 200, "{path}");
     }
 }
 
+#[test]
+fn oap_004_every_operation_in_oauths_shape_that_needs_a_token_refuses_without_the_right_one() {
+    let app = TestApp::spawn();
+    let bank = app.relying_party("Bank", true, false);
+    let before = app.dump();
+    let mut walked = 0;
+    for route in routes().iter().filter(|route| !route.is_public() && route.speaks_oauth()) {
+        for version in ["v1", "v2"] {
+            let path = route.path.replace("{version}", version);
+            let error = |authorization: &str| {
+                let json = ("content-type", "application/json");
+                let answer = if authorization.is_empty() {
+                    app.http.send("POST", &path, &[json], b"{}")
+                } else {
+                    app.http.send("POST", &path, &[("authorization", authorization), json], b"{}")
+                };
+                (answer.status, answer.json::<Value>()["error"].as_str().unwrap_or_default().to_owned())
+            };
+            // What the CSC API says where there is no bearer token at all, and where there is a wrong one.
+            for none in ["", "Bearer", "Bearer ", "Basic eDp4"] {
+                assert_eq!(error(none), (400, "invalid_request".into()), "{path} with {none:?}");
+            }
+            for wrong in ["x", &format!("sat_{}", "x".repeat(43)), &bank.token, &app.admin_token()] {
+                assert_eq!(error(&format!("Bearer {wrong}")), (401, "invalid_token".into()), "{path}");
+            }
+            walked += 1;
+        }
+    }
+    assert!(walked >= 10, "{walked}");
+    assert_eq!(app.dump(), before);
+}
+
+#[test]
+fn oap_005_another_partys_object_is_like_one_that_is_not_there() {
+    let app = TestApp::spawn();
+    let (bank, other) = (app.relying_party("Bank", true, false), app.relying_party("Other", true, true));
+    let (mut phone, till) = (stocked(&app, "olena"), Till::new(&app, "Shop"));
+    let request = app.ask(&RelyingParty::new(network(app.url()), bank.token.clone()), "olena");
+    let check = opened(&till.scan(&show(&app, &mut phone, Profile::Age).digits())).check;
+    let before = app.dump();
+    let mut walked = BTreeSet::new();
+    for route in routes().iter().filter(|route| route.right.is_some()) {
+        let Some(kind) = &route.id else { continue };
+        let (id, owner) = match kind.as_str() {
+            "RequestId" => (request.to_string(), &bank.token),
+            "CheckId" => (check.to_string(), &till.token),
+            other => panic!("{}: say here how another party's {other} is made", route.path),
+        };
+        for method in &route.methods {
+            let path = route.path.replace("{id}", &id);
+            let foreign = app.http.json(method, &path, &other.token, None);
+            let nobodys = app.http.json(method, &route.example(), &other.token, None);
+            assert_eq!(foreign.code(), ProblemCode::NotFound, "{method} {path}");
+            assert_eq!(foreign.body, nobodys.body, "{method} {path}");
+            // It is there, for whom it belongs to.
+            if *method == "GET" {
+                assert!(app.http.json(method, &path, owner, None).status < 300, "{path}");
+            }
+            walked.insert(kind.clone());
+        }
+    }
+    assert_eq!(walked.len(), 2, "{walked:?}");
+    assert_eq!(app.dump(), before);
+}
+
 /// One wrong call: route, path, body, what must come.
-type Call = (&'static str, String, Option<serde_json::Value>, ProblemCode);
+type Call = (&'static str, String, Option<Value>, ProblemCode);
 
 fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: RelyingPartyId) -> Vec<Call> {
     use ProblemCode::{InvalidValue, Malformed, NotFound, RequestClosed};
@@ -233,9 +299,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         "person": "olena", "text": "Text", "documents": [{ "name": "Name", "sha256": digest }], "expires_in": 300,
     });
     let mut calls: Vec<Call> = Vec::new();
-    let mut with = |route: &'static str,
-                    good: &serde_json::Value,
-                    changes: &[(&str, serde_json::Value, ProblemCode)]| {
+    let mut with = |route: &'static str, good: &Value, changes: &[(&str, Value, ProblemCode)]| {
         let (_, path) = route.split_once(' ').unwrap();
         for (pointer, value, code) in changes {
             let mut body = good.clone();
@@ -261,7 +325,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             calls.push((route, path.into(), Some(body), code));
         }
     };
-    let documents = |count: usize| -> serde_json::Value {
+    let documents = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
     };
     let fields = |count: usize| -> serde_json::Value {
@@ -384,7 +448,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         ],
     );
     let good = serde_json::json!({ "document_type": "vehicle_registration", "references": ["AA0001EX"] });
-    let references = |count: usize| -> serde_json::Value { (0..count).map(|n| format!("{n}")).collect() };
+    let references = |count: usize| -> Value { (0..count).map(|n| format!("{n}")).collect() };
     with(
         "POST /v1/codes",
         &good,
@@ -419,7 +483,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     let good = serde_json::json!({
         "name": "Shop", "key": point, "profiles": ["age"], "relying_party": shop.to_string(),
     });
-    let mut with_business = |changes: &[(&str, serde_json::Value, ProblemCode)]| {
+    let mut with_business = |changes: &[(&str, Value, ProblemCode)]| {
         for (pointer, value, code) in changes {
             let mut body = good.clone();
             body[pointer.trim_start_matches('/')] = value.clone();

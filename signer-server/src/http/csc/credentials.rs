@@ -8,10 +8,20 @@ use serde_json::{Value, json};
 
 use super::{ECDSA_SHA256, P256, Version, call::Call, invalid, parameters::Parameters};
 use crate::{
-    http::oauth_error::OauthProblem,
+    http::{
+        oauth_error::OauthProblem,
+        openapi::{CscCredentialInfo, CscInfoOf, CscList, CscListRequest},
+    },
     service::{CredentialState, CscCredential, MULTISIGN_MAX, Service},
 };
 
+/// Names a person's credentials.
+#[utoipa::path(
+    post, path = "/csc/{version}/credentials/list", operation_id = "csc_credentials_list", tag = "CSC API", security(("oauth2" = ["service"])),
+    params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
+    request_body = CscListRequest,
+    responses((status = 200, body = CscList))
+)]
 pub(super) async fn list(
     State(service): State<Arc<Service>>,
     call: Call,
@@ -44,6 +54,13 @@ pub(super) async fn list(
     Ok(Json(answer))
 }
 
+/// Describes a credential.
+#[utoipa::path(
+    post, path = "/csc/{version}/credentials/info", operation_id = "csc_credentials_info", tag = "CSC API", security(("oauth2" = ["service"])),
+    params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
+    request_body = CscInfoOf,
+    responses((status = 200, body = CscCredentialInfo))
+)]
 pub(super) async fn info(
     State(service): State<Arc<Service>>,
     call: Call,

@@ -6,8 +6,18 @@ use axum::{Json, extract::State};
 use serde_json::{Value, json};
 
 use super::{ECDSA_SHA256, Version, call::OpenCall};
-use crate::service::Service;
+use crate::{
+    http::openapi::{CscInfo, CscInfoRequest},
+    service::Service,
+};
 
+/// What this service is and can do.
+#[utoipa::path(
+    post, path = "/csc/{version}/info", operation_id = "csc_info", tag = "CSC API",
+    params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
+    request_body = Option<CscInfoRequest>,
+    responses((status = 200, body = CscInfo))
+)]
 pub(super) async fn info(State(service): State<Arc<Service>>, call: OpenCall) -> Json<Value> {
     let url = service.oauth_issuer();
     let mut methods = vec!["credentials/list", "credentials/info", "credentials/authorize"];

@@ -8,7 +8,7 @@ mod sign;
 
 use std::sync::Arc;
 
-use axum::{Router, routing::post};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::oauth_error::OauthProblem;
 use crate::service::{OauthRefusal, Service};
@@ -27,19 +27,17 @@ enum Version {
     V2,
 }
 
-pub(super) fn routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/csc/{version}/info", post(info::info))
-        .route("/csc/{version}/credentials/list", post(credentials::list))
-        .route("/csc/{version}/credentials/info", post(credentials::info))
-        .route("/csc/{version}/signatures/signHash", post(sign::sign_hash))
+pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new()
+        .routes(routes!(info::info))
+        .routes(routes!(credentials::list))
+        .routes(routes!(credentials::info))
+        .routes(routes!(sign::sign_hash))
 }
 
 /// Routes that wait for a person; they have limits of their own.
-pub(super) fn long_poll_routes() -> Router<Arc<Service>> {
-    Router::new()
-        .route("/csc/{version}/credentials/authorize", post(sign::authorize))
-        .route("/csc/v2/credentials/authorizeCheck", post(sign::authorize_check))
+pub(super) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
+    OpenApiRouter::new().routes(routes!(sign::authorize)).routes(routes!(sign::authorize_check))
 }
 
 fn invalid(parameter: &str) -> OauthProblem {

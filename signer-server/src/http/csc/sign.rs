@@ -14,7 +14,10 @@ use signer_core::ids::RequestId;
 
 use super::{ECDSA_SHA256, Version, call::Call, invalid, parameters::Parameters};
 use crate::{
-    http::oauth_error::OauthProblem,
+    http::{
+        oauth_error::OauthProblem,
+        openapi::{CscAuthorize, CscHandle, CscSad, CscSign, CscSignatures},
+    },
     service::{Authorised, Authorising, MULTISIGN_MAX, OauthRefusal, Service, Signing, WaitMs},
 };
 
@@ -23,6 +26,16 @@ const SECONDS: (u64, u64) = (60, 300);
 /// How long one question of version 2 waits, milliseconds.
 const CHECK_MS: u64 = 10_000;
 
+/// Asks the holder to sign hashes.
+///
+/// Version 1 waits for the phone, version 2 answers with a handle.
+#[utoipa::path(
+    post, path = "/csc/{version}/credentials/authorize", operation_id = "csc_credentials_authorize", tag = "CSC API", security(("oauth2" = ["service"])),
+    params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
+    request_body = CscAuthorize,
+    responses((status = 200, body = CscSad), (status = 202, body = CscHandle)),
+    extensions(("x-errors" = json!(["400 access_denied", "429 temporarily_unavailable"])))
+)]
 pub(super) async fn authorize(
     State(service): State<Arc<Service>>,
     call: Call,
@@ -42,6 +55,13 @@ pub(super) async fn authorize(
     Ok(answer)
 }
 
+/// What became of an authorisation of version 2. Waits up to 10 s.
+#[utoipa::path(
+    post, path = "/csc/v2/credentials/authorizeCheck", operation_id = "csc_credentials_authorize_check", tag = "CSC API", security(("oauth2" = ["service"])),
+    request_body = CscHandle,
+    responses((status = 200, body = CscSad), (status = 202, body = CscHandle)),
+    extensions(("x-errors" = json!(["400 access_denied", "429 temporarily_unavailable"])))
+)]
 pub(super) async fn authorize_check(
     State(service): State<Arc<Service>>,
     call: Call,
@@ -54,6 +74,13 @@ pub(super) async fn authorize_check(
     Ok(answered(handle, service.authorised(&bearer, handle, wait).await?))
 }
 
+/// Gives out the signatures that the phone made.
+#[utoipa::path(
+    post, path = "/csc/{version}/signatures/signHash", operation_id = "csc_sign_hash", tag = "CSC API", security(("oauth2" = ["service"])),
+    params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
+    request_body = CscSign,
+    responses((status = 200, body = CscSignatures))
+)]
 pub(super) async fn sign_hash(
     State(service): State<Arc<Service>>,
     call: Call,
