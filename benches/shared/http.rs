@@ -25,6 +25,19 @@ impl Request {
         );
         Self([head.as_bytes(), body].concat())
     }
+
+    /// `GET path`.
+    #[must_use]
+    pub fn get(path: &str, headers: &[&str]) -> Self {
+        let more: String = headers.iter().map(|line| format!("{line}\r\n")).collect();
+        Self(format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n{more}\r\n").into_bytes())
+    }
+
+    /// Its bytes.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
 }
 
 /// What a run over HTTP took.
@@ -73,16 +86,17 @@ pub fn send(address: SocketAddr, lists: Vec<Vec<Request>>) -> Run {
 }
 
 /// The least HTTP client: one connection, kept alive, one request at a time.
-struct Connection(BufReader<TcpStream>);
+pub(crate) struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    fn open(address: SocketAddr) -> Self {
+    pub(crate) fn open(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).unwrap();
         stream.set_nodelay(true).unwrap();
         Self(BufReader::new(stream))
     }
 
-    fn send(&mut self, request: &Request) -> Vec<u8> {
+    /// The body of the answer, whose status must be of success.
+    pub(crate) fn send(&mut self, request: &Request) -> Vec<u8> {
         self.0.get_mut().write_all(&request.0).unwrap();
         let mut line = String::new();
         self.0.read_line(&mut line).unwrap();
@@ -97,7 +111,7 @@ impl Connection {
         }
         let mut reply = vec![0; length];
         self.0.read_exact(&mut reply).unwrap();
-        assert!(status.starts_with("HTTP/1.1 200"), "{status} {}", String::from_utf8_lossy(&reply));
+        assert!(status.starts_with("HTTP/1.1 20"), "{status} {}", String::from_utf8_lossy(&reply));
         reply
     }
 }

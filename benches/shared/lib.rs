@@ -12,6 +12,7 @@ pub mod enrolment;
 mod fixed;
 pub mod history;
 pub mod http;
+pub mod load;
 pub mod online;
 pub mod parties;
 mod phone;

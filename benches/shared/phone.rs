@@ -18,7 +18,7 @@ use signer_core::{
     time::UnixSeconds,
     wire::{
         CreateEnrolmentCode, CreateRequest, DocumentDigest, EnrolConfirm, EnrolmentCode, Envelope, Exchange,
-        RequestsQuery, Token, WireSecret,
+        Fetched, RequestsQuery, Token, WireSecret,
     },
 };
 use signer_server::{service::Service, store::RelyingPartyRow};
@@ -91,7 +91,8 @@ impl Phone {
         approvals
     }
 
-    fn request(&self) -> CreateRequest {
+    /// A request of one document for this phone's holder.
+    pub(crate) fn request(&self) -> CreateRequest {
         let sha256 = "LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=".into();
         CreateRequest {
             person: self.person.clone(),
@@ -103,10 +104,20 @@ impl Phone {
 
     /// The token stays the first one: presenting it again is allowed until a newer one is presented.
     async fn approval(&mut self, service: &Service, object: RequestObject) -> Vec<u8> {
-        let now = service.now();
+        let (sent, fetch) = self.fetch(object, service.now());
+        let fetched = service.fetch(&fetch).await.unwrap();
+        self.approve(sent, fetched, service.now())
+    }
+
+    /// A sealed fetch.
+    pub(crate) fn fetch(&mut self, object: RequestObject, now: UnixSeconds) -> (FetchSent, Vec<u8>) {
         let hedge = SecretBytes::random(&mut self.rng);
         let (sent, fetch) = FetchSent::start(*self.key.context(), object, &hedge, &mut self.rng).unwrap();
-        let fetched = service.fetch(&self.seal(now, &fetch)).await.unwrap();
+        (sent, self.seal(now, &fetch))
+    }
+
+    /// The sealed approve to its answer.
+    pub(crate) fn approve(&self, sent: FetchSent, fetched: Fetched, now: UnixSeconds) -> Vec<u8> {
         let token = WireSecret(self.token.0.duplicate());
         let approval = sent.shown(fetched).unwrap().approve(&self.key, token, now).unwrap();
         let signature = sign(&self.device_key, approval.to_sign());
