@@ -49,8 +49,8 @@ impl<'a> ExpectedApproval<'a> {
 
 /// Verifies that the holder of a device key approved just this: the record is signed by the key beside it, and says this
 /// relying party, request, text, fields and documents, with a time of approval within the request's life, give or take
-/// 300 s of the phone's clock. Whose key it is the evidence does not say: that the signatures of the result, and their
-/// certificate, do.
+/// 300 s of the phone's clock. That this device key is of the phone that helped to sign is the server's word: nothing in a
+/// result ties it to the signing key.
 ///
 /// # Errors
 /// [`ResultError::Form`], [`ResultError::RecordSignature`], [`ResultError::Record`]; [`ResultError::Approval`] names the first

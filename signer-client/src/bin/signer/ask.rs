@@ -4,13 +4,13 @@ use std::{fs, path::Path, time::Duration};
 
 use serde_json::json;
 use signer_client::{
-    ClientError, ExpectedApproval, Fault, RelyingParty, desk::SystemClock, ports::Clock as _, signature_file,
+    ClientError, ExpectedApproval, Fault, desk::SystemClock, ports::Clock as _, signature_file,
     verify_approval, verify_result,
 };
 use signer_core::{
-    ids::RequestId,
+    ids::{RelyingPartyId, RequestId},
     time::UnixSeconds,
-    wire::{CreateRequest, CreatedRequest, RequestStatus, RequestView, SignedResult},
+    wire::{CreateRequest, CreatedRequest, ProblemCode, RequestStatus, RequestView, SignedResult},
 };
 
 use crate::{
@@ -64,7 +64,12 @@ pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Fa
         return Ok(());
     };
     let result = signed(waiting.decision(output, &bank, relying_party(global, &args.bank)?, &created)?)?;
-    check(&bank, &request, &created, &result)?;
+    // An access token does not say whose it is.
+    let asker = args.relying_party.or_else(|| bank.id());
+    if asker.is_none() {
+        output.progress("Whether the phone showed your name is not checked: give --relying-party ID.");
+    }
+    check(asker, &request, &created, &result)?;
     deliver(output, &order, created.id, &result)
 }
 
@@ -127,15 +132,14 @@ fn deliver(output: &Output, order: &Order, request: RequestId, result: &SignedRe
 
 /// Whether the result is valid, and for what was asked.
 fn check(
-    bank: &RelyingParty,
+    asker: Option<RelyingPartyId>,
     request: &CreateRequest,
     created: &CreatedRequest,
     result: &SignedResult,
 ) -> Result<(), Failure> {
     let verified = verify_result(result)?;
-    // A token of another form does not say whose it is.
-    let asker = bank.id().unwrap_or(verified.record.request.relying_party.id);
-    verify_approval(&result.approval, &ExpectedApproval::of(asker, request, created))?;
+    let record = verified.record.request.relying_party.id;
+    verify_approval(&result.approval, &ExpectedApproval::of(asker.unwrap_or(record), request, created))?;
     Ok(())
 }
 
@@ -147,11 +151,15 @@ pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
 
 const TRIES: u32 = 4;
 
-/// The network may be away for a moment; asking twice is safe.
+fn in_flight(error: &ClientError) -> bool {
+    matches!(error, ClientError::Problem(problem) if problem.code == ProblemCode::IdempotencyInFlight)
+}
+
+/// The network may be away for a moment, or an earlier try still be worked on; asking twice is safe.
 pub(crate) fn again<T>(call: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
     for tried in 1..TRIES {
         match call() {
-            Err(error) if error.fault() == Fault::Network => {
+            Err(error) if error.fault() == Fault::Network || in_flight(&error) => {
                 SystemClock.sleep(Duration::from_millis(400) * tried);
             }
             result => return result,

@@ -28,7 +28,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use signer_client::{Language, formats::Format};
 use signer_core::{
     credential::DocumentType,
-    ids::{CheckId, RequestId},
+    ids::{CheckId, RelyingPartyId, RequestId},
     wire::{Profile, RequestField, VerificationCode},
 };
 
@@ -415,6 +415,9 @@ struct Ask {
     /// The same key and files give the same request for 24 hours; random if left out
     #[arg(long, value_name = "KEY")]
     idempotency_key: Option<String>,
+    /// Your id, which the phone's record must name; a bearer token without an end says it itself
+    #[arg(long, value_name = "ID")]
+    relying_party: Option<RelyingPartyId>,
     /// What is made of the signature: a list, or given several times
     #[arg(long, value_enum, value_delimiter = ',', default_value = "json")]
     format: Vec<FormatArg>,
