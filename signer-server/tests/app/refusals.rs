@@ -328,7 +328,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
     let documents = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "name": format!("{n}"), "sha256": digest })).collect()
     };
-    let fields = |count: usize| -> serde_json::Value {
+    let fields = |count: usize| -> Value {
         (0..count).map(|n| serde_json::json!({ "label": format!("{n}"), "value": "a" })).collect()
     };
     with(

@@ -50,7 +50,8 @@ pub(super) fn complete(path: &str, operation: &mut Value, responses: &mut Map<St
         taken.unwrap_or_default()
     };
     // A parameter is there or not; it is never null.
-    for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+    let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+    for parameter in parameters.into_iter().flatten() {
         if let Some([Value::String(kind), _]) = parameter["schema"]["type"].as_array().map(Vec::as_slice) {
             parameter["schema"]["type"] = kind.clone().into();
         }

@@ -13,10 +13,10 @@ pub(super) fn schemes() -> Value {
         },
         "oauth2": {
             "type": "oauth2",
-            "description": "An access token of a relying party, by `private_key_jwt` (ES256).",
+            "description": "An access token of a relying party, by `private_key_jwt` (ES256), from `/oauth2/token` of this server.",
             "flows": {
                 "clientCredentials": {
-                    "tokenUrl": "/oauth2/token",
+                    "tokenUrl": "https://signer.example/oauth2/token",
                     "scopes": { "service": "All that the relying party may do." },
                 },
             },
