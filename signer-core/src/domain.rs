@@ -92,10 +92,6 @@ domains! {
     DisclosureSalt = "signer/v1/disclosure-salt",
     /// A key as one relying party of the CSC API names it.
     CscCredential = "signer/v1/csc-credential",
-    /// Proof of a device link, keyed by its secret.
-    DeviceLink = "signer/v1/device-link",
-    /// A person as one relying party names them, keyed by the server's name key.
-    PairwisePerson = "signer/v1/pairwise-person",
     /// A code as a signed answer names it, salted.
     AnsweredCode = "signer/v1/answered-code",
     /// What a holder was shown of a check.
@@ -146,6 +142,10 @@ domains! {
     HistorySeal = "signer/v1/history-seal",
     /// Check letters of a lost code.
     LostCodeCheck = "signer/v1/lost-code-check",
+    /// Proof of a device link, keyed by its secret.
+    DeviceLink = "signer/v1/device-link",
+    /// A person as one relying party names them, keyed by the server's name key.
+    PairwisePerson = "signer/v1/pairwise-person",
 }
 
 /// SHA-256 over a domain and its fields.
