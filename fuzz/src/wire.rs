@@ -28,5 +28,6 @@ messages! {
     RefreshChallenge RefreshChallenged RefreshPayload RefreshStart RefreshStarted RefreshKeys RefreshKeyed
     RefreshConfirm IssueCredentials IssuedCredentials CodeStateQuery CodeState WithdrawnCredentials RequestObject ApprovalRecord
     MaskedKey Unproven CertificateQuery CertificateReply HistoryQuery HistoryPage Entry Display Displayed EndDisplay
-    DisplayEnded ChecksQuery PendingChecks AnswerCheck CheckAnswered Listen Event ChooseCode CodeChosen
+    DisplayEnded ChecksQuery PendingChecks AnswerCheck CheckAnswered Listen Event ChooseCode CodeChosen OpenLink
+    LinkOpened
 }

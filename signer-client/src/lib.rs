@@ -29,6 +29,7 @@ mod fleet;
 pub mod formats;
 mod history;
 pub mod http;
+mod link;
 pub mod lists;
 mod phone;
 mod pin;
@@ -47,6 +48,7 @@ pub use self::{
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     history::{History, HistoryLine, SHOWS_MAX, ShowNote},
+    link::DeviceLink,
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{

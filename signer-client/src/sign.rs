@@ -15,6 +15,7 @@ use signer_core::{
 
 use crate::{
     error::{ClientError, StateError},
+    link::read_link,
     phone::{Enrolled, Phone},
     state::{Digest, SentNote},
 };
@@ -103,6 +104,17 @@ impl Phone {
             Waiting { object, codes: choice }
         };
         Ok(pending.requests.into_iter().map(with_codes).collect())
+    }
+
+    /// Takes the request of a scanned link: from then on it is listed among the others.
+    ///
+    /// # Errors
+    /// [`ClientError::Usage`] if the text is no link; [`ClientError`].
+    pub fn open_link(&mut self, link: &str) -> Result<RequestId, ClientError> {
+        self.require_key()?;
+        let link = read_link(link)
+            .ok_or(ClientError::Usage("this is not a link of a request: scan the code that is shown now"))?;
+        Ok(self.exchange(&link)?.request)
     }
 
     /// Tells the server which verification code the holder chose. The first choice decides: repeated, it is told again.

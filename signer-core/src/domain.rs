@@ -144,6 +144,10 @@ domains! {
     HistorySeal = "signer/v1/history-seal",
     /// Check letters of a lost code.
     LostCodeCheck = "signer/v1/lost-code-check",
+    /// Proof of a device link, keyed by its secret.
+    DeviceLink = "signer/v1/device-link",
+    /// A person as one relying party names them, keyed by the server's name key.
+    PairwisePerson = "signer/v1/pairwise-person",
 }
 
 /// SHA-256 over a domain and its fields.

@@ -61,20 +61,34 @@ pub fn matrix(text: &str) -> Result<Matrix, DrawError> {
     if !text.bytes().all(plain) {
         return Err(DrawError::NotAlphanumeric);
     }
-    let version = (1..=40).map(Version::Normal).find(|version| holds(*version, text.len()));
-    version.and_then(|version| draw(text, version).ok()).ok_or(DrawError::TooLong)
+    smallest(text, Mode::Alphanumeric)
 }
 
-/// Whether so many alphanumeric characters fit: mode (4 bits), their number, and they.
-fn holds(version: Version, characters: usize) -> bool {
-    let bits =
-        4 + Mode::Alphanumeric.length_bits_count(version) + Mode::Alphanumeric.data_bits_count(characters);
+/// The smallest code at level M that holds `link`, whose letters are small ones too: in byte mode.
+///
+/// # Errors
+/// [`DrawError::TooLong`].
+pub fn link_matrix(link: &str) -> Result<Matrix, DrawError> {
+    smallest(link, Mode::Byte)
+}
+
+fn smallest(text: &str, mode: Mode) -> Result<Matrix, DrawError> {
+    let version = (1..=40).map(Version::Normal).find(|version| holds(*version, mode, text.len()));
+    version.and_then(|version| draw(text, version, mode).ok()).ok_or(DrawError::TooLong)
+}
+
+/// Whether so many characters fit: mode (4 bits), their number, and they.
+fn holds(version: Version, mode: Mode, characters: usize) -> bool {
+    let bits = 4 + mode.length_bits_count(version) + mode.data_bits_count(characters);
     Bits::new(version).max_len(LEVEL).is_ok_and(|max| bits <= max)
 }
 
-fn draw(text: &str, version: Version) -> Result<Matrix, QrError> {
+fn draw(text: &str, version: Version, mode: Mode) -> Result<Matrix, QrError> {
     let mut bits = Bits::new(version);
-    bits.push_alphanumeric_data(text.as_bytes())?;
+    match mode {
+        Mode::Byte => bits.push_byte_data(text.as_bytes())?,
+        _ => bits.push_alphanumeric_data(text.as_bytes())?,
+    }
     bits.push_terminator(LEVEL)?;
     let (data, correction) = construct_codewords(&bits.into_bytes(), version, LEVEL)?;
     let mut canvas = Canvas::new(version, LEVEL);

@@ -13,7 +13,7 @@ mod terminal;
 mod tests;
 
 pub use bars::{Bars, bars};
-pub use matrix::{DrawError, Matrix, matrix};
+pub use matrix::{DrawError, Matrix, link_matrix, matrix};
 pub use png::{bar_png, png};
 pub use svg::{bar_svg, svg};
 pub use terminal::{bar_terminal, terminal};

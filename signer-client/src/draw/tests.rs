@@ -47,6 +47,20 @@ fn crd_050_png_is_read_back() {
 }
 
 #[test]
+fn cli_162_the_qr_of_a_link_is_read_back() {
+    let (token, mac) =
+        ("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8", "gIGCg4SFhoeIiYqLjI2Oj5CRkpOUlZaXmJmam5ydnp8");
+    for (server, elapsed) in [("https://signer.example", 0), ("http://127.0.0.1:18991", 86_400)] {
+        let link = format!("{server}/link?v=1&t={elapsed}&s={token}&a={mac}");
+        let image =
+            image::load_from_memory(&png(&link_matrix(&link).unwrap(), 4).unwrap()).unwrap().to_luma8();
+        let width = usize::try_from(image.width()).unwrap();
+        assert_eq!(read(image.into_raw(), width), link);
+    }
+    assert_eq!(link_matrix(&"x".repeat(3000)), Err(DrawError::TooLong));
+}
+
+#[test]
 fn crd_050_svg_is_read_back() {
     for text in texts().iter().step_by(4) {
         let svg = svg(&matrix(text).unwrap(), "Code <1>", "for \"three\" minutes & no more");

@@ -10,6 +10,7 @@ mod credentials;
 mod displays;
 mod enrol;
 mod history;
+mod link;
 mod oauth;
 mod problem;
 mod refresh;
@@ -24,8 +25,8 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, oauth::*,
-    problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
+    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, link::*,
+    oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},
@@ -123,6 +124,8 @@ operations! {
     Withdrawn = 23 "withdrawn": WithdrawnQuery => WithdrawnCredentials,
     /// The holder's choice among the verification codes of a request.
     ChooseCode = 24 "choose-code": ChooseCode => CodeChosen,
+    /// A scanned link: its request becomes the holder's.
+    OpenLink = 25 "open-link": OpenLink => LinkOpened,
 }
 
 /// A body with the operation it belongs to and the reply it gets.

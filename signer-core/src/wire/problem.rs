@@ -96,6 +96,12 @@ problems! {
     Stale = "stale", 409, "What this was based on is no longer valid; fetch again.", NewExchange;
     /// The request has a verification code, and the holder has not chosen it yet.
     CodeNotChosen = "code_not_chosen", 409, "The verification code of the request must be chosen first.", Never;
+    /// No such link, or one that was altered: the two look alike.
+    LinkUnknown = "link_unknown", 404, "This is no link of this server, or it was altered; scan it again.", Never;
+    /// A link that is more than three seconds old, or not of this time yet.
+    LinkStale = "link_stale", 409, "This link is not of this moment; scan the one that is shown now.", NewExchange;
+    /// A link that another phone opened first.
+    LinkUsed = "link_used", 409, "This link was opened by another phone.", Never;
     /// What the holder approved is not what was requested.
     RecordMismatch = "record_mismatch", 422, "The approval record does not match the request.", Never;
     /// Another attempt on this installation is being evaluated.

@@ -23,9 +23,14 @@ pub const REQUEST_SECONDS: core::ops::RangeInclusive<u64> = 30..=86_400;
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(examples(json!({ "person": "olena", "text": "Loan contract 17", "documents": [{ "name": "contract.pdf", "sha256": "LLZ0FYmTOmr9aWkOy0kxKyw0y7qOd9y3nbwdgI2EbAM=" }], "expires_in": 300 }))))]
 pub struct CreateRequest {
-    /// The person, by the reference the operator enrolled them under.
+    /// The person, by the reference the operator enrolled them under, or by the `person_id` of an earlier result. Left out with
+    /// `link`, and only then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     #[cfg_attr(feature = "openapi", schema(pattern = "^[!-~]{1,64}$"))]
     pub person: String,
+    /// Whether the request is for whoever opens its link first, by QR or on the same device, instead of a person.
+    #[serde(default, skip_serializing_if = "core::ops::Not::not")]
+    pub link: bool,
     /// What the holder is shown about the request.
     #[cfg_attr(feature = "openapi", schema(min_length = 1, max_length = 2000))]
     pub text: String,
@@ -72,7 +77,7 @@ pub struct DocumentDigest {
 }
 
 /// Reply to `POST /v1/requests`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct CreatedRequest {
     /// The request.
@@ -82,6 +87,21 @@ pub struct CreatedRequest {
     /// The verification code to be shown to the holder, if one was asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub verification_code: Option<VerificationCode>,
+    /// The server's public URL, with which its links begin; with `link` only, as what follows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_url: Option<String>,
+    /// Public name of the link: base64url of 32 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_token: Option<String>,
+    /// Key of the links, base64url of 32 bytes. It stays in the relying party's back end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_secret: Option<String>,
+}
+
+impl core::fmt::Debug for CreatedRequest {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "CreatedRequest({}, {}, redacted)", self.id, self.expires)
+    }
 }
 
 /// State of a request. The list is closed.
@@ -115,6 +135,9 @@ pub struct RequestView {
     pub status: RequestStatus,
     /// When it ends, Unix seconds.
     pub expires: u64,
+    /// Whether a phone has opened its link; in requests with a link only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub link_opened: Option<bool>,
     /// The result.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<SignedResult>,
@@ -135,6 +158,10 @@ pub struct SignedResult {
     /// DER certificates, the holder's own first, where the key has one: the one in use when the request was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub certificate_chain: Option<Vec<String>>,
+    /// The person, by a name that this relying party alone may use as `person` in later requests; another one has another. It
+    /// stays when the person enrols another phone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub person_id: Option<String>,
 }
 
 /// `GET /v1/persons/{person}/signing-certificate`: what signed attributes and headers need to know of the certificate

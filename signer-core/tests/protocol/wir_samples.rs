@@ -221,6 +221,8 @@ pub(crate) fn samples() -> Vec<Sample> {
         sample("ChooseCode", &ChooseCode { request: REQUEST, code: code(42) }),
         sample("CodeChosen.right", &CodeChosen::Right {}),
         sample("CodeChosen.wrong", &CodeChosen::Wrong {}),
+        sample("OpenLink", &OpenLink { elapsed: 17, token: [1; 32], mac: [2; 32] }),
+        sample("LinkOpened", &LinkOpened { request: REQUEST }),
         sample("Decline", &Decline { request: REQUEST }),
         sample("Declined", &Declined {}),
         sample("RefreshChallenge", &RefreshChallenge { key: KEY }),

@@ -57,6 +57,7 @@ async fn run(service: &Service, operation: Operation, body: &Bytes) -> Result<Re
         Operation::History => reply(service.history(body)).await,
         Operation::Withdrawn => reply(service.withdrawn_credentials(body)).await,
         Operation::ChooseCode => reply(service.choose_code(body)).await,
+        Operation::OpenLink => reply(service.open_link(body)).await,
     }
 }
 

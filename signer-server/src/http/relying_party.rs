@@ -120,10 +120,10 @@ async fn cancel(
 )]
 async fn signing_certificate(
     State(service): State<Arc<Service>>,
-    _: Asker,
+    Asker(asker): Asker,
     PathId(person): PathId<Holder>,
 ) -> Result<Json<SigningCertificate>, ApiProblem> {
-    Ok(Json(service.signing_certificate(person).await?))
+    Ok(Json(service.signing_certificate(&asker, person).await?))
 }
 
 /// The key that signs answers and the time.

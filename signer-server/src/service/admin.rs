@@ -15,7 +15,7 @@ use signer_core::{
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceResult, enrol::code_hash, history::code};
+use super::{Refusal, Service, ServiceResult, enrol::code_hash, history::code, pairwise::PREFIX};
 use crate::store::{EnrolmentCodeRow, Holder, Organisation, RelyingPartyRow, RevocationReason};
 
 /// Life of an enrolment code that does not say, and the longest, seconds.
@@ -72,8 +72,11 @@ impl Service {
         asked: CreateEnrolmentCode,
     ) -> ServiceResult<CreatedEnrolmentCode> {
         let now = self.now();
-        let holder = Holder::new(&asked.person).ok_or_else(|| {
-            Refusal::because(ProblemCode::InvalidValue, "person is 1 to 64 visible ASCII characters")
+        // Names that relying parties are told begin so: none of them must lead to anybody else.
+        let holder = Holder::new(&asked.person).filter(|holder| !holder.as_str().starts_with(PREFIX));
+        let holder = holder.ok_or_else(|| {
+            let text = "person is 1 to 64 visible ASCII characters and does not begin with pid_";
+            Refusal::because(ProblemCode::InvalidValue, text)
         })?;
         let seconds = asked.expires_in.unwrap_or(CODE_SECONDS.0);
         if !(60..=CODE_SECONDS.1).contains(&seconds) {

@@ -10,12 +10,12 @@ use signer_core::{
     time::UnixSeconds,
     wire::{
         CreateRequest, CreatedRequest, DocumentDigest, DrawnCodes, Event, ProblemCode, REQUEST_SECONDS,
-        RequestField,
+        RequestField, VerificationCode,
     },
 };
 
 use super::{Refusal, Service, ServiceError, ServiceResult, requests::invalid};
-use crate::store::{AddResult, Holder, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow};
+use crate::store::{AddResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow};
 
 /// Life of a request that does not say, seconds.
 const REQUEST_SECONDS_DEFAULT: u64 = 300;
@@ -38,12 +38,8 @@ impl Service {
             .finish();
         let idempotency = idempotency_key.map(|key| idempotency(asker, key, body)).transpose()?;
         let _flight = idempotency.map(|(key, _)| self.flights.begin(key)).transpose()?;
-        let new = self.new_request(asker, request, idempotency)?;
-        let made = CreatedRequest {
-            id: new.id,
-            expires: new.expires.0,
-            verification_code: new.codes.map(|codes| codes.right),
-        };
+        let new = self.new_request(asker, request, idempotency).await?;
+        let made = self.made(new.id, new.expires, new.codes.map(|codes| codes.right), new.link.as_ref())?;
         let asked = new.holder.clone();
         self.limits.ask(asker.id, &asked, self.now())?;
         let added = self.store.add_request(new).await;
@@ -69,19 +65,52 @@ impl Service {
     async fn made_before(&self, id: RequestId) -> ServiceResult<CreatedRequest> {
         let row = self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
         let verification_code = row.codes.map(|codes| codes.drawn.right);
-        Ok(CreatedRequest { id, expires: row.expires.0, verification_code })
+        self.made(id, row.expires, verification_code, row.link.as_ref().map(|link| &link.made))
+    }
+
+    fn made(
+        &self,
+        id: RequestId,
+        expires: UnixSeconds,
+        verification_code: Option<VerificationCode>,
+        link: Option<&NewLink>,
+    ) -> ServiceResult<CreatedRequest> {
+        let mut made = CreatedRequest {
+            id,
+            expires: expires.0,
+            verification_code,
+            link_url: None,
+            link_token: None,
+            link_secret: None,
+        };
+        if let Some(link) = link {
+            self.tell_link(&mut made, link)?;
+        }
+        Ok(made)
+    }
+
+    /// Whom a request is for: a person, by either name, or whoever opens its link.
+    async fn holder_asked(&self, asker: &RelyingPartyRow, request: &CreateRequest) -> ServiceResult<Holder> {
+        if request.link {
+            return match request.person.as_str() {
+                "" => Ok(Holder::nobody()),
+                _ => Err(invalid("a request is for a person or for a link, not for both").into()),
+            };
+        }
+        let named = Holder::new(&request.person)
+            .ok_or_else(|| invalid("person is 1 to 64 visible ASCII characters, unless link is true"))?;
+        self.meant(asker.id, named).await
     }
 
     /// Checks what is asked and fills in the rest.
-    fn new_request(
+    async fn new_request(
         &self,
         asker: &RelyingPartyRow,
         request: CreateRequest,
         idempotency: Option<([u8; 32], [u8; 32])>,
     ) -> ServiceResult<NewRequest> {
+        let holder = self.holder_asked(asker, &request).await?;
         let created = self.now();
-        let holder = Holder::new(&request.person)
-            .ok_or_else(|| invalid("person is 1 to 64 visible ASCII characters"))?;
         let expires = end(created, request.expires_in)?;
         let codes = request.verification_code.then(|| DrawnCodes::random(&mut *self.rng()));
         let object = RequestObject {
@@ -98,6 +127,7 @@ impl Service {
             expires,
             fields: fields(request.fields)?,
         };
+        let link = request.link.then(|| self.new_link(object.request)).transpose()?;
         Ok(NewRequest {
             id: object.request,
             relying_party: asker.id,
@@ -107,6 +137,7 @@ impl Service {
             expires,
             idempotency,
             codes,
+            link,
         })
     }
 }

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     ca::Subject,
-    store::{CertificateRow, Holder, Installation},
+    store::{CertificateRow, Holder, Installation, RelyingPartyRow},
 };
 
 /// A chain of certificates, the signer's own first.
@@ -178,8 +178,13 @@ impl Service {
     ///
     /// # Errors
     /// `not_found`, also if the person's key cannot sign now or has no certificate that holds now.
-    pub async fn signing_certificate(&self, holder: Holder) -> ServiceResult<SigningCertificate> {
+    pub async fn signing_certificate(
+        &self,
+        asker: &RelyingPartyRow,
+        person: Holder,
+    ) -> ServiceResult<SigningCertificate> {
         let not_found = || ServiceError::from(Refusal::new(ProblemCode::NotFound));
+        let holder = self.meant(asker.id, person).await?;
         let device = self.store.living(holder).await?.ok_or_else(not_found)?;
         let installation = self.store.installation(device).await?.ok_or_else(not_found)?;
         let certificate = self.store.certificate(device).await?.ok_or_else(not_found)?;

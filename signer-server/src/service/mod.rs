@@ -19,9 +19,11 @@ mod flights;
 mod history;
 mod keys;
 mod limits;
+mod link;
 mod listen;
 mod lost;
 mod oauth;
+mod pairwise;
 mod quota;
 mod refresh;
 mod releases;
@@ -123,6 +125,7 @@ pub struct Service {
     ceremonies: ceremonies::Ceremonies,
     fleets: fleets::Fleets,
     flights: flights::Flights,
+    link_misses: Mutex<link::LinkMisses>,
     watch: watch::Watch,
     listeners: Arc<listen::Listeners>,
     fetches: Mutex<HashMap<RequestId, (u32, UnixSeconds)>>,
@@ -234,6 +237,7 @@ impl Service {
             ceremonies: ceremonies::Ceremonies::default(),
             fleets: fleets::Fleets::default(),
             flights: flights::Flights::default(),
+            link_misses: Mutex::default(),
             watch: watch::Watch::default(),
             listeners: Arc::default(),
             fetches: Mutex::default(),
@@ -297,6 +301,7 @@ impl Service {
         self.ceremonies.expire(now);
         self.fleets.expire(now);
         self.forget_refusals(now);
+        self.forget_link_misses(now);
         self.releases.expire(now);
         self.limits.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);

@@ -162,6 +162,7 @@ impl Service {
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {
         let status = status_of(&row.state);
         let (id, expires) = (row.id, row.expires.0);
+        let link_opened = row.link.as_ref().map(|link| link.opened_by.is_some());
         let result = match row.state {
             RequestState::Signed { ref record, record_signature, device, ref signatures, .. } => {
                 let installation = self.store.installation(device).await?;
@@ -175,11 +176,13 @@ impl Service {
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
                 let chain = self.chain_for_result(device, record.request.created).await?;
                 let public_key = installation.key.public_key.0;
-                Some(signed_result(&record, public_key, signatures, evidence, chain)?)
+                let mut result = signed_result(&record, public_key, signatures, evidence, chain)?;
+                result.person_id = Some(self.person_id(row.relying_party, &row.holder).await?);
+                Some(result)
             }
             _ => None,
         };
-        Ok(RequestView { id, status, expires, result })
+        Ok(RequestView { id, status, expires, link_opened, result })
     }
 }
 
@@ -215,6 +218,7 @@ fn signed_result(
         signatures: signatures.collect::<ServiceResult<_>>()?,
         approval,
         certificate_chain,
+        person_id: None,
     })
 }
 

@@ -160,6 +160,33 @@ pub trait Requests: Send + Sync {
         now: UnixSeconds,
     ) -> StoreResult<CloseResult>;
 
+    /// The request with this link, as it stands at `now`.
+    async fn request_by_link(&self, token: [u8; 32], now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
+
+    /// Makes a request that of a device's holder, if no other device has opened its link.
+    async fn open_link(
+        &self,
+        id: RequestId,
+        device: DeviceId,
+        now: UnixSeconds,
+    ) -> StoreResult<OpenLinkResult>;
+
+    /// The holder a relying party knows by this name.
+    async fn holder_of_pairwise(
+        &self,
+        relying_party: RelyingPartyId,
+        person: [u8; 16],
+    ) -> StoreResult<Option<Holder>>;
+
+    /// Writes down whom a relying party knows by this name, before it is told.
+    async fn add_pairwise(
+        &self,
+        relying_party: RelyingPartyId,
+        person: [u8; 16],
+        holder: Holder,
+        now: UnixSeconds,
+    ) -> StoreResult<()>;
+
     /// Writes down which verification code the holder of a device chose; the first choice stays. A wrong one ends the
     /// request, and `told` goes into the device's history with it.
     async fn choose_code(

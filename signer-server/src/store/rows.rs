@@ -23,6 +23,12 @@ impl Holder {
         fits.then(|| Self(text.to_owned()))
     }
 
+    /// Whom a link waits for: a reference that nobody can have.
+    #[must_use]
+    pub fn nobody() -> Self {
+        Self(" ".to_owned())
+    }
+
     /// The reference.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -309,6 +315,26 @@ pub struct NewRequest {
     pub idempotency: Option<([u8; 32], [u8; 32])>,
     /// Its verification codes.
     pub codes: Option<DrawnCodes>,
+    /// Its link: then its holder is [`Holder::nobody`] until a phone opens it.
+    pub link: Option<NewLink>,
+}
+
+/// The link of a new request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewLink {
+    /// Its public name.
+    pub token: [u8; 32],
+    /// Wrapped key of its MACs.
+    pub wrapped_secret: Vec<u8>,
+}
+
+/// The link of a stored request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RequestLink {
+    /// As it was made.
+    pub made: NewLink,
+    /// The phone that opened it.
+    pub opened_by: Option<DeviceId>,
 }
 
 /// The verification codes of a stored request.
@@ -391,6 +417,8 @@ pub struct RequestRow {
     pub state: RequestState,
     /// Its verification codes.
     pub codes: Option<RequestCodes>,
+    /// Its link.
+    pub link: Option<RequestLink>,
 }
 
 impl RequestRow {
@@ -419,6 +447,21 @@ pub enum CloseResult {
     NotFound,
     /// Ended otherwise before.
     AlreadyEnded,
+}
+
+/// Answer to [`super::Requests::open_link`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OpenLinkResult {
+    /// The request is this device's holder's, now or since it opened the link before.
+    Opened,
+    /// Another device was first.
+    Used,
+    /// The request has ended.
+    AlreadyEnded,
+    /// Its relying party has [`OPEN_REQUESTS_MAX`] requests open for this person.
+    TooMany,
+    /// No such link, or the device has no living installation.
+    NotFound,
 }
 
 /// Answer to [`super::Requests::choose_code`].

@@ -20,9 +20,10 @@ use signer_core::{
     wire::{
         AnswerCheck, Approve, ApprovePayload, CertificateQuery, ChecksQuery, ChooseCode, CodeStateQuery,
         Decline, Display, ENVELOPE_BYTES_MAX, EndDisplay, EnrolConfirm, EnrolKeys, EnrolStart, EnrolmentCode,
-        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, Operation,
-        OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys, RefreshPayload,
-        RefreshStart, RequestsQuery, StatusQuery, VerificationCode, WireSecret, WithdrawnQuery,
+        Envelope, Exchange, Fetch, HistoryQuery, IssueCredentials, IssuedCredentials, Listen, OpenLink,
+        Operation, OutcomeQuery, ProblemCode, Profile, RefreshChallenge, RefreshConfirm, RefreshKeys,
+        RefreshPayload, RefreshStart, RequestsQuery, StatusQuery, VerificationCode, WireSecret,
+        WithdrawnQuery,
     },
 };
 
@@ -324,7 +325,13 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         for field in good.as_object().unwrap().keys().filter(|field| *field != "expires_in") {
             let mut body = good.clone();
             body.as_object_mut().unwrap().remove(field);
-            calls.push((route, path.into(), Some(body), Malformed));
+            // Without a person a request could be for a link: it says which of the two is missing.
+            let code = if (route, field.as_str()) == ("POST /v1/requests", "person") {
+                InvalidValue
+            } else {
+                Malformed
+            };
+            calls.push((route, path.into(), Some(body), code));
         }
     };
     let documents = |count: usize| -> Value {
@@ -365,6 +372,9 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("/expires_in", (-1).into(), Malformed),
             ("/expires_in", 1.5.into(), Malformed),
             ("/relying_party", "Another Bank".into(), Malformed),
+            ("/link", true.into(), InvalidValue),
+            ("/link", "yes".into(), Malformed),
+            ("/link_token", "chosen".into(), Malformed),
             ("/fields", fields(17), InvalidValue),
             ("/fields", serde_json::json!({}), Malformed),
             ("/fields", serde_json::json!([{ "label": "", "value": "a" }]), InvalidValue),
@@ -423,6 +433,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("/person", "".into(), InvalidValue),
             ("/person", "a b".into(), InvalidValue),
             ("/person", "x".repeat(65).into(), InvalidValue),
+            ("/person", "pid_AAAAAAAAAAAAAAAAAAAAAA".into(), InvalidValue),
             ("/expires_in", 59.into(), InvalidValue),
             ("/expires_in", 2_592_001.into(), InvalidValue),
             ("/code", "CHOSEN".into(), Malformed),
@@ -854,6 +865,7 @@ impl Messages {
             Operation::Outcome => self.seal(&OutcomeQuery { request: self.request }),
             Operation::Decline => self.seal(&Decline { request: self.request }),
             Operation::ChooseCode => self.seal(&ChooseCode { request: self.request, code: some_code() }),
+            Operation::OpenLink => self.seal(&NO_LINK),
             Operation::CodeState => self.seal(&CodeStateQuery { list: 1, index: 1, step: 1 }),
             Operation::Certificate => self.seal(&CertificateQuery {}),
             Operation::Withdrawn => self.seal(&WithdrawnQuery {}),
@@ -898,7 +910,7 @@ impl Messages {
             RefreshConfirm: RefreshConfirm, Credentials: IssueCredentials, CodeState: CodeStateQuery,
             Certificate: CertificateQuery, Display: Display, EndDisplay: EndDisplay, Checks: ChecksQuery,
             AnswerCheck: AnswerCheck, Listen: Listen, History: HistoryQuery,
-            Withdrawn: WithdrawnQuery, ChooseCode: ChooseCode,
+            Withdrawn: WithdrawnQuery, ChooseCode: ChooseCode, OpenLink: OpenLink,
         }
     }
 }
@@ -997,6 +1009,9 @@ fn app_103_every_device_operation_refuses_every_damaged_envelope() {
     assert_eq!(app.dump(), before);
 }
 
+/// A link that is nobody's.
+const NO_LINK: OpenLink = OpenLink { elapsed: 0, token: [7; 32], mac: [8; 32] };
+
 fn some_code() -> VerificationCode {
     VerificationCode::new(42).unwrap()
 }
@@ -1043,6 +1058,8 @@ fn others_and_absent(suite: SuiteId) {
         let early = Display { step: Step(SHOWN.step.0 + 1), ..shown };
         check(Operation::Display, &messages.seal(&early), Code::InvalidValue, case);
     }
+
+    check(Operation::OpenLink, &messages.seal(&NO_LINK), Code::LinkUnknown, "nobody's link");
 
     for limit in [0, 65, u32::MAX] {
         let query = HistoryQuery { after: 0, limit };

@@ -1,10 +1,14 @@
 //! What banks build on: results in every encoding, evidence of exactly what was asked, verification codes.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_URL_SAFE_NO_PAD},
+};
 use signer_client::{
-    Approved, ExpectedApproval, Outcome, RelyingParty, ResultError, verify_approval, verify_result,
+    Approved, DeviceLink, ExpectedApproval, Outcome, RelyingParty, ResultError, verify_approval,
+    verify_result,
 };
 use signer_core::{
     certificate::raw_from_der,
@@ -19,7 +23,7 @@ use signer_core::{
 };
 
 use crate::{
-    harness::{PIN, TestApp, WRONG, code, counted, patient, request},
+    harness::{PIN, TestApp, WRONG, code, counted, patient, problem, request},
     support::phone::{Fault, TestPhone, network},
 };
 
@@ -246,4 +250,191 @@ fn app_213_a_choice_is_for_ones_own_open_request_and_its_codes() {
     let expired = phone.phone.choose_code(late.id, late.verification_code.unwrap());
     assert_eq!(code(expired), ProblemCode::RequestClosed);
     assert_eq!(bank.wait(lost.id, Duration::ZERO).unwrap().status, RequestStatus::Expired);
+}
+
+fn with_link() -> CreateRequest {
+    CreateRequest { person: String::new(), link: true, ..request("", 1) }
+}
+
+#[test]
+fn app_220_who_opens_a_link_first_gets_its_request() {
+    let app = TestApp::spawn();
+    let (bank, mut phone, mut other) = (app.bank(), app.phone("olena"), app.phone("taras"));
+    let asked = with_link();
+    let made = bank.ask(&asked, "link").unwrap();
+    let link = DeviceLink::of(&made).unwrap();
+    assert_eq!(bank.ask(&asked, "link").unwrap(), made, "a lost reply is made up for");
+    assert_eq!(bank.wait(made.id, Duration::ZERO).unwrap().link_opened, Some(false));
+    assert!(phone.phone.requests().unwrap().is_empty());
+    assert_eq!(code(phone.phone.decline(made.id)), ProblemCode::NotFound);
+    // A lost answer is made up for, though the link is old by then.
+    phone.wire.fail("open-link", Fault::LoseAnswer);
+    let shown = link.at(0);
+    phone.phone.open_link(&shown).unwrap_err();
+    app.clock.advance(10);
+    assert_eq!(phone.phone.open_link(&shown).unwrap(), made.id);
+    let before = app.dump();
+    assert_eq!(code(other.phone.open_link(&link.at(10))), ProblemCode::LinkUsed);
+    assert_eq!(code(other.phone.open_link(&shown)), ProblemCode::LinkUsed);
+    assert!(other.phone.requests().unwrap().is_empty());
+    assert_eq!(app.dump(), before);
+    let mut app = app;
+    app.restart();
+    assert_eq!(phone.phone.open_link(&shown).unwrap(), made.id, "after a restart too");
+    let view = bank.wait(made.id, Duration::ZERO).unwrap();
+    assert_eq!((view.status, view.link_opened), (RequestStatus::Open, Some(true)));
+    assert!(matches!(phone.approve(made.id, PIN).unwrap(), Approved::Signed(_)));
+    verify_result(&bank.wait(made.id, Duration::ZERO).unwrap().result.unwrap()).unwrap();
+}
+
+#[test]
+fn app_221_a_link_is_of_its_three_seconds() {
+    let app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    let made = bank.ask(&with_link(), "link").unwrap();
+    let link = DeviceLink::of(&made).unwrap();
+    app.clock.advance(60);
+    let before = app.dump();
+    for elapsed in [0, 30, 56, 62, 63, 120, u64::MAX] {
+        assert_eq!(code(phone.phone.open_link(&link.at(elapsed))), ProblemCode::LinkStale, "{elapsed}");
+    }
+    assert_eq!(app.dump(), before);
+    for elapsed in [57, 58, 59, 60, 61] {
+        let made = bank.ask(&with_link(), &app.unique("each")).unwrap();
+        app.clock.advance(60);
+        let link = DeviceLink::of(&made).unwrap();
+        assert_eq!(phone.phone.open_link(&link.at(elapsed)).unwrap(), made.id, "{elapsed}");
+        phone.phone.decline(made.id).unwrap();
+    }
+}
+
+#[test]
+fn app_222_without_a_right_mac_nobody_learns_whether_a_link_exists() {
+    let app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    let made = bank.ask(&with_link(), "link").unwrap();
+    let link = DeviceLink::of(&made).unwrap();
+    let used = bank.ask(&with_link(), "used").unwrap();
+    let used_link = DeviceLink::of(&used).unwrap();
+    app.phone("taras").phone.open_link(&used_link.at(0)).unwrap();
+    let gone = bank.ask(&with_link(), "gone").unwrap();
+    let gone_link = DeviceLink::of(&gone).unwrap();
+    bank.cancel(gone.id).unwrap();
+    let now = app.clock.seconds();
+    let mut answers = BTreeSet::new();
+    let before = app.dump();
+    let mac = |link: &str| link.rsplit_once("&a=").unwrap().1.to_owned();
+    let swapped = |link: &str, mac: &str| format!("{}&a={mac}", link.rsplit_once("&a=").unwrap().0);
+    let wrong = [
+        // The MAC of another second, of another link; and a link that is nobody's, with each of them.
+        swapped(&link.at(0), &mac(&link.at(1))),
+        swapped(&link.at(0), &mac(&used_link.at(0))),
+        swapped(&used_link.at(0), &mac(&link.at(0))),
+        swapped(&gone_link.at(0), &mac(&link.at(0))),
+        link.at(0).replace(made.link_token.as_deref().unwrap(), &"A".repeat(43)),
+        swapped(&link.at(999), &mac(&link.at(0))),
+    ];
+    for link in &wrong {
+        let problem = problem(phone.phone.open_link(link));
+        answers.insert((problem.status, serde_json::to_string(&problem).unwrap()));
+    }
+    assert_eq!(answers.len(), 1, "{answers:?}");
+    assert!(answers.first().unwrap().1.contains("link_unknown"));
+    // With a right one each is named.
+    assert_eq!(code(phone.phone.open_link(&used_link.at(0))), ProblemCode::LinkUsed);
+    assert_eq!(code(phone.phone.open_link(&gone_link.at(0))), ProblemCode::RequestClosed);
+    assert_eq!((app.dump(), app.clock.seconds()), (before, now));
+    // And they cannot be tried without end.
+    let refused = (0..30)
+        .map(|_| code(phone.phone.open_link(&wrong[0])))
+        .find(|code| *code != ProblemCode::LinkUnknown);
+    assert_eq!(refused, Some(ProblemCode::TooMany));
+    app.clock.advance(61);
+    let late = bank.ask(&with_link(), "late").unwrap();
+    assert_eq!(phone.phone.open_link(&DeviceLink::of(&late).unwrap().at(0)).unwrap(), late.id);
+}
+
+#[test]
+fn app_223_a_link_that_nobody_opens_expires_and_its_secret_is_nowhere_in_the_clear() {
+    let app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    let made = bank.ask(&CreateRequest { expires_in: Some(60), ..with_link() }, "link").unwrap();
+    let secret = BASE64_URL_SAFE_NO_PAD.decode(made.link_secret.as_ref().unwrap()).unwrap();
+    assert!(!format!("{made:?}").contains(made.link_secret.as_deref().unwrap()));
+    for file in std::fs::read_dir(&app.config.data_dir).unwrap() {
+        let bytes = std::fs::read(file.unwrap().path()).unwrap_or_default();
+        assert!(!bytes.windows(secret.len()).any(|window| window == secret));
+    }
+    // As many as are asked for: they are nobody's, so they bury nobody.
+    for n in 0..20 {
+        bank.ask(&with_link(), &format!("many-{n}")).unwrap();
+    }
+    app.clock.advance(60);
+    let link = DeviceLink::of(&made).unwrap();
+    assert_eq!(code(phone.phone.open_link(&link.at(60))), ProblemCode::RequestClosed);
+    assert_eq!(bank.wait(made.id, Duration::ZERO).unwrap().status, RequestStatus::Expired);
+}
+
+#[test]
+fn app_224_an_opened_link_counts_among_what_one_relying_party_asks_a_person() {
+    let app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    for _ in 0..8 {
+        app.ask(&bank, "olena");
+    }
+    let made = bank.ask(&with_link(), "link").unwrap();
+    let link = DeviceLink::of(&made).unwrap();
+    assert_eq!(code(phone.phone.open_link(&link.at(0))), ProblemCode::TooMany);
+    let first = phone.phone.requests().unwrap()[0].request;
+    phone.phone.decline(first).unwrap();
+    assert_eq!(phone.phone.open_link(&link.at(0)).unwrap(), made.id);
+}
+
+#[test]
+fn app_230_a_relying_party_has_a_name_of_its_own_for_each_person() {
+    let app = TestApp::spawn();
+    let (bank, other, mut phone) = (app.bank(), app.bank(), app.phone("olena"));
+    let mut person = |bank: &RelyingParty, asked: &CreateRequest| {
+        let made = bank.ask(asked, &app.unique("named")).unwrap();
+        if asked.link {
+            phone.phone.open_link(&DeviceLink::of(&made).unwrap().at(0)).unwrap();
+        }
+        assert!(matches!(phone.approve(made.id, PIN).unwrap(), Approved::Signed(_)));
+        bank.wait(made.id, Duration::ZERO).unwrap().result.unwrap().person_id.unwrap()
+    };
+    let named = person(&bank, &request("olena", 1));
+    assert!(named.starts_with("pid_") && named.len() == 26, "{named}");
+    assert!(!named.contains("olena"));
+    assert_eq!(person(&bank, &with_link()), named);
+    assert_eq!(person(&bank, &request(&named, 1)), named, "by its own name");
+    let elsewhere = person(&other, &request("olena", 1));
+    assert_ne!(elsewhere, named);
+    // It stays when the person enrols another phone.
+    let mut newer = app.phone("olena");
+    let id = app.ask(&bank, &named);
+    assert!(matches!(newer.approve(id, PIN).unwrap(), Approved::Signed(_)));
+    assert_eq!(bank.wait(id, Duration::ZERO).unwrap().result.unwrap().person_id.unwrap(), named);
+    assert!(bank.signing_certificate(&named).is_ok());
+    assert_eq!(code(other.signing_certificate(&named)), ProblemCode::NotFound);
+}
+
+#[test]
+fn app_231_another_relying_partys_name_for_a_person_is_nobodys() {
+    let app = TestApp::spawn();
+    let (bank, other, mut phone) = (app.bank(), app.bank(), app.phone("olena"));
+    let id = app.ask(&bank, "olena");
+    assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
+    let named = bank.wait(id, Duration::ZERO).unwrap().result.unwrap().person_id.unwrap();
+    let views = [named.as_str(), "pid_AAAAAAAAAAAAAAAAAAAAAA", "pid_", "nobody"].map(|person| {
+        let asked = CreateRequest { expires_in: Some(60), ..request(person, 1) };
+        other.ask(&asked, &app.unique("foreign")).unwrap()
+    });
+    assert!(phone.phone.requests().unwrap().is_empty());
+    assert_eq!(views.iter().map(|made| made.expires).collect::<BTreeSet<_>>().len(), 1);
+    app.clock.advance(60);
+    for made in views {
+        assert_eq!(other.wait(made.id, Duration::ZERO).unwrap().status, RequestStatus::Expired);
+    }
+    let code = app.admin("POST", "/enrolment-codes", Some(&serde_json::json!({ "person": named })));
+    assert_eq!(code.code(), ProblemCode::InvalidValue, "nobody is enrolled under such a name");
 }

@@ -163,6 +163,7 @@ pub(crate) fn new_request(n: u8, who: u8) -> NewRequest {
         expires: T0.plus(3600),
         idempotency: None,
         codes: None,
+        link: None,
     }
 }
 

@@ -79,6 +79,8 @@ macro_rules! store_contract {
                 requests: sto_014_a_request_expires_by_time_alone,
                 requests: sto_014_pending_requests_are_the_holders_oldest_first,
                 requests: sto_100_the_first_choice_of_a_verification_code_decides,
+                requests: sto_101_a_link_is_opened_by_one_device,
+                requests: sto_102_a_relying_partys_name_for_a_person_is_its_own,
                 credentials: sto_015_a_batch_is_added_whole_or_not_at_all,
                 credentials: sto_015_one_phone_cannot_fill_the_lists,
                 credentials: sto_016_looking_for_a_repeat_uses_nothing_up,

@@ -5,8 +5,8 @@ use signer_core::{
     wire::{DrawnCodes, VerificationCode},
 };
 use signer_server::store::{
-    AddResult, CloseResult, ClosedBy, CodeChoiceResult, NewRequest, OPEN_REQUESTS_MAX, RequestRow,
-    RequestState, Reserve, Store,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX,
+    OpenLinkResult, RequestLink, RequestRow, RequestState, Reserve, Store,
 };
 
 use signer_core::trust::Life;
@@ -143,6 +143,7 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
         expires: T0.plus(3600),
         state: RequestState::Open,
         codes: None,
+        link: None,
     };
     assert_eq!(row, expected);
 }
@@ -191,4 +192,57 @@ pub(crate) async fn sto_100_the_first_choice_of_a_verification_code_decides<E: E
     let later = T0.plus(10 * 86_400);
     while store.expire(later, Life::Standard).await.unwrap() > 0 {}
     assert_eq!(store.request(id(2), later).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_101_a_link_is_opened_by_one_device<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    for n in [1, 2] {
+        enrol(store, n).await;
+    }
+    let id = |n| RequestId::from_bytes([n; 16]);
+    let link = |n| NewLink { token: [n; 32], wrapped_secret: vec![n; 60] };
+    let with_link = |n| NewRequest { link: Some(link(n)), holder: Holder::nobody(), ..new_request(n, 1) };
+    // More than for a person: they are nobody's yet.
+    for n in 1..=10 {
+        assert_eq!(store.add_request(with_link(n)).await.unwrap(), AddResult::Added);
+    }
+    assert!(store.add_request(NewRequest { link: Some(link(1)), ..with_link(20) }).await.is_err());
+    let row = store.request_by_link([3; 32], T0).await.unwrap().unwrap();
+    assert_eq!((row.id, &row.holder), (id(3), &Holder::nobody()));
+    assert_eq!(row.link, Some(RequestLink { made: link(3), opened_by: None }));
+    assert_eq!(store.request_by_link([99; 32], T0).await.unwrap(), None);
+    assert!(store.pending(device(1), T0, 32).await.unwrap().is_empty());
+
+    let open = async |n, who| store.open_link(id(n), device(who), T0).await.unwrap();
+    for _ in 0..2 {
+        assert_eq!(open(3, 1).await, OpenLinkResult::Opened);
+        assert_eq!(open(3, 2).await, OpenLinkResult::Used);
+    }
+    assert_eq!(open(4, 7).await, OpenLinkResult::NotFound, "no such device");
+    assert_eq!(open(50, 1).await, OpenLinkResult::NotFound);
+    let row = store.request_by_link([3; 32], T0).await.unwrap().unwrap();
+    assert_eq!((row.holder, row.link.unwrap().opened_by), (holder(1), Some(device(1))));
+    store.close_request(id(4), ClosedBy::RelyingParty(BANK), None, T0).await.unwrap();
+    assert_eq!(open(4, 1).await, OpenLinkResult::AlreadyEnded);
+    let late = store.open_link(id(5), device(1), T0.plus(3600)).await.unwrap();
+    assert_eq!(late, OpenLinkResult::AlreadyEnded);
+    let max = u8::try_from(OPEN_REQUESTS_MAX).unwrap();
+    for n in 31..30 + max {
+        store.add_request(new_request(n, 1)).await.unwrap();
+    }
+    assert_eq!(open(6, 1).await, OpenLinkResult::TooMany);
+    assert_eq!(open(6, 2).await, OpenLinkResult::Opened);
+}
+
+pub(crate) async fn sto_102_a_relying_partys_name_for_a_person_is_its_own<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    for (party, who) in [(BANK, 1), (SHOP, 2), (BANK, 1)] {
+        store.add_pairwise(party, [7; 16], holder(who), T0).await.unwrap();
+    }
+    assert_eq!(store.holder_of_pairwise(BANK, [7; 16]).await.unwrap(), Some(holder(1)));
+    assert_eq!(store.holder_of_pairwise(SHOP, [7; 16]).await.unwrap(), Some(holder(2)));
+    assert_eq!(store.holder_of_pairwise(BANK, [8; 16]).await.unwrap(), None);
 }

@@ -14,7 +14,7 @@ use signer_core::{
 };
 
 use crate::{
-    Ask, Global,
+    Ask, FormatArg, Global,
     input::random_id,
     order::Order,
     output::{Failure, Output, moment},
@@ -23,11 +23,18 @@ use crate::{
 };
 
 pub(crate) fn ask(global: &Global, output: &Output, args: &Ask) -> Result<(), Failure> {
+    if args.link && args.format.iter().any(|format| *format != FormatArg::Json) {
+        return Err(Failure::usage(
+            "with --link it is not known yet whose certificate the file would hold",
+            "Ask with --format json, and later by the person_id of the result.",
+        ));
+    }
     let bank = relying_party(global, &args.bank)?;
     let certificate = || again(|| bank.signing_certificate(&args.person));
     let order = Order::new(args, SystemClock.wall(), certificate)?;
     let request = CreateRequest {
         person: args.person.clone(),
+        link: args.link,
         text: args.text.clone(),
         documents: order.documents.clone(),
         expires_in: args.expires_in,

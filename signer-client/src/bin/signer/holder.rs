@@ -170,6 +170,15 @@ pub(crate) fn approve(global: &Global, output: &Output, args: &Approve) -> Resul
     }
 }
 
+pub(crate) fn open_link(global: &Global, output: &Output, link: &str) -> Result<(), Failure> {
+    let Desk { mut phone, .. } = open(global)?;
+    let request = phone.open_link(link.trim())?;
+    let object = choose(&mut phone, Some(request))?.object;
+    let text = format!("{}\n\nSign it with `signer approve {request}`.", request_text(&object));
+    output.print(&request_json(&object), &text);
+    Ok(())
+}
+
 pub(crate) fn decline(global: &Global, output: &Output, request: Option<RequestId>) -> Result<(), Failure> {
     let Desk { mut phone, .. } = open(global)?;
     let request = choose(&mut phone, request)?.object.request;
@@ -276,15 +285,15 @@ fn request_json(object: &RequestObject) -> Value {
 
 fn request_text(object: &RequestObject) -> String {
     let mut text = format!(
-        "Request  {}\nFrom     {}\nSays     {}\nUntil    {}",
+        "Request  {}\nFrom     {}\nSays     {}",
         object.request,
         object.relying_party.name.as_str(),
         object.text.as_str().replace('\n', "\n         "),
-        moment(object.expires),
     );
     for field in object.fields() {
         text.push_str(&format!("\n         {}: {}", field.label.as_str(), field.value.as_str()));
     }
+    text.push_str(&format!("\nUntil    {}", moment(object.expires)));
     for document in object.documents.as_slice() {
         text.push_str(&format!(
             "\nDocument {}\n         SHA-256 {}",

@@ -92,6 +92,14 @@ enum Command {
         after_help = "Example:\n  signer approve            asks for the PIN; it is never an argument\n  signer approve --pin-stdin < pin-file\n  signer approve --code 0417    where whoever asks shows a verification code"
     )]
     Approve(Approve),
+    /// Take the request of a link that somebody shows, by the text of its QR
+    #[command(
+        after_help = "Example:\n  signer link 'https://signer.example/link?v=1&t=…'    then: signer approve"
+    )]
+    Link {
+        /// The link, as it is shown now: it is good for three seconds
+        link: String,
+    },
     /// Say no to a request
     #[command(after_help = "Example:\n  signer decline")]
     Decline {
@@ -368,6 +376,7 @@ impl Verify {
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:
   SIGNER_TOKEN=… signer ask --server https://bank.example --person p-17 --text 'Loan 17' --out signature.json loan.pdf
+  signer ask --link --text 'Loan 17' loan.pdf  ask whoever scans the QR, which is another one each second
   signer ask --person p-17 --text 'Loan 17' --format pdf loan.pdf terms.pdf
                                               loan.signed.pdf and terms.signed.pdf, by one approval
   signer ask --person p-17 --text 'Loan 17' --format cms,json --out signed loan.pdf
@@ -385,9 +394,12 @@ struct Ask {
     /// Files to be signed; only their digests are sent
     #[arg(required = true, value_name = "FILE")]
     files: Vec<PathBuf>,
-    /// The person, by the operator's reference
-    #[arg(long)]
+    /// The person, by the operator's reference, or by the person_id of an earlier result
+    #[arg(long, default_value = "", hide_default_value = true, required_unless_present = "link")]
     person: String,
+    /// Ask whoever scans the QR that is drawn here, another each second; with --format json only
+    #[arg(long, conflicts_with_all = ["person", "no_wait"])]
+    link: bool,
     /// What the person is shown about the request
     #[arg(long)]
     text: String,
@@ -561,6 +573,7 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Status => holder::status(global, output),
         Command::Requests => holder::requests(global, output),
         Command::Approve(args) => holder::approve(global, output, &args),
+        Command::Link { link } => holder::open_link(global, output, &link),
         Command::Decline { request } => holder::decline(global, output, request),
         Command::Pin(PinCommand::Change { pin_stdin }) => holder::change_pin(global, output, pin_stdin),
         Command::Credentials { document } => holder::credentials(global, output, document.into()),

@@ -150,6 +150,12 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         "public_key": hex(&verified.public_key.0),
         "relying_party": record.request.relying_party.name.as_str(),
         "text": record.request.text.as_str(),
+        "fields": record
+            .request
+            .fields()
+            .iter()
+            .map(|field| json!({ "label": field.label.as_str(), "value": field.value.as_str() }))
+            .collect::<Vec<_>>(),
         "approved_at": record.approved_at,
         "files": args.files.len(),
         "signatures": result.signatures.len(),
@@ -165,6 +171,9 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         record.request.relying_party.name.as_str(),
         record.request.text.as_str(),
     );
+    for field in record.request.fields() {
+        text.push_str(&format!("\n           {}: {}", field.label.as_str(), field.value.as_str()));
+    }
     if result.certificate_chain.is_some() || args.signing_ca.is_some() {
         let certificates = SignerCertificates::of_result(&result)?;
         if certificates.key().to_sec1_point(true).as_bytes() != verified.public_key.0 {

@@ -5,14 +5,14 @@ use std::{
     process,
     sync::mpsc::{Receiver, Sender, channel},
     thread,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use signal_hook::{
     consts::{SIGINT, SIGTERM},
     iterator::Signals,
 };
-use signer_client::{ClientError, RelyingParty, desk::SystemClock, ports::Clock as _};
+use signer_client::{ClientError, DeviceLink, RelyingParty, desk::SystemClock, draw, ports::Clock as _};
 use signer_core::{
     ids::RequestId,
     time::UnixSeconds,
@@ -27,9 +27,12 @@ use crate::{
 /// What a shell gives a program that Ctrl-C ended.
 const INTERRUPTED: u8 = 130;
 const POLL: Duration = Duration::from_secs(20);
+/// While a link is shown: a poll ends when the request does, not when its link is opened.
+const LINK_POLL: Duration = Duration::from_secs(2);
 
 enum Event {
     Ended(Result<RequestView, ClientError>),
+    LinkOpened,
     Interrupted,
 }
 
@@ -66,23 +69,40 @@ impl Waiting {
         created: &CreatedRequest,
     ) -> Result<RequestView, Failure> {
         let (request, sender) = (created.id, self.sender.clone());
+        let mut link = DeviceLink::of(created).map(|link| ShownLink { link, began: Instant::now() });
+        let mut closed = link.is_some();
         thread::spawn(move || {
             loop {
-                let view = again(|| poller.wait(request, POLL));
-                if !matches!(&view, Ok(view) if view.status == RequestStatus::Open) {
-                    // Nobody listens any more if the program is about to end.
-                    drop(sender.send(Event::Ended(view)));
-                    return;
+                let view = again(|| poller.wait(request, if closed { LINK_POLL } else { POLL }));
+                match &view {
+                    Ok(view) if view.status == RequestStatus::Open => {
+                        if closed && view.link_opened == Some(true) {
+                            closed = false;
+                            drop(sender.send(Event::LinkOpened));
+                        }
+                    }
+                    _ => {
+                        // Nobody listens any more if the program is about to end.
+                        drop(sender.send(Event::Ended(view)));
+                        return;
+                    }
                 }
             }
         });
         let line = Line { shown: !output.json && std::io::stderr().is_terminal(), began: SystemClock.wall() };
         loop {
-            line.draw(UnixSeconds(created.expires));
+            match &link {
+                Some(link) => link.show(output)?,
+                None => line.draw(UnixSeconds(created.expires)),
+            }
             match self.events.recv_timeout(Duration::from_secs(1)) {
                 Ok(Event::Ended(view)) => {
                     line.clear();
                     return Ok(view?);
+                }
+                Ok(Event::LinkOpened) => {
+                    link = None;
+                    output.progress("A phone has opened the link.");
                 }
                 Ok(Event::Interrupted) => {
                     line.clear();
@@ -111,6 +131,29 @@ fn take_back(output: &Output, bank: &RelyingParty, request: RequestId) -> Result
             Err(Failure::new("not_cancelled", sentence, "It ends by itself at the time named above.")
                 .with_exit(INTERRUPTED))
         }
+    }
+}
+
+/// The link of a request that waits for a phone, another each second.
+struct ShownLink {
+    link: DeviceLink,
+    began: Instant,
+}
+
+impl ShownLink {
+    fn show(&self, output: &Output) -> Result<(), Failure> {
+        let link = self.link.at(self.began.elapsed().as_secs());
+        if !std::io::stderr().is_terminal() {
+            output.progress(&link);
+            return Ok(());
+        }
+        let matrix = draw::link_matrix(&link)
+            .map_err(|error| Failure::new("draw", error.to_string(), "Shorten the server's public URL."))?;
+        output.progress(&format!(
+            "\x1b[2J\x1b[H{}\n  Scan this with the phone.",
+            draw::terminal(&matrix, true)
+        ));
+        Ok(())
     }
 }
 

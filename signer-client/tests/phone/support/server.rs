@@ -255,6 +255,7 @@ impl Server {
             signatures: entries.collect(),
             approval: approval.clone(),
             certificate_chain: None,
+            person_id: None,
         })
     }
 
@@ -385,7 +386,9 @@ impl Server {
                 self.open::<Listen>(&envelope, now)?;
                 self.counter.stream.map(<[u8]>::to_vec).ok_or_else(|| problem(ProblemCode::NoSuchPath))
             }
-            Operation::Certificate | Operation::ChooseCode => Err(problem(ProblemCode::NotFound)),
+            Operation::Certificate | Operation::ChooseCode | Operation::OpenLink => {
+                Err(problem(ProblemCode::NotFound))
+            }
         }
     }
 

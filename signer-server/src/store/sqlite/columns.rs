@@ -68,6 +68,10 @@ pub(super) fn get_counter(row: &Row<'_>, first: usize) -> rusqlite::Result<Count
 
 /// A holder from a column.
 pub(super) fn holder(text: &str) -> StoreResult<Holder> {
+    let nobody = Holder::nobody();
+    if text == nobody.as_str() {
+        return Ok(nobody);
+    }
     Holder::new(text).ok_or_else(|| corrupt("a holder's reference"))
 }
 

@@ -23,6 +23,7 @@ mod files;
 mod fleets;
 mod history;
 mod installations;
+mod links;
 mod migrate;
 mod misses;
 mod oauth;

@@ -12,11 +12,11 @@ use signer_core::{
 use super::{
     SqliteStore, codes,
     columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
-    history,
+    history, links,
 };
 use crate::store::{
-    AddResult, CloseResult, ClosedBy, CodeChoiceResult, NewRequest, OPEN_REQUESTS_MAX, RequestRow,
-    RequestState, Requests, StoreResult,
+    AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewRequest, OPEN_REQUESTS_MAX,
+    OpenLinkResult, RequestRow, RequestState, Requests, StoreResult,
 };
 
 /// Numbers of the states in `request.state`.
@@ -43,8 +43,9 @@ pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
 }
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
-    record_signature, signed_by, ended, codes, right_place, chosen_place
-    FROM request LEFT JOIN request_code ON request_code.request = request.id";
+    record_signature, signed_by, ended, codes, right_place, chosen_place, token, wrapped_secret, opened_by
+    FROM request LEFT JOIN request_code ON request_code.request = request.id
+    LEFT JOIN request_link ON request_link.request = request.id";
 
 #[async_trait]
 impl Requests for SqliteStore {
@@ -89,6 +90,38 @@ impl Requests for SqliteStore {
     ) -> StoreResult<CodeChoiceResult> {
         self.write(now, move |db| choose(db, id, device, code, told.as_ref(), now)).await
     }
+
+    async fn request_by_link(&self, token: [u8; 32], now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
+        let sql = format!("{COLUMNS} WHERE token = ?1");
+        self.readers.read(move |db| first(db, &sql, [token], |row| read(row, now))).await
+    }
+
+    async fn open_link(
+        &self,
+        id: RequestId,
+        device: DeviceId,
+        now: UnixSeconds,
+    ) -> StoreResult<OpenLinkResult> {
+        self.write(now, move |db| open_link(db, id, device, now)).await
+    }
+
+    async fn holder_of_pairwise(
+        &self,
+        relying_party: RelyingPartyId,
+        person: [u8; 16],
+    ) -> StoreResult<Option<Holder>> {
+        self.readers.read(move |db| links::holder_of(db, relying_party, &person)).await
+    }
+
+    async fn add_pairwise(
+        &self,
+        relying_party: RelyingPartyId,
+        person: [u8; 16],
+        holder: Holder,
+        now: UnixSeconds,
+    ) -> StoreResult<()> {
+        self.write(now, move |db| links::add_pairwise(db, relying_party, &person, &holder)).await
+    }
 }
 
 fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
@@ -104,9 +137,10 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
             None => {}
         }
     }
-    let open = "SELECT count(*) FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3";
-    let params = (request.relying_party.as_bytes(), request.holder.as_str(), time(request.created));
-    if first(db, open, params, |row| Ok(row.get::<_, u32>(0)?))? >= Some(OPEN_REQUESTS_MAX) {
+    // A link is nobody's until it is opened: then it is counted.
+    if request.link.is_none()
+        && has_enough(db, request.relying_party, request.holder.as_str(), request.created)?
+    {
         return Ok(AddResult::TooMany);
     }
     execute_one(
@@ -128,7 +162,44 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
     if let Some(drawn) = &request.codes {
         codes::add(db, request.id, drawn)?;
     }
+    if let Some(link) = &request.link {
+        links::add(db, request.id, link)?;
+    }
     Ok(AddResult::Added)
+}
+
+/// Whether a relying party has as many requests open for a person as it may.
+fn has_enough(db: &Connection, party: RelyingPartyId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
+    let open = "SELECT count(*) FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3";
+    let count = first(db, open, (party.as_bytes(), holder, time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+    Ok(count >= Some(OPEN_REQUESTS_MAX))
+}
+
+fn open_link(
+    db: &Connection,
+    id: RequestId,
+    device: DeviceId,
+    now: UnixSeconds,
+) -> StoreResult<OpenLinkResult> {
+    let Some(request) = load(db, id, now)? else { return Ok(OpenLinkResult::NotFound) };
+    let Some(link) = &request.link else { return Ok(OpenLinkResult::NotFound) };
+    match link.opened_by {
+        Some(before) if before == device => return Ok(OpenLinkResult::Opened),
+        Some(_) => return Ok(OpenLinkResult::Used),
+        None => {}
+    }
+    if request.state != RequestState::Open {
+        return Ok(OpenLinkResult::AlreadyEnded);
+    }
+    let sql = "SELECT holder FROM installation WHERE device = ?1 AND standing <> ?2";
+    let holder = first(db, sql, (device.as_bytes(), REVOKED), |row| Ok(row.get::<_, String>(0)?))?;
+    let Some(holder) = holder else { return Ok(OpenLinkResult::NotFound) };
+    if has_enough(db, request.relying_party, &holder, now)? {
+        return Ok(OpenLinkResult::TooMany);
+    }
+    execute_one(db, "UPDATE request SET holder = ?2 WHERE id = ?1 AND state = 0", (id.as_bytes(), holder))?;
+    links::opened(db, id, device)?;
+    Ok(OpenLinkResult::Opened)
 }
 
 pub(super) fn load(db: &Connection, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
@@ -248,7 +319,7 @@ pub(super) fn end_all_of(db: &Connection, holder: &str, now: UnixSeconds) -> Sto
 
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
     let expires = get_time(row, 4)?;
-    let codes = codes::read(row, 11)?;
+    let (codes, link) = (codes::read(row, 11)?, links::read(row, 14)?);
     let state = match row.get(5)? {
         OPEN if now < expires => RequestState::Open,
         OPEN | EXPIRED => RequestState::Expired,
@@ -275,5 +346,6 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
         expires,
         state,
         codes,
+        link,
     })
 }
