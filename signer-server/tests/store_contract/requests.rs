@@ -148,7 +148,7 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
     assert_eq!(row, expected);
 }
 
-fn drawn() -> DrawnCodes {
+pub(crate) fn drawn() -> DrawnCodes {
     let codes = [17, 0, 9999].map(|value| VerificationCode::new(value).unwrap());
     DrawnCodes { codes, right: codes[1] }
 }

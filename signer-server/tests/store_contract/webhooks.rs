@@ -6,9 +6,9 @@ use signer_core::{
     trust::Life,
     wire::{DeliveryState, RequestStatus},
 };
-use signer_server::store::{ClosedBy, DueDelivery, NewRequest, Store, Tried};
+use signer_server::store::{ClosedBy, CodeChoiceResult, DueDelivery, NewRequest, Store, Tried};
 
-use crate::fixture::*;
+use crate::{fixture::*, requests::drawn};
 
 const SHOP: RelyingPartyId = RelyingPartyId::from_bytes([0x50; 16]);
 const DAY: u64 = 86_400;
@@ -68,11 +68,25 @@ pub(crate) async fn sto_120_an_event_is_written_with_the_end_of_its_request<E: E
     let store = engine.store();
     assert_eq!(all(&*store).await, [cancelled, expired]);
     assert_eq!(due(&*store, T0).await.len(), 3);
+    // A wrong verification code is told as what it is, though the request is declined.
+    enrol(&*store, 9).await;
+    for n in [7, 8] {
+        store.add_request(NewRequest { codes: Some(drawn()), ..new_request(n, 9) }).await.unwrap();
+    }
+    let wrong = drawn().codes[0];
+    assert_eq!(
+        store.choose_code(id(7), device(9), wrong, entry(7), T0).await.unwrap(),
+        CodeChoiceResult::Wrong
+    );
+    store.close_request(id(8), ClosedBy::Device(device(9)), None, T0).await.unwrap();
+    let told: Vec<_> =
+        all(&*store).await.into_iter().skip(2).map(|(event, _, status, ..)| (event, status)).collect();
+    assert_eq!(told, [(id(7), RequestStatus::WrongCode), (id(8), RequestStatus::Declined)]);
     // Each has a place of its own after those that were forgotten.
     store.expire(expires.plus(7 * DAY), Life::Standard).await.unwrap();
     assert_eq!((all(&*store).await, due(&*store, expires.plus(7 * DAY)).await), (vec![], vec![]));
     cancel(&*store, BANK, 5, T0).await;
-    assert_eq!(all(&*store).await, [(id(5), 3, RequestStatus::Cancelled, T0, 2)]);
+    assert_eq!(all(&*store).await, [(id(5), 5, RequestStatus::Cancelled, T0, 2)]);
     // The end of a relying party is its own only.
     cancel(&*store, SHOP, 6, T0).await;
     assert!(store.revoke_relying_party(BANK, T0).await.unwrap());
