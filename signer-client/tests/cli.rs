@@ -24,6 +24,7 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "status",
         "requests",
         "approve",
+        "link",
         "decline",
         "pin",
         "pin change",

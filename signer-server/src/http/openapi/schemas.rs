@@ -328,7 +328,7 @@ pub(in crate::http) struct CscCredentialInfo {
     /// Version 1: `implicit` or `oauth2code`.
     auth_mode: Option<String>,
     /// Version 2: the phone decides.
-    auth: Option<CscAuth>,
+    auth: Option<CscAuthInfo>,
 }
 
 /// A key.
@@ -364,7 +364,7 @@ pub(in crate::http) struct CscCert {
 
 /// How a credential is authorised.
 #[derive(utoipa::ToSchema)]
-pub(in crate::http) struct CscAuth {
+pub(in crate::http) struct CscAuthInfo {
     /// `explicit` or `oauth2code`.
     mode: String,
     expression: Option<String>,
