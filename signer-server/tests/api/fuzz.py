@@ -86,7 +86,7 @@ def run(server: Server, caller: str, seconds: int, options: list[str]) -> tuple[
     if done.returncode != 0:
         print(done.stdout[-20_000:], done.stderr[-2_000:])
     print(f"{caller}: {count} cases in {seconds} s, {'as documented' if done.returncode == 0 else 'FAILED'}", flush=True)
-    return done.returncode == 0, count
+    return done.returncode == 0 and count > 0, count
 
 
 def main():
