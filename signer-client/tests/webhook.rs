@@ -209,7 +209,7 @@ fn hok_003_a_signature_of_another_form_is_refused_even_if_it_is_right() {
     let mut delivery = vector.clone();
     *delivery.header("content-type") = "application/json".into();
     assert_eq!(delivery.verify(), Err(WebhookError::ContentType));
-    let mut delivery = vector.clone();
+    let mut delivery = vector;
     delivery.header("content-digest").push_str(", sha-512=:AAAA:");
     assert_eq!(delivery.verify(), Err(WebhookError::Digest));
 }

@@ -31,7 +31,7 @@ const POLL: Duration = Duration::from_secs(20);
 const LINK_POLL: Duration = Duration::from_secs(2);
 
 enum Event {
-    Ended(Result<RequestView, ClientError>),
+    Ended(Box<Result<RequestView, ClientError>>),
     LinkOpened,
     Interrupted,
 }
@@ -83,7 +83,7 @@ impl Waiting {
                     }
                     _ => {
                         // Nobody listens any more if the program is about to end.
-                        drop(sender.send(Event::Ended(view)));
+                        drop(sender.send(Event::Ended(Box::new(view))));
                         return;
                     }
                 }
@@ -98,7 +98,7 @@ impl Waiting {
             match self.events.recv_timeout(Duration::from_secs(1)) {
                 Ok(Event::Ended(view)) => {
                     line.clear();
-                    return Ok(view?);
+                    return Ok((*view)?);
                 }
                 Ok(Event::LinkOpened) => {
                     link = None;
