@@ -41,9 +41,13 @@ impl Service {
         let new = self.new_request(asker, request, idempotency).await?;
         let made = self.made(new.id, new.expires, new.codes.map(|codes| codes.right), new.link.as_ref())?;
         let asked = new.holder.clone();
-        self.limits.ask(asker.id, &asked, self.now())?;
+        // Who opens a link asks for it: nobody is asked yet.
+        let counted = new.link.is_none();
+        if counted {
+            self.limits.ask(asker.id, &asked, self.now())?;
+        }
         let added = self.store.add_request(new).await;
-        if !matches!(added, Ok(AddResult::Added)) {
+        if counted && !matches!(added, Ok(AddResult::Added)) {
             self.limits.not_asked(asker.id, &asked);
         }
         match added? {

@@ -130,7 +130,10 @@ impl Service {
             _ => None,
         };
         self.close(decline.request, ClosedBy::Device(installation.device), told).await?;
-        self.limits.declined(request.relying_party, &request.holder, caller.now);
+        // The same refusal sent again is one.
+        if request.state == RequestState::Open {
+            self.limits.declined(request.relying_party, &request.holder, caller.now);
+        }
         Ok(Declined {})
     }
 

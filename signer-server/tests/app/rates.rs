@@ -133,6 +133,8 @@ fn lim_007_who_was_refused_twice_in_ten_minutes_pauses_for_that_person() {
     let mut decline = |token: &str| {
         let id = ask(&app, token, "olena").json::<CreatedRequest>().id;
         phone.phone.decline(id).unwrap();
+        // The answer was lost: the same refusal again is one.
+        phone.phone.decline(id).unwrap();
     };
     decline(&bank.token);
     app.clock.advance(601);
@@ -144,4 +146,18 @@ fn lim_007_who_was_refused_twice_in_ten_minutes_pauses_for_that_person() {
     assert_eq!(ask(&app, &bank.token, "taras").status, 201, "for another person");
     app.clock.advance(600);
     assert_eq!(ask(&app, &bank.token, "olena").status, 201);
+}
+
+#[test]
+fn lim_008_links_ask_nobody_and_are_not_counted_as_a_person() {
+    let app = TestApp::spawn_with(|config| {
+        config.limits = LimitsConfig { requests_for_person: 2, ..LimitsConfig::default() };
+    });
+    let bank = app.relying_party("Bank", true, false).token;
+    let mut link = request("", 1);
+    link.link = true;
+    let link = serde_json::to_value(link).unwrap();
+    for _ in 0..20 {
+        assert_eq!(app.http.json("POST", "/v1/requests", &bank, Some(&link)).status, 201);
+    }
 }
