@@ -59,10 +59,7 @@ impl World {
         let (bank, _) = server.register(CreateRelyingParty {
             name: "Bank of Examples".into(),
             may_ask: true,
-            may_verify: false,
-            report: Vec::new(),
-            report_deceased: false,
-            generates_for: None,
+            ..CreateRelyingParty::default()
         });
         let phones = server.runtime.block_on(together((0..IN_FLIGHT).map(|number| {
             let service = Arc::clone(&server.service);

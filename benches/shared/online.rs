@@ -47,11 +47,8 @@ impl World {
         let server = Server::start(Some(&register()));
         let (_, verifier) = server.register(CreateRelyingParty {
             name: "Shop of Examples".into(),
-            may_ask: false,
             may_verify: true,
-            report: Vec::new(),
-            report_deceased: false,
-            generates_for: None,
+            ..CreateRelyingParty::default()
         });
         let batches = server.runtime.block_on(together((0..SHOPS).map(|number| {
             let service = Arc::clone(&server.service);

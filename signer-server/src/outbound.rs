@@ -1,18 +1,54 @@
-//! What calls to other servers share: trust in their certificates, and errors as text.
+//! What calls to other servers share: the client, trust in certificates, and errors as text.
 
-use std::{error::Error, fmt, io, path::Path, sync::Arc};
+use std::{error::Error, fmt, io, path::Path, sync::Arc, time::Duration};
 
-use hyper_rustls::ConfigBuilderExt as _;
+use axum::body::HttpBody;
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{
+        Client,
+        connect::{Connect, HttpConnector},
+    },
+    rt::{TokioExecutor, TokioTimer},
+};
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, pem::PemObject as _},
 };
 
-/// TLS that trusts the authorities in a PEM file, or those of the web.
+/// A client of HTTP/1.1 over `connector`, with a time to connect; the number of idle connections kept to one server, and for how
+/// long; and the authorities in a PEM file, or those of the web.
 ///
 /// # Errors
 /// What is wrong with the file, by its name.
-pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn client<R, B>(
+    mut connector: HttpConnector<R>,
+    connect_timeout: Duration,
+    (idle, idle_time): (usize, Duration),
+    ca_file: Option<&Path>,
+) -> Result<Client<HttpsConnector<HttpConnector<R>>, B>, String>
+where
+    HttpsConnector<HttpConnector<R>>: Connect + Clone,
+    B: HttpBody<Data: Send> + Send,
+{
+    connector.enforce_http(false);
+    connector.set_nodelay(true);
+    connector.set_connect_timeout(Some(connect_timeout));
+    let connector = HttpsConnectorBuilder::new()
+        .with_tls_config(tls(ca_file)?)
+        .https_or_http()
+        .enable_http1()
+        .wrap_connector(connector);
+    Ok(Client::builder(TokioExecutor::new())
+        .pool_timer(TokioTimer::new())
+        .pool_idle_timeout(idle_time)
+        .pool_max_idle_per_host(idle)
+        .http1_max_headers(64)
+        .build(connector))
+}
+
+/// TLS that trusts the authorities in a PEM file, or those of the web.
+fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| error.to_string())?;

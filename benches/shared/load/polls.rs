@@ -81,10 +81,7 @@ fn requests(server: &Server, count: usize) -> Vec<String> {
             server.register(CreateRelyingParty {
                 name: format!("Waiting {number}"),
                 may_ask: true,
-                may_verify: false,
-                report: Vec::new(),
-                report_deceased: false,
-                generates_for: None,
+                ..CreateRelyingParty::default()
             })
         })
         .collect();

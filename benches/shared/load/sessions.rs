@@ -58,10 +58,7 @@ impl Sessions {
         let (_, token) = server.register(CreateRelyingParty {
             name: "Bank of Examples".into(),
             may_ask: true,
-            may_verify: false,
-            report: Vec::new(),
-            report_deceased: false,
-            generates_for: None,
+            ..CreateRelyingParty::default()
         });
         let phones = server.runtime.block_on(together((0..PHONES).map(|number| {
             let service = Arc::clone(&server.service);

@@ -309,7 +309,7 @@ impl core::fmt::Debug for CreatedEnrolmentCode {
 }
 
 /// `POST /admin/v1/relying-parties`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "openapi", schema(examples(json!({ "name": "Bank of Examples", "may_ask": true, "may_verify": false }))))]

@@ -73,9 +73,7 @@ pub(crate) async fn client(service: &Service) -> Result<Client> {
         name: "Sandbox client".into(),
         may_ask: true,
         may_verify: true,
-        report: Vec::new(),
-        report_deceased: false,
-        generates_for: None,
+        ..CreateRelyingParty::default()
     };
     let made = service.create_relying_party(asked).await?;
     let client = service
@@ -89,14 +87,8 @@ pub(crate) async fn client(service: &Service) -> Result<Client> {
 pub(crate) type Phones = BTreeMap<&'static str, std::sync::mpsc::Sender<Command>>;
 
 pub(crate) async fn phones(service: &Service, store: &Arc<dyn Store>, server: &str) -> Result<Phones> {
-    let warden = CreateRelyingParty {
-        name: "Sandbox set-up".into(),
-        may_ask: true,
-        may_verify: false,
-        report: Vec::new(),
-        report_deceased: false,
-        generates_for: None,
-    };
+    let warden =
+        CreateRelyingParty { name: "Sandbox set-up".into(), may_ask: true, ..CreateRelyingParty::default() };
     let warden = service.create_relying_party(warden).await?;
     let mut phones = Phones::new();
     for habit in Habit::ALL {

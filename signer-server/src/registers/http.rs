@@ -16,11 +16,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, Request, StatusCode, Uri, header, uri::PathAndQuery},
 };
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{Client, connect::HttpConnector},
-    rt::{TokioExecutor, TokioTimer},
-};
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::{Client, connect::HttpConnector};
 use serde::{Deserialize, de::DeserializeOwned};
 use signer_core::credential::{DocumentRecord, DocumentType, Vehicle};
 use tokio::{sync::Semaphore, time::timeout_at};
@@ -98,21 +95,13 @@ impl HttpRegister {
     pub fn open(settings: HttpSettings, random: Arc<dyn Random>) -> Result<Self, RegisterError> {
         let base: Uri = settings.url.parse().map_err(|_| refuse("register.url is not an address"))?;
         let authorization = authorization(&settings.token_file)?;
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(settings.connect_timeout));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(outbound::tls(settings.ca_file.as_deref()).map_err(|text| refuse(&text))?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE.1)
-            .pool_max_idle_per_host(IDLE.0)
-            .http1_max_headers(64)
-            .build(connector);
+        let client = outbound::client(
+            HttpConnector::new(),
+            settings.connect_timeout,
+            IDLE,
+            settings.ca_file.as_deref(),
+        )
+        .map_err(|text| refuse(&text))?;
         let turns = Semaphore::new(settings.concurrency_max);
         Ok(Self { client, base, authorization, settings, turns, breaker: Breaker::closed(), random })
     }

@@ -17,16 +17,13 @@ use axum::{
     http::{HeaderValue, Request, header},
 };
 use http_body_util::{BodyExt as _, Full, Limited};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
-use hyper_util::{
-    client::legacy::{
-        Client,
-        connect::{
-            HttpConnector,
-            dns::{GaiResolver, Name},
-        },
+use hyper_rustls::HttpsConnector;
+use hyper_util::client::legacy::{
+    Client,
+    connect::{
+        HttpConnector,
+        dns::{GaiResolver, Name},
     },
-    rt::{TokioExecutor, TokioTimer},
 };
 use tower::Service;
 
@@ -59,22 +56,9 @@ impl Sender {
     /// # Errors
     /// What is wrong with the file.
     pub(crate) fn open(allow_private: bool, ca_file: Option<&Path>) -> Result<Self, String> {
-        let mut connector =
+        let connector =
             HttpConnector::new_with_resolver(Resolver { allow_private, inner: GaiResolver::new() });
-        connector.enforce_http(false);
-        connector.set_nodelay(true);
-        connector.set_connect_timeout(Some(CONNECT_TIMEOUT));
-        let connector = HttpsConnectorBuilder::new()
-            .with_tls_config(outbound::tls(ca_file)?)
-            .https_or_http()
-            .enable_http1()
-            .wrap_connector(connector);
-        let client = Client::builder(TokioExecutor::new())
-            .pool_timer(TokioTimer::new())
-            .pool_idle_timeout(IDLE.1)
-            .pool_max_idle_per_host(IDLE.0)
-            .http1_max_headers(64)
-            .build(connector);
+        let client = outbound::client(connector, CONNECT_TIMEOUT, IDLE, ca_file)?;
         Ok(Self { client, allow_private })
     }
 
