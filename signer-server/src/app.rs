@@ -143,6 +143,7 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let checkpoints = tokio::spawn(service::sign_checkpoints(Arc::clone(&self.service)));
         let deliveries = tokio::spawn(webhooks::deliver(Arc::clone(&self.service), self.sender));
         let service = Arc::clone(&self.service);
         let stop = async move {
@@ -151,6 +152,7 @@ impl App {
         };
         self.server.run(router, stop).await;
         sweeper.abort();
+        checkpoints.abort();
         deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
         self.store.close().await;

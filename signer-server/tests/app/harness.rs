@@ -275,7 +275,7 @@ impl TestApp {
         Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
     }
 
-    /// Number of rows and a hash of every table.
+    /// Number of rows and a hash of every table, but those that follow the audit log by themselves.
     pub(crate) fn dump(&self) -> Dump {
         let db = self.read_only();
         let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
@@ -283,6 +283,7 @@ impl TestApp {
         assert!(names.len() >= 10, "{names:?}");
         names
             .into_iter()
+            .filter(|name| !["audit_checkpoint", "audit_node"].contains(&name.as_str()))
             .map(|name| {
                 let table = table(&db, &name);
                 (name, table)

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 
 use super::*;
-use crate::store::{ServerKeyRow, ServerKeys};
+use crate::store::{AuditLog as _, ServerKeyRow, ServerKeys};
 
 const T0: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -122,4 +122,37 @@ async fn sto_012_an_erased_share_is_not_left_in_the_file() {
     store.close().await;
     let file = std::fs::read(dir.path().join("db")).unwrap();
     assert!(!file.windows(16).any(|bytes| bytes == &secret[..16]));
+}
+
+#[tokio::test]
+async fn aud_010_an_act_that_is_taken_back_is_not_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let size = async || store.audit_size().await.unwrap();
+    let before = size().await;
+    let failed = store.write(T0, |db: &Connection| -> StoreResult<()> {
+        db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL, NULL)")?;
+        Err(columns::corrupt("as the test asked"))
+    });
+    failed.await.unwrap_err();
+    assert_eq!(size().await, before);
+    store.server_key(key("whole", 1), T0).await.unwrap();
+    assert_eq!(size().await, before + 1);
+    // What writes nothing new is no act.
+    store.server_key(key("whole", 1), T0).await.unwrap();
+    assert_eq!(size().await, before + 1);
+}
+
+#[tokio::test]
+async fn aud_011_what_cannot_be_logged_does_not_happen() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    run(&store, "CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END")
+        .await
+        .unwrap();
+    let refused = store.server_key(key("x", 1), T0).await;
+    assert!(matches!(&refused, Err(StoreError::Engine(reason)) if reason.contains("no room")), "{refused:?}");
+    assert_eq!(store.server_keys("x".into()).await.unwrap(), []);
+    run(&store, "DROP TRIGGER full").await.unwrap();
+    store.server_key(key("x", 1), T0).await.unwrap();
 }
