@@ -99,7 +99,7 @@ impl RelyingParty {
     /// # Errors
     /// [`ClientError`]
     pub fn audit_checkpoint(&self) -> Result<String, ClientError> {
-        let note = self.exchange(HttpRequest::get("/v1/audit/checkpoint"), "text/plain; charset=utf-8")?;
+        let note = self.exchange(HttpRequest::get("/v1/audit/checkpoint"), "text/plain")?;
         String::from_utf8(note.to_vec())
             .map_err(|_| ClientError::ServerMisbehaved("a checkpoint is not text"))
     }

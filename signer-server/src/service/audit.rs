@@ -15,19 +15,15 @@ use signer_core::{
 use super::{Refusal, Service, ServiceError, ServiceResult};
 use crate::store::{AuditFilter, CheckpointRow, RelyingPartyRow, Store};
 
-/// How often a checkpoint is signed while the log grows.
-const CHECKPOINT_EVERY: Duration = Duration::from_secs(1);
 /// Most leaves that are worked on at once, where nodes of the tree are made for the first time.
 const LEAVES_AT_ONCE: u64 = 1 << 16;
 /// Most entries about one request that are looked at.
 const ABOUT_MAX: u32 = 64;
 
 /// Signs checkpoints for ever, while the log grows.
-pub(crate) async fn sign_checkpoints(service: Arc<Service>) {
-    let mut every = tokio::time::interval(CHECKPOINT_EVERY);
-    every.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+pub(crate) async fn sign_checkpoints(service: Arc<Service>, every: Duration) {
     loop {
-        every.tick().await;
+        tokio::time::sleep(every).await;
         if let Err(error) = service.sign_checkpoint().await {
             tracing::error!(%error, "no checkpoint of the audit log was signed");
         }

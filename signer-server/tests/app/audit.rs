@@ -9,7 +9,6 @@ use std::{
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rusqlite::Connection;
-use serde_json::json;
 use signer_client::{Approved, AuditError, RelyingParty, verify_audit_consistency, verify_audit_proof};
 use signer_core::{
     audit::{AuditAct, AuditEntry, CheckpointVerifier},
@@ -78,8 +77,10 @@ fn acts(lines: &[AuditLine]) -> Vec<String> {
 #[test]
 fn aud_020_every_act_is_in_the_log_in_its_order() {
     let app = TestApp::spawn();
-    let since = |place: usize| acts(&app.log(""))[place..].to_vec();
-    let size = || app.log("").len();
+    // A new day brings a new trust list, which is an act of the server by itself.
+    let all = || acts(&app.log("")).into_iter().filter(|act| !act.starts_with("trust_list_put"));
+    let since = |place: usize| all().skip(place).collect::<Vec<_>>();
+    let size = || all().count();
     assert_eq!(acts(&app.log(""))[0], "started");
     let place = size();
     let (bank, shop) = (app.bank(), app.shop());
@@ -107,13 +108,12 @@ fn aud_020_every_act_is_in_the_log_in_its_order() {
     assert!(found[2..found.len() - 1].iter().all(|act| act == "credentials_issued") && found.len() > 3);
     assert_eq!(found.last().unwrap(), "code_used");
     let place = size();
-    let device = phone.phone.status().unwrap();
     let id = phone_id(&app);
     for act in ["suspend", "resume", "revoke?reason=key_compromise"] {
-        assert_eq!(app.admin("POST", &format!("/devices/{id}/{act}"), None).status, 200, "{device:?}");
+        assert_eq!(app.admin("POST", &format!("/devices/{id}/{act}"), None).status, 204, "{act}");
     }
-    app.admin("POST", "/keys/webhook", None);
-    assert_eq!(since(place)[..3], ["suspended", "resumed", "revoked key_compromise"]);
+    app.admin("POST", "/keys/webhook/next", None);
+    assert_eq!(since(place), ["suspended", "resumed", "revoked key_compromise", "key_made webhook.2"]);
     // What is about one request, and what about one installation.
     let lines = app.log(&format!("&about={}", ids[0]));
     assert_eq!(acts(&lines), ["request_made", "signed"]);
@@ -176,7 +176,7 @@ fn aud_022_a_log_put_back_and_continued_otherwise_is_found_out_by_who_kept_a_che
         copy(folder, &app.folder().join(number.to_string()));
     }
     app.start().unwrap();
-    for _ in 0..5 {
+    for _ in 0..3 {
         app.ask(&bank(&app), "olena");
     }
     app.service_checkpoint();
@@ -189,7 +189,7 @@ fn aud_022_a_log_put_back_and_continued_otherwise_is_found_out_by_who_kept_a_che
     app.start().unwrap();
     app.service_checkpoint();
     assert!(key.open(&bank(&app).audit_checkpoint().unwrap()).unwrap().size < known.size);
-    for _ in 0..20 {
+    for _ in 0..8 {
         app.ask(&bank(&app), "petro");
     }
     app.service_checkpoint();
@@ -226,15 +226,15 @@ fn aud_023_a_log_changed_while_no_server_ran_is_found_at_the_start() {
 #[test]
 fn aud_024_nobody_is_named_and_a_name_can_be_forgotten() {
     let app = TestApp::spawn();
-    let (bank, shop, mut phone) = (app.bank(), app.shop(), app.phone("olena-shevchenko"));
-    let id = app.ask(&bank, "olena-shevchenko");
+    let (bank, shop, mut phone) = (app.bank(), app.shop(), app.phone("olena"));
+    let id = app.ask(&bank, "olena");
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
     phone.phone.top_up(DocumentType::IdentityCard).unwrap();
     let shown = fresh_code(&mut phone);
     shop.verify_code(shown.presentation.as_str(), "scan-0001").unwrap();
     let device = phone_id(&app);
     let secret: [(&str, Vec<u8>); 2] = [
-        ("reference", b"olena-shevchenko".to_vec()),
+        ("reference", b"olena".to_vec()),
         ("device", (0..16).map(|at| u8::from_str_radix(&device[at * 2..at * 2 + 2], 16).unwrap()).collect()),
     ];
     let log = app.entries().concat();

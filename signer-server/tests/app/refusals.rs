@@ -46,7 +46,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Operations that need no token, because they tell nothing about anybody, or because a proof is in their body.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 18] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /ca/v1/ca.der",
     "GET /ca/v1/ca.pem",
@@ -56,6 +56,7 @@ const PUBLIC: [&str; 17] = [
     "GET /status/v1/lists",
     "GET /status/v1/lists/{id}",
     "GET /v1/answer-key",
+    "GET /v1/audit/checkpoint",
     "GET /v1/time",
     "GET /v1/trust-list",
     "GET /v1/webhook-keys",
