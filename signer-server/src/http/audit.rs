@@ -11,7 +11,7 @@ use axum::{
 use serde::Deserialize;
 use signer_core::{
     ids::{AuditObject, DeviceId, RequestId},
-    wire::{AUDIT_PAGE_MAX, AuditConsistency, AuditKey, AuditLine, AuditPage, AuditProof},
+    wire::{AuditConsistency, AuditKey, AuditLine, AuditPage, AuditProof},
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -127,21 +127,20 @@ struct FoundQuery {
     about: Option<AuditObject>,
     /// Those before this place only.
     before: Option<u64>,
-    /// At most so many.
-    #[serde(default = "fifty")]
+    /// Most of them; 50 if absent.
     #[param(minimum = 1, maximum = 1000)]
-    limit: u32,
+    limit: Option<u32>,
 }
 
-const fn fifty() -> u32 {
-    50
-}
+/// Entries of an answer, unless it is said.
+const FOUND_DEFAULT: u32 = 50;
 
 /// Entries of the audit log, newest first, for people.
 #[utoipa::path(
     get, path = "/audit/found", operation_id = "audit_found", tag = "Operator", security(("admin" = [])),
     params(FoundQuery),
-    responses((status = 200, body = Vec<AuditLine>))
+    responses((status = 200, body = Vec<AuditLine>)),
+    extensions(("x-problems" = json!(["invalid_value"])))
 )]
 async fn found(
     State(service): State<Arc<Service>>,
@@ -149,14 +148,14 @@ async fn found(
     query: Result<Query<FoundQuery>, QueryRejection>,
 ) -> Result<Json<Vec<AuditLine>>, ApiProblem> {
     let Query(FoundQuery { about, before, limit }) = query.map_err(query_refusal)?;
-    let before = before.unwrap_or(u64::MAX);
-    Ok(Json(service.audit_found(about, before, limit.clamp(1, AUDIT_PAGE_MAX)).await?))
+    let (before, limit) = (before.unwrap_or(u64::MAX), limit.unwrap_or(FOUND_DEFAULT));
+    Ok(Json(service.audit_found(about, before, limit).await?))
 }
 
 /// An entry with the proof that it is in the log.
 #[utoipa::path(
-    get, path = "/audit/proofs/{index}", operation_id = "audit_proof", tag = "Operator", security(("admin" = [])),
-    params(("index" = u64, Path, description = "Place of the entry.")),
+    get, path = "/audit/proofs/{id}", operation_id = "audit_proof", tag = "Operator", security(("admin" = [])),
+    params(("id" = u64, Path, description = "Place of the entry.")),
     responses((status = 200, body = AuditProof))
 )]
 async fn proof(

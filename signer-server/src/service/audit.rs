@@ -155,14 +155,17 @@ impl Service {
     /// installation, or as the log names one.
     ///
     /// # Errors
-    /// [`ServiceError`] if the store fails.
+    /// `invalid_value` for a limit that is not 1 to [`AUDIT_PAGE_MAX`].
     pub async fn audit_found(
         &self,
         about: Option<AuditObject>,
         before: u64,
         limit: u32,
     ) -> ServiceResult<Vec<AuditLine>> {
-        let limit = limit.min(AUDIT_PAGE_MAX);
+        if !(1..=AUDIT_PAGE_MAX).contains(&limit) {
+            let text = format!("limit is from 1 to {AUDIT_PAGE_MAX}");
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
         let Some(about) = about else {
             return lines(&self.store.audit_found(AuditFilter::All, before, limit).await?);
         };

@@ -30,11 +30,11 @@ impl TestApp {
     }
 
     /// What the server does by itself every minute, and every second.
-    fn service_expire(&self) {
+    fn expire(&self) {
         block_on(self.service().expire());
     }
 
-    fn service_checkpoint(&self) {
+    pub(crate) fn checkpoint(&self) {
         block_on(self.service().sign_checkpoint());
     }
 
@@ -93,7 +93,7 @@ fn aud_020_every_act_is_in_the_log_in_its_order() {
     phone.phone.decline(ids[1]).unwrap();
     bank.cancel(ids[2]).unwrap();
     app.clock.advance(86_401);
-    app.service_expire();
+    app.expire();
     let made = ["request_made"; 4].map(str::to_owned).to_vec();
     let ended =
         ["pin_wrong", "signed", "request_ended declined", "request_ended cancelled", "request_ended expired"];
@@ -179,7 +179,7 @@ fn aud_022_a_log_put_back_and_continued_otherwise_is_found_out_by_who_kept_a_che
     for _ in 0..3 {
         app.ask(&bank(&app), "olena");
     }
-    app.service_checkpoint();
+    app.checkpoint();
     let known = key.open(&bank(&app).audit_checkpoint().unwrap()).unwrap();
     app.stop();
     // Store and witness together: the server itself cannot know.
@@ -187,12 +187,12 @@ fn aud_022_a_log_put_back_and_continued_otherwise_is_found_out_by_who_kept_a_che
         copy(&app.folder().join(number.to_string()), folder);
     }
     app.start().unwrap();
-    app.service_checkpoint();
+    app.checkpoint();
     assert!(key.open(&bank(&app).audit_checkpoint().unwrap()).unwrap().size < known.size);
     for _ in 0..8 {
         app.ask(&bank(&app), "petro");
     }
-    app.service_checkpoint();
+    app.checkpoint();
     let consistency = bank(&app).audit_consistency(known.size).unwrap();
     let found = verify_audit_consistency(&consistency, &key, &known);
     assert!(matches!(found, Err(AuditError::NotContinued { .. })), "{found:?}");
