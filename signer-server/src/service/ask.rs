@@ -70,8 +70,12 @@ impl Service {
         let asked = Asked { party: asker.id, person: &holder, sign_in };
         // Who opens a link asks for it: nobody is asked yet.
         let counted = new.link.is_none();
-        if counted {
-            self.limits.ask(asked, self.now())?;
+        if counted && let Err(refusal) = self.limits.ask(asked, self.now()) {
+            // The same again asks nobody.
+            return match self.store.added_before(new).await? {
+                Some(id) => self.made_before(id).await,
+                None => Err(refusal.into()),
+            };
         }
         let added = self.store.add_request(new).await;
         if counted && !matches!(added, Ok(AddResult::Added)) {

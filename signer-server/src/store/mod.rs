@@ -136,6 +136,9 @@ pub trait Requests: Send + Sync {
     /// Adds a request with all that stands on it, or finds the one added before for the same, or says why not.
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
 
+    /// The request that [`Requests::add_request`] would find in the place of this one.
+    async fn added_before(&self, request: NewRequest) -> StoreResult<Option<RequestId>>;
+
     /// A request, as it stands at `now`.
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
 

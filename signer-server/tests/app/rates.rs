@@ -152,6 +152,7 @@ fn lim_006_a_request_that_was_not_made_does_not_count() {
     }
     assert_eq!(ask(&app, &bank, "olena").status, 201);
     assert_eq!(ask(&app, &bank, "olena").code(), ProblemCode::TooMany);
+    assert_eq!(app.http.send("POST", "/v1/requests", &headers, &body).body, first.body, "nor is it refused");
 }
 
 #[test]

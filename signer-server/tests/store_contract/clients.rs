@@ -286,6 +286,8 @@ pub(crate) async fn sto_131_the_same_call_finds_its_question<E: Engine>() {
     let row = store.authorisation(id(1)).await.unwrap().unwrap();
     assert_eq!(row, AuthorisationRow { relying_party: BANK, token: [1; 32], device: device(1) });
     assert_eq!(add(new(2, 1, T0.plus(59))).await, AddResult::Same(id(1)));
+    assert_eq!(store.added_before(new(2, 1, T0.plus(59))).await.unwrap(), Some(id(1)));
+    assert_eq!(store.added_before(new(2, 2, T0.plus(59))).await.unwrap(), None);
     assert_eq!(store.authorisation(id(2)).await.unwrap(), None);
     assert_eq!(add(new(3, 2, T0)).await, AddResult::Added, "another call");
     assert_eq!(add(new(4, 1, T0.plus(60))).await, AddResult::Added, "its time is up");

@@ -58,6 +58,15 @@ impl Requests for SqliteStore {
         self.write(request.created, move |db| add(db, &request)).await
     }
 
+    async fn added_before(&self, request: NewRequest) -> StoreResult<Option<RequestId>> {
+        self.readers
+            .read(move |db| match added_before(db, &request)? {
+                Some(AddResult::Same(id)) => Ok(Some(id)),
+                _ => Ok(None),
+            })
+            .await
+    }
+
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
         self.readers.read(move |db| load(db, id, now)).await
     }
