@@ -155,7 +155,8 @@ BEGIN
 END;
 
 CREATE TRIGGER audit_party_changed
-AFTER UPDATE OF name, token_hash, may_ask, may_verify, generates_for, report_kinds, may_report_deceased ON relying_party
+AFTER UPDATE OF name, token_hash, may_ask, may_verify, generates_for, report_kinds, may_report_deceased,
+    calls_per_second, kept_bytes_max ON relying_party
 BEGIN
     INSERT INTO audit_waiting (act, relying_party, detail) VALUES (18, new.id, 'rights');
 END;
