@@ -783,6 +783,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
             let lists = [
                 "GET /admin/v1/relying-parties",
                 "GET /admin/v1/keys",
+                "GET /admin/v1/audit/key",
                 "GET /v1/webhooks",
                 "DELETE /v1/webhooks",
             ];
