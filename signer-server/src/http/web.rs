@@ -62,6 +62,7 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = files![
     "/admin/api.js"
     "/admin/app.js"
+    "/admin/audit.js"
     "/admin/index.html"
     "/admin/style.css"
     "/admin/texts.js"
