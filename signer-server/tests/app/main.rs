@@ -15,6 +15,7 @@ mod clone;
 mod code;
 mod colluding;
 mod csc;
+mod enrolled;
 mod events;
 mod fleets;
 mod forge;
