@@ -60,6 +60,10 @@ fn nameless(reference: &str) -> Subject {
     Subject::new(country(), Holder::new(reference).unwrap(), None)
 }
 
+fn request_of(n: u8) -> Request {
+    Request { public_key: key(n).1, binding: BINDING }
+}
+
 fn issue(authority: &Authority, subject: &Subject, n: u8) -> Issued {
     authority
         .issue(
@@ -249,9 +253,9 @@ fn pki_013_a_certificate_does_not_outlive_its_authority() {
     let authority = authority();
     let late = NOW.plus(3_653 * DAY - 10);
     let rng = &mut StdRng::seed_from_u64(5);
-    let issued = authority.issue(&key(0x22).1, &nameless("late"), late, rng).unwrap();
+    let issued = authority.issue(&request_of(0x22), &nameless("late"), late, rng).unwrap();
     assert_eq!(issued.not_after, NOW.plus(3_653 * DAY));
-    assert!(authority.issue(&key(0x22).1, &nameless("late"), late.plus(10), rng).is_err());
+    assert!(authority.issue(&request_of(0x22), &nameless("late"), late.plus(10), rng).is_err());
 }
 
 #[test]

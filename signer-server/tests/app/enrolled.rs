@@ -36,7 +36,8 @@ fn signed(
 ) -> (CreatedRequest, SignedResult) {
     let made = bank.ask(asked, &app.unique("enrolled")).unwrap();
     assert!(matches!(phone.approve(made.id, PIN).unwrap(), Approved::Signed(_)));
-    (made, bank.wait(made.id, Duration::ZERO).unwrap().result.unwrap())
+    let result = bank.wait(made.id, Duration::ZERO).unwrap().result.unwrap();
+    (made, result)
 }
 
 const fn expected(suite: SuiteId) -> EnrolledBy {
