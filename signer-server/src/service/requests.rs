@@ -175,7 +175,7 @@ impl Service {
                     record: STANDARD.encode(record),
                     signature: STANDARD.encode(record_signature),
                     device_key: STANDARD.encode(installation.device_key),
-                    enrolment: self.store.enrolment_proof(device).await?.map(enrolment_evidence),
+                    enrolment: self.store.enrolment_proof(device).await?.as_ref().map(enrolment_evidence),
                 };
                 let record =
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
@@ -208,7 +208,7 @@ pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
     }
 }
 
-fn enrolment_evidence(proof: EnrolmentProof) -> EnrolmentEvidence {
+fn enrolment_evidence(proof: &EnrolmentProof) -> EnrolmentEvidence {
     EnrolmentEvidence {
         ceremony: proof.ceremony,
         holder_keys: STANDARD.encode(proof.holder_keys.0),
