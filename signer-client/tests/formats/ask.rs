@@ -274,6 +274,9 @@ fn fmt_062_several_formats_are_one_request_whose_names_say_which() {
         let arguments = format!("verify-signature --signing-ca ca.pem {file} document");
         let (exit, value) = signer(&pki, &arguments);
         assert_eq!((exit, &value["trusted"]), (0, &true.into()), "{arguments}: {value}");
+        // The certificate here names no enrolment; containers have no approval in them.
+        let enrolled = (file == "signed/signature.json").then_some("signature");
+        assert_eq!(value.get("device_enrolled_by").and_then(Value::as_str), enrolled);
     }
 }
 
