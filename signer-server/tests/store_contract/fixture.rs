@@ -86,6 +86,7 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         report_kinds: Vec::new(),
         may_report_deceased: false,
         generates_for: None,
+        limits: signer_server::store::OwnLimits::default(),
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");
@@ -175,6 +176,9 @@ pub(crate) fn new_request(n: u8, who: u8) -> NewRequest {
         idempotency: None,
         codes: None,
         link: None,
+        visit: None,
+        authorisation: None,
+        kept_bytes_max: 1 << 30,
     }
 }
 

@@ -37,7 +37,7 @@ pub(crate) async fn sto_012_promotion_replaces_the_share<E: Engine>() {
     assert_eq!(store.reserve(confirm(9, T0)).await.unwrap(), Reserved::Stale, "from an earlier epoch");
 }
 
-pub(crate) async fn sto_130_the_proof_of_an_enrolment_stays<E: Engine>() {
+pub(crate) async fn sto_140_the_proof_of_an_enrolment_stays<E: Engine>() {
     let mut engine: E = engine().await;
     let store = engine.store();
     assert_eq!(store.enrolment_proof(device(1)).await.unwrap(), None);
