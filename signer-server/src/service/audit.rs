@@ -37,6 +37,7 @@ impl Service {
     /// [`ServiceError`] if the store fails.
     pub async fn sign_checkpoint(&self) -> ServiceResult<CheckpointRow> {
         let _turn = self.checkpoint_turn.lock().await;
+        self.store.chain_audit(self.now()).await?;
         let size = self.store.audit_size().await?;
         let before = self.store.audit_checkpoint().await?;
         let mut done = before.as_ref().map_or(0, |row| row.size);
@@ -100,6 +101,7 @@ impl Service {
     /// # Errors
     /// `not_found` for others' requests, and for those that are not signed.
     pub async fn request_audit(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<AuditProof> {
+        self.store.chain_audit(self.now()).await?;
         let about = AuditFilter::Object(AuditObject::from_bytes(*id.as_bytes()));
         for bytes in self.store.audit_found(about, i64::MAX.unsigned_abs(), ABOUT_MAX).await? {
             let entry = decode(&bytes)?;

@@ -29,9 +29,15 @@ pub struct CheckpointRow {
     pub note: String,
 }
 
-/// The audit log. Entries come into it by the acts themselves, in the same transaction.
+/// The audit log. What an act adds to it is written in the transaction of the act.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
+    /// Moves what waits into the chain. Nothing to do for an engine that does so before each commit: one writer can; many nodes
+    /// would wait for each other.
+    async fn chain_audit(&self, _now: UnixSeconds) -> StoreResult<()> {
+        Ok(())
+    }
+
     /// Entries so far.
     async fn audit_size(&self) -> StoreResult<u64>;
 

@@ -20,6 +20,7 @@ mod webhooks;
 
 use async_trait::async_trait;
 use signer_core::{
+    ceremony::EnrolmentProof,
     credential::StatusIndex,
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
@@ -81,6 +82,10 @@ pub trait Installations: Send + Sync {
 
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
+
+    /// What outsiders are shown of an installation's enrolment. It stays when the key is refreshed, and when it ends. None if it
+    /// was enrolled before this was kept.
+    async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>>;
 
     /// Sets the standing of an installation; `Revoked` is [`Installations::revoke`] without a reason, `Suspended`
     /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow; its history is told nothing. False
@@ -228,7 +233,7 @@ pub trait RelyingParties: Send + Sync {
     /// Replaces the limits of its own that one has; false if there is none.
     async fn put_limits(&self, id: RelyingPartyId, limits: OwnLimits, now: UnixSeconds) -> StoreResult<bool>;
 
-    /// How many bytes the requests of each take; of those that have none it may say nothing.
+    /// How many bytes the requests of each take, without sign-ins; of those that have none it may say nothing.
     async fn kept_bytes(&self) -> StoreResult<Vec<(RelyingPartyId, u64)>>;
 
     /// Revokes one, cancels its open requests and forgets its webhooks; false if there is none.
@@ -309,7 +314,7 @@ pub trait Store:
     + Webhooks
     + AuditLog
 {
-    /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
+    /// Drops what has run out: requests become expired and are deleted 7 days after their end, sign-ins 24 h; outcomes after 24 h, codes of
     /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits
     /// [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force, events of registers after 30
     /// days, those of webhooks after 7, used and expired enrolment codes are deleted. Returns how many rows were touched.

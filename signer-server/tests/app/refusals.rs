@@ -593,6 +593,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
             ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
             ("POST /admin/v1/devices/{id}/resume", format!("/admin/v1/devices/{id}/resume")),
+            ("DELETE /admin/v1/devices/{id}/audit-name", format!("/admin/v1/devices/{id}/audit-name")),
             (
                 "GET /admin/v1/devices/{id}/certificate-request",
                 format!("/admin/v1/devices/{id}/certificate-request"),

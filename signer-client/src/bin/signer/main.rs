@@ -161,6 +161,7 @@ enum Command {
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
     /// Watch over the server's audit log, by a relying party's token
+    #[command(after_help = "Example:\n  signer audit watch checkpoint.txt")]
     #[command(subcommand)]
     Audit(audit::AuditCommand),
     /// Check a signature over files, without any server

@@ -3,9 +3,11 @@
 use async_trait::async_trait;
 use rusqlite::{Connection, params};
 use signer_core::{
+    ceremony::EnrolmentProof,
     history::{HistoryKeyBytes, SealedEntry},
-    ids::{DeviceId, Epoch, KeyId},
-    suite::GroupPublicKey,
+    ids::{CeremonyId, DeviceId, Epoch, KeyId},
+    lost_code::HolderKeysDigest,
+    suite::{GroupPublicKey, Signature},
     time::UnixSeconds,
     wire::Standing,
 };
@@ -13,7 +15,7 @@ use signer_core::{
 use super::{
     SqliteStore, certificates,
     columns::{
-        FROZEN, GOOD, REVOKED, execute, execute_one, first, get_counter, get_u64, holder, standing,
+        FROZEN, GOOD, REVOKED, corrupt, execute, execute_one, first, get_counter, get_u64, holder, standing,
         standing_column, suite, time,
     },
     history, requests,
@@ -48,6 +50,10 @@ impl Installations for SqliteStore {
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
         self.readers.read(move |db| load(db, device)).await
+    }
+
+    async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
+        self.readers.read(move |db| enrolment_proof(db, device)).await
     }
 
     async fn set_standing(
@@ -145,6 +151,12 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
             new.request
         ],
     )?;
+    let proof = &new.enrolment;
+    execute_one(
+        db,
+        "INSERT INTO enrolment_proof (device, ceremony, holder_keys, signature) VALUES (?1, ?2, ?3, ?4)",
+        (device, proof.ceremony.as_bytes(), proof.holder_keys.0, proof.signature.as_slice()),
+    )?;
     if let Some(certificate) = &new.certificate {
         certificates::insert(db, certificate, now)?;
     }
@@ -184,6 +196,17 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
             token: get_u64(row, 8)?,
             history_key: row.get::<_, Option<_>>(14)?.map(HistoryKeyBytes),
             key,
+        })
+    })
+}
+
+fn enrolment_proof(db: &Connection, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
+    let sql = "SELECT ceremony, holder_keys, signature FROM enrolment_proof WHERE device = ?1";
+    first(db, sql, [device.as_bytes()], |row| {
+        Ok(EnrolmentProof {
+            ceremony: CeremonyId::from_bytes(row.get(0)?),
+            holder_keys: HolderKeysDigest(row.get(1)?),
+            signature: Signature::new(row.get(2)?).ok_or_else(|| corrupt("the first signature of a key"))?,
         })
     })
 }
