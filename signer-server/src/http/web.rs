@@ -188,7 +188,8 @@ async fn files() -> Response {
 
 /// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
 fn is_kept(path: &str) -> bool {
-    path != "/verify/sw.js" && !["/admin/", "/authorize/", "/docs/", "/link/"].iter().any(|page| path.starts_with(page))
+    path != "/verify/sw.js"
+        && !["/admin/", "/authorize/", "/docs/", "/link/"].iter().any(|page| path.starts_with(page))
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {

@@ -170,7 +170,9 @@ fn web_150_behind_a_device_link_is_one_page_that_says_what_to_do_and_keeps_nothi
         assert!(!text.contains(never), "{never}");
     }
     // Whatever link it is, it is not opened by being looked at.
-    for query in ["?v=1&t=17&s=AAEC&a=x", "?v=2", "?", "?v=1&t=%3Cscript%3E", &format!("?{}", "x".repeat(4000))] {
+    for query in
+        ["?v=1&t=17&s=AAEC&a=x", "?v=2", "?", "?v=1&t=%3Cscript%3E", &format!("?{}", "x".repeat(4000))]
+    {
         let other = app.http.send("GET", &format!("/link{query}"), &[("if-none-match", "*")], b"");
         assert_eq!((other.status, &other.body, other.header("etag")), (200, &page.body, None), "{query}");
     }
