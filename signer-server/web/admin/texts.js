@@ -64,7 +64,7 @@ export const TEXTS = {
     about_this: 'All about {id}',
     older: 'Older',
     audit_key: 'Key of the log',
-    audit_key_hint: 'Keep it elsewhere: exports and checkpoints are verified with it, so that nobody who has this server can rewrite the log unseen.',
+    audit_key_hint: 'Keep it elsewhere: exports and checkpoints are verified with it, so that whoever has this server cannot rewrite the log unseen.',
     copy: 'Copy',
     copied: 'Copied.',
     act_started: 'server started',
