@@ -143,6 +143,9 @@ impl App {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let checkpoint_every = Duration::from_secs(self.config.audit.checkpoint_seconds);
+        let checkpoints =
+            tokio::spawn(service::sign_checkpoints(Arc::clone(&self.service), checkpoint_every));
         let deliveries = tokio::spawn(webhooks::deliver(Arc::clone(&self.service), self.sender));
         let service = Arc::clone(&self.service);
         let stop = async move {
@@ -151,6 +154,7 @@ impl App {
         };
         self.server.run(router, stop).await;
         sweeper.abort();
+        checkpoints.abort();
         deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
         self.store.close().await;

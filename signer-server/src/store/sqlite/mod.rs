@@ -11,6 +11,7 @@
 //! Numbers of enums in columns are final, like the schema.
 
 mod attempts;
+mod audit;
 mod certificates;
 mod checks;
 mod codes;
@@ -57,7 +58,7 @@ use signer_core::{time::UnixSeconds, trust::Life};
 
 pub use self::{
     open::{OpenError, SqliteOptions},
-    witness::{FileWitness, Mark, Witness},
+    witness::{AuditMark, FileWitness, Mark, Witness},
 };
 use self::{
     readers::Readers,

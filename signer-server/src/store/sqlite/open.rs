@@ -12,12 +12,12 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 
 use super::{
-    SqliteStore,
+    SqliteStore, audit,
     columns::{first, get_time, get_u64, int},
     files, migrate,
     readers::Readers,
     settings,
-    witness::{FileWitness, Mark, Witness},
+    witness::{AuditMark, FileWitness, Mark, Witness},
     writer::{Shared, Writer},
 };
 use crate::store::StoreError;
@@ -85,6 +85,17 @@ pub enum OpenError {
         store: u64,
         /// Transactions witnessed.
         witness: u64,
+    },
+    /// The audit log is not the one that was witnessed.
+    #[error(
+        "the audit log was changed while no server ran: {size} entries where {witnessed} were witnessed, or others than those. \
+         Keep the files as they are and find out who had access; then bring back the newest true ones"
+    )]
+    AuditChanged {
+        /// Entries in the store.
+        size: u64,
+        /// Entries witnessed.
+        witnessed: u64,
     },
     /// Witness and store do not belong together.
     #[error("the witness belongs to another store; set the witness path that belongs to this one")]
@@ -214,12 +225,12 @@ fn identify(
     rng: &mut impl CryptoRng,
 ) -> Result<Mark, OpenError> {
     let found = first(db, "SELECT store_id, seq FROM meta", [], |row| {
-        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)? })
+        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, audit: audit::head(db)? })
     })?;
     match (found, witnessed) {
         (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
         (None, None) => {
-            let mut mark = Mark { store: [0; 16], seq: 0 };
+            let mut mark = Mark { store: [0; 16], seq: 0, audit: AuditMark::default() };
             rng.fill_bytes(&mut mark.store);
             db.execute(
                 "INSERT INTO meta (only_row, store_id, seq, latest_time, run) VALUES (1, ?1, 0, 0, 0)",
@@ -237,8 +248,23 @@ fn identify(
         (Some(mark), Some(seen)) if mark.seq < seen.seq => {
             Err(OpenError::BehindWitness { store: mark.seq, witness: seen.seq })
         }
-        (Some(mark), Some(_)) => Ok(mark),
+        (Some(mark), Some(seen)) => {
+            check_audit(db, mark, seen)?;
+            Ok(mark)
+        }
     }
+}
+
+/// The entries that were witnessed are there, and no others unless a commit came after.
+fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError> {
+    let last = match seen.audit.size.checked_sub(1) {
+        Some(index) => audit::leaf(db, index)?,
+        None => Some(seen.audit.last),
+    };
+    if last == Some(seen.audit.last) && (mark.seq > seen.seq || mark.audit == seen.audit) {
+        return Ok(());
+    }
+    Err(OpenError::AuditChanged { size: mark.audit.size, witnessed: seen.audit.size })
 }
 
 /// Begins a new run: reservations of earlier runs no longer hold, for their processes are gone.
@@ -248,7 +274,8 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, 
     transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
     let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?));
     let answer = transaction.query_row("SELECT run, latest_time, restored FROM meta", [], read)?;
+    let audit = audit::chain(&transaction, answer.1)?;
     transaction.commit()?;
-    mark.seq = seq;
+    *mark = Mark { seq, audit: audit.unwrap_or(mark.audit), ..*mark };
     Ok(answer)
 }

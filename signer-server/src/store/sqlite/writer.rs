@@ -20,6 +20,7 @@ use signer_core::time::UnixSeconds;
 use tokio::sync::oneshot;
 
 use super::{
+    audit,
     columns::time,
     witness::{Mark, Witness},
 };
@@ -272,7 +273,9 @@ impl Writer {
     }
 
     fn commit(&mut self, latest: UnixSeconds) -> Result<(), Failure> {
-        let next = Mark { seq: self.mark.seq.saturating_add(1), ..self.mark };
+        let audit = audit::chain(&self.db, latest).map_err(|error| Failure::Refused(error.to_string()))?;
+        let audit = audit.unwrap_or(self.mark.audit);
+        let next = Mark { seq: self.mark.seq.saturating_add(1), audit, ..self.mark };
         let seq = i64::try_from(next.seq).map_err(|error| Failure::Refused(error.to_string()))?;
         let rows = self
             .db
