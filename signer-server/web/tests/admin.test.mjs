@@ -148,6 +148,8 @@ test('WEB-134 an operator reads the audit log, finds all about an id, goes furth
   assert.deepEqual(await indexes(), Array.from({ length: newest + 1 }, (_, place) => newest - place));
   assert.equal(await page.$$eval('#audit-rows [data-act="started"]', (rows) => rows.length), 1);
 
+  await page.$eval('#audit-form', (form) => form.scrollIntoView());
+  await browser.shot(page, 'admin-audit');
   const key = await page.inputValue('#audit-key');
   assert.match(key, /^[^+]+\/audit\+[0-9a-f]{8}\+/);
   await page.click('#audit-key-form button');
