@@ -206,19 +206,20 @@ fn verify(json: bool, file: &Path, key: &CheckpointVerifier, kept: &[PathBuf]) -
         }
     }
     let last = last.ok_or("there is no checkpoint at the end: the export was cut short, or the log was")?;
-    let mut all = known.iter().map(|(path, checkpoint)| (path.as_path(), checkpoint)).chain([(file, &last)]);
-    if let Some((path, checkpoint)) = all.rfind(|(_, checkpoint)| checkpoint.size > chain.size()) {
+    let kept = known.len();
+    known.push((file.to_owned(), last));
+    if let Some((path, checkpoint)) = known.iter().rfind(|(_, checkpoint)| checkpoint.size > chain.size()) {
         let fault = AuditFault::Shortened { size: chain.size(), known: checkpoint.size };
         return Err(format!("{}: {fault}", path.display()));
     }
-    compare(&chain, &[(file.to_owned(), last)])?;
+    compare(&chain, &known)?;
     let text = format!(
         "{} entries, an unbroken chain, under a checkpoint of {}. Checkpoints kept from before that it continues: {}.",
         chain.size(),
         key.origin(),
-        known.len()
+        kept
     );
-    print(json, &json!({ "entries": chain.size(), "continued": known.len() }), &text);
+    print(json, &json!({ "entries": chain.size(), "continued": kept }), &text);
     Ok(())
 }
 
