@@ -14,8 +14,11 @@ use signer_core::{
 use signer_server::store::{
     EnrolResult, EnrolmentCodeRow, Holder, KeyRow, Lease, LockPolicy, NewInstallation, NewRequest,
     PayloadHash, RelyingPartyRow, Reserve, Reserved, Sealer, Settle, Settled, Store, StoredOutcome, Verdict,
+    postgres::{PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
+
+use crate::postgres::Database;
 
 /// When every test begins.
 pub(crate) const T0: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -64,6 +67,40 @@ impl Engine for Sqlite {
     async fn reopen(&mut self) {
         self.store = None;
         self.open();
+    }
+}
+
+/// PostgreSQL in a database of its own.
+pub(crate) struct Postgres {
+    database: Database,
+    store: Option<Arc<PostgresStore>>,
+}
+
+impl Postgres {
+    async fn open(&mut self) {
+        let options = PostgresOptions::new(self.database.url());
+        let store = PostgresStore::open(&options, &mut StdRng::seed_from_u64(1)).await;
+        self.store = Some(store.expect("opens"));
+    }
+}
+
+#[async_trait]
+impl Engine for Postgres {
+    async fn fresh() -> Self {
+        let mut engine = Self { database: Database::create(), store: None };
+        engine.open().await;
+        engine
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().expect("open")
+    }
+
+    async fn reopen(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close().await;
+        }
+        self.open().await;
     }
 }
 

@@ -12,15 +12,19 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 
 use super::{
-    SqliteStore,
-    columns::{first, get_time, get_u64, int},
-    files, migrate,
+    SqliteStore, files, migrate,
     readers::Readers,
     settings,
     witness::{FileWitness, Mark, Witness},
     writer::{Shared, Writer},
 };
-use crate::store::StoreError;
+use crate::store::{
+    StoreError,
+    sql::{
+        columns::{get_time, get_u64, int},
+        db::{Db, first},
+    },
+};
 
 /// Where the store is and how it gathers writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,7 +217,7 @@ fn identify(
     witnessed: Option<Mark>,
     rng: &mut impl CryptoRng,
 ) -> Result<Mark, OpenError> {
-    let found = first(db, "SELECT store_id, seq FROM meta", [], |row| {
+    let found = first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
         Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)? })
     })?;
     match (found, witnessed) {
@@ -246,8 +250,11 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, 
     let seq = mark.seq.saturating_add(1);
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?));
-    let answer = transaction.query_row("SELECT run, latest_time, restored FROM meta", [], read)?;
+    let sql = "SELECT run, latest_time, restored FROM meta";
+    let answer = first(&Db::Sqlite(&transaction, 0), sql, [], |row| {
+        Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?))
+    })?;
+    let answer = answer.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
     transaction.commit()?;
     mark.seq = seq;
     Ok(answer)

@@ -19,11 +19,8 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 use tokio::sync::oneshot;
 
-use super::{
-    columns::time,
-    witness::{Mark, Witness},
-};
-use crate::store::{StoreError, StoreResult};
+use super::witness::{Mark, Witness};
+use crate::store::{StoreError, StoreResult, sql::columns::time};
 
 /// Most jobs in one transaction.
 const GROUP_MAX: usize = 512;

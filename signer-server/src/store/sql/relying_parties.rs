@@ -1,12 +1,12 @@
 //! Relying parties and their bearer tokens.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
 use super::{
-    SqliteStore, checks,
-    columns::{corrupt, execute, execute_one, first, time},
+    Engine, checks,
+    columns::{corrupt, time},
+    db::{Db, Row, all, execute, execute_one, first, params},
     oauth, requests, webhooks,
 };
 use crate::store::{Organisation, RelyingParties, RelyingPartyRow, StoreResult};
@@ -16,7 +16,7 @@ const COLUMNS: &str =
     revoked FROM relying_party";
 
 #[async_trait]
-impl RelyingParties for SqliteStore {
+impl<E: Engine> RelyingParties for E {
     async fn add_relying_party(&self, row: RelyingPartyRow, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| {
             execute_one(
@@ -42,22 +42,12 @@ impl RelyingParties for SqliteStore {
 
     async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} WHERE token_hash = ?1 AND revoked = 0");
-        self.readers.read(move |db| first(db, &sql, [hash], read)).await
+        self.read(move |db| first(db, &sql, [hash], read)).await
     }
 
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} ORDER BY name, id");
-        self.readers
-            .read(move |db| {
-                let mut statement = db.prepare_cached(&sql)?;
-                let mut rows = statement.query([])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read(row)?);
-                }
-                Ok(found)
-            })
-            .await
+        self.read(move |db| all(db, &sql, [], read)).await
     }
 
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
@@ -75,7 +65,7 @@ impl RelyingParties for SqliteStore {
 }
 
 /// A relying party that is not revoked.
-pub(super) fn by_id(db: &Connection, id: RelyingPartyId) -> StoreResult<Option<RelyingPartyRow>> {
+pub(super) fn by_id(db: &Db<'_>, id: RelyingPartyId) -> StoreResult<Option<RelyingPartyRow>> {
     first(db, &format!("{COLUMNS} WHERE id = ?1 AND revoked = 0"), [id.as_bytes()], read)
 }
 

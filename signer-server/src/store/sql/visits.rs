@@ -1,16 +1,16 @@
 //! Visits and pushed requests.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{
     ids::{RelyingPartyId, RequestId, VisitId},
     time::UnixSeconds,
 };
 
 use super::{
-    SqliteStore,
-    columns::{execute, execute_one, first, get_time, time},
+    Engine,
+    columns::{get_time, time},
     csc,
+    db::{Db, Row, execute, execute_one, first, params},
 };
 use crate::store::{AuthorisationRow, CodeRefusal, CodeUse, StoreResult, VISITS_MAX, VisitRow, Visits};
 
@@ -18,7 +18,7 @@ const COLUMNS: &str = "SELECT id, browser, relying_party, redirect_uri, state, c
     request, cancelled FROM visit";
 
 #[async_trait]
-impl Visits for SqliteStore {
+impl<E: Engine> Visits for E {
     async fn take_pushed(
         &self,
         hash: [u8; 32],
@@ -39,12 +39,12 @@ impl Visits for SqliteStore {
 
     async fn visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<Option<VisitRow>> {
         let sql = format!("{COLUMNS} WHERE id = ?1 AND expires > ?2");
-        self.readers.read(move |db| first(db, &sql, (id.as_bytes(), time(now)), read)).await
+        self.read(move |db| first(db, &sql, (id.as_bytes(), time(now)), read)).await
     }
 
     async fn visit_by_code(&self, code: [u8; 32]) -> StoreResult<Option<VisitRow>> {
         let sql = format!("{COLUMNS} WHERE code = ?1");
-        self.readers.read(move |db| first(db, &sql, [code], read)).await
+        self.read(move |db| first(db, &sql, [code], read)).await
     }
 
     async fn start_visit(
@@ -69,12 +69,11 @@ impl Visits for SqliteStore {
         let sql = "SELECT 1 FROM visit JOIN request ON request.id = visit.request
             WHERE request.holder = ?1 AND request.relying_party = ?2 AND request.state = 0 AND request.expires > ?3
             AND visit.id <> ?4 AND NOT EXISTS (SELECT 1 FROM csc_authorisation WHERE request = visit.request)";
-        self.readers
-            .read(move |db| {
-                let params = (person, relying_party.as_bytes(), time(now), except.as_bytes());
-                Ok(first(db, sql, params, |_| Ok(()))?.is_some())
-            })
-            .await
+        self.read(move |db| {
+            let params = (&person, relying_party.as_bytes(), time(now), except.as_bytes());
+            Ok(first(db, sql, params, |_| Ok(()))?.is_some())
+        })
+        .await
     }
 
     async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<bool> {
@@ -96,10 +95,10 @@ impl Visits for SqliteStore {
     }
 }
 
-fn add(db: &Connection, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
+fn add(db: &Db<'_>, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
     let party = visit.relying_party.as_bytes();
     let living = "SELECT count(*) FROM visit WHERE relying_party = ?1 AND expires > ?2";
-    if first(db, living, (party, time(now)), |row| Ok(row.get::<_, u32>(0)?))? >= Some(VISITS_MAX) {
+    if first(db, living, (party, time(now)), |row| Ok(row.get::<u32>(0)?))? >= Some(VISITS_MAX) {
         // Anybody can begin visits: those where nobody was asked yet must not keep others out.
         let oldest = "DELETE FROM visit WHERE id = (SELECT id FROM visit
             WHERE relying_party = ?1 AND expires > ?2 AND request IS NULL ORDER BY expires LIMIT 1)";
@@ -126,7 +125,7 @@ fn add(db: &Connection, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool>
 }
 
 fn start(
-    db: &Connection,
+    db: &Db<'_>,
     id: VisitId,
     request: RequestId,
     authorisation: Option<&AuthorisationRow>,
@@ -146,13 +145,13 @@ fn start(
 
 /// Takes parameters that a client pushed. False if it has [`VISITS_MAX`] that were not taken.
 pub(super) fn push(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     (hash, parameters, expires): (&[u8; 32], &str, UnixSeconds),
     now: UnixSeconds,
 ) -> StoreResult<bool> {
     let living = "SELECT count(*) FROM pushed_request WHERE relying_party = ?1 AND expires > ?2";
-    let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+    let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<u32>(0)?))?;
     if living >= Some(VISITS_MAX) {
         return Ok(false);
     }
@@ -163,7 +162,7 @@ pub(super) fn push(
 
 /// Exchanges a code for a token, or says why not. A code that comes twice ends the token it gave (RFC 6749 §4.1.2).
 pub(super) fn redeem(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     token: &[u8; 32],
     code: &CodeUse,
@@ -172,8 +171,8 @@ pub(super) fn redeem(
     let sql = "SELECT id, redirect_uri, challenge, code_expires, token FROM visit
         WHERE code = ?1 AND relying_party = ?2";
     let found = first(db, sql, (code.code, party.as_bytes()), |row| {
-        let bound = (row.get::<_, String>(1)?, row.get::<_, [u8; 32]>(2)?);
-        Ok((VisitId::from_bytes(row.get(0)?), bound, get_time(row, 3)?, row.get::<_, Option<[u8; 32]>>(4)?))
+        let bound = (row.get::<String>(1)?, row.get::<[u8; 32]>(2)?);
+        Ok((VisitId::from_bytes(row.get(0)?), bound, get_time(row, 3)?, row.get::<Option<[u8; 32]>>(4)?))
     })?;
     let Some((id, (redirect_uri, challenge), expires, before)) = found else {
         return Ok(Some(CodeRefusal::Unknown));
@@ -209,7 +208,7 @@ fn read(row: &Row<'_>) -> StoreResult<VisitRow> {
         challenge: row.get(5)?,
         asked: row.get(6)?,
         expires: get_time(row, 7)?,
-        request: row.get::<_, Option<[u8; 16]>>(8)?.map(RequestId::from_bytes),
+        request: row.get::<Option<[u8; 16]>>(8)?.map(RequestId::from_bytes),
         cancelled: row.get(9)?,
     })
 }

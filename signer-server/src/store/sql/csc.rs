@@ -1,39 +1,40 @@
 //! Authorisations of the CSC API.
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use signer_core::{
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
 };
 
 use super::{
-    SqliteStore,
-    columns::{execute, execute_one, first, get_time, int, time},
+    Engine,
+    columns::{get_time, int, time},
+    db::{Db, all, execute, execute_one, first},
 };
-use crate::store::{AuthorisationRow, Authorisations, SAD_REPEAT_SECONDS, SadUse, SadUsed, StoreResult};
+use crate::store::{
+    AuthorisationRow, Authorisations, SAD_REPEAT_SECONDS, SadUse, SadUsed, StoreError, StoreResult,
+};
 
 #[async_trait]
-impl Authorisations for SqliteStore {
+impl<E: Engine> Authorisations for E {
     async fn add_authorisation(&self, row: AuthorisationRow, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| add(db, &row)).await
     }
 
     async fn authorisation(&self, request: RequestId) -> StoreResult<Option<AuthorisationRow>> {
         let sql = "SELECT relying_party, token, device FROM csc_authorisation WHERE request = ?1";
-        self.readers
-            .read(move |db| {
-                first(db, sql, [request.as_bytes()], |row| {
-                    Ok(AuthorisationRow {
-                        request,
-                        relying_party: RelyingPartyId::from_bytes(row.get(0)?),
-                        token: row.get(1)?,
-                        device: DeviceId::from_bytes(row.get(2)?),
-                        digests: Vec::new(),
-                    })
+        self.read(move |db| {
+            first(db, sql, [request.as_bytes()], |row| {
+                Ok(AuthorisationRow {
+                    request,
+                    relying_party: RelyingPartyId::from_bytes(row.get(0)?),
+                    token: row.get(1)?,
+                    device: DeviceId::from_bytes(row.get(2)?),
+                    digests: Vec::new(),
                 })
             })
-            .await
+        })
+        .await
     }
 
     async fn give_sad(
@@ -51,7 +52,7 @@ impl Authorisations for SqliteStore {
     }
 }
 
-pub(super) fn add(db: &Connection, row: &AuthorisationRow) -> StoreResult<()> {
+pub(super) fn add(db: &Db<'_>, row: &AuthorisationRow) -> StoreResult<()> {
     execute_one(
         db,
         "INSERT INTO csc_authorisation (request, relying_party, token, device) VALUES (?1, ?2, ?3, ?4)",
@@ -66,7 +67,7 @@ pub(super) fn add(db: &Connection, row: &AuthorisationRow) -> StoreResult<()> {
 
 /// Makes an access token the activation data of an authorisation, in place of what it was asked with.
 pub(super) fn bind(
-    db: &Connection,
+    db: &Db<'_>,
     request: RequestId,
     token: &[u8; 32],
     expires: UnixSeconds,
@@ -76,7 +77,7 @@ pub(super) fn bind(
 }
 
 fn give(
-    db: &Connection,
+    db: &Db<'_>,
     request: RequestId,
     sad: [u8; 32],
     expires: UnixSeconds,
@@ -101,7 +102,7 @@ struct Place {
     taken: bool,
 }
 
-fn fetch(db: &Connection, call: &SadUse) -> StoreResult<SadUsed> {
+fn fetch(db: &Db<'_>, call: &SadUse) -> StoreResult<SadUsed> {
     let sql = "SELECT request, sad_expires FROM csc_authorisation
         WHERE sad = ?1 AND token = ?2 AND relying_party = ?3 AND device = ?4";
     let params = (call.sad, call.token, call.relying_party.as_bytes(), call.device.as_bytes());
@@ -132,15 +133,13 @@ fn fetch(db: &Connection, call: &SadUse) -> StoreResult<SadUsed> {
     Ok(SadUsed::Fetched(request, found))
 }
 
-fn places(db: &Connection, request: RequestId) -> StoreResult<Vec<Place>> {
+fn places(db: &Db<'_>, request: RequestId) -> StoreResult<Vec<Place>> {
     let sql = "SELECT place, digest, fetched_by, fetched FROM csc_digest WHERE request = ?1 ORDER BY place";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([request.as_bytes()], |row| {
+    all(db, sql, [request.as_bytes()], |row| {
         let by: Option<[u8; 32]> = row.get(2)?;
-        let fetched = by.map(|by| Ok::<_, rusqlite::Error>((by, get_time(row, 3)?))).transpose()?;
+        let fetched = by.map(|by| Ok::<_, StoreError>((by, get_time(row, 3)?))).transpose()?;
         Ok(Place { place: row.get(0)?, digest: row.get(1)?, fetched, taken: false })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// A place of its own for each digest, or none.
