@@ -52,7 +52,7 @@ impl Server {
         if is_root() {
             let given = Command::new("chown").arg("postgres:").arg(&dir).status().expect("chown");
             assert!(given.success(), "there is no user postgres: apt-get install postgresql");
-            command.args(["runuser", "-u", "postgres", "--"]);
+            command.args(["setpriv", "--reuid=postgres", "--regid=postgres", "--init-groups"]);
         }
         let script = command.stdin(Stdio::piped()).spawn().expect("sh");
         let server = Self { dir, _script: script };

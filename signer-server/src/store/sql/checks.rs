@@ -29,9 +29,9 @@ macro_rules! select {
     ($where:literal) => {
         concat!(
             "SELECT holder_check.id, verifier, relying_party.name, request_id, holder_check.device, holder,
-            (credential.state IS 0 AND ",
+            CASE WHEN credential.state = 0 AND ",
             standing_column!(),
-            " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
+            " = 0 THEN 1 ELSE 0 END, coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
             holder_check.state, decided, told, reached, code_sha256, shown
             FROM holder_check JOIN installation ON installation.device = holder_check.device
             JOIN relying_party ON relying_party.id = verifier

@@ -60,7 +60,7 @@ fn put(
         "INSERT INTO oauth_client (relying_party, key, secret, changed, redirect_uris, oauth2code)
          VALUES (?1, ?2, ?3, ?4, coalesce(?5, ''), coalesce(?6, 0))
          ON CONFLICT (relying_party) DO UPDATE SET key = ?2, secret = ?3, changed = ?4,
-         redirect_uris = coalesce(?5, redirect_uris), oauth2code = coalesce(?6, oauth2code)",
+         redirect_uris = coalesce(?5, oauth_client.redirect_uris), oauth2code = coalesce(?6, oauth_client.oauth2code)",
         (
             party.as_bytes(),
             key,

@@ -72,7 +72,7 @@ impl<E: Engine> ServerKeys for E {
         let sql = "INSERT INTO trust_list (only_row, number, root, pinned, bytes) VALUES (1, ?1, ?2, ?3, ?4)
             ON CONFLICT (only_row) DO UPDATE
             SET number = excluded.number, root = excluded.root, pinned = excluded.pinned, bytes = excluded.bytes
-            WHERE number < excluded.number OR pinned <> excluded.pinned";
+            WHERE trust_list.number < excluded.number OR trust_list.pinned <> excluded.pinned";
         let number = int(list.number)?;
         self.write(now, move |db| {
             Ok(execute(db, sql, params![number, list.root, list.pinned, list.bytes])? == 1)
