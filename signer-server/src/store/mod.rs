@@ -279,7 +279,8 @@ pub trait ServerKeys: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    Installations
+    std::fmt::Debug
+    + Installations
     + Attempts
     + Requests
     + RelyingParties
@@ -320,6 +321,12 @@ pub trait Store:
     /// What another node says has ended; never for a store of one node.
     async fn told_by_node(&self) -> Ended {
         std::future::pending().await
+    }
+
+    /// Whether this node does what one node does for all: deleting what has run out, delivering webhooks. Rarely, for a moment,
+    /// two do.
+    fn leads(&self) -> bool {
+        true
     }
 
     /// How long a long poll waits before it looks at the store again although nothing was told.

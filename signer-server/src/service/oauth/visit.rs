@@ -17,9 +17,8 @@ use crate::{
         Place, Service, ServiceError, ServiceResult, WaitMs,
         admin::new_token,
         csc::{Decision, decision, denied},
-        watch::Watched,
     },
-    store::{AuthorisationRow, OauthClientRow, RequestRow, RequestState, VisitRow},
+    store::{AuthorisationRow, Ended, OauthClientRow, RequestRow, RequestState, VisitRow},
 };
 
 /// Life of a code, seconds.
@@ -268,7 +267,7 @@ impl Service {
             let row = self.store.request(request, self.now()).await?;
             Ok(((), row.filter(|row| row.state == RequestState::Open).map(|row| row.expires)))
         };
-        Ok(self.wait_for(Watched::Request(request), wait, look).await?)
+        Ok(self.wait_for(Ended::Request(request), wait, look).await?)
     }
 }
 

@@ -42,7 +42,7 @@ use super::{
     sql::{Engine, columns::time, db::Db, expire},
 };
 
-/// Class of the advisory locks: "sign". The second number is a run, or 0 for migrations.
+/// Class of the advisory locks: "sign". The second number is a run, 0 for migrations, or -1 for the node that leads.
 const LOCKS: i32 = 0x7369_676E;
 /// Most acts that wait for a connection; more are refused as overload.
 const WAITING_MAX: usize = 4096;
@@ -218,6 +218,10 @@ impl Store for PostgresStore {
 
     async fn told_by_node(&self) -> Ended {
         self.node.told().await
+    }
+
+    fn leads(&self) -> bool {
+        self.node.leads()
     }
 
     fn look_again(&self) -> Option<Duration> {

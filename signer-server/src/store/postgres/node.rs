@@ -36,6 +36,7 @@ pub(super) struct Node {
     telling: mpsc::Sender<Ended>,
     told: Mutex<mpsc::Receiver<Ended>>,
     hears: Arc<AtomicBool>,
+    leads: Arc<AtomicBool>,
     leaving: Arc<Notify>,
     task: std::sync::Mutex<Option<JoinHandle<()>>>,
 }
@@ -50,17 +51,27 @@ impl Node {
     ) -> Result<Self, OpenError> {
         let (telling, to_tell) = mpsc::channel(QUEUE_MAX);
         let (hearing, told) = mpsc::channel(QUEUE_MAX);
-        let (hears, leaving) = (Arc::new(AtomicBool::new(false)), Arc::new(Notify::new()));
-        let mut line = Line { config, tls, run, watched, to_tell, hearing, leaving: Arc::clone(&leaving) };
+        let (hears, leads) = (Arc::new(AtomicBool::new(true)), Arc::new(AtomicBool::new(false)));
+        let leaving = Arc::new(Notify::new());
+        let mut line = Line {
+            config,
+            tls,
+            run,
+            watched,
+            to_tell,
+            hearing,
+            hears: Arc::clone(&hears),
+            leads: Arc::clone(&leads),
+            leaving: Arc::clone(&leaving),
+        };
         let first = line.connect().await?;
-        hears.store(true, Ordering::Release);
-        let flag = Arc::clone(&hears);
-        let task = tokio::spawn(async move { line.stay(first, &flag).await });
+        let task = tokio::spawn(async move { line.stay(first).await });
         Ok(Self {
             run,
             telling,
             told: Mutex::new(told),
             hears,
+            leads,
             leaving,
             task: std::sync::Mutex::new(Some(task)),
         })
@@ -73,6 +84,11 @@ impl Node {
     /// Whether the other nodes are heard.
     pub(super) fn hears(&self) -> bool {
         self.hears.load(Ordering::Acquire)
+    }
+
+    /// Whether this node leads.
+    pub(super) fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
     }
 
     pub(super) fn tell(&self, ended: Ended) {
@@ -113,6 +129,8 @@ struct Line {
     watched: Arc<Watched>,
     to_tell: mpsc::Receiver<Ended>,
     hearing: mpsc::Sender<Ended>,
+    hears: Arc<AtomicBool>,
+    leads: Arc<AtomicBool>,
     leaving: Arc<Notify>,
 }
 
@@ -123,6 +141,10 @@ struct Connected {
 }
 
 impl Line {
+    fn leads(&self) -> bool {
+        self.leads.load(Ordering::Acquire)
+    }
+
     async fn connect(&self) -> Result<Connected, OpenError> {
         let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
         let hearing = self.hearing.clone();
@@ -143,13 +165,14 @@ impl Line {
         Ok(Connected { client, reader })
     }
 
-    async fn stay(&mut self, first: Connected, hears: &AtomicBool) {
+    async fn stay(&mut self, first: Connected) {
         let mut connected = Some(first);
         loop {
             if let Some(Connected { client, mut reader }) = connected.take() {
-                hears.store(true, Ordering::Release);
+                self.hears.store(true, Ordering::Release);
                 let left = self.speak(&client, &mut reader).await;
-                hears.store(false, Ordering::Release);
+                self.hears.store(false, Ordering::Release);
+                self.leads.store(false, Ordering::Release);
                 drop(client);
                 if left {
                     // Until the server has seen the end.
@@ -172,6 +195,7 @@ impl Line {
     /// Tells what there is to tell until the node leaves (true) or the connection breaks.
     async fn speak(&mut self, client: &Client, reader: &mut JoinHandle<()>) -> bool {
         let mut batch = Vec::new();
+        let mut candidate = tokio::time::interval(PAUSE);
         loop {
             batch.clear();
             tokio::select! {
@@ -179,6 +203,11 @@ impl Line {
                 () = self.leaving.notified() => {
                     let _gone_anyway = client.batch_execute("SELECT pg_advisory_unlock_all()").await;
                     return true;
+                }
+                _ = candidate.tick(), if !self.leads() => {
+                    let Ok(leads) = lead(client).await else { return false };
+                    self.leads.store(leads, Ordering::Release);
+                    continue;
                 }
                 count = self.to_tell.recv_many(&mut batch, MESSAGE_MAX) => if count == 0 { return true },
             }
@@ -188,6 +217,11 @@ impl Line {
             }
         }
     }
+}
+
+/// Tries to be the node that leads: it is as long as its connection holds.
+async fn lead(client: &Client) -> Result<bool, tokio_postgres::Error> {
+    client.query_one("SELECT pg_try_advisory_lock($1, -1)", &[&LOCKS]).await?.try_get(0)
 }
 
 fn write(ended: &Ended) -> String {
