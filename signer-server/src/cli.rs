@@ -1,6 +1,7 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
 mod issuer;
+mod limits;
 mod oauth;
 mod requests;
 mod webhooks;
@@ -153,7 +154,12 @@ enum RelyingPartyCommand {
         #[arg(long, conflicts_with = "urls")]
         none: bool,
     },
-    /// List all.
+    /// Give one limits of its own, in place of those it had. They hold at once.
+    #[command(
+        after_help = "Example:\n  signer-server relying-party limit 'Bank of Examples' --calls-per-second 5000\n\nWithout options those of the configuration hold again."
+    )]
+    Limit(limits::LimitArgs),
+    /// List all, with what they may do, what their requests take, and limits of their own.
     List,
     /// End one's token.
     Revoke {
@@ -399,6 +405,7 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
         RelyingPartyCommand::Webhooks { id, urls, none } => {
             webhooks::webhooks(admin, json, id, urls, none)?;
         }
+        RelyingPartyCommand::Limit(args) => limits::limit(admin, json, &args)?,
         RelyingPartyCommand::List => {
             let all: Vec<RelyingPartyView> = admin.send("GET", "/admin/v1/relying-parties", None)?;
             let line = |party: &RelyingPartyView| {
@@ -409,7 +416,9 @@ fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) 
                 may.extend(party.report_deceased.then_some("report-deceased"));
                 may.extend(party.generates_for.as_ref().map(|_| "generate"));
                 may.extend(party.revoked.then_some("REVOKED"));
-                format!("{}  {:<14} {}", party.id, may.join(","), party.name)
+                let kept = limits::bytes(party.kept_bytes);
+                let own = limits::own(&party.limits);
+                format!("{}  {:<14} {kept:>10}  {}{own}", party.id, may.join(","), party.name)
             };
             let text = if all.is_empty() {
                 "None yet.".into()

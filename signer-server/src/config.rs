@@ -2,7 +2,6 @@
 //! Runs with none. `spec/config.toml` shows every key; a test parses it.
 
 use std::{
-    collections::BTreeMap,
     net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
@@ -19,7 +18,7 @@ use signer_core::{
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,
-    service::{IssuerSettings, LimitSettings, Rate},
+    service::{CALLS_PER_SECOND_MAX, IssuerSettings, KEPT_BYTES_MAX, KEPT_BYTES_MIN, LimitSettings},
     store::LockPolicy,
 };
 
@@ -241,8 +240,8 @@ pub struct LimitsConfig {
     pub requests_for_person_of_all: u32,
     /// How long a relying party that a person refused twice within ten minutes is not heard for that person, seconds; 0: it is.
     pub pause_seconds: u32,
-    /// Calls in a second of relying parties that have a rate of their own, by id.
-    pub calls_per_second_of: BTreeMap<String, u32>,
+    /// Bytes that the requests of one relying party may take, with their results, until they are forgotten.
+    pub kept_bytes: u64,
 }
 
 impl Default for LimitsConfig {
@@ -253,7 +252,7 @@ impl Default for LimitsConfig {
             requests_for_person: 20,
             requests_for_person_of_all: 60,
             pause_seconds: 600,
-            calls_per_second_of: BTreeMap::new(),
+            kept_bytes: 1 << 30,
         }
     }
 }
@@ -268,6 +267,7 @@ impl LimitsConfig {
             requests_for_person: many,
             requests_for_person_of_all: many,
             pause_seconds: 0,
+            kept_bytes: KEPT_BYTES_MAX,
             ..Self::default()
         }
     }
@@ -277,29 +277,23 @@ impl LimitsConfig {
     /// # Errors
     /// [`ConfigError::Value`].
     pub fn settings(&self) -> Result<LimitSettings, ConfigError> {
-        let range = 1..=1_000_000;
-        let own = self.calls_per_second_of.values();
+        let range = 1..=CALLS_PER_SECOND_MAX;
         let rates = [self.calls_per_second, self.requests_for_person, self.requests_for_person_of_all];
-        if !rates.iter().chain(own).all(|rate| range.contains(rate))
+        if !rates.iter().all(|rate| range.contains(rate))
             || !(1..=60).contains(&self.burst_seconds)
             || self.pause_seconds > 86_400
+            || !(KEPT_BYTES_MIN..=KEPT_BYTES_MAX).contains(&self.kept_bytes)
         {
-            let text = "limits are from 1 to 1000000, limits.burst_seconds from 1 to 60, limits.pause_seconds at most 86400";
+            let text = "limits are from 1 to 1000000, limits.burst_seconds from 1 to 60, limits.pause_seconds at most 86400, limits.kept_bytes from 1048576 to 1125899906842624";
             return Err(ConfigError::Value(text.into()));
         }
-        let rate =
-            |per_second: u32| Rate { quota: per_second * self.burst_seconds, window: self.burst_seconds };
-        let own = self.calls_per_second_of.iter().map(|(id, per_second)| {
-            let text = format!("limits.calls_per_second_of: {id} is not the id of a relying party");
-            let id = id.parse().map_err(|_| ConfigError::Value(text))?;
-            Ok((id, rate(*per_second)))
-        });
         Ok(LimitSettings {
-            calls: rate(self.calls_per_second),
-            calls_of: own.collect::<Result<_, ConfigError>>()?,
+            calls_per_second: self.calls_per_second,
+            burst_seconds: self.burst_seconds,
             requests_for_person: self.requests_for_person,
             requests_for_person_of_all: self.requests_for_person_of_all,
             pause: self.pause_seconds.into(),
+            kept_bytes: self.kept_bytes,
         })
     }
 }

@@ -46,6 +46,7 @@ fn party(n: u8) -> RelyingPartyRow {
         report_kinds: Vec::new(),
         may_report_deceased: false,
         generates_for: None,
+        limits: signer_server::store::OwnLimits::default(),
         revoked: false,
     }
 }

@@ -371,8 +371,29 @@ pub struct RelyingPartyView {
     /// May have codes made for the documents of this organisation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generates_for: Option<String>,
+    /// Limits of its own.
+    #[serde(default)]
+    pub limits: RelyingPartyLimits,
+    /// What its requests of the last 7 days take, bytes.
+    #[serde(default)]
+    pub kept_bytes: u64,
     /// Revoked.
     pub revoked: bool,
+}
+
+/// `PUT /admin/v1/relying-parties/{id}/limits`: limits of one relying party. What is left out is as configured.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RelyingPartyLimits {
+    /// Calls in a second, over time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1, maximum = 1_000_000))]
+    pub calls_per_second: Option<u32>,
+    /// Bytes that its requests may take, with their results, until they are forgotten.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "openapi", schema(minimum = 1_048_576_u64, maximum = 1_125_899_906_842_624_u64))]
+    pub kept_bytes: Option<u64>,
 }
 
 /// Reply to `POST /register/v1/events`.

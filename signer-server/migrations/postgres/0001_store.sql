@@ -138,6 +138,9 @@ CREATE TABLE relying_party (
     generates_for TEXT CHECK (length(generates_for) BETWEEN 1 AND 24),
     revoked SMALLINT NOT NULL CHECK (revoked IN (0, 1)),
     created BIGINT NOT NULL CHECK (created >= 0),
+    -- In place of those of the configuration.
+    calls_per_second BIGINT CHECK (calls_per_second >= 1),
+    kept_bytes_max BIGINT CHECK (kept_bytes_max >= 1),
     CONSTRAINT relying_party_token_unique UNIQUE (token_hash)
 );
 
@@ -157,6 +160,8 @@ CREATE TABLE request (
     record BYTEA,
     record_signature BYTEA CHECK (length(record_signature) = 64),
     signed_by BYTEA REFERENCES installation (device),
+    -- Where the result goes: 0 to the session API, 1 to the CSC API, 2 nowhere, for it is a sign-in.
+    purpose SMALLINT NOT NULL DEFAULT 0 CHECK (purpose BETWEEN 0 AND 2),
     CHECK ((idempotency_key IS NULL) = (idempotency_body IS NULL)),
     CHECK ((state = 0) = (ended IS NULL)),
     CHECK ((state = 1) = (signatures IS NOT NULL)),
@@ -171,6 +176,28 @@ CREATE INDEX request_open_by_holder ON request (holder, created) WHERE state = 0
 CREATE INDEX request_open_by_end ON request (expires) WHERE state = 0;
 CREATE INDEX request_ended_by_end ON request (ended) WHERE state <> 0;
 CREATE INDEX request_newest ON request (created);
+
+-- What the requests of a relying party take. A request counts 1024 bytes, and three times its object: there is the object,
+-- once it is signed the record that repeats it, and the signatures. So it counts the same from its beginning to its end.
+CREATE TABLE kept (
+    relying_party BYTEA PRIMARY KEY REFERENCES relying_party (id),
+    bytes BIGINT NOT NULL CHECK (bytes >= 0)
+) WITH (fillfactor = 50);
+
+CREATE FUNCTION request_kept() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO kept AS before (relying_party, bytes) VALUES (new.relying_party, 1024 + 3 * length(new.object))
+        ON CONFLICT (relying_party) DO UPDATE SET bytes = before.bytes + excluded.bytes;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER request_kept AFTER INSERT ON request FOR EACH ROW EXECUTE FUNCTION request_kept();
+
+CREATE FUNCTION request_forgotten() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE kept SET bytes = bytes - 1024 - 3 * length(old.object) WHERE relying_party = old.relying_party;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER request_forgotten AFTER DELETE ON request FOR EACH ROW EXECUTE FUNCTION request_forgotten();
 
 -- Three codes of which the relying party shows one. A wrong choice ends the request as declined (state 2), and by this row it
 -- is known as a wrong code.
@@ -455,9 +482,13 @@ CREATE TABLE csc_authorisation (
     -- Hash of the activation data (SAD) given out last, and their end.
     sad BYTEA CHECK (length(sad) = 32),
     sad_expires BIGINT CHECK (sad_expires >= 0),
+    -- Hash of the call that asked; none for a visit.
+    asked_by BYTEA CHECK (length(asked_by) = 32),
     CHECK ((sad IS NULL) = (sad_expires IS NULL)),
     CONSTRAINT csc_authorisation_sad_unique UNIQUE (sad)
 );
+
+CREATE INDEX csc_authorisation_by_call ON csc_authorisation (asked_by) WHERE asked_by IS NOT NULL;
 
 CREATE TABLE csc_digest (
     request BYTEA NOT NULL REFERENCES csc_authorisation (request) ON DELETE CASCADE,

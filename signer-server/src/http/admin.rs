@@ -14,7 +14,8 @@ use signer_core::{
     wire::{
         CertificateRequestView, CreateBusinessCredential, CreateEnrolmentCode, CreateRelyingParty,
         CreatedBusinessCredential, CreatedEnrolmentCode, CreatedRelyingParty, ImportCertificate, OauthClient,
-        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyView, RequestSummary, Webhooks,
+        ProblemCode, PutOauthClient, PutTrustList, RelyingPartyLimits, RelyingPartyView, RequestSummary,
+        Webhooks,
     },
 };
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -36,6 +37,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
         .routes(routes!(relying_parties, create_relying_party))
         .routes(routes!(revoke_relying_party))
         .routes(routes!(put_oauth_client))
+        .routes(routes!(put_limits))
         .routes(routes!(webhooks, put_webhooks))
         .routes(routes!(requests))
         .routes(routes!(revoke_device))
@@ -87,6 +89,26 @@ async fn create_relying_party(
     StrictJson(asked, _turn): StrictJson<CreateRelyingParty>,
 ) -> Result<(StatusCode, Json<CreatedRelyingParty>), ApiProblem> {
     Ok((StatusCode::CREATED, Json(service.create_relying_party(asked).await?)))
+}
+
+/// Gives a relying party limits of its own.
+///
+/// They hold from its next call on; what is left out is as configured.
+#[utoipa::path(
+    put, path = "/relying-parties/{id}/limits", operation_id = "put_relying_party_limits", tag = "Operator", security(("admin" = [])),
+    params(("id" = RelyingPartyId, Path, description = "The relying party.")),
+    request_body = RelyingPartyLimits,
+    responses((status = 204)),
+    extensions(("x-problems" = json!(["invalid_value"])))
+)]
+async fn put_limits(
+    State(service): State<Arc<Service>>,
+    _: Admin,
+    PathId(id): PathId<RelyingPartyId>,
+    StrictJson(asked, _turn): StrictJson<RelyingPartyLimits>,
+) -> Result<StatusCode, ApiProblem> {
+    service.put_limits(id, asked).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// Makes a relying party an OAuth client, or changes its key or secret.

@@ -20,7 +20,7 @@ mod verification;
 mod web;
 mod webhooks;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::Future, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -109,8 +109,12 @@ pub(crate) fn router(service: Arc<Service>, config: &Config) -> Router {
 
 /// Works in a task of its own: a caller that hangs up leaves nothing half done, and frees its turn no earlier.
 async fn to_the_end(request: Request, next: Next) -> Response {
-    let work = next.run(request).instrument(tracing::Span::current());
-    tokio::spawn(work).await.unwrap_or_else(|_| panicked())
+    finished(next.run(request)).await.unwrap_or_else(panicked)
+}
+
+/// Does work in a task of its own, though who waits for it goes away. Nothing if it panicked.
+async fn finished<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
+    tokio::spawn(work.instrument(tracing::Span::current())).await.ok()
 }
 
 fn panicked() -> Response {

@@ -29,6 +29,7 @@ use crate::{
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new()
         .routes(routes!(create))
+        .routes(routes!(cancel))
         .routes(routes!(signing_certificate))
         .routes(routes!(answer_key))
         .routes(routes!(time))
@@ -37,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
 
 /// Routes that wait for a person; they have limits of their own.
 pub(super) fn long_poll_routes() -> OpenApiRouter<Arc<Service>> {
-    OpenApiRouter::new().routes(routes!(view, cancel))
+    OpenApiRouter::new().routes(routes!(view))
 }
 
 /// Asks a person to sign.

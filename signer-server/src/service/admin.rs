@@ -1,5 +1,7 @@
 //! The operator's acts, and who a bearer token belongs to.
 
+use std::collections::HashMap;
+
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use signer_core::{
     approval::NAME_BYTES_MAX,
@@ -10,13 +12,16 @@ use signer_core::{
     ids::{DeviceId, RelyingPartyId},
     wire::{
         CreateEnrolmentCode, CreateRelyingParty, CreatedEnrolmentCode, CreatedRelyingParty, Event,
-        ProblemCode, RelyingPartyView, TOKEN_BYTES,
+        ProblemCode, RelyingPartyLimits, RelyingPartyView, TOKEN_BYTES,
     },
 };
 use subtle::ConstantTimeEq as _;
 
-use super::{Refusal, Service, ServiceResult, enrol::code_hash, history::code, pairwise::PREFIX};
-use crate::store::{EnrolmentCodeRow, Holder, Organisation, RelyingPartyRow, RevocationReason};
+use super::{
+    CALLS_PER_SECOND_MAX, KEPT_BYTES_MAX, KEPT_BYTES_MIN, Refusal, Service, ServiceResult, enrol::code_hash,
+    history::code, pairwise::PREFIX,
+};
+use crate::store::{EnrolmentCodeRow, Holder, Organisation, OwnLimits, RelyingPartyRow, RevocationReason};
 
 /// Life of an enrolment code that does not say, and the longest, seconds.
 const CODE_SECONDS: (u64, u64) = (86_400, 30 * 86_400);
@@ -118,6 +123,7 @@ impl Service {
             report_kinds: numbers(&asked.report),
             may_report_deceased: asked.report_deceased,
             generates_for,
+            limits: OwnLimits::default(),
             revoked: false,
         };
         self.store.add_relying_party(row, self.now()).await?;
@@ -130,6 +136,7 @@ impl Service {
     /// [`super::ServiceError::Store`].
     pub async fn relying_parties(&self) -> ServiceResult<Vec<RelyingPartyView>> {
         let rows = self.store.relying_parties().await?;
+        let kept: HashMap<_, _> = self.store.kept_bytes().await?.into_iter().collect();
         let view = |row: RelyingPartyRow| RelyingPartyView {
             id: row.id,
             name: row.name,
@@ -138,9 +145,34 @@ impl Service {
             report: kinds(&row.report_kinds),
             report_deceased: row.may_report_deceased,
             generates_for: row.generates_for.map(Into::into),
+            limits: RelyingPartyLimits {
+                calls_per_second: row.limits.calls_per_second,
+                kept_bytes: row.limits.kept_bytes,
+            },
+            kept_bytes: kept.get(&row.id).copied().unwrap_or_default(),
             revoked: row.revoked,
         };
         Ok(rows.into_iter().map(view).collect())
+    }
+
+    /// Gives a relying party limits of its own, in place of those it had. They hold from its next call on.
+    ///
+    /// # Errors
+    /// `not_found`; `invalid_value` for a number out of bounds.
+    pub async fn put_limits(&self, id: RelyingPartyId, asked: RelyingPartyLimits) -> ServiceResult<()> {
+        let RelyingPartyLimits { calls_per_second, kept_bytes } = asked;
+        if calls_per_second.is_some_and(|calls| !(1..=CALLS_PER_SECOND_MAX).contains(&calls))
+            || kept_bytes.is_some_and(|bytes| !(KEPT_BYTES_MIN..=KEPT_BYTES_MAX).contains(&bytes))
+        {
+            let text = format!(
+                "calls_per_second is from 1 to {CALLS_PER_SECOND_MAX}, kept_bytes from {KEPT_BYTES_MIN} to {KEPT_BYTES_MAX}"
+            );
+            return Err(Refusal::because(ProblemCode::InvalidValue, text).into());
+        }
+        let limits = OwnLimits { calls_per_second, kept_bytes };
+        found(self.store.put_limits(id, limits, self.now()).await?)?;
+        tracing::info!(relying_party = %id, ?calls_per_second, ?kept_bytes, "limits set by the operator");
+        Ok(())
     }
 
     /// Ends a relying party's token.

@@ -5,7 +5,7 @@ use signer_core::{
     approval::{Document, FIELDS_MAX, Field, RelyingParty, RequestObject},
     codec::{Label, List, Text},
     domain::{Domain, Hasher},
-    ids::RequestId,
+    ids::{RequestId, VisitId},
     suite::{PROTOCOL_VERSION, SuiteId},
     time::UnixSeconds,
     wire::{
@@ -14,11 +14,24 @@ use signer_core::{
     },
 };
 
-use super::{Refusal, Service, ServiceError, ServiceResult, requests::invalid};
-use crate::store::{AddResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX, RelyingPartyRow};
+use super::{Refusal, Service, ServiceError, ServiceResult, limits::Asked, requests::invalid};
+use crate::store::{
+    AddResult, Holder, NewAuthorisation, NewLink, NewRequest, OPEN_REQUESTS_MAX, Purpose, RelyingPartyRow,
+};
 
 /// Life of a request that does not say, seconds.
 const REQUEST_SECONDS_DEFAULT: u64 = 300;
+
+/// What a request is made for, and by what it is known when it is asked for again.
+#[derive(Debug, Default)]
+pub(super) struct Occasion {
+    /// Hashes of the idempotency key of the session API, and of the body.
+    pub(super) idempotency: Option<([u8; 32], [u8; 32])>,
+    /// The visit of a browser.
+    pub(super) visit: Option<VisitId>,
+    /// What may be fetched of it through the CSC API.
+    pub(super) authorisation: Option<NewAuthorisation>,
+}
 
 impl Service {
     /// Makes a request. Whether the person exists is not revealed: a request to nobody just expires.
@@ -31,37 +44,70 @@ impl Service {
         request: CreateRequest,
         idempotency_key: Option<&str>,
     ) -> ServiceResult<CreatedRequest> {
-        let _announced = self.store.announce();
         let body = Hasher::new(Domain::Payload)
             .field(b"create-request")
             .field(&serde_json::to_vec(&request).map_err(|_| ServiceError::Bug("request to JSON"))?)
             .finish();
         let idempotency = idempotency_key.map(|key| idempotency(asker, key, body)).transpose()?;
         let _flight = idempotency.map(|(key, _)| self.flights.begin(key)).transpose()?;
-        let new = self.new_request(asker, request, idempotency).await?;
+        self.ask(asker, request, Occasion { idempotency, ..Occasion::default() }).await
+    }
+
+    /// Makes a request with all that stands on it, in one transaction, or finds the one that was made for the same.
+    ///
+    /// # Errors
+    /// A refusal that names the value that is wrong, or says why there can be none now.
+    pub(super) async fn ask(
+        &self,
+        asker: &RelyingPartyRow,
+        request: CreateRequest,
+        occasion: Occasion,
+    ) -> ServiceResult<CreatedRequest> {
+        let _announced = self.store.announce();
+        let new = self.new_request(asker, request, occasion).await?;
         let made = self.made(new.id, new.expires, new.codes.map(|codes| codes.right), new.link.as_ref())?;
-        let asked = new.holder.clone();
+        let (holder, sign_in) = (new.holder.clone(), new.purpose() == Purpose::SignIn);
+        let asked = Asked { party: asker.id, person: &holder, sign_in };
         // Who opens a link asks for it: nobody is asked yet.
         let counted = new.link.is_none();
-        if counted {
-            self.limits.ask(asker.id, &asked, self.now())?;
+        if counted && let Err(refusal) = self.limits.ask(asked, self.now()) {
+            // The same again asks nobody.
+            return match self.store.added_before(new).await? {
+                Some(id) => self.made_before(id).await,
+                None => Err(refusal.into()),
+            };
         }
         let added = self.store.add_request(new).await;
         if counted && !matches!(added, Ok(AddResult::Added)) {
-            self.limits.not_asked(asker.id, &asked);
+            self.limits.not_asked(asked);
         }
         match added? {
             AddResult::Added => {
                 tracing::info!(request = %made.id, relying_party = %asker.id, "request made");
-                self.tell_holder(&asked, Event::Requests).await;
+                self.tell_holder(&holder, Event::Requests).await;
                 Ok(made)
             }
             AddResult::Same(id) => self.made_before(id).await,
-            AddResult::TooMany => {
-                let text = format!("at most {OPEN_REQUESTS_MAX} open requests for one person");
-                Err(Refusal::because(ProblemCode::TooMany, text).into())
+            refused => Err(self.not_added(&refused).into()),
+        }
+    }
+
+    fn not_added(&self, refused: &AddResult) -> Refusal {
+        let too_many = |text: String| Refusal::because(ProblemCode::TooMany, text);
+        match refused {
+            AddResult::Mismatch => Refusal::new(ProblemCode::IdempotencyMismatch),
+            AddResult::VisitOver => Refusal::because(ProblemCode::RequestClosed, "this visit is over"),
+            AddResult::SigningIn(until) => {
+                let text = "this person is asked to sign in already: what was begun elsewhere is declined on the phone, which makes room at once";
+                let wait = until.0.saturating_sub(self.now().0).max(1);
+                Refusal { retry_after: Some(wait), ..too_many(text.into()) }
             }
-            AddResult::Mismatch => Err(Refusal::new(ProblemCode::IdempotencyMismatch).into()),
+            AddResult::Full(max) => too_many(format!(
+                "the requests of this relying party take the {max} bytes they may: they are forgotten 7 days after their end; until then the operator can allow more"
+            )),
+            AddResult::TooMany | AddResult::Added | AddResult::Same(_) => {
+                too_many(format!("at most {OPEN_REQUESTS_MAX} open requests for one person"))
+            }
         }
     }
 
@@ -111,7 +157,7 @@ impl Service {
         &self,
         asker: &RelyingPartyRow,
         request: CreateRequest,
-        idempotency: Option<([u8; 32], [u8; 32])>,
+        occasion: Occasion,
     ) -> ServiceResult<NewRequest> {
         let holder = self.holder_asked(asker, &request).await?;
         let created = self.now();
@@ -139,9 +185,12 @@ impl Service {
             object: object.encode(),
             created,
             expires,
-            idempotency,
+            idempotency: occasion.idempotency,
             codes,
             link,
+            visit: occasion.visit,
+            authorisation: occasion.authorisation,
+            kept_bytes_max: self.limits.kept_bytes(),
         })
     }
 }

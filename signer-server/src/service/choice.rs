@@ -35,6 +35,7 @@ impl Service {
             CodeChoiceResult::Wrong => {
                 if open {
                     tracing::info!(request = %id, "a wrong verification code was chosen");
+                    self.count_refusal(&request);
                     self.tell_end(id).await;
                 }
                 return Ok(CodeChosen::Wrong {});

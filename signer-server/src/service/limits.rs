@@ -22,9 +22,15 @@ const DECLINES_WITHIN: u64 = 600;
 /// Most names that are counted at once. Who could fill it in an hour has a quarter of a million calls of its own to make.
 const NAMES_MAX: usize = 250_000;
 const HOUR: u32 = 3_600;
+/// Least that the requests of a relying party may be allowed to take, bytes.
+pub const KEPT_BYTES_MIN: u64 = 1 << 20;
+/// Most that they may be allowed to take, bytes.
+pub const KEPT_BYTES_MAX: u64 = 1 << 50;
+/// Most calls in a second that a relying party may be allowed.
+pub const CALLS_PER_SECOND_MAX: u32 = 1_000_000;
 
 /// So many in so many seconds, all of them at once if none came before.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Rate {
     /// How many.
     pub quota: u32,
@@ -48,16 +54,18 @@ pub struct Allowance {
 /// The limits that a server is configured with.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LimitSettings {
-    /// Calls of a relying party.
-    pub calls: Rate,
-    /// The same, for those that have a rate of their own.
-    pub calls_of: HashMap<RelyingPartyId, Rate>,
+    /// Calls of a relying party in a second, unless it has a number of its own.
+    pub calls_per_second: u32,
+    /// Seconds' worth of calls that may come at once.
+    pub burst_seconds: u32,
     /// Requests of one relying party for one person, in an hour.
     pub requests_for_person: u32,
     /// Requests of all for one person, in an hour.
     pub requests_for_person_of_all: u32,
     /// How long two refusals pause a relying party for their person, seconds.
     pub pause: u64,
+    /// Bytes that the requests of a relying party may take, unless it has a number of its own.
+    pub kept_bytes: u64,
 }
 
 /// Counts of keys, each in a leaky bucket: one number, the time at which it is empty, in parts of a second as fine as the quota.
@@ -111,18 +119,31 @@ impl<K: Eq + Hash> Buckets<K> {
     }
 }
 
+/// A person who is asked by a relying party.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    /// Who asks.
+    pub(super) party: RelyingPartyId,
+    /// Who is asked.
+    pub(super) person: &'a Holder,
+    /// Whether to sign in. Whoever is at a page begins that: it is counted by itself, so that it does not keep the relying
+    /// party from asking.
+    pub(super) sign_in: bool,
+}
+
 /// A name that is asked for, by one relying party or by all. Only a hash is kept.
-type Asked = [u8; 16];
+type Name = [u8; 16];
 
 /// All counts.
 #[derive(Debug)]
 pub(super) struct Limits {
     settings: LimitSettings,
-    calls: Buckets<RelyingPartyId>,
-    by_one: Buckets<Asked>,
-    by_all: Buckets<Asked>,
+    /// By the rate too: another one begins anew.
+    calls: Buckets<(RelyingPartyId, Rate)>,
+    by_one: Buckets<Name>,
+    by_all: Buckets<Name>,
     /// When a person refused this relying party last, and until when it is paused.
-    declined: Mutex<HashMap<Asked, (UnixSeconds, UnixSeconds)>>,
+    declined: Mutex<HashMap<Name, (UnixSeconds, UnixSeconds)>>,
 }
 
 impl Limits {
@@ -145,13 +166,8 @@ impl Limits {
     ///
     /// # Errors
     /// `too_many`, with the time to wait.
-    pub(super) fn ask(
-        &self,
-        party: RelyingPartyId,
-        person: &Holder,
-        now: UnixSeconds,
-    ) -> Result<(), Refusal> {
-        let (one, all) = (asked(Some(party), person), asked(None, person));
+    pub(super) fn ask(&self, asked: Asked<'_>, now: UnixSeconds) -> Result<(), Refusal> {
+        let (one, all) = asked.names();
         let (rate_of_one, rate_of_all) = self.rates();
         let paused = self.pauses().get(&one).map_or(0, |(_, until)| until.0.saturating_sub(now.0));
         if paused > 0 {
@@ -175,16 +191,17 @@ impl Limits {
     }
 
     /// Takes a count back: the request was not made.
-    pub(super) fn not_asked(&self, party: RelyingPartyId, person: &Holder) {
+    pub(super) fn not_asked(&self, asked: Asked<'_>) {
         let (rate_of_one, rate_of_all) = self.rates();
-        self.by_one.give_back(&asked(Some(party), person), rate_of_one);
-        self.by_all.give_back(&asked(None, person), rate_of_all);
+        let (one, all) = asked.names();
+        self.by_one.give_back(&one, rate_of_one);
+        self.by_all.give_back(&all, rate_of_all);
     }
 
-    /// The person refused.
-    pub(super) fn declined(&self, party: RelyingPartyId, person: &Holder, now: UnixSeconds) {
+    /// The person refused, or chose a wrong code.
+    pub(super) fn declined(&self, asked: Asked<'_>, now: UnixSeconds) {
         let mut declined = self.pauses();
-        let (last, until) = declined.entry(asked(Some(party), person)).or_insert((UnixSeconds(0), now));
+        let (last, until) = declined.entry(asked.names().0).or_insert((UnixSeconds(0), now));
         if now.0.saturating_sub(last.0) <= DECLINES_WITHIN {
             *until = now.plus(self.settings.pause);
         }
@@ -198,7 +215,12 @@ impl Limits {
         self.pauses().retain(|_, (last, until)| *until > now || last.plus(DECLINES_WITHIN) > now);
     }
 
-    fn pauses(&self) -> MutexGuard<'_, HashMap<Asked, (UnixSeconds, UnixSeconds)>> {
+    /// Bytes that the requests of a relying party may take, unless it has a number of its own.
+    pub(super) const fn kept_bytes(&self) -> u64 {
+        self.settings.kept_bytes
+    }
+
+    fn pauses(&self) -> MutexGuard<'_, HashMap<Name, (UnixSeconds, UnixSeconds)>> {
         self.declined.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -207,8 +229,10 @@ impl Service {
     /// Counts a call of a relying party, and says what is left.
     pub fn count_call(&self, party: &RelyingPartyRow) -> Allowance {
         let settings = &self.limits.settings;
-        let rate = settings.calls_of.get(&party.id).copied().unwrap_or(settings.calls);
-        self.limits.calls.count(party.id, rate, self.now())
+        let per_second = party.limits.calls_per_second.unwrap_or(settings.calls_per_second);
+        let window = settings.burst_seconds;
+        let rate = Rate { quota: per_second.saturating_mul(window), window };
+        self.limits.calls.count((party.id, rate), rate, self.now())
     }
 }
 
@@ -222,10 +246,17 @@ impl Allowance {
     }
 }
 
-fn asked(party: Option<RelyingPartyId>, person: &Holder) -> Asked {
-    let hash = Hasher::new(Domain::TokenHash).field(b"asked");
-    let party = party.map(|party| *party.as_bytes()).unwrap_or_default();
-    let [first, _] = *hash.field(&party).field(person.as_str().as_bytes()).finish().as_chunks().0 else {
+impl Asked<'_> {
+    /// What is counted: for this relying party, and for all.
+    fn names(&self) -> (Name, Name) {
+        let kind: &[u8] = if self.sign_in { b"asked-to-sign-in" } else { b"asked" };
+        (name(kind, self.party.as_bytes(), self.person), name(b"asked", &[0; 16], self.person))
+    }
+}
+
+fn name(kind: &[u8], party: &[u8; 16], person: &Holder) -> Name {
+    let hash = Hasher::new(Domain::TokenHash).field(kind).field(party);
+    let [first, _] = *hash.field(person.as_str().as_bytes()).finish().as_chunks().0 else {
         return [0; 16];
     };
     first

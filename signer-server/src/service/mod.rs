@@ -75,7 +75,7 @@ pub use self::{
     error::*,
     events::{CloudEvent, EventData},
     keys::{KeyPurpose, ServerKeys},
-    limits::{Allowance, LimitSettings, Rate},
+    limits::{Allowance, CALLS_PER_SECOND_MAX, KEPT_BYTES_MAX, KEPT_BYTES_MIN, LimitSettings, Rate},
     listen::Listening,
     oauth::{
         AccessToken, Begun, ClientClaim, CodeClaim, CodeToken, DETAIL_TYPES, Fields, NoVisit, OauthError,

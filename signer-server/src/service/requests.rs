@@ -18,10 +18,10 @@ use signer_core::{
 };
 
 use super::{
-    Refusal, Service, ServiceError, ServiceResult,
+    Refusal, Service, ServiceError, ServiceResult, limits,
     sign::{decode_object, signature_list},
 };
-use crate::store::{CloseResult, ClosedBy, Ended, RelyingPartyRow, RequestRow, RequestState};
+use crate::store::{CloseResult, ClosedBy, Ended, Purpose, RelyingPartyRow, RequestRow, RequestState};
 
 /// How long a result is waited for, milliseconds, at most [`WAIT_MS_MAX`].
 #[derive(Debug, Clone, Copy)]
@@ -69,6 +69,7 @@ impl Service {
     /// # Errors
     /// `not_found`, or `request_closed` if it ended otherwise.
     pub async fn cancel_request(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<()> {
+        self.own_request(asker, id).await?;
         self.close(id, ClosedBy::RelyingParty(asker.id), None).await
     }
 
@@ -131,9 +132,16 @@ impl Service {
         self.close(decline.request, ClosedBy::Device(installation.device), told).await?;
         // The same refusal sent again is one.
         if request.state == RequestState::Open {
-            self.limits.declined(request.relying_party, &request.holder, caller.now);
+            self.count_refusal(&request);
         }
         Ok(Declined {})
+    }
+
+    /// Counts that its holder refused a request.
+    pub(super) fn count_refusal(&self, request: &RequestRow) {
+        let RequestRow { relying_party: party, holder: person, purpose, .. } = request;
+        let sign_in = *purpose == Purpose::SignIn;
+        self.limits.declined(limits::Asked { party: *party, person, sign_in }, self.now());
     }
 
     async fn close(&self, id: RequestId, by: ClosedBy, told: Option<SealedEntry>) -> ServiceResult<()> {
@@ -155,10 +163,21 @@ impl Service {
         }
     }
 
+    /// A request whose result is for the session API: what was asked through the CSC API or at the authorisation page has its
+    /// own ways out, with activation data, tokens and codes.
     async fn own_request(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<RequestRow> {
         let row = self.store.request(id, self.now()).await?;
-        row.filter(|row| row.relying_party == asker.id)
+        row.filter(|row| row.relying_party == asker.id && row.purpose == Purpose::Session)
             .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())
+    }
+
+    /// Waits for the end of a request as long as asked.
+    pub(super) async fn wait_for_request(&self, request: RequestId, wait: WaitMs) -> ServiceResult<()> {
+        let look = || async move {
+            let row = self.store.request(request, self.now()).await?;
+            Ok(((), row.filter(|row| row.state == RequestState::Open).map(|row| row.expires)))
+        };
+        self.wait_for(Ended::Request(request), wait, look).await
     }
 
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {

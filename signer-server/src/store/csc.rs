@@ -11,19 +11,28 @@ use super::StoreResult;
 /// How long the same call is answered again, seconds.
 pub const SAD_REPEAT_SECONDS: u64 = 60;
 
-/// What an authorisation is bound to.
+/// What a new request authorises.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAuthorisation {
+    /// Hash of the bearer token it is asked with.
+    pub token: [u8; 32],
+    /// The installation whose key is to sign.
+    pub device: DeviceId,
+    /// The digests, in the order of the request's documents.
+    pub digests: Vec<[u8; 32]>,
+    /// Hash of the call that asks, by which it is known again; none for a visit, which asks once anyway.
+    pub asked_by: Option<[u8; 32]>,
+}
+
+/// What an authorisation is bound to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct AuthorisationRow {
-    /// The request it stands on.
-    pub request: RequestId,
     /// Who asked.
     pub relying_party: RelyingPartyId,
     /// Hash of the bearer token it was asked with.
     pub token: [u8; 32],
     /// The installation whose key is to sign.
     pub device: DeviceId,
-    /// The digests, in the order of the request's documents.
-    pub digests: Vec<[u8; 32]>,
 }
 
 /// A use of activation data.
@@ -59,13 +68,10 @@ pub enum SadUsed {
     NotAuthorised,
 }
 
-/// Authorisations.
+/// Authorisations. They are added with their request: [`super::Requests::add_request`].
 #[async_trait]
 pub trait Authorisations: Send + Sync {
-    /// Adds an authorisation for a request that was just made.
-    async fn add_authorisation(&self, row: AuthorisationRow, now: UnixSeconds) -> StoreResult<()>;
-
-    /// The authorisation of a request, without its digests: who asked with which token for which installation.
+    /// The authorisation of a request.
     async fn authorisation(&self, request: RequestId) -> StoreResult<Option<AuthorisationRow>>;
 
     /// Gives out activation data in place of those given before, until `expires` or the end of those. Returns the end, or

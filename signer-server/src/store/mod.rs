@@ -141,8 +141,11 @@ pub trait Attempts: Send + Sync {
 /// Signing requests.
 #[async_trait]
 pub trait Requests: Send + Sync {
-    /// Adds a request, or finds the one added before under the same idempotency key.
+    /// Adds a request with all that stands on it, or finds the one added before for the same, or says why not.
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult>;
+
+    /// The request that [`Requests::add_request`] would find in the place of this one.
+    async fn added_before(&self, request: NewRequest) -> StoreResult<Option<RequestId>>;
 
     /// A request, as it stands at `now`.
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>>;
@@ -218,6 +221,12 @@ pub trait RelyingParties: Send + Sync {
 
     /// All relying parties, by name.
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>>;
+
+    /// Replaces the limits of its own that one has; false if there is none.
+    async fn put_limits(&self, id: RelyingPartyId, limits: OwnLimits, now: UnixSeconds) -> StoreResult<bool>;
+
+    /// How many bytes the requests of each take; of those that have none it may say nothing.
+    async fn kept_bytes(&self) -> StoreResult<Vec<(RelyingPartyId, u64)>>;
 
     /// Revokes one, cancels its open requests and forgets its webhooks; false if there is none.
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool>;

@@ -2,14 +2,16 @@
 
 use signer_core::{
     history::{HistoryKeyBytes, SealedEntry},
-    ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
+    ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId, VisitId},
     lost_code::HolderKeys,
     suite::{GroupPublicKey, SuiteId},
     time::UnixSeconds,
     wire::{DrawnCodes, Standing, VerificationCode},
 };
 
-use super::{CertificateRow, CodeHash, Counter, LockPolicy, NewCheck, Organisation, Sealer};
+use super::{
+    CertificateRow, CodeHash, Counter, LockPolicy, NewAuthorisation, NewCheck, Organisation, Sealer,
+};
 
 /// The operator's reference for a person, as given with the enrolment code: 1 to 64 visible ASCII characters.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -317,6 +319,35 @@ pub struct NewRequest {
     pub codes: Option<DrawnCodes>,
     /// Its link: then its holder is [`Holder::nobody`] until a phone opens it.
     pub link: Option<NewLink>,
+    /// The visit that has the phone asked: with an authorisation for signatures, without one to sign in.
+    pub visit: Option<VisitId>,
+    /// What may be fetched of it through the CSC API.
+    pub authorisation: Option<NewAuthorisation>,
+    /// How many bytes its relying party may keep, if its own row does not say.
+    pub kept_bytes_max: u64,
+}
+
+impl NewRequest {
+    /// Where its result goes.
+    #[must_use]
+    pub const fn purpose(&self) -> Purpose {
+        match (&self.authorisation, &self.visit) {
+            (Some(_), _) => Purpose::Csc,
+            (None, Some(_)) => Purpose::SignIn,
+            (None, None) => Purpose::Session,
+        }
+    }
+}
+
+/// Where the result of a request goes. It never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    /// To its relying party, by the session API.
+    Session,
+    /// Its signatures, each once, by the CSC API.
+    Csc,
+    /// Nowhere: the holder signs in, and that they did is all that is told.
+    SignIn,
 }
 
 /// The link of a new request.
@@ -359,12 +390,19 @@ impl RequestCodes {
 pub enum AddResult {
     /// Added.
     Added,
-    /// Added before with the same key and body.
+    /// Added before: with the same key and body, for the same visit, or by the same call of the CSC API, whose question is
+    /// open or signed and not fetched.
     Same(RequestId),
     /// The key was used with another body.
     Mismatch,
     /// This relying party has [`OPEN_REQUESTS_MAX`] requests open for this person.
     TooMany,
+    /// Another visit has this relying party ask this person to sign in, until then.
+    SigningIn(UnixSeconds),
+    /// The visit is over, was cancelled, or is another relying party's.
+    VisitOver,
+    /// This relying party keeps as many bytes as it may: these.
+    Full(u64),
 }
 
 /// Most open requests of one relying party for one person: more would only bury what the others ask.
@@ -415,6 +453,8 @@ pub struct RequestRow {
     pub expires: UnixSeconds,
     /// Its state.
     pub state: RequestState,
+    /// Where its result goes.
+    pub purpose: Purpose,
     /// Its verification codes.
     pub codes: Option<RequestCodes>,
     /// Its link.
@@ -498,8 +538,19 @@ pub struct RelyingPartyRow {
     pub may_report_deceased: bool,
     /// May have codes made for the documents of this organisation.
     pub generates_for: Option<Organisation>,
+    /// Limits of its own.
+    pub limits: OwnLimits,
     /// Revoked.
     pub revoked: bool,
+}
+
+/// Limits of one relying party in place of those of the configuration, where they are said.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OwnLimits {
+    /// Calls in a second, over time.
+    pub calls_per_second: Option<u32>,
+    /// Bytes that its requests may take.
+    pub kept_bytes: Option<u64>,
 }
 
 impl RelyingPartyRow {

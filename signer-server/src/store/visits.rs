@@ -6,7 +6,7 @@ use signer_core::{
     time::UnixSeconds,
 };
 
-use super::{AuthorisationRow, StoreResult};
+use super::StoreResult;
 
 /// How long a visit is kept after its end, seconds: longer than the access token it led to lives, so that a code that comes
 /// twice ends that.
@@ -40,7 +40,8 @@ pub struct VisitRow {
     pub cancelled: bool,
 }
 
-/// Visits and pushed requests. Pushing and exchanging a code prove the client: [`super::OauthClients::act`].
+/// Visits and pushed requests. Pushing and exchanging a code prove the client: [`super::OauthClients::act`]. A visit gets its
+/// request when that is added: [`super::Requests::add_request`].
 #[async_trait]
 pub trait Visits: Send + Sync {
     /// Takes the parameters that a client pushed. `None` if there are none, they were taken, or it was another client.
@@ -60,27 +61,9 @@ pub trait Visits: Send + Sync {
     /// The visit with this code, given out last.
     async fn visit_by_code(&self, code: [u8; 32]) -> StoreResult<Option<VisitRow>>;
 
-    /// Joins a visit with its signing request, and the request with what may be fetched of it. True also if it was so. False
-    /// if it has another, was cancelled or is over.
-    async fn start_visit(
-        &self,
-        id: VisitId,
-        request: RequestId,
-        authorisation: Option<AuthorisationRow>,
-        now: UnixSeconds,
-    ) -> StoreResult<bool>;
-
-    /// Whether another visit has this client ask this person to sign in, and the phone has not decided.
-    async fn signing_in(
-        &self,
-        except: VisitId,
-        relying_party: RelyingPartyId,
-        person: &str,
-        now: UnixSeconds,
-    ) -> StoreResult<bool>;
-
-    /// Notes that the browser ended it. False if it is over, or has a code.
-    async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<bool>;
+    /// Notes that the browser ended it, unless it is over or has a code, and takes its request back with it: the one that was
+    /// open.
+    async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>>;
 
     /// Gives out a code in place of the one before, until `expires`. False if that was exchanged, or the visit is over.
     async fn give_code(

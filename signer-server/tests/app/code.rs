@@ -20,22 +20,22 @@ const VERIFIER: &str = "a-verifier-of-forty-three-characters-at-least";
 const ECDSA_SHA256: &str = "1.2.840.10045.4.3.2";
 
 /// A server, a client with pages of its own, and a holder with a phone.
-struct Town {
-    app: TestApp,
-    bank: Client,
-    phone: TestPhone,
+pub(crate) struct Town {
+    pub(crate) app: TestApp,
+    pub(crate) bank: Client,
+    pub(crate) phone: TestPhone,
     credential: String,
 }
 
 /// A browser at the authorisation page.
 #[derive(Debug, Clone)]
-struct Browser {
+pub(crate) struct Browser {
     visit: String,
     cookie: String,
 }
 
 impl Town {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let app = TestApp::spawn();
         let bank = client(&app, "Bank");
         let phone = app.phone("olena");
@@ -46,11 +46,11 @@ impl Town {
     }
 
     /// A good request, with these parameters beside or in place of its own.
-    fn query(&self, more: &[(&str, &str)]) -> String {
+    pub(crate) fn query(&self, more: &[(&str, &str)]) -> String {
         query(&self.bank, more)
     }
 
-    fn asks_for(&self, digests: &[u8]) -> String {
+    pub(crate) fn asks_for(&self, digests: &[u8]) -> String {
         let (count, hashes) = (digests.len().to_string(), hash_list(digests));
         self.query(&[
             ("scope", "credential"),
@@ -61,7 +61,7 @@ impl Town {
         ])
     }
 
-    fn begin(&self, query: &str) -> Browser {
+    pub(crate) fn begin(&self, query: &str) -> Browser {
         begin(&self.app, query)
     }
 
@@ -73,11 +73,11 @@ impl Town {
         code_in(&browser.leave(&self.app))
     }
 
-    fn approve(&mut self, browser: &Browser) {
+    pub(crate) fn approve(&mut self, browser: &Browser) {
         approve(&self.app, &mut self.phone, browser);
     }
 
-    fn exchange(&self, code: &str) -> Answer {
+    pub(crate) fn exchange(&self, code: &str) -> Answer {
         exchange(&self.app, &self.bank, code, BACK, VERIFIER)
     }
 
@@ -89,7 +89,7 @@ impl Town {
     }
 
     /// An access token of scope `service` that olena let the bank have.
-    fn signed_in(&mut self) -> String {
+    pub(crate) fn signed_in(&mut self) -> String {
         let query = self.query(&[("login_hint", "olena")]);
         let code = self.code(&query);
         access_token(&self.exchange(&code))
@@ -106,7 +106,7 @@ impl Town {
 }
 
 impl Browser {
-    fn call(&self, app: &TestApp, method: &str, act: &str, body: &str) -> Answer {
+    pub(crate) fn call(&self, app: &TestApp, method: &str, act: &str, body: &str) -> Answer {
         let cookie = ("cookie", self.cookie.as_str());
         let json = ("content-type", "application/json");
         app.http.send(
@@ -117,19 +117,19 @@ impl Browser {
         )
     }
 
-    fn start(&self, app: &TestApp) {
+    pub(crate) fn start(&self, app: &TestApp) {
         let answer = self.call(app, "POST", "/start", "{}");
         assert_eq!(answer.status, 204, "{answer:?}");
     }
 
-    fn view(&self, app: &TestApp) -> Value {
+    pub(crate) fn view(&self, app: &TestApp) -> Value {
         let answer = self.call(app, "GET", "", "");
         assert_eq!(answer.status, 200, "{answer:?}");
         answer.json()
     }
 
     /// Where it is sent in the end.
-    fn leave(&self, app: &TestApp) -> String {
+    pub(crate) fn leave(&self, app: &TestApp) -> String {
         let answer = self.call(app, "GET", "/return", "");
         assert_eq!(
             (answer.status, answer.header("referrer-policy")),
@@ -141,7 +141,7 @@ impl Browser {
 }
 
 /// The holder picks the code that the page shows, and approves.
-fn approve(app: &TestApp, phone: &mut TestPhone, browser: &Browser) {
+pub(crate) fn approve(app: &TestApp, phone: &mut TestPhone, browser: &Browser) {
     let code: VerificationCode =
         serde_json::from_value(browser.view(app)["verification_code"].clone()).unwrap();
     let asked = phone.phone.requests().unwrap().pop().unwrap();
@@ -149,13 +149,13 @@ fn approve(app: &TestApp, phone: &mut TestPhone, browser: &Browser) {
     assert!(matches!(phone.approve(asked.request, PIN).unwrap(), Approved::Signed(_)));
 }
 
-fn client(app: &TestApp, name: &str) -> Client {
+pub(crate) fn client(app: &TestApp, name: &str) -> Client {
     let client = Client::new(app, name);
     assert_eq!(client.register(app, &json!({ "redirect_uris": [BACK] })).status, 200);
     client
 }
 
-fn query(client: &Client, more: &[(&str, &str)]) -> String {
+pub(crate) fn query(client: &Client, more: &[(&str, &str)]) -> String {
     let challenge = BASE64_URL_SAFE_NO_PAD.encode(Sha256::digest(VERIFIER));
     let id = client.id.to_string();
     let own = [
@@ -197,7 +197,7 @@ fn authorize(app: &TestApp, query: &str, cookie: &str) -> Answer {
     app.http.send("GET", &format!("/oauth2/authorize?{query}"), &[("cookie", cookie)], b"")
 }
 
-fn begin(app: &TestApp, query: &str) -> Browser {
+pub(crate) fn begin(app: &TestApp, query: &str) -> Browser {
     let answer = authorize(app, query, "other=1");
     let to = answer.header("location").unwrap_or_default();
     let visit = to.strip_prefix("/authorize/?visit=").unwrap_or_else(|| panic!("{answer:?}")).to_owned();
@@ -207,7 +207,7 @@ fn begin(app: &TestApp, query: &str) -> Browser {
 }
 
 /// A parameter in the query of an address.
-fn parameter(uri: &str, name: &str) -> Option<String> {
+pub(crate) fn parameter(uri: &str, name: &str) -> Option<String> {
     let (_, query) = uri.split_once('?')?;
     let value = query.split('&').find_map(|pair| pair.strip_prefix(&format!("{name}=")))?;
     let mut bytes = Vec::new();

@@ -28,10 +28,10 @@ use crate::{
 };
 
 /// A connection written by hand.
-struct Line(TcpStream);
+pub(crate) struct Line(TcpStream);
 
 impl Line {
-    fn open(url: &str) -> Self {
+    pub(crate) fn open(url: &str) -> Self {
         let stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
         Self(stream)
@@ -45,7 +45,7 @@ impl Line {
         line
     }
 
-    fn write(&mut self, bytes: &[u8]) {
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
         self.0.write_all(bytes).unwrap();
     }
 

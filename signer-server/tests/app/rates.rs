@@ -1,8 +1,10 @@
 //! How often a relying party may call, and a person be asked.
 
+use std::process::Command;
+
 use signer_core::{
     ids::RequestId,
-    wire::{CreatedRequest, ProblemCode},
+    wire::{CreatedRequest, ProblemCode, RelyingPartyView},
 };
 use signer_server::config::LimitsConfig;
 
@@ -56,19 +58,46 @@ fn lim_003_every_answer_to_a_relying_party_tells_its_limit_and_one_over_it_is_re
 }
 
 #[test]
-fn lim_004_a_relying_party_can_have_a_rate_of_its_own() {
-    let mut app = TestApp::spawn();
+fn lim_004_a_relying_party_can_have_limits_of_its_own_which_hold_at_once() {
+    let app = TestApp::spawn_with(|config| {
+        config.limits = LimitsConfig { calls_per_second: 1, ..LimitsConfig::default() };
+    });
     let (large, small) = (app.relying_party("Large", true, false), app.relying_party("Small", true, false));
-    app.stop();
-    app.config.limits = LimitsConfig { calls_per_second: 1, ..LimitsConfig::default() };
-    app.config.limits.calls_per_second_of.insert(large.id.to_string(), 500);
-    app.start().unwrap();
-    let policy = |token: &str| {
-        let answer = app.http.json("GET", "/v1/persons/olena/signing-certificate", token, None);
-        answer.header("ratelimit-policy").unwrap().to_owned()
+    let call = |token: &str| app.http.json("GET", "/v1/persons/olena/signing-certificate", token, None);
+    let policy = |token: &str| call(token).header("ratelimit-policy").unwrap().to_owned();
+    for token in [&large.token, &large.token, &small.token, &small.token] {
+        assert_eq!(policy(token), "\"calls\";q=2;w=2");
+    }
+    assert_eq!(call(&large.token).code(), ProblemCode::TooMany);
+    // As an operator does it, by the name.
+    let limit = |arguments: &[&str]| {
+        let config = &app.config;
+        let mut program = Command::new(env!("CARGO_BIN_EXE_signer-server"));
+        program.env("SIGNER_SERVER__DATA_DIR", &config.data_dir);
+        program.env("SIGNER_SERVER__LISTEN", config.listen.to_string());
+        let done = program.arg("relying-party").args(arguments).output().unwrap();
+        (done.status.success(), String::from_utf8(done.stdout).unwrap())
     };
+    let (done, text) = limit(&["limit", "Large", "--calls-per-second", "500", "--kept-bytes", "2147483648"]);
+    assert!(done && text.contains("500 calls a second") && text.contains("2.0 GiB"), "{text}");
+    let answer = call(&large.token);
+    assert_eq!(answer.header("ratelimit"), Some("\"calls\";r=999;t=1"), "it begins anew");
     assert_eq!(policy(&large.token), "\"calls\";q=1000;w=2");
-    assert_eq!(policy(&small.token), "\"calls\";q=2;w=2");
+    assert_eq!(call(&small.token).code(), ProblemCode::TooMany, "another is not meant");
+    let (_, list) = limit(&["list"]);
+    let line = |name: &str| list.lines().find(|line| line.contains(name)).unwrap().to_owned();
+    assert!(line("Large").ends_with("Large  at most 500 calls a second, at most 2.0 GiB kept"), "{list}");
+    assert!(line("Small").ends_with("Small"), "{list}");
+    // A lower one too; and then the configured ones again.
+    let body = serde_json::json!({ "calls_per_second": 3 });
+    assert_eq!(app.admin("PUT", &format!("/relying-parties/{}/limits", large.id), Some(&body)).status, 204);
+    assert_eq!(policy(&large.token), "\"calls\";q=6;w=2");
+    let (done, text) = limit(&["limit", &large.id.to_string()]);
+    assert_eq!((done, text.as_str()), (true, "As configured.\n"));
+    assert_eq!(policy(&large.token), "\"calls\";q=2;w=2");
+    for wrong in [&["limit", "Nobody"][..], &["limit", "Large", "--calls-per-second", "0"]] {
+        assert!(!limit(wrong).0, "{wrong:?}");
+    }
 }
 
 #[test]
@@ -123,6 +152,7 @@ fn lim_006_a_request_that_was_not_made_does_not_count() {
     }
     assert_eq!(ask(&app, &bank, "olena").status, 201);
     assert_eq!(ask(&app, &bank, "olena").code(), ProblemCode::TooMany);
+    assert_eq!(app.http.send("POST", "/v1/requests", &headers, &body).body, first.body, "nor is it refused");
 }
 
 #[test]
@@ -160,4 +190,44 @@ fn lim_008_links_ask_nobody_and_are_not_counted_as_a_person() {
     for _ in 0..20 {
         assert_eq!(app.http.json("POST", "/v1/requests", &bank, Some(&link)).status, 201);
     }
+}
+
+#[test]
+fn lim_009_what_a_relying_party_keeps_is_bounded_and_told_to_the_operator() {
+    let app = TestApp::spawn_with(|config| {
+        config.limits = LimitsConfig { kept_bytes: 1 << 20, ..LimitsConfig::wide() };
+    });
+    let (bank, other) = (app.relying_party("Bank", true, false), app.relying_party("Other", true, false));
+    let mut large = request("", 8);
+    large.text = "x".repeat(2_000);
+    let mut made = 0;
+    let full = loop {
+        large.person = format!("person-{made}");
+        let answer =
+            app.http.json("POST", "/v1/requests", &bank.token, Some(&serde_json::to_value(&large).unwrap()));
+        if answer.status != 201 {
+            break answer;
+        }
+        made += 1;
+        assert!(made < 1_000);
+    };
+    // Each counts three times its object of over 2000 bytes, and some.
+    assert!((100..150).contains(&made), "{made}");
+    let problem = full.problem();
+    assert_eq!(problem.code, ProblemCode::TooMany);
+    let text = problem.detail.unwrap();
+    assert!(text.contains("1048576 bytes") && text.contains("7 days") && text.contains("operator"), "{text}");
+    assert_eq!(ask(&app, &other.token, "olena").status, 201, "another has its own");
+    let kept = || {
+        let all: Vec<RelyingPartyView> = app.admin("GET", "/relying-parties", None).json();
+        all.into_iter().map(|view| (view.name, view.kept_bytes)).collect::<Vec<_>>()
+    };
+    let told = kept();
+    assert_eq!((told[0].0.as_str(), told[1].0.as_str()), ("Bank", "Other"));
+    assert!(told[0].1 >= 1 << 20 && (1_024..4_096).contains(&told[1].1), "{told:?}");
+    // It was not counted as asked, and the operator can allow more.
+    assert_eq!(kept(), told);
+    let more = serde_json::json!({ "kept_bytes": 1 << 21 });
+    assert_eq!(app.admin("PUT", &format!("/relying-parties/{}/limits", bank.id), Some(&more)).status, 204);
+    assert_eq!(ask(&app, &bank.token, "olena").status, 201);
 }

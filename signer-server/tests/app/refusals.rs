@@ -535,6 +535,18 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             calls.push((route, path.clone(), Some(body), code));
         }
     }
+    for (body, code) in [
+        (serde_json::json!({ "calls_per_second": 0 }), InvalidValue),
+        (serde_json::json!({ "calls_per_second": 1_000_001 }), InvalidValue),
+        (serde_json::json!({ "calls_per_second": "9" }), Malformed),
+        (serde_json::json!({ "calls_per_second": -1 }), Malformed),
+        (serde_json::json!({ "kept_bytes": 1_048_575 }), InvalidValue),
+        (serde_json::json!({ "kept_bytes": (1_u64 << 50) + 1 }), InvalidValue),
+        (serde_json::json!({ "calls": 9 }), Malformed),
+    ] {
+        let path = format!("/admin/v1/relying-parties/{bank}/limits");
+        calls.push(("PUT /admin/v1/relying-parties/{id}/limits", path, Some(body), code));
+    }
     for query in ["after=-1", "after=x", "before=1", "after=1&after=2"] {
         calls.push(("GET /v1/webhook-events", format!("/v1/webhook-events?{query}"), None, Malformed));
     }

@@ -7,8 +7,9 @@ use signer_core::{
     wire::CscAuth,
 };
 use signer_server::store::{
-    Act, Acted, AuthorisationRow, ClientAct, ClientProof, CodeRefusal, CodeUse, LIVING_TOKENS_MAX,
-    RegisterClient, SadUse, SadUsed, Store, UsedAssertion, VISIT_KEPT_SECONDS, VisitRow,
+    Act, Acted, AddResult, AuthorisationRow, ClientAct, ClientProof, CloseResult, ClosedBy, CodeRefusal,
+    CodeUse, LIVING_TOKENS_MAX, NewAuthorisation, NewRequest, Purpose, RegisterClient, RequestState, Reserve,
+    SadUse, SadUsed, Store, UsedAssertion, VISIT_KEPT_SECONDS, VisitRow,
 };
 
 use crate::fixture::*;
@@ -112,7 +113,7 @@ pub(crate) async fn sto_111_pushed_parameters_are_taken_once_by_their_client<E: 
     assert_eq!(take(3, BANK, T0).await, None);
 }
 
-fn visit(id: u8) -> VisitRow {
+pub(crate) fn visit(id: u8) -> VisitRow {
     VisitRow {
         id: VisitId::from_bytes([id; 16]),
         browser: [id; 32],
@@ -139,23 +140,19 @@ pub(crate) async fn sto_112_a_code_is_exchanged_once_by_whom_it_was_given_for<E:
         store.put_oauth_client(party, registered(PROOF), T0).await.unwrap();
     }
     enrol(store, 1).await;
-    let request = add_request(store, 1, 1).await;
     let id = visit(1).id;
     assert!(store.add_visit(visit(1), T0).await.unwrap());
     assert_eq!(store.visit(id, T0).await.unwrap(), Some(visit(1)));
     assert_eq!(store.visit(id, T0.plus(900)).await.unwrap(), None);
-    let digests = vec![[1; 32]];
-    let row = AuthorisationRow { request, relying_party: BANK, token: [9; 32], device: device(1), digests };
-    for _ in 0..2 {
-        assert!(store.start_visit(id, request, Some(row.clone()), T0).await.unwrap());
-    }
-    let other = add_request(store, 2, 1).await;
-    assert!(!store.start_visit(id, other, None, T0).await.unwrap(), "it has another");
+    let new = NewRequest { authorisation: Some(authorises(&[1], None)), ..visits(1, 1) };
+    let request = new.id;
+    assert_eq!(store.add_request(new).await.unwrap(), AddResult::Added);
     // Given out anew, the earlier one is nothing.
     let end = T0.plus(60);
     assert!(store.give_code(id, [6; 32], end, T0).await.unwrap());
     assert!(store.give_code(id, [7; 32], end, T0).await.unwrap());
-    assert!(!store.cancel_visit(id, T0).await.unwrap(), "it has a code");
+    assert_eq!(store.cancel_visit(id, T0).await.unwrap(), None, "it has a code");
+    assert!(!store.visit(id, T0).await.unwrap().unwrap().cancelled);
     let good = CodeUse {
         code: [7; 32],
         redirect_uri: visit(1).redirect_uri,
@@ -197,36 +194,125 @@ pub(crate) async fn sto_113_a_cancelled_visit_leads_nowhere<E: Engine>() {
     let store = &*engine.store();
     store.put_oauth_client(BANK, registered(PROOF), T0).await.unwrap();
     enrol(store, 1).await;
-    let request = add_request(store, 1, 1).await;
     for id in [1, 2] {
         assert!(store.add_visit(visit(id), T0).await.unwrap());
     }
     let (first, second) = (visit(1).id, visit(2).id);
-    assert!(store.cancel_visit(first, T0).await.unwrap());
-    assert!(!store.start_visit(first, request, None, T0).await.unwrap());
+    assert_eq!(store.cancel_visit(first, T0).await.unwrap(), None, "nobody was asked");
+    assert_eq!(store.add_request(visits(1, 1)).await.unwrap(), AddResult::VisitOver);
     assert!(!store.give_code(first, [6; 32], T0.plus(60), T0).await.unwrap());
-    // Who is asked to sign in is asked by one visit at a time.
-    let person = holder(1);
-    let asked = async |except| store.signing_in(except, BANK, person.as_str(), T0).await.unwrap();
-    assert!(!asked(first).await);
-    assert!(store.start_visit(second, request, None, T0).await.unwrap());
-    assert!(asked(first).await && !asked(second).await);
-    assert!(!store.start_visit(second, request, None, T0.plus(900)).await.unwrap(), "it is over");
+    // What the phone has is taken back with it.
+    let asked = visits(2, 2);
+    assert_eq!(store.add_request(asked.clone()).await.unwrap(), AddResult::Added);
+    assert_eq!(store.cancel_visit(second, T0).await.unwrap(), Some(asked.id));
+    let row = store.request(asked.id, T0).await.unwrap().unwrap();
+    assert_eq!(row.state, RequestState::Cancelled);
+    assert_eq!(store.cancel_visit(second, T0).await.unwrap(), None);
+}
+
+/// The request number `n` of visit `id` for holder 1: to sign in.
+fn visits(n: u8, id: u8) -> NewRequest {
+    NewRequest { visit: Some(visit(id).id), ..new_request(n, 1) }
+}
+
+fn authorises(digests: &[u8], call: Option<u8>) -> NewAuthorisation {
+    NewAuthorisation {
+        token: [1; 32],
+        device: device(1),
+        digests: digests.iter().map(|digest| [*digest; 32]).collect(),
+        asked_by: call.map(|call| [call; 32]),
+    }
+}
+
+pub(crate) async fn sto_130_a_visit_asks_once_and_a_person_is_asked_to_sign_in_once<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    for party in [BANK, SHOP] {
+        store.put_oauth_client(party, registered(PROOF), T0).await.unwrap();
+    }
+    enrol(store, 1).await;
+    for id in 1..=6 {
+        assert!(store.add_visit(visit(id), T0).await.unwrap());
+    }
+    assert!(store.add_visit(VisitRow { relying_party: SHOP, ..visit(7) }, T0).await.unwrap());
+    let add = async |request: NewRequest| store.add_request(request).await.unwrap();
+    let first = visits(1, 1);
+    assert_eq!(add(first.clone()).await, AddResult::Added);
+    assert_eq!(store.visit(visit(1).id, T0).await.unwrap().unwrap().request, Some(first.id));
+    assert_eq!(store.request(first.id, T0).await.unwrap().unwrap().purpose, Purpose::SignIn);
+    assert_eq!(add(visits(2, 1)).await, AddResult::Same(first.id), "a visit asks once");
+    assert_eq!(add(visits(3, 2)).await, AddResult::SigningIn(first.expires));
+    assert_eq!(store.visit(visit(2).id, T0).await.unwrap().unwrap().request, None, "nothing was changed");
+    assert_eq!(add(visits(4, 7)).await, AddResult::VisitOver, "another's");
+    let shop = NewRequest { relying_party: SHOP, ..visits(4, 7) };
+    assert_eq!(add(shop).await, AddResult::Added, "another relying party");
+    assert_eq!(
+        add(NewRequest { holder: holder(2), ..visits(5, 3) }).await,
+        AddResult::Added,
+        "another person"
+    );
+    // To sign something is no sign-in, by a page or without.
+    let signs = NewRequest { authorisation: Some(authorises(&[1], None)), ..visits(6, 4) };
+    assert_eq!(add(signs.clone()).await, AddResult::Added);
+    assert_eq!(store.request(signs.id, T0).await.unwrap().unwrap().purpose, Purpose::Csc);
+    assert_eq!(add(new_request(7, 1)).await, AddResult::Added);
+    assert_eq!(store.request(new_request(7, 1).id, T0).await.unwrap().unwrap().purpose, Purpose::Session);
+    // The phone declines, and the place is free.
+    let declined = store.close_request(first.id, ClosedBy::Device(device(1)), None, T0).await.unwrap();
+    assert_eq!(declined, CloseResult::Closed);
+    assert_eq!(add(visits(3, 2)).await, AddResult::Added);
+    // So it is when the time is up.
+    let late = NewRequest { created: T0.plus(899), expires: T0.plus(1000), ..visits(8, 5) };
+    assert_eq!(add(late).await, AddResult::SigningIn(T0.plus(3600)));
+    store.expire(T0.plus(3600), Life::Standard).await.unwrap();
+    let over = NewRequest { created: T0.plus(900), ..visits(9, 6) };
+    assert_eq!(add(over).await, AddResult::VisitOver);
+}
+
+pub(crate) async fn sto_131_the_same_call_finds_its_question<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let new = |n: u8, call: u8, now: UnixSeconds| NewRequest {
+        authorisation: Some(authorises(&[1], Some(call))),
+        created: now,
+        expires: now.plus(60),
+        ..new_request(n, 1)
+    };
+    let add = async |request: NewRequest| store.add_request(request).await.unwrap();
+    let id = |n| RequestId::from_bytes([n; 16]);
+    assert_eq!(add(new(1, 1, T0)).await, AddResult::Added);
+    let row = store.authorisation(id(1)).await.unwrap().unwrap();
+    assert_eq!(row, AuthorisationRow { relying_party: BANK, token: [1; 32], device: device(1) });
+    assert_eq!(add(new(2, 1, T0.plus(59))).await, AddResult::Same(id(1)));
+    assert_eq!(store.added_before(new(2, 1, T0.plus(59))).await.unwrap(), Some(id(1)));
+    assert_eq!(store.added_before(new(2, 2, T0.plus(59))).await.unwrap(), None);
+    assert_eq!(store.authorisation(id(2)).await.unwrap(), None);
+    assert_eq!(add(new(3, 2, T0)).await, AddResult::Added, "another call");
+    assert_eq!(add(new(4, 1, T0.plus(60))).await, AddResult::Added, "its time is up");
+    // Declined: the next is a question of its own.
+    store.close_request(id(4), ClosedBy::Device(device(1)), None, T0.plus(61)).await.unwrap();
+    assert_eq!(add(new(5, 1, T0.plus(61))).await, AddResult::Added);
+    // Signed and nothing fetched: an answer that was lost.
+    let now = T0.plus(62);
+    let lease = granted(store, Reserve { request: Some(id(5)), ..reserve(1, now) }).await;
+    recorded(store, settle(lease, Some(id(5)), signed(), now)).await;
+    assert_eq!(add(new(6, 1, T0.plus(200))).await, AddResult::Same(id(5)));
+    let end = T0.plus(500);
+    assert_eq!(store.give_sad(id(5), [7; 32], end, T0.plus(200)).await.unwrap(), Some(end));
+    assert_eq!(add(new(6, 1, T0.plus(499))).await, AddResult::Same(id(5)));
+    assert_eq!(add(new(6, 1, end)).await, AddResult::Added, "the activation data have ended");
+    store.close_request(id(6), ClosedBy::RelyingParty(BANK), None, end).await.unwrap();
+    assert!(matches!(store.use_sad(fetch(&[1], 1, T0.plus(300))).await.unwrap(), SadUsed::Fetched(..)));
+    assert_eq!(add(new(7, 1, T0.plus(300))).await, AddResult::Added, "the signature was fetched");
 }
 
 async fn authorised(store: &dyn Store, digests: &[u8]) -> RequestId {
     enrol(store, 1).await;
-    let request = add_request(store, 1, 1).await;
-    let row = AuthorisationRow {
-        request,
-        relying_party: BANK,
-        token: [1; 32],
-        device: device(1),
-        digests: digests.iter().map(|digest| [*digest; 32]).collect(),
-    };
-    store.add_authorisation(row.clone(), T0).await.unwrap();
-    let found = store.authorisation(request).await.unwrap().unwrap();
-    assert_eq!(found, AuthorisationRow { digests: Vec::new(), ..row });
+    let new = NewRequest { authorisation: Some(authorises(digests, None)), ..new_request(1, 1) };
+    let request = new.id;
+    assert_eq!(store.add_request(new).await.unwrap(), AddResult::Added);
     request
 }
 

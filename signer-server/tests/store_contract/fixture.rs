@@ -30,6 +30,9 @@ pub(crate) const LEASE: u64 = 30;
 /// An engine with one store.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync + Sized {
+    /// Random histories to try, unless said otherwise.
+    const HISTORIES: u32;
+
     /// A new, empty store.
     async fn fresh() -> Self;
     /// The store.
@@ -54,6 +57,8 @@ impl Sqlite {
 
 #[async_trait]
 impl Engine for Sqlite {
+    const HISTORIES: u32 = 32;
+
     async fn fresh() -> Self {
         let mut engine = Self { dir: tempfile::tempdir().expect("a directory"), store: None };
         engine.open();
@@ -86,6 +91,8 @@ impl Postgres {
 
 #[async_trait]
 impl Engine for Postgres {
+    const HISTORIES: u32 = 8;
+
     async fn fresh() -> Self {
         let mut engine = Self { database: Database::create(), store: None };
         engine.open().await;
@@ -122,6 +129,7 @@ pub(crate) async fn add_party(store: &dyn Store, id: RelyingPartyId) {
         report_kinds: Vec::new(),
         may_report_deceased: false,
         generates_for: None,
+        limits: signer_server::store::OwnLimits::default(),
         revoked: false,
     };
     store.add_relying_party(row, T0).await.expect("added");
@@ -201,6 +209,9 @@ pub(crate) fn new_request(n: u8, who: u8) -> NewRequest {
         idempotency: None,
         codes: None,
         link: None,
+        visit: None,
+        authorisation: None,
+        kept_bytes_max: 1 << 30,
     }
 }
 

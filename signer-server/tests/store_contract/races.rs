@@ -4,10 +4,12 @@ use std::{future::Future, sync::Arc};
 
 use signer_core::ids::Epoch;
 use signer_server::store::{
-    AddResult, AddedCredentials, Burned, EnrolResult, NewRequest, Reserve, Reserved, Store,
+    AddResult, AddedCredentials, Burned, ClientProof, EnrolResult, NewRequest, RegisterClient, Reserve,
+    Reserved, Store,
 };
 
 use crate::{
+    clients::visit,
     credentials::{burn, credential},
     fixture::*,
 };
@@ -67,6 +69,23 @@ pub(crate) async fn sto_013_of_32_requests_with_one_key_one_is_added<E: Engine>(
     assert_eq!(added.len(), 1);
     let winner = added[0].0;
     assert_eq!(answers.iter().filter(|(_, answer)| *answer == AddResult::Same(winner)).count(), 31);
+}
+
+pub(crate) async fn sto_130_of_32_sign_ins_at_once_one_is_added<E: Engine>() {
+    let engine: E = engine().await;
+    let store = engine.store();
+    let client = RegisterClient { proof: ClientProof::Key([2; 33]), redirect_uris: None, csc_auth: None };
+    store.put_oauth_client(BANK, client, T0).await.unwrap();
+    for n in 0..32 {
+        assert!(store.add_visit(visit(n), T0).await.unwrap());
+    }
+    let answers = all(&store, 32, |store, n| async move {
+        store.add_request(NewRequest { visit: Some(visit(n).id), ..new_request(n, 1) }).await.unwrap()
+    })
+    .await;
+    assert_eq!(answers.iter().filter(|answer| **answer == AddResult::Added).count(), 1);
+    let waits = AddResult::SigningIn(T0.plus(3600));
+    assert_eq!(answers.iter().filter(|answer| **answer == waits).count(), 31);
 }
 
 pub(crate) async fn sto_016_of_100_burns_one_is_fresh<E: Engine>() {

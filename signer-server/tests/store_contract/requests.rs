@@ -6,7 +6,7 @@ use signer_core::{
 };
 use signer_server::store::{
     AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX,
-    OpenLinkResult, RequestLink, RequestRow, RequestState, Reserve, Store,
+    OpenLinkResult, OwnLimits, Purpose, RequestLink, RequestRow, RequestState, Reserve, Store,
 };
 
 use signer_core::trust::Life;
@@ -142,6 +142,7 @@ pub(crate) async fn sto_014_pending_requests_are_the_holders_oldest_first<E: Eng
         object: vec![2; 40],
         expires: T0.plus(3600),
         state: RequestState::Open,
+        purpose: Purpose::Session,
         codes: None,
         link: None,
     };
@@ -245,4 +246,53 @@ pub(crate) async fn sto_102_a_relying_partys_name_for_a_person_is_its_own<E: Eng
     assert_eq!(store.holder_of_pairwise(BANK, [7; 16]).await.unwrap(), Some(holder(1)));
     assert_eq!(store.holder_of_pairwise(SHOP, [7; 16]).await.unwrap(), Some(holder(2)));
     assert_eq!(store.holder_of_pairwise(BANK, [8; 16]).await.unwrap(), None);
+}
+
+pub(crate) async fn sto_132_what_a_relying_party_keeps_is_counted_and_bounded<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    add_party(store, SHOP).await;
+    let kept = async |party| {
+        let all = store.kept_bytes().await.unwrap();
+        all.into_iter().find(|(of, _)| *of == party).map_or(0, |(_, bytes)| bytes)
+    };
+    // 1024 bytes, and three times the object.
+    let of = |n: u8, length: usize| NewRequest {
+        object: vec![n; length],
+        kept_bytes_max: 10_000,
+        ..new_request(n, n)
+    };
+    let add = async |request: NewRequest| store.add_request(request).await.unwrap();
+    assert_eq!(kept(BANK).await, 0);
+    assert_eq!(add(of(1, 1_000)).await, AddResult::Added);
+    assert_eq!(add(of(2, 2_000)).await, AddResult::Added);
+    assert_eq!((kept(BANK).await, kept(SHOP).await), (11_048, 0));
+    assert_eq!(add(of(3, 1)).await, AddResult::Full(10_000));
+    assert_eq!(
+        add(NewRequest { idempotency: Some(([1; 32], [1; 32])), ..of(3, 1) }).await,
+        AddResult::Full(10_000)
+    );
+    assert_eq!(add(NewRequest { relying_party: SHOP, ..of(4, 1) }).await, AddResult::Added, "another's");
+    assert_eq!(kept(BANK).await, 11_048, "what was refused is not counted");
+    // A limit of its own, in either direction, and none again.
+    let limit = async |bytes| {
+        let limits = OwnLimits { calls_per_second: Some(7), kept_bytes: bytes };
+        assert!(store.put_limits(BANK, limits, T0).await.unwrap());
+        let rows = store.relying_parties().await.unwrap();
+        assert_eq!(rows.into_iter().find(|row| row.id == BANK).unwrap().limits, limits);
+    };
+    limit(Some(11_049)).await;
+    assert_eq!(add(of(5, 1)).await, AddResult::Added);
+    limit(Some(12_075)).await;
+    assert_eq!(add(of(6, 1)).await, AddResult::Full(12_075));
+    limit(None).await;
+    assert_eq!(add(of(6, 1)).await, AddResult::Full(10_000));
+    assert!(!store.put_limits(RelyingPartyId::from_bytes([9; 16]), OwnLimits::default(), T0).await.unwrap());
+    // It is forgotten with the requests, a week after their end.
+    let end = T0.plus(3600);
+    store.expire(end, Life::Standard).await.unwrap();
+    assert_eq!(kept(BANK).await, 12_075);
+    while store.expire(end.plus(7 * 86_400), Life::Standard).await.unwrap() > 0 {}
+    assert_eq!((kept(BANK).await, kept(SHOP).await), (0, 0));
+    assert_eq!(add(of(6, 1)).await, AddResult::Added);
 }

@@ -73,6 +73,7 @@ pub(crate) async fn sto_019_a_relying_party_is_found_by_its_token_until_revoked<
         report_kinds: Vec::new(),
         may_report_deceased: false,
         generates_for: None,
+        limits: signer_server::store::OwnLimits::default(),
         revoked: false,
     };
     store.add_relying_party(shop.clone(), T0).await.unwrap();
@@ -118,6 +119,7 @@ pub(crate) async fn sto_021_the_latest_time_never_goes_back<E: Engine>() {
             report_kinds: Vec::new(),
             may_report_deceased: false,
             generates_for: None,
+            limits: signer_server::store::OwnLimits::default(),
             revoked: false,
         };
         store.add_relying_party(row, now).await.unwrap();

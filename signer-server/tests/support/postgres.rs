@@ -1,6 +1,8 @@
 //! One PostgreSQL server for a test binary, on a socket in a folder of its own, and a database for each test. The server ends
 //! with the test process, however that ends.
 
+#![allow(dead_code, reason = "not every test binary looks into the database")]
+
 use std::{
     fs,
     io::ErrorKind,
@@ -100,8 +102,12 @@ impl Database {
         format!("postgres://postgres@{dir}/{}", self.name)
     }
 
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
     /// Runs statements in it.
-    #[allow(dead_code, reason = "not every test binary looks into the database")]
     pub(crate) fn run(&self, sql: &str) {
         let config = self.url().parse::<tokio_postgres::Config>().expect("a URL");
         block_on(async {

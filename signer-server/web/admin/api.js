@@ -1,7 +1,7 @@
 /**
  * The operator's API as the page uses it. The token is kept in this module only: a reload forgets it.
  *
- * @typedef {{ id: string, name: string, may_ask: boolean, may_verify: boolean, report: string[], report_deceased: boolean, generates_for?: string, revoked: boolean }} Party
+ * @typedef {{ id: string, name: string, may_ask: boolean, may_verify: boolean, report: string[], report_deceased: boolean, generates_for?: string, kept_bytes: number, revoked: boolean }} Party
  * @typedef {{ id: string, relying_party: string, status: string, documents: number, created: number, expires: number }} Summary
  */
 

@@ -49,7 +49,7 @@ function enter(inside) {
 }
 
 function draw() {
-  node('party-rows').replaceChildren(...(parties.length ? parties.map(partyRow) : [empty(4)]));
+  node('party-rows').replaceChildren(...(parties.length ? parties.map(partyRow) : [empty(5)]));
   drawFilter();
   node('request-rows').replaceChildren(...(requests.length ? requests.map(requestRow) : [empty(5)]));
   /** @type {Map<string, number>} */
@@ -80,8 +80,11 @@ function partyRow(party) {
     if (party.may_ask) acts.append(button('set_key', 'set_key_of', party, 'key'));
     acts.append(button('end', 'end_of', party, 'end'));
   }
-  return make('tr', party.revoked ? { class: 'ended' } : {}, make('th', { scope: 'row' }, party.name), make('td', {}, rights.join(', ')), make('td', {}, make('code', {}, party.id)), acts);
+  return make('tr', party.revoked ? { class: 'ended' } : {}, make('th', { scope: 'row' }, party.name), make('td', {}, rights.join(', ')), make('td', {}, mebibytes(party.kept_bytes)), make('td', {}, make('code', {}, party.id)), acts);
 }
+
+/** @param {number} bytes */
+const mebibytes = (bytes) => `${(bytes / 2 ** 20).toLocaleString(locale(), { maximumFractionDigits: 1 })} MiB`;
 
 /** @param {string} text @param {string} label @param {api.Party} party @param {'key' | 'end'} opens */
 function button(text, label, party, opens) {

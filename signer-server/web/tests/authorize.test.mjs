@@ -135,3 +135,18 @@ test('WEB-144 a connection that breaks is waited for; both languages have every 
   await page.context().setOffline(false);
   assert.ok((await back(page)).searchParams.get('code'));
 });
+
+test('WEB-145 who finds the phone asked already is told what to do, and goes on once it was declined there', async (t) => {
+  const hinted = bank.page({ scope: 'service', login_hint: 'olena' });
+  const stranger = await browser.open(t, chromium, real.origin, { at: hinted });
+  await stranger.waitForSelector('#code-card:not([hidden])');
+  const own = await browser.open(t, chromium, real.origin, { at: hinted });
+  await browser.says(own, '#notice', /you did not begin, decline it there/);
+  assert.deepEqual(await violations(own), []);
+  await decide('decline');
+  await back(stranger);
+  await own.click('#again');
+  await own.waitForSelector('#code-card:not([hidden])');
+  await approve(own);
+  assert.ok((await back(own)).searchParams.get('code'));
+});

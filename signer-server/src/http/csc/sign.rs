@@ -15,12 +15,13 @@ use signer_core::ids::RequestId;
 use super::{ECDSA_SHA256, Version, call::Call, invalid, parameters::Parameters};
 use crate::{
     http::{
+        finished,
         oauth_error::OauthProblem,
         openapi::{CscAuthorize, CscHandle, CscSad, CscSign, CscSignatures},
     },
     service::{
-        Authorised, Authorising, DESCRIPTION_CHARACTERS_MAX, MULTISIGN_MAX, OauthRefusal, Service, Signing,
-        WaitMs,
+        Authorised, Authorising, DESCRIPTION_CHARACTERS_MAX, MULTISIGN_MAX, OauthError, OauthRefusal,
+        Service, ServiceError, Signing, WaitMs,
     },
 };
 
@@ -31,7 +32,7 @@ const CHECK_MS: u64 = 10_000;
 
 /// Asks the holder to sign hashes.
 ///
-/// Version 1 waits for the phone, version 2 answers with a handle.
+/// Version 1 waits for the phone, version 2 answers with a handle. The same call again finds the question that the phone has.
 #[utoipa::path(
     post, path = "/csc/{version}/credentials/authorize", operation_id = "csc_credentials_authorize", tag = "CSC API", security(("oauth2" = ["service"])),
     params(("version" = String, Path, pattern = "^v[12]$", description = "`v1` or `v2`.")),
@@ -46,8 +47,18 @@ pub(super) async fn authorize(
     let Call { version, bearer, parameters, turn } = call;
     let seconds = if version == Version::V1 { SECONDS.0 } else { SECONDS.1 };
     let place = service.admit_request_poll(&bearer.party)?;
-    let handle = service.authorise(&bearer, authorising(&parameters, seconds)?).await?;
-    drop(turn);
+    let asked = authorising(&parameters, seconds)?;
+    // To its end, though the caller hangs up: a question on the phone is one that the same call finds again.
+    let (bearer, handle) = {
+        let service = Arc::clone(&service);
+        let ask = async move {
+            let handle = service.authorise(&bearer, asked).await;
+            drop(turn);
+            (bearer, handle)
+        };
+        finished(ask).await.ok_or(OauthError::Failed(ServiceError::Bug("asking panicked")))?
+    };
+    let handle = handle?;
     if version == Version::V2 {
         return Ok(waits(handle));
     }

@@ -3,14 +3,15 @@
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
+    domain::{Domain, Hasher},
     ids::{DeviceId, RequestId},
     wire::{CreateRequest, DocumentDigest},
 };
 
 use super::{Bearer, CredentialState, CscCredential, sign::sad_hash, wrong};
 use crate::{
-    service::{OauthError, OauthRefusal, Service, WaitMs, admin::new_token},
-    store::{AuthorisationRow, RequestState},
+    service::{OauthError, OauthRefusal, Service, WaitMs, admin::new_token, ask::Occasion},
+    store::{NewAuthorisation, RequestState},
 };
 
 /// Life of activation data, seconds.
@@ -75,7 +76,8 @@ impl Asking<'_> {
 }
 
 impl Service {
-    /// Asks the holder. The handle is the request's id.
+    /// Asks the holder. The handle is the request's id. The same call again, while the holder has not decided, or has signed and
+    /// nothing was fetched, gets the same handle, and the holder is asked once.
     ///
     /// # Errors
     /// For a credential that is unknown or cannot sign, or a description that cannot be shown; too many open requests.
@@ -87,21 +89,20 @@ impl Service {
         let asking =
             Asking { digests: &asked.digests, names: None, description: asked.description.as_deref() };
         let request = asking.request(&credential, asked.seconds);
-        let made = self.create_request(&bearer.party, request, None).await.map_err(OauthError::from);
+        let authorisation = NewAuthorisation {
+            token: bearer.token,
+            device: credential.device,
+            digests: asked.digests.clone(),
+            asked_by: Some(call_hash(bearer, &credential, &asked)),
+        };
+        let occasion = Occasion { authorisation: Some(authorisation), ..Occasion::default() };
+        let made = self.ask(&bearer.party, request, occasion).await.map_err(OauthError::from);
         let made = made.map_err(|error| match error {
             OauthError::Refused(refusal) if described && refusal.description.starts_with("text ") => {
                 wrong("description")
             }
             other => other,
         })?;
-        let row = AuthorisationRow {
-            request: made.id,
-            relying_party: bearer.party.id,
-            token: bearer.token,
-            device: credential.device,
-            digests: asked.digests,
-        };
-        self.store.add_authorisation(row, self.now()).await?;
         Ok(made.id)
     }
 
@@ -119,7 +120,7 @@ impl Service {
         let row = self.store.authorisation(handle).await?;
         let row = row.filter(|row| row.relying_party == bearer.party.id && row.token == bearer.token);
         let row = row.ok_or_else(|| wrong("handle"))?;
-        self.request_view(&bearer.party, handle, wait).await?;
+        self.wait_for_request(handle, wait).await?;
         let now = self.now();
         let request = self.store.request(handle, now).await?.ok_or_else(|| wrong("handle"))?;
         match decision(&request.state, Some(row.device)) {
@@ -133,6 +134,20 @@ impl Service {
             }
         }
     }
+}
+
+/// By what a call is known when it comes again: the token, to which activation data are bound; the credential; the set of
+/// hashes; what the holder is shown, and for how long, in which the two versions differ.
+fn call_hash(bearer: &Bearer, credential: &CscCredential, asked: &Authorising) -> [u8; 32] {
+    let mut set = asked.digests.clone();
+    set.sort_unstable();
+    let call = Hasher::new(Domain::Payload)
+        .field(b"authorize")
+        .field(&bearer.token)
+        .field(credential.device.as_bytes())
+        .number(asked.seconds)
+        .field(asked.description.as_deref().unwrap_or_default().as_bytes());
+    set.iter().fold(call, |hash, one| hash.field(one)).finish()
 }
 
 /// What the phone decided.

@@ -7,8 +7,8 @@
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     domain::{Domain, Hasher},
-    ids::{DeviceId, RelyingPartyId, RequestId, VisitId},
-    wire::{CreateRequest, DocumentDigest, ProblemCode, VerificationCode},
+    ids::{DeviceId, RelyingPartyId, VisitId},
+    wire::{CreateRequest, DocumentDigest, VerificationCode},
 };
 
 use super::{Asked, OauthError, OauthRefusal, back::Back};
@@ -16,9 +16,10 @@ use crate::{
     service::{
         Place, Service, ServiceError, ServiceResult, WaitMs,
         admin::new_token,
+        ask::Occasion,
         csc::{Decision, decision, denied},
     },
-    store::{AuthorisationRow, Ended, OauthClientRow, RequestRow, RequestState, VisitRow},
+    store::{NewAuthorisation, OauthClientRow, RequestRow, VisitRow},
 };
 
 /// Life of a code, seconds.
@@ -169,50 +170,35 @@ impl Service {
         person: Option<&str>,
     ) -> Result<(), OauthError> {
         let found = self.visit_of(id, browser).await?;
-        let now = self.now();
-        let over = || OauthRefusal::request("this visit is over");
         if found.visit.request.is_some() && !found.visit.cancelled {
             return Ok(());
         }
-        if found.visit.cancelled || now.plus(SIGN_SECONDS) > found.visit.expires {
-            return Err(over().into());
+        if found.visit.cancelled || self.now().plus(SIGN_SECONDS) > found.visit.expires {
+            return Err(OauthRefusal::request("this visit is over").into());
         }
         let party = &found.client.party;
-        let (request, device) = match &found.asked {
+        let (request, authorisation) = match &found.asked {
             Asked::Service { person: known } => {
                 let person = known.as_deref().or(person).unwrap_or_default().to_owned();
-                if self.store.signing_in(id, party.id, &person, now).await? {
-                    let text = "this person is being asked already: answer on the phone, or wait";
-                    return Err(OauthRefusal::new(429, "temporarily_unavailable", text).into());
-                }
                 (sign_in(&found.visit, &party.name, person), None)
             }
             Asked::Credential(asked) => {
                 let credential = self.usable_credential(party.id, &asked.id).await?;
-                (asked.asking().request(&credential, SIGN_SECONDS), Some((credential.device, &asked.digests)))
+                let authorisation = NewAuthorisation {
+                    token: hash(b"visit", &id.to_string()),
+                    device: credential.device,
+                    digests: asked.digests.clone(),
+                    asked_by: None,
+                };
+                (asked.asking().request(&credential, SIGN_SECONDS), Some(authorisation))
             }
         };
         // Whose browser this is sees the code; who was only sent a question does not.
         let request = CreateRequest { verification_code: true, ..request };
-        // Asked for twice at once, the phone is asked once.
-        let made = match self.create_request(party, request, Some(&format!("visit-{id}"))).await {
-            Err(ServiceError::Refused(refusal)) if refusal.code == ProblemCode::IdempotencyInFlight => {
-                return Ok(());
-            }
-            made => made?,
-        };
-        let authorisation = device.map(|(device, digests)| AuthorisationRow {
-            request: made.id,
-            relying_party: party.id,
-            token: hash(b"visit", &id.to_string()),
-            device,
-            digests: digests.clone(),
-        });
-        if self.store.start_visit(id, made.id, authorisation, now).await? {
-            return Ok(());
-        }
-        self.take_back(&found.client, made.id).await;
-        Err(over().into())
+        // Asked for twice at once, the phone is asked once: a visit has one request.
+        let occasion = Occasion { visit: Some(id), authorisation, ..Occasion::default() };
+        self.ask(party, request, occasion).await?;
+        Ok(())
     }
 
     /// Ends a visit from the browser: the phone's request is taken back.
@@ -220,17 +206,11 @@ impl Service {
     /// # Errors
     /// For another browser's visit as for none.
     pub async fn cancel_visit(&self, id: VisitId, browser: Option<&str>) -> Result<(), OauthError> {
-        let found = self.visit_of(id, browser).await?;
-        self.store.cancel_visit(id, self.now()).await?;
-        if let Some(request) = found.visit.request {
-            self.take_back(&found.client, request).await;
+        self.visit_of(id, browser).await?;
+        if let Some(request) = self.store.cancel_visit(id, self.now()).await? {
+            self.tell_end(request).await;
         }
         Ok(())
-    }
-
-    async fn take_back(&self, client: &OauthClientRow, request: RequestId) {
-        // One that has ended by itself is as well.
-        let _ended_otherwise = self.cancel_request(&client.party, request).await;
     }
 
     /// Where the browser goes, with a code or with why there is none; nowhere while nothing is decided.
@@ -260,14 +240,6 @@ impl Service {
                 Ok(Some(back.with(&[("code", &code)])))
             }
         }
-    }
-
-    async fn wait_for_request(&self, request: RequestId, wait: WaitMs) -> Result<(), OauthError> {
-        let look = || async move {
-            let row = self.store.request(request, self.now()).await?;
-            Ok(((), row.filter(|row| row.state == RequestState::Open).map(|row| row.expires)))
-        };
-        Ok(self.wait_for(Ended::Request(request), wait, look).await?)
     }
 }
 

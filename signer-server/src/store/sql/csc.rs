@@ -10,27 +10,23 @@ use super::{
     Engine,
     columns::{get_time, int, time},
     db::{Db, all, execute, execute_one, first},
+    requests::{OPEN, SIGNED},
 };
 use crate::store::{
-    AuthorisationRow, Authorisations, SAD_REPEAT_SECONDS, SadUse, SadUsed, StoreError, StoreResult,
+    AuthorisationRow, Authorisations, NewAuthorisation, NewRequest, SAD_REPEAT_SECONDS, SadUse, SadUsed,
+    StoreError, StoreResult,
 };
 
 #[async_trait]
 impl<E: Engine> Authorisations for E {
-    async fn add_authorisation(&self, row: AuthorisationRow, now: UnixSeconds) -> StoreResult<()> {
-        self.write(now, move |db| add(db, &row)).await
-    }
-
     async fn authorisation(&self, request: RequestId) -> StoreResult<Option<AuthorisationRow>> {
         let sql = "SELECT relying_party, token, device FROM csc_authorisation WHERE request = ?1";
         self.read(move |db| {
             first(db, sql, [request.as_bytes()], |row| {
                 Ok(AuthorisationRow {
-                    request,
                     relying_party: RelyingPartyId::from_bytes(row.get(0)?),
                     token: row.get(1)?,
                     device: DeviceId::from_bytes(row.get(2)?),
-                    digests: Vec::new(),
                 })
             })
         })
@@ -52,15 +48,27 @@ impl<E: Engine> Authorisations for E {
     }
 }
 
-pub(super) fn add(db: &Db<'_>, row: &AuthorisationRow) -> StoreResult<()> {
+/// The request that this call asked before, if it is open, or signed with the key asked for and nothing of it was fetched.
+pub(super) fn asked_before(db: &Db<'_>, call: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<RequestId>> {
+    let sql =
+        "SELECT request.id FROM csc_authorisation JOIN request ON request.id = csc_authorisation.request
+        WHERE asked_by = ?1 AND (state = ?3 AND expires > ?2
+            OR state = ?4 AND signed_by = device AND (sad_expires IS NULL OR sad_expires > ?2) AND NOT EXISTS
+            (SELECT 1 FROM csc_digest WHERE csc_digest.request = request.id AND fetched IS NOT NULL))
+        ORDER BY created DESC LIMIT 1";
+    first(db, sql, (call, time(now), OPEN, SIGNED), |row| Ok(RequestId::from_bytes(row.get(0)?)))
+}
+
+pub(super) fn add(db: &Db<'_>, request: &NewRequest, new: &NewAuthorisation) -> StoreResult<()> {
+    let id = request.id.as_bytes();
     execute_one(
         db,
-        "INSERT INTO csc_authorisation (request, relying_party, token, device) VALUES (?1, ?2, ?3, ?4)",
-        (row.request.as_bytes(), row.relying_party.as_bytes(), row.token, row.device.as_bytes()),
+        "INSERT INTO csc_authorisation (request, relying_party, token, device, asked_by) VALUES (?1, ?2, ?3, ?4, ?5)",
+        (id, request.relying_party.as_bytes(), new.token, new.device.as_bytes(), new.asked_by),
     )?;
-    for (place, digest) in (0_u64..).zip(&row.digests) {
+    for (place, digest) in (0_u64..).zip(&new.digests) {
         let sql = "INSERT INTO csc_digest (request, place, digest) VALUES (?1, ?2, ?3)";
-        execute_one(db, sql, (row.request.as_bytes(), int(place)?, digest))?;
+        execute_one(db, sql, (id, int(place)?, digest))?;
     }
     Ok(())
 }

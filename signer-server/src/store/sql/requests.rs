@@ -11,23 +11,29 @@ use signer_core::{
 use super::{
     Engine, codes,
     columns::{REVOKED, corrupt, get_time, holder, split, time},
+    csc,
     db::{Db, Row, all, execute, execute_one, first, params},
-    history, links,
+    history, links, relying_parties, visits,
 };
 use crate::store::{
     AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewRequest, OPEN_REQUESTS_MAX,
-    OpenLinkResult, RequestRow, RequestState, Requests, StoreResult,
+    OpenLinkResult, Purpose, RequestRow, RequestState, Requests, StoreResult,
 };
 
 /// Numbers of the states in `request.state`.
 pub(super) const OPEN: u8 = 0;
 pub(super) const SIGNED: u8 = 1;
 const DECLINED: u8 = 2;
-const CANCELLED: u8 = 3;
+pub(super) const CANCELLED: u8 = 3;
 const EXPIRED: u8 = 4;
 pub(super) const KEY_ENDED: u8 = 5;
 /// No state of a request: it is declined then.
 const WRONG_CODE: u8 = 6;
+
+/// Numbers of the purposes in `request.purpose`.
+const SESSION: u8 = 0;
+const CSC: u8 = 1;
+const SIGN_IN: u8 = 2;
 
 /// How a request ended, as events of webhooks say it: by its state, or by the number beyond for a wrong verification code.
 pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
@@ -43,7 +49,7 @@ pub(super) const fn ended(state: u8) -> Option<RequestStatus> {
 }
 
 const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state, signatures, record,
-    record_signature, signed_by, ended, codes, right_place, chosen_place, token, wrapped_secret, opened_by
+    record_signature, signed_by, ended, codes, right_place, chosen_place, token, wrapped_secret, opened_by, purpose
     FROM request LEFT JOIN request_code ON request_code.request = request.id
     LEFT JOIN request_link ON request_link.request = request.id";
 
@@ -51,6 +57,14 @@ const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state,
 impl<E: Engine> Requests for E {
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult> {
         self.write(request.created, move |db| add(db, &request)).await
+    }
+
+    async fn added_before(&self, request: NewRequest) -> StoreResult<Option<RequestId>> {
+        self.read(move |db| match added_before(db, &request)? {
+            Some(AddResult::Same(id)) => Ok(Some(id)),
+            _ => Ok(None),
+        })
+        .await
     }
 
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
@@ -125,28 +139,16 @@ impl<E: Engine> Requests for E {
 }
 
 fn add(db: &Db<'_>, request: &NewRequest) -> StoreResult<AddResult> {
-    if let Some((key, body)) = &request.idempotency {
-        let sql =
-            "SELECT id, idempotency_body FROM request WHERE relying_party = ?1 AND idempotency_key = ?2";
-        let before = first(db, sql, (request.relying_party.as_bytes(), key), |row| {
-            Ok((RequestId::from_bytes(row.get(0)?), row.get::<[u8; 32]>(1)?))
-        })?;
-        match before {
-            Some((id, before)) if before == *body => return Ok(AddResult::Same(id)),
-            Some(_) => return Ok(AddResult::Mismatch),
-            None => {}
-        }
+    if let Some(before) = added_before(db, request)? {
+        return Ok(before);
     }
-    // A link is nobody's until it is opened: then it is counted.
-    if request.link.is_none()
-        && has_enough(db, request.relying_party, request.holder.as_str(), request.created)?
-    {
-        return Ok(AddResult::TooMany);
+    if let Some(refused) = refused(db, request)? {
+        return Ok(refused);
     }
     execute_one(
         db,
         "INSERT INTO request (id, relying_party, holder, object, created, expires, idempotency_key, idempotency_body,
-         state) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         state, purpose) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         params![
             request.id.as_bytes(),
             request.relying_party.as_bytes(),
@@ -156,7 +158,8 @@ fn add(db: &Db<'_>, request: &NewRequest) -> StoreResult<AddResult> {
             time(request.expires),
             request.idempotency.map(|(key, _)| key),
             request.idempotency.map(|(_, body)| body),
-            OPEN
+            OPEN,
+            number(request.purpose())
         ],
     )?;
     if let Some(drawn) = &request.codes {
@@ -165,7 +168,74 @@ fn add(db: &Db<'_>, request: &NewRequest) -> StoreResult<AddResult> {
     if let Some(link) = &request.link {
         links::add(db, request.id, link)?;
     }
+    if let Some(authorisation) = &request.authorisation {
+        csc::add(db, request, authorisation)?;
+    }
+    if let Some(visit) = request.visit {
+        visits::start(db, visit, request.id)?;
+    }
     Ok(AddResult::Added)
+}
+
+/// What was added before in the place of this one, or that nothing can be any more.
+fn added_before(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResult>> {
+    let (party, now) = (request.relying_party, request.created);
+    if let Some((key, body)) = &request.idempotency {
+        let sql =
+            "SELECT id, idempotency_body FROM request WHERE relying_party = ?1 AND idempotency_key = ?2";
+        let before = first(db, sql, (party.as_bytes(), key), |row| {
+            Ok((RequestId::from_bytes(row.get(0)?), row.get::<[u8; 32]>(1)?))
+        })?;
+        return Ok(before.map(
+            |(id, before)| {
+                if before == *body { AddResult::Same(id) } else { AddResult::Mismatch }
+            },
+        ));
+    }
+    if let Some(visit) = request.visit {
+        return visits::started(db, visit, party, now);
+    }
+    match request.authorisation.as_ref().and_then(|authorisation| authorisation.asked_by) {
+        Some(call) => Ok(csc::asked_before(db, &call, now)?.map(AddResult::Same)),
+        None => Ok(None),
+    }
+}
+
+/// Why a new request is not added.
+fn refused(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResult>> {
+    let (party, now) = (request.relying_party, request.created);
+    if let Some(max) = relying_parties::is_full(db, party, request.kept_bytes_max)? {
+        return Ok(Some(AddResult::Full(max)));
+    }
+    // A link is nobody's until it is opened: then it is counted.
+    if request.link.is_none() && has_enough(db, party, request.holder.as_str(), now)? {
+        return Ok(Some(AddResult::TooMany));
+    }
+    if request.purpose() != Purpose::SignIn {
+        return Ok(None);
+    }
+    let sql =
+        "SELECT expires FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3
+        AND purpose = ?4 ORDER BY expires DESC LIMIT 1";
+    let params = (party.as_bytes(), request.holder.as_str(), time(now), SIGN_IN);
+    first(db, sql, params, |row| Ok(AddResult::SigningIn(get_time(row, 0)?)))
+}
+
+const fn number(purpose: Purpose) -> u8 {
+    match purpose {
+        Purpose::Session => SESSION,
+        Purpose::Csc => CSC,
+        Purpose::SignIn => SIGN_IN,
+    }
+}
+
+fn purpose(number: u8) -> StoreResult<Purpose> {
+    match number {
+        SESSION => Ok(Purpose::Session),
+        CSC => Ok(Purpose::Csc),
+        SIGN_IN => Ok(Purpose::SignIn),
+        _ => Err(corrupt("the purpose of a request")),
+    }
 }
 
 /// Whether a relying party has as many requests open for a person as it may.
@@ -330,6 +400,7 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
         object: row.get(3)?,
         expires,
         state,
+        purpose: purpose(row.get(17)?)?,
         codes,
         link,
     })

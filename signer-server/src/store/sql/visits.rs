@@ -11,8 +11,9 @@ use super::{
     columns::{get_time, time},
     csc,
     db::{Db, Row, execute, execute_one, first, params},
+    requests::CANCELLED,
 };
-use crate::store::{AuthorisationRow, CodeRefusal, CodeUse, StoreResult, VISITS_MAX, VisitRow, Visits};
+use crate::store::{AddResult, CodeRefusal, CodeUse, StoreResult, VISITS_MAX, VisitRow, Visits};
 
 const COLUMNS: &str = "SELECT id, browser, relying_party, redirect_uri, state, challenge, asked, expires,
     request, cancelled FROM visit";
@@ -47,38 +48,8 @@ impl<E: Engine> Visits for E {
         self.read(move |db| first(db, &sql, [code], read)).await
     }
 
-    async fn start_visit(
-        &self,
-        id: VisitId,
-        request: RequestId,
-        authorisation: Option<AuthorisationRow>,
-        now: UnixSeconds,
-    ) -> StoreResult<bool> {
-        self.write(now, move |db| start(db, id, request, authorisation.as_ref(), now)).await
-    }
-
-    async fn signing_in(
-        &self,
-        except: VisitId,
-        relying_party: RelyingPartyId,
-        person: &str,
-        now: UnixSeconds,
-    ) -> StoreResult<bool> {
-        let person = person.to_owned();
-        // Without an authorisation: to sign in.
-        let sql = "SELECT 1 FROM visit JOIN request ON request.id = visit.request
-            WHERE request.holder = ?1 AND request.relying_party = ?2 AND request.state = 0 AND request.expires > ?3
-            AND visit.id <> ?4 AND NOT EXISTS (SELECT 1 FROM csc_authorisation WHERE request = visit.request)";
-        self.read(move |db| {
-            let params = (&person, relying_party.as_bytes(), time(now), except.as_bytes());
-            Ok(first(db, sql, params, |_| Ok(()))?.is_some())
-        })
-        .await
-    }
-
-    async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<bool> {
-        let sql = "UPDATE visit SET cancelled = 1 WHERE id = ?1 AND expires > ?2 AND code IS NULL";
-        self.write(now, move |db| Ok(execute(db, sql, (id.as_bytes(), time(now)))? == 1)).await
+    async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
+        self.write(now, move |db| cancel(db, id, now)).await
     }
 
     async fn give_code(
@@ -124,23 +95,38 @@ fn add(db: &Db<'_>, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
     Ok(true)
 }
 
-fn start(
+/// What a visit has instead of a request to come: the one it was started with, or nothing any more.
+pub(super) fn started(
     db: &Db<'_>,
     id: VisitId,
-    request: RequestId,
-    authorisation: Option<&AuthorisationRow>,
+    party: RelyingPartyId,
     now: UnixSeconds,
-) -> StoreResult<bool> {
+) -> StoreResult<Option<AddResult>> {
     let sql =
-        "UPDATE visit SET request = ?2 WHERE id = ?1 AND request IS NULL AND cancelled = 0 AND expires > ?3";
-    if execute(db, sql, (id.as_bytes(), request.as_bytes(), time(now)))? == 1 {
-        if let Some(row) = authorisation {
-            csc::add(db, row)?;
-        }
-        return Ok(true);
-    }
-    let sql = "SELECT 1 FROM visit WHERE id = ?1 AND request = ?2 AND cancelled = 0 AND expires > ?3";
-    Ok(first(db, sql, (id.as_bytes(), request.as_bytes(), time(now)), |_| Ok(()))?.is_some())
+        "SELECT request FROM visit WHERE id = ?1 AND relying_party = ?2 AND cancelled = 0 AND expires > ?3";
+    let found = first(db, sql, (id.as_bytes(), party.as_bytes(), time(now)), |row| {
+        Ok(row.get::<Option<[u8; 16]>>(0)?.map(RequestId::from_bytes))
+    })?;
+    Ok(match found {
+        None => Some(AddResult::VisitOver),
+        Some(request) => request.map(AddResult::Same),
+    })
+}
+
+/// Joins a visit with the request that was just added for it.
+pub(super) fn start(db: &Db<'_>, id: VisitId, request: RequestId) -> StoreResult<()> {
+    let sql = "UPDATE visit SET request = ?2 WHERE id = ?1";
+    execute_one(db, sql, (id.as_bytes(), request.as_bytes()))
+}
+
+fn cancel(db: &Db<'_>, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
+    let sql =
+        "UPDATE visit SET cancelled = 1 WHERE id = ?1 AND expires > ?2 AND code IS NULL RETURNING request";
+    let request = first(db, sql, (id.as_bytes(), time(now)), |row| Ok(row.get::<Option<[u8; 16]>>(0)?))?;
+    let Some(request) = request.flatten() else { return Ok(None) };
+    let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0 AND expires > ?3";
+    let open = execute(db, sql, (request, CANCELLED, time(now)))? == 1;
+    Ok(open.then(|| RequestId::from_bytes(request)))
 }
 
 /// Takes parameters that a client pushed. False if it has [`VISITS_MAX`] that were not taken.
