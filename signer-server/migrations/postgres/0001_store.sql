@@ -175,10 +175,13 @@ CREATE UNIQUE INDEX request_idempotency_unique ON request (relying_party, idempo
 CREATE INDEX request_open_by_holder ON request (holder, created) WHERE state = 0;
 CREATE INDEX request_open_by_end ON request (expires) WHERE state = 0;
 CREATE INDEX request_ended_by_end ON request (ended) WHERE state <> 0;
+-- Sign-ins are forgotten sooner than others.
+CREATE INDEX request_sign_in_by_end ON request (ended) WHERE purpose = 2 AND state <> 0;
 CREATE INDEX request_newest ON request (created);
 
 -- What the requests of a relying party take. A request counts 1024 bytes, and three times its object: there is the object,
 -- once it is signed the record that repeats it, and the signatures. So it counts the same from its beginning to its end.
+-- Sign-ins, which strangers begin, do not count.
 CREATE TABLE kept (
     relying_party BYTEA PRIMARY KEY REFERENCES relying_party (id),
     bytes BIGINT NOT NULL CHECK (bytes >= 0)
@@ -190,14 +193,16 @@ BEGIN
         ON CONFLICT (relying_party) DO UPDATE SET bytes = before.bytes + excluded.bytes;
     RETURN NULL;
 END $$;
-CREATE TRIGGER request_kept AFTER INSERT ON request FOR EACH ROW EXECUTE FUNCTION request_kept();
+CREATE TRIGGER request_kept AFTER INSERT ON request
+    FOR EACH ROW WHEN (new.purpose <> 2) EXECUTE FUNCTION request_kept();
 
 CREATE FUNCTION request_forgotten() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     UPDATE kept SET bytes = bytes - 1024 - 3 * length(old.object) WHERE relying_party = old.relying_party;
     RETURN NULL;
 END $$;
-CREATE TRIGGER request_forgotten AFTER DELETE ON request FOR EACH ROW EXECUTE FUNCTION request_forgotten();
+CREATE TRIGGER request_forgotten AFTER DELETE ON request
+    FOR EACH ROW WHEN (old.purpose <> 2) EXECUTE FUNCTION request_forgotten();
 
 -- Three codes of which the relying party shows one. A wrong choice ends the request as declined (state 2), and by this row it
 -- is known as a wrong code.
@@ -245,6 +250,7 @@ CREATE TABLE outcome (
 );
 
 CREATE INDEX outcome_by_time ON outcome (at);
+-- A request goes after the outcomes that lead to it; without this each one would be looked for in all of them.
 CREATE INDEX outcome_by_request ON outcome (request) WHERE request IS NOT NULL;
 
 -- A credential belongs to a phone or to a document of an organisation: places in status lists are drawn from one table.

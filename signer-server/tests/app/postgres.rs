@@ -39,10 +39,9 @@ fn sto_140_a_server_on_postgresql_enrols_signs_and_takes_a_code_once() {
 fn sto_141_a_request_that_is_polled_on_one_node_is_approved_on_another() {
     let one = TestApp::spawn_on_postgres();
     let two = one.beside();
-    let (token, phone) = (one.relying_party("Bank", true, false).token, one.phone("olena"));
-    let bank = || RelyingParty::new(network(one.url()), token.clone());
-    let id = one.ask(&bank(), "olena");
-    let mut phone = two.reopen(phone);
+    let (token, mut phone) = (one.relying_party("Bank", true, false).token, one.phone("olena"));
+    let bank = || RelyingParty::new(network(two.url()), token.clone());
+    let id = two.ask(&bank(), "olena");
     thread::scope(|scope| {
         let poll = scope.spawn(|| bank().wait(id, PATIENCE).unwrap());
         assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));

@@ -26,7 +26,6 @@ use std::{
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, PoolError};
-use rand::RngExt as _;
 use signer_core::{time::UnixSeconds, trust::Life};
 use tokio::{runtime::Handle, sync::Mutex};
 
@@ -175,7 +174,7 @@ impl Engine for PostgresStore {
                     turn = Some(Arc::clone(&self.turn).lock_owned().await);
                 }
                 // Only other nodes are met now: not in step with them.
-                let pause = rand::rng().random_range(0..u64::from(tries));
+                let pause = u64::from(tries) * (1 + self.node.run().unsigned_abs() % 5);
                 tokio::time::sleep(Duration::from_millis(pause)).await;
             }
         }

@@ -151,7 +151,7 @@ impl PgTransaction {
             return Ok(());
         }
         let commit = tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("COMMIT"));
-        match self.handle.block_on(async { commit.await }) {
+        match self.handle.block_on(commit) {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) if error.as_db_error().is_some() && !connection.is_closed() => {
                 // The server's own word that it did not.
@@ -173,7 +173,7 @@ impl PgTransaction {
             drop(Object::take(connection));
         } else if self.begun.get() {
             let end = tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("ROLLBACK"));
-            if !matches!(self.handle.block_on(async { end.await }), Ok(Ok(()))) {
+            if !matches!(self.handle.block_on(end), Ok(Ok(()))) {
                 drop(Object::take(connection));
             }
         }
