@@ -19,7 +19,7 @@ impl<E: Engine> Certificates for E {
         self.write(now, move |db| {
             let sql = "INSERT INTO authority (only_row, certificate) VALUES (1, ?1) ON CONFLICT (only_row) DO NOTHING";
             execute(db, sql, [&offer])?;
-            let stored = first(db, "SELECT certificate FROM authority", [], |row| Ok(row.get(0)?))?;
+            let stored = first(db, "SELECT certificate FROM authority", [], |row| row.get(0))?;
             stored.ok_or_else(|| corrupt("the authority just stored"))
         })
         .await
@@ -46,7 +46,7 @@ impl<E: Engine> Certificates for E {
 
     async fn certificate_request(&self, device: DeviceId) -> StoreResult<Option<Vec<u8>>> {
         let sql = "SELECT request FROM signing_key WHERE device = ?1";
-        self.read(move |db| Ok(first(db, sql, [device.as_bytes()], |row| Ok(row.get(0)?))?.flatten())).await
+        self.read(move |db| Ok(first(db, sql, [device.as_bytes()], |row| row.get(0))?.flatten())).await
     }
 
     async fn revocation_changes(&self) -> StoreResult<u64> {
@@ -56,7 +56,7 @@ impl<E: Engine> Certificates for E {
     async fn next_crl(&self, now: UnixSeconds) -> StoreResult<CrlBasis> {
         self.write(now, |db| {
             execute_one(db, "UPDATE authority SET crl_number = crl_number + 1", [])?;
-            let number = first(db, "SELECT crl_number FROM authority", [], |row| Ok(get_u64(row, 0)?))?;
+            let number = first(db, "SELECT crl_number FROM authority", [], |row| get_u64(row, 0))?;
             let number = number.ok_or_else(|| corrupt("the authority"))?;
             Ok(CrlBasis { number, changes: changes(db)?, entries: entries(db)? })
         })
@@ -65,7 +65,7 @@ impl<E: Engine> Certificates for E {
 }
 
 fn changes(db: &Db<'_>) -> StoreResult<u64> {
-    Ok(first(db, "SELECT changes FROM authority", [], |row| Ok(get_u64(row, 0)?))?.unwrap_or(0))
+    Ok(first(db, "SELECT changes FROM authority", [], |row| get_u64(row, 0))?.unwrap_or(0))
 }
 
 fn entries(db: &Db<'_>) -> StoreResult<Vec<Revoked>> {
@@ -81,7 +81,7 @@ fn entries(db: &Db<'_>) -> StoreResult<Vec<Revoked>> {
 
 fn add(db: &Db<'_>, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<bool> {
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
-    let standing = first(db, sql, [certificate.device.as_bytes()], |row| Ok(row.get::<i64>(0)?))?;
+    let standing = first(db, sql, [certificate.device.as_bytes()], |row| row.get::<i64>(0))?;
     let there = "SELECT 1 FROM certificate WHERE sha256 = ?1";
     if standing != Some(GOOD) || first(db, there, [certificate.sha256], |_| Ok(()))?.is_some() {
         return Ok(false);

@@ -70,7 +70,7 @@ impl<E: Engine> Credentials for E {
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
         let step = int(step)?;
         let sql = "SELECT n FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 ORDER BY n DESC LIMIT 1";
-        self.read(move |db| first(db, sql, (list, index, step), |row| Ok(row.get(0)?))).await
+        self.read(move |db| first(db, sql, (list, index, step), |row| row.get(0))).await
     }
 }
 
@@ -87,7 +87,7 @@ fn add(db: &Db<'_>, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<Ad
     }
     if let Some(row) = batch.first() {
         let living = "SELECT count(*) FROM credential WHERE device = ?1 AND expires > ?2";
-        let living = first(db, living, (row.device.as_bytes(), time(now)), |row| Ok(row.get::<u32>(0)?))?;
+        let living = first(db, living, (row.device.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
         let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         if living.unwrap_or(0).saturating_add(wanted) > LIVING_CREDENTIALS_MAX {
             return Ok(AddedCredentials::TooMany);

@@ -63,7 +63,7 @@ fn put_up(db: &Db<'_>, new: &NewDisplay) -> StoreResult<DisplayResult> {
     );
     let alive = time(new.now.minus(new.life.longer()));
     let place = (new.list, new.index, new.device.as_bytes(), alive);
-    if first(db, living, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
+    if first(db, living, place, |row| row.get(0))? != Some(GOOD) {
         return Ok(DisplayResult::NotFound);
     }
     let step = int(new.step)?;

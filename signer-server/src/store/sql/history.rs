@@ -55,7 +55,7 @@ pub(super) fn append_now(
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT history_key FROM installation WHERE device = ?1";
-    let key = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<Option<_>>(0)?))?.flatten();
+    let key = first(db, sql, [device.as_bytes()], |row| row.get::<Option<_>>(0))?.flatten();
     let entry = key.and_then(|key| sealer.seal(device, &HistoryKeyBytes(key)));
     append(db, device, entry.as_ref(), now)
 }
@@ -68,7 +68,7 @@ pub(super) fn append_asked(
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT history_key FROM installation WHERE device = ?1";
-    let key = first(db, sql, [check.device.as_bytes()], |row| Ok(row.get::<Option<_>>(0)?))?.flatten();
+    let key = first(db, sql, [check.device.as_bytes()], |row| row.get::<Option<_>>(0))?.flatten();
     let entry = key.and_then(|key| told.seal(check, &HistoryKeyBytes(key)));
     append(db, check.device, entry.as_ref(), now)
 }
@@ -90,7 +90,7 @@ fn part(db: &Db<'_>, device: DeviceId, after: u64, limit: u32) -> StoreResult<Hi
     let sql = "SELECT head FROM history WHERE device = ?1 AND number = ?2";
     let before = match after {
         0 => HistoryHead::start(device).hash,
-        _ => first(db, sql, (device.as_bytes(), int(after)?), |row| Ok(row.get(0)?))?
+        _ => first(db, sql, (device.as_bytes(), int(after)?), |row| row.get(0))?
             .ok_or_else(|| corrupt("a history with a gap"))?,
     };
     let sql = "SELECT number, sealed FROM history WHERE device = ?1 AND number > ?2 ORDER BY number LIMIT ?3";

@@ -248,7 +248,7 @@ pub(super) fn end(
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT holder FROM installation WHERE device = ?1";
-    if let Some(holder) = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<String>(0)?))? {
+    if let Some(holder) = first(db, sql, [device.as_bytes()], |row| row.get::<String>(0))? {
         requests::end_all_of(db, &holder, now)?;
     }
     revoke(db, device, reason, now)

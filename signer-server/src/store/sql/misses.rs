@@ -16,7 +16,7 @@ pub(super) fn counted_before(db: &Db<'_>, asked: &Resolve) -> StoreResult<Option
     let sql = "SELECT at FROM miss WHERE verifier = ?1 AND at >= ?2 AND request = ?3 AND code = ?4";
     let since = time(asked.now.minus(REPEAT_SECONDS));
     let params = (asked.verifier.as_bytes(), since, asked.request, asked.code.0);
-    first(db, sql, params, |row| Ok(get_time(row, 0)?))
+    first(db, sql, params, |row| get_time(row, 0))
 }
 
 /// Until when a verifier may not try, if its misses are spent.
@@ -29,7 +29,7 @@ pub(super) fn spent(
     // The miss that must leave the window before there is room for another: the `most`-th newest.
     let sql = "SELECT at FROM miss WHERE verifier = ?1 AND at > ?2 ORDER BY at DESC LIMIT 1 OFFSET ?3";
     let params = (verifier.as_bytes(), window(now), most.saturating_sub(1));
-    Ok(first(db, sql, params, |row| Ok(get_time(row, 0)?))?.map(|at| at.plus(MISS_SECONDS)))
+    Ok(first(db, sql, params, |row| get_time(row, 0))?.map(|at| at.plus(MISS_SECONDS)))
 }
 
 /// Counts a miss; whether it turned the alarm on.

@@ -165,7 +165,7 @@ fn issue(
     if device.is_none() {
         let living =
             "SELECT count(*) FROM access_token WHERE relying_party = ?1 AND expires > ?2 AND device IS NULL";
-        let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<u32>(0)?))?;
+        let living = first(db, living, (party.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
         if living >= Some(LIVING_TOKENS_MAX) {
             return Ok(false);
         }

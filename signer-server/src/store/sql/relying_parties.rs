@@ -91,7 +91,7 @@ pub(super) fn by_id(db: &Db<'_>, id: RelyingPartyId) -> StoreResult<Option<Relyi
 pub(super) fn is_full(db: &Db<'_>, id: RelyingPartyId, default: u64) -> StoreResult<Option<u64>> {
     let sql = "SELECT coalesce(kept_bytes_max, ?2) FROM kept JOIN relying_party ON id = relying_party
         WHERE relying_party = ?1 AND bytes >= coalesce(kept_bytes_max, ?2)";
-    first(db, sql, (id.as_bytes(), int(default)?), |row| Ok(get_u64(row, 0)?))
+    first(db, sql, (id.as_bytes(), int(default)?), |row| get_u64(row, 0))
 }
 
 fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {

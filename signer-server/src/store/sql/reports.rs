@@ -22,7 +22,7 @@ impl<E: Engine> Reports for E {
 
     async fn document_events(&self, device: DeviceId) -> StoreResult<u64> {
         let sql = "SELECT document_events FROM installation WHERE device = ?1";
-        let events = self.read(move |db| first(db, sql, [device.as_bytes()], |row| Ok(get_u64(row, 0)?)));
+        let events = self.read(move |db| first(db, sql, [device.as_bytes()], |row| get_u64(row, 0)));
         Ok(events.await?.unwrap_or(0))
     }
 

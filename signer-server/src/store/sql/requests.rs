@@ -241,7 +241,7 @@ fn purpose(number: u8) -> StoreResult<Purpose> {
 /// Whether a relying party has as many requests open for a person as it may.
 fn has_enough(db: &Db<'_>, party: RelyingPartyId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
     let open = "SELECT count(*) FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3";
-    let count = first(db, open, (party.as_bytes(), holder, time(now)), |row| Ok(row.get::<u32>(0)?))?;
+    let count = first(db, open, (party.as_bytes(), holder, time(now)), |row| row.get::<u32>(0))?;
     Ok(count >= Some(OPEN_REQUESTS_MAX))
 }
 
@@ -257,7 +257,7 @@ fn open_link(db: &Db<'_>, id: RequestId, device: DeviceId, now: UnixSeconds) -> 
         return Ok(OpenLinkResult::AlreadyEnded);
     }
     let sql = "SELECT holder FROM installation WHERE device = ?1 AND standing <> ?2";
-    let holder = first(db, sql, (device.as_bytes(), REVOKED), |row| Ok(row.get::<String>(0)?))?;
+    let holder = first(db, sql, (device.as_bytes(), REVOKED), |row| row.get::<String>(0))?;
     let Some(holder) = holder else { return Ok(OpenLinkResult::NotFound) };
     if has_enough(db, request.relying_party, &holder, now)? {
         return Ok(OpenLinkResult::TooMany);

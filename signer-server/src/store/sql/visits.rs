@@ -29,7 +29,7 @@ impl<E: Engine> Visits for E {
         let sql = "DELETE FROM pushed_request WHERE hash = ?1 AND relying_party = ?2 AND expires > ?3
             RETURNING parameters";
         self.write(now, move |db| {
-            first(db, sql, (hash, relying_party.as_bytes(), time(now)), |row| Ok(row.get(0)?))
+            first(db, sql, (hash, relying_party.as_bytes(), time(now)), |row| row.get(0))
         })
         .await
     }
@@ -69,7 +69,7 @@ impl<E: Engine> Visits for E {
 fn add(db: &Db<'_>, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
     let party = visit.relying_party.as_bytes();
     let living = "SELECT count(*) FROM visit WHERE relying_party = ?1 AND expires > ?2";
-    if first(db, living, (party, time(now)), |row| Ok(row.get::<u32>(0)?))? >= Some(VISITS_MAX) {
+    if first(db, living, (party, time(now)), |row| row.get::<u32>(0))? >= Some(VISITS_MAX) {
         // Anybody can begin visits: those where nobody was asked yet must not keep others out.
         let oldest = "DELETE FROM visit WHERE id = (SELECT id FROM visit
             WHERE relying_party = ?1 AND expires > ?2 AND request IS NULL ORDER BY expires LIMIT 1)";
@@ -122,7 +122,7 @@ pub(super) fn start(db: &Db<'_>, id: VisitId, request: RequestId) -> StoreResult
 fn cancel(db: &Db<'_>, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
     let sql =
         "UPDATE visit SET cancelled = 1 WHERE id = ?1 AND expires > ?2 AND code IS NULL RETURNING request";
-    let request = first(db, sql, (id.as_bytes(), time(now)), |row| Ok(row.get::<Option<[u8; 16]>>(0)?))?;
+    let request = first(db, sql, (id.as_bytes(), time(now)), |row| row.get::<Option<[u8; 16]>>(0))?;
     let Some(request) = request.flatten() else { return Ok(None) };
     let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0 AND expires > ?3";
     let open = execute(db, sql, (request, CANCELLED, time(now)))? == 1;
@@ -137,7 +137,7 @@ pub(super) fn push(
     now: UnixSeconds,
 ) -> StoreResult<bool> {
     let living = "SELECT count(*) FROM pushed_request WHERE relying_party = ?1 AND expires > ?2";
-    let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<u32>(0)?))?;
+    let living = first(db, living, (party.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
     if living >= Some(VISITS_MAX) {
         return Ok(false);
     }
