@@ -126,8 +126,8 @@ pub(super) struct Asked<'a> {
     pub(super) party: RelyingPartyId,
     /// Who is asked.
     pub(super) person: &'a Holder,
-    /// Whether to sign in. Whoever is at a page begins that: it is counted by itself, so that it does not keep the relying
-    /// party from asking.
+    /// Whether to sign in. Whoever is at a page begins that: it is counted by itself, so that it does not keep relying parties
+    /// from asking.
     pub(super) sign_in: bool,
 }
 
@@ -250,7 +250,7 @@ impl Asked<'_> {
     /// What is counted: for this relying party, and for all.
     fn names(&self) -> (Name, Name) {
         let kind: &[u8] = if self.sign_in { b"asked-to-sign-in" } else { b"asked" };
-        (name(kind, self.party.as_bytes(), self.person), name(b"asked", &[0; 16], self.person))
+        (name(kind, self.party.as_bytes(), self.person), name(kind, &[0; 16], self.person))
     }
 }
 

@@ -225,7 +225,7 @@ pub trait RelyingParties: Send + Sync {
     /// Replaces the limits of its own that one has; false if there is none.
     async fn put_limits(&self, id: RelyingPartyId, limits: OwnLimits, now: UnixSeconds) -> StoreResult<bool>;
 
-    /// How many bytes the requests of each take; of those that have none it may say nothing.
+    /// How many bytes the requests of each take, without sign-ins; of those that have none it may say nothing.
     async fn kept_bytes(&self) -> StoreResult<Vec<(RelyingPartyId, u64)>>;
 
     /// Revokes one, cancels its open requests and forgets its webhooks; false if there is none.
@@ -306,7 +306,7 @@ pub trait Store:
     + ServerKeys
     + Webhooks
 {
-    /// Drops what has run out: requests become expired and are deleted 7 days after their end; outcomes after 24 h, codes of
+    /// Drops what has run out: requests become expired and are deleted 7 days after their end, sign-ins 24 h; outcomes after 24 h, codes of
     /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits
     /// [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force, events of registers after 30
     /// days, those of webhooks after 7, used and expired enrolment codes are deleted. Returns how many rows were touched.

@@ -102,10 +102,11 @@ fn oau_024_a_refusal_makes_room_at_once_and_two_pause_sign_ins_alone() {
 }
 
 #[test]
-fn oau_025_sign_ins_do_not_use_up_how_often_the_client_may_ask() {
+fn oau_025_sign_ins_do_not_use_up_how_often_relying_parties_may_ask() {
     let mut town = Town::new();
     town.app.stop();
-    town.app.config.limits = LimitsConfig { requests_for_person: 3, ..LimitsConfig::default() };
+    town.app.config.limits =
+        LimitsConfig { requests_for_person: 3, requests_for_person_of_all: 3, ..LimitsConfig::default() };
     town.app.start().unwrap();
     for _ in 0..3 {
         let browser = town.begin(&town.query(&[]));

@@ -5,13 +5,14 @@ use signer_core::{
     wire::{DrawnCodes, VerificationCode},
 };
 use signer_server::store::{
-    AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest, OPEN_REQUESTS_MAX,
-    OpenLinkResult, OwnLimits, Purpose, RequestLink, RequestRow, RequestState, Reserve, Store,
+    AddResult, ClientProof, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewLink, NewRequest,
+    OPEN_REQUESTS_MAX, OpenLinkResult, OwnLimits, Purpose, RegisterClient, RequestLink, RequestRow,
+    RequestState, Reserve, Store,
 };
 
 use signer_core::trust::Life;
 
-use crate::fixture::*;
+use crate::{clients::visit, fixture::*};
 
 const SHOP: RelyingPartyId = RelyingPartyId::from_bytes([0x50; 16]);
 
@@ -288,9 +289,20 @@ pub(crate) async fn sto_132_what_a_relying_party_keeps_is_counted_and_bounded<E:
     limit(None).await;
     assert_eq!(add(of(6, 1)).await, AddResult::Full(10_000));
     assert!(!store.put_limits(RelyingPartyId::from_bytes([9; 16]), OwnLimits::default(), T0).await.unwrap());
-    // It is forgotten with the requests, a week after their end.
+    // Sign-ins, which strangers begin, are neither counted nor refused, and are forgotten a day after their end.
+    let client = RegisterClient { proof: ClientProof::Key([2; 33]), redirect_uris: None, csc_auth: None };
+    store.put_oauth_client(BANK, client, T0).await.unwrap();
+    assert!(store.add_visit(visit(1), T0).await.unwrap());
+    let sign_in = NewRequest { visit: Some(visit(1).id), ..of(7, 1) };
+    assert_eq!(add(sign_in.clone()).await, AddResult::Added);
+    // Requests are forgotten a week after their end, and what they took with them.
     let end = T0.plus(3600);
     store.expire(end, Life::Standard).await.unwrap();
+    assert_eq!(kept(BANK).await, 12_075);
+    store.expire(end.plus(86_399), Life::Standard).await.unwrap();
+    assert!(store.request(sign_in.id, end).await.unwrap().is_some());
+    store.expire(end.plus(86_400), Life::Standard).await.unwrap();
+    assert_eq!(store.request(sign_in.id, end).await.unwrap(), None);
     assert_eq!(kept(BANK).await, 12_075);
     while store.expire(end.plus(7 * 86_400), Life::Standard).await.unwrap() > 0 {}
     assert_eq!((kept(BANK).await, kept(SHOP).await), (0, 0));

@@ -19,8 +19,13 @@ const DAY: u64 = 24 * 3600;
 
 const REQUESTS: &str = "UPDATE request SET state = 4, ended = expires WHERE id IN
     (SELECT id FROM request WHERE state = 0 AND expires <= ?1 LIMIT ?2)";
+// After a time without a server outcomes may be left for the next part: their requests go after them.
 const ENDED: &str = "DELETE FROM request WHERE id IN
-    (SELECT id FROM request WHERE state <> 0 AND ended <= ?1 LIMIT ?2)";
+    (SELECT id FROM request WHERE state <> 0 AND ended <= ?1
+        AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.request = request.id) LIMIT ?2)";
+const SIGN_INS: &str = "DELETE FROM request WHERE id IN
+    (SELECT id FROM request WHERE purpose = 2 AND state <> 0 AND ended <= ?1
+        AND NOT EXISTS (SELECT 1 FROM outcome WHERE outcome.request = request.id) LIMIT ?2)";
 const OUTCOMES: &str = "DELETE FROM outcome WHERE (device, payload) IN
     (SELECT device, payload FROM outcome WHERE at <= ?1 LIMIT ?2)";
 const BURNS: &str = "DELETE FROM burn WHERE (list, idx, step, n) IN
@@ -76,6 +81,7 @@ fn some(db: &Db<'_>, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
         (REQUESTS, now),
         (OUTCOMES, now.minus(DAY)),
         (ENDED, now.minus(7 * DAY)),
+        (SIGN_INS, now.minus(DAY)),
         (WEBHOOK_EVENTS, now.minus(WEBHOOK_EVENT_SECONDS)),
         (BURNS, now),
         (CREDENTIALS, now.minus(DAY + longer)),

@@ -204,7 +204,9 @@ fn added_before(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResu
 /// Why a new request is not added.
 fn refused(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResult>> {
     let (party, now) = (request.relying_party, request.created);
-    if let Some(max) = relying_parties::is_full(db, party, request.kept_bytes_max)? {
+    if request.purpose() != Purpose::SignIn
+        && let Some(max) = relying_parties::is_full(db, party, request.kept_bytes_max)?
+    {
         return Ok(Some(AddResult::Full(max)));
     }
     // A link is nobody's until it is opened: then it is counted.

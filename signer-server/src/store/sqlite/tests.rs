@@ -123,3 +123,28 @@ async fn sto_012_an_erased_share_is_not_left_in_the_file() {
     let file = std::fs::read(dir.path().join("db")).unwrap();
     assert!(!file.windows(16).any(|bytes| bytes == &secret[..16]));
 }
+
+#[tokio::test]
+async fn sto_133_requests_go_after_their_outcomes_however_many_have_waited() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    // A server that stood still for a while: more outcomes than go at once.
+    run(
+        &store,
+        "INSERT INTO relying_party (id, name, token_hash, may_ask, may_verify, revoked, created)
+            VALUES (zeroblob(16), 'Bank', zeroblob(32), 1, 0, 0, 0);
+         INSERT INTO installation (device, holder, device_key, standing, enrolled, token_changed_at)
+            VALUES (zeroblob(16), 'olena', zeroblob(33), 0, 0, 0);
+         CREATE TEMP TABLE number AS WITH RECURSIVE count (n) AS
+            (SELECT 100000 UNION ALL SELECT n + 1 FROM count WHERE n < 102500) SELECT n FROM count;
+         INSERT INTO request (id, relying_party, holder, object, created, expires, state, ended, signatures, record,
+            record_signature, signed_by, purpose) SELECT CAST('request-no' || n AS BLOB), zeroblob(16), 'olena', x'00', 0, 0, 1,
+            0, x'00', x'00', zeroblob(64), zeroblob(16), 2 * (n % 2) FROM number;
+         INSERT INTO outcome (device, payload, kind, request, level, wrong, locked_until, stepped_down_at, next_token, at)
+            SELECT zeroblob(16), CAST('the payload of an outcome ' || n AS BLOB), 0, CAST('request-no' || n AS BLOB),
+            0, 0, 0, 0, 0, 0 FROM number ORDER BY n DESC",
+    )
+    .await
+    .unwrap();
+    assert_eq!(store.expire(T0, Life::Standard).await.unwrap(), 2 * 2_501);
+}
