@@ -1,5 +1,5 @@
-//! A bank's receiver of webhooks, for one delivery after another: `webhook URL KEYS.json`, the URL as it was registered and the
-//! answer of `GET /v1/webhook-keys`. Listens on 127.0.0.1:8080; TLS ends in front of it.
+//! A bank's receiver of webhooks, for one delivery after another: `webhook URL ID KEYS.json`, the URL as it was registered, the
+//! bank's id at the server and the answer of `GET /v1/webhook-keys`. Listens on 127.0.0.1:8080; TLS ends in front of it.
 
 use std::{
     collections::BTreeSet,
@@ -11,10 +11,12 @@ use std::{
 };
 
 use signer_client::{WebhookError, desk::SystemClock, ports::Clock as _, verify_webhook};
+use signer_core::ids::RelyingPartyId;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<_> = env::args().skip(1).collect();
-    let [url, keys] = arguments.as_slice() else { return Err("webhook URL KEYS.json".into()) };
+    let [url, id, keys] = arguments.as_slice() else { return Err("webhook URL ID KEYS.json".into()) };
+    let own: RelyingPartyId = id.parse()?;
     let keys = serde_json::from_slice(&fs::read(keys)?)?;
     let mut seen = BTreeSet::new();
     for connection in TcpListener::bind("127.0.0.1:8080")?.incoming() {
@@ -22,7 +24,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         let Ok((method, headers, body)) = read(&connection) else { continue };
         let headers: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
 
-        let status = match verify_webhook(&method, url, &headers, &body, &keys, SystemClock.wall()) {
+        let status = match verify_webhook(&method, url, own, &headers, &body, &keys, SystemClock.wall()) {
             // Keep the id and what is to be done in one transaction, before the answer.
             Ok(event) if seen.insert(event.id) => {
                 println!("{} ended: {:?}", event.request, event.status);

@@ -1,19 +1,22 @@
 //! The evidence of an approval, checked by the relying party that asked: what the holder saw, and when they agreed, under the
-//! signature of the phone's key. It needs no server.
+//! signature of the phone's key; and that this key is of the phone with half of the signing key. It needs no server.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use signer_core::{
     approval::{ApprovalRecord, RequestObject},
+    ceremony::{EnrolledKeys, EnrolmentProof},
     device_key::{DevicePublicKeyBytes, DeviceSignature},
     ids::{RelyingPartyId, RequestId},
+    lost_code::HolderKeysDigest,
+    suite::Signature,
     time::UnixSeconds,
     wire::{
         ApprovalEvidence, CLOCK_TOLERANCE_SECONDS, CreateRequest, CreatedRequest, DocumentDigest,
-        RequestField,
+        RequestField, SignedResult,
     },
 };
 
-use crate::relying_party::{ResultError, bytes};
+use crate::relying_party::{ResultError, VerifiedResult, bytes, verify_result};
 
 /// What an approval must be of: the request as its relying party made it.
 #[derive(Debug, Clone, Copy)]
@@ -47,19 +50,22 @@ impl<'a> ExpectedApproval<'a> {
     }
 }
 
-/// Verifies that the holder of a device key approved just this: the record is signed by the key beside it, and says this
+/// Verifies that the holder of the signing key approved just this: all of [`verify_result`], and that the record says this
 /// relying party, request, text, fields and documents, with a time of approval within the request's life, give or take
-/// 300 s of the phone's clock. That this device key is of the phone that helped to sign is the server's word: nothing in a
-/// result ties it to the signing key.
+/// 300 s of the phone's clock.
+///
+/// It proves, without the server's word, that the phone which enrolled with the signing key signed the record. How firmly,
+/// [`VerifiedResult::enrolled`] says. Not proved is whose key it is: that is its certificate's word; and that the phone showed
+/// what the record says: that is the word of the phone's program.
 ///
 /// # Errors
-/// [`ResultError::Form`], [`ResultError::RecordSignature`], [`ResultError::Record`]; [`ResultError::Approval`] names the first
-/// thing that differs.
+/// Those of [`verify_result`]; [`ResultError::Approval`] names the first thing that differs.
 pub fn verify_approval(
-    evidence: &ApprovalEvidence,
+    result: &SignedResult,
     expected: &ExpectedApproval<'_>,
-) -> Result<ApprovalRecord, ResultError> {
-    let record = verify_evidence(evidence)?;
+) -> Result<VerifiedResult, ResultError> {
+    let verified = verify_result(result)?;
+    let record = &verified.record;
     let request = &record.request;
     let differs = [
         ("the relying party", request.relying_party.id != expected.relying_party),
@@ -68,16 +74,18 @@ pub fn verify_approval(
         ("a field", !same_fields(request, expected.fields)),
         ("a document", !same_documents(request, expected.documents)),
         ("the end of the request", request.expires != expected.expires),
-        ("the time of approval", !in_time(&record)),
+        ("the time of approval", !in_time(record)),
     ];
     match differs.into_iter().find(|(_, differs)| *differs) {
         Some((what, _)) => Err(ResultError::Approval(what)),
-        None => Ok(record),
+        None => Ok(verified),
     }
 }
 
 /// Verifies that a record is signed by the device key beside it, and is of that device.
-pub(crate) fn verify_evidence(evidence: &ApprovalEvidence) -> Result<ApprovalRecord, ResultError> {
+pub(crate) fn verify_evidence(
+    evidence: &ApprovalEvidence,
+) -> Result<(ApprovalRecord, DevicePublicKeyBytes), ResultError> {
     let record_bytes =
         BASE64_STANDARD.decode(&evidence.record).map_err(|_| ResultError::Form("the approval record"))?;
     let record =
@@ -90,7 +98,23 @@ pub(crate) fn verify_evidence(evidence: &ApprovalEvidence) -> Result<ApprovalRec
     if !device_key.parse().is_some_and(|key| key.verify(to_sign, &signature)) {
         return Err(ResultError::RecordSignature);
     }
-    if record.device == device_key.device_id() { Ok(record) } else { Err(ResultError::Record) }
+    if record.device == device_key.device_id() { Ok((record, device_key)) } else { Err(ResultError::Record) }
+}
+
+/// Verifies that the signing key said it was enrolled with the device key, and returns the statement it said it by.
+pub(crate) fn verify_enrolment(
+    evidence: &ApprovalEvidence,
+    keys: &EnrolledKeys,
+) -> Result<[u8; 32], ResultError> {
+    let enrolment = evidence.enrolment.as_ref().ok_or(ResultError::NoEnrolment)?;
+    let holder_keys = bytes(&enrolment.holder_keys).ok_or(ResultError::Form("the holder's keys"))?;
+    let signature = BASE64_STANDARD.decode(&enrolment.signature).ok().and_then(Signature::new);
+    let proof = EnrolmentProof {
+        ceremony: enrolment.ceremony,
+        holder_keys: HolderKeysDigest(holder_keys),
+        signature: signature.ok_or(ResultError::Form("the first signature"))?,
+    };
+    if proof.holds(keys) { Ok(proof.statement(keys)) } else { Err(ResultError::Enrolment) }
 }
 
 fn same_fields(request: &RequestObject, expected: &[RequestField]) -> bool {

@@ -52,8 +52,8 @@ pub use self::{
     phone::{Enrolled, Phone, PhoneOptions},
     ports::Ports,
     relying_party::{
-        RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost, signature_file,
-        verify_result,
+        EnrolledBy, RelyingParty, ResultError, VerifiedResult, file_digest, public, report_lost,
+        signature_file, verify_result,
     },
     show::{
         BusinessRequest, Code, EventStream, LISTEN_FOR, NoShortCodes, Screen, ShortCodes, ShowSession,

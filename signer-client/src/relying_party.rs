@@ -9,8 +9,10 @@ use base64::{
 };
 use signer_core::{
     approval::ApprovalRecord,
+    ceremony::EnrolledKeys,
     certificate::{CertificateError, check_chain, raw_from_der},
     credential::VerificationResult,
+    device_key::DevicePublicKeyBytes,
     domain::sha256,
     ids::{RelyingPartyId, RequestId},
     lost_code::LostCode,
@@ -23,7 +25,7 @@ use signer_core::{
 use zeroize::Zeroizing;
 
 use crate::{
-    approval::verify_evidence,
+    approval::{verify_enrolment, verify_evidence},
     error::ClientError,
     phone::{body_of, json},
     ports::{EXCHANGE_TIMEOUT, Http, HttpRequest},
@@ -195,6 +197,15 @@ pub enum ResultError {
     /// The approval record speaks of another device, suite, or other documents.
     #[error("the approval record does not belong to these signatures")]
     Record,
+    /// Nothing shows that the device key in the result belongs to the signing key.
+    #[error("nothing shows that the device key belongs to the signing key")]
+    NoEnrolment,
+    /// The signing key never said that it was enrolled with the device key in the result.
+    #[error("the device key was not enrolled with the signing key")]
+    Enrolment,
+    /// The certificate was issued for another enrolment than the one shown.
+    #[error("the certificate was issued for another enrolment than the device key's")]
+    EnrolmentCertificate,
     /// The approval record says something else than was asked.
     #[error("the approval record is not of this request: {0} differs")]
     Approval(&'static str),
@@ -213,10 +224,22 @@ pub struct VerifiedResult {
     pub public_key: GroupPublicKey,
     /// What the holder saw and agreed to.
     pub record: ApprovalRecord,
+    /// What says that the device key which signed the record is of the phone that has half of the signing key.
+    pub enrolled: EnrolledBy,
 }
 
-/// Verifies a result as an outsider: each signature under the public key, the approval record under the device key, and that
-/// the record speaks of exactly these documents.
+/// What ties the device key of an approval to the signing key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EnrolledBy {
+    /// The first signature of the signing key, which its certificate was issued for. Nothing signed later replaces it.
+    Certificate,
+    /// A signature of the signing key alone: a suite without certificates, or a certificate of an authority that left the
+    /// binding out. Whoever had the holder sign a digest of their own making can have one for another device key.
+    Signature,
+}
+
+/// Verifies a result as an outsider: each signature under the public key, the approval record under the device key, that the
+/// record speaks of exactly these documents, and that the signing key was enrolled with this device key.
 ///
 /// # Errors
 /// [`ResultError`]: the first thing found wrong.
@@ -239,24 +262,41 @@ pub fn verify_result(result: &SignedResult) -> Result<VerifiedResult, ResultErro
             return Err(ResultError::Signature(entry.name.clone()));
         }
     }
-    let record = verify_record(result, suite)?;
+    let (record, device_key) = verify_record(result, suite)?;
+    let keys = EnrolledKeys { suite, key: record.key, public_key, device_key };
+    let statement = verify_enrolment(&result.approval, &keys)?;
+    let mut enrolled = EnrolledBy::Signature;
     if let Some(chain) = &result.certificate_chain {
         let chain = chain.iter().map(|der| BASE64_STANDARD.decode(der));
         let chain = chain.collect::<Result<Vec<_>, _>>().map_err(|_| ResultError::Form("a certificate"))?;
-        check_chain(&chain, &public_key, record.approved_at).map_err(ResultError::Certificate)?;
+        let checked =
+            check_chain(&chain, &public_key, record.approved_at).map_err(ResultError::Certificate)?;
+        if let Some(binding) = checked.binding {
+            if binding != statement {
+                return Err(ResultError::EnrolmentCertificate);
+            }
+            enrolled = EnrolledBy::Certificate;
+        }
     }
-    Ok(VerifiedResult { suite, public_key, record })
+    Ok(VerifiedResult { suite, public_key, record, enrolled })
 }
 
-fn verify_record(result: &SignedResult, suite: SuiteId) -> Result<ApprovalRecord, ResultError> {
-    let record = verify_evidence(&result.approval)?;
+fn verify_record(
+    result: &SignedResult,
+    suite: SuiteId,
+) -> Result<(ApprovalRecord, DevicePublicKeyBytes), ResultError> {
+    let (record, device_key) = verify_evidence(&result.approval)?;
     let documents = record.request.documents.as_slice();
     let same_documents = documents.len() == result.signatures.len()
         && documents.iter().zip(&result.signatures).all(|(document, entry)| {
             document.name.as_str() == entry.name && bytes(&entry.sha256) == Some(document.digest)
         });
     let same_key = bytes(&result.public_key) == Some(record.public_key.0);
-    if same_documents && same_key && record.suite == suite { Ok(record) } else { Err(ResultError::Record) }
+    if same_documents && same_key && record.suite == suite {
+        Ok((record, device_key))
+    } else {
+        Err(ResultError::Record)
+    }
 }
 
 /// Whether the encodings beside the standard one, if there are any, are of the same signature.

@@ -7,7 +7,7 @@ use p256::ecdsa::{Signature, VerifyingKey, signature::Verifier as _};
 use sfv::{BareItem, Dictionary, InnerList, ListEntry, Parser};
 use sha2::{Digest as _, Sha256};
 use signer_core::{
-    ids::RequestId,
+    ids::{RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::{
         CLOUDEVENTS_VERSION, PublicJwk, REQUEST_ENDED, RequestEnded, RequestStatus, WEBHOOK_ALGORITHM,
@@ -73,13 +73,17 @@ pub enum WebhookError {
     /// Signed by the server, and of a type that this library does not know.
     #[error("an event of another type")]
     OtherEvent,
+    /// Signed by the server, and of a request of another relying party, which has registered this address.
+    #[error("an event of another relying party")]
+    OtherRelyingParty,
     /// Signed by the server, and not as agreed.
     #[error("the event is not of the agreed form")]
     Event,
 }
 
-/// Verifies a delivery: `method`, `url` as it was registered, all `headers` and the `body` as they came, against the
-/// server's `keys` (`GET /v1/webhook-keys`, over HTTPS), at the receiver's time.
+/// Verifies a delivery: `method`, `url` as it was registered by `relying_party`, which is the receiver, all `headers` and the
+/// `body` as they came, against the server's `keys` (`GET /v1/webhook-keys`, over HTTPS), at the receiver's time. Its own id a
+/// relying party has from the operator, with its token ([`crate::RelyingParty::id`]).
 ///
 /// It does not remember events: a delivery that is repeated within [`WEBHOOK_AGE_MAX_SECONDS`], by whomever, is believed
 /// again. Take each [`WebhookEvent::id`] once.
@@ -89,6 +93,7 @@ pub enum WebhookError {
 pub fn verify_webhook(
     method: &str,
     url: &str,
+    relying_party: RelyingPartyId,
     headers: &[(&str, &str)],
     body: &[u8],
     keys: &WebhookKeys,
@@ -112,7 +117,7 @@ pub fn verify_webhook(
     let params = webhook_signature_params(signed.created, &signed.keyid);
     let base = webhook_signature_base(url, digest, media_type, &params);
     key.verify(base.as_bytes(), &signed.signature).map_err(|_| WebhookError::Signature)?;
-    event(body)
+    event(body, relying_party)
 }
 
 /// The value of a header that stands once.
@@ -205,7 +210,7 @@ fn point(jwk: &PublicJwk) -> Option<VerifyingKey> {
     VerifyingKey::from_sec1_bytes(&point).ok()
 }
 
-fn event(body: &[u8]) -> Result<WebhookEvent, WebhookError> {
+fn event(body: &[u8], relying_party: RelyingPartyId) -> Result<WebhookEvent, WebhookError> {
     #[derive(serde::Deserialize)]
     struct Kind {
         #[serde(rename = "type")]
@@ -216,6 +221,9 @@ fn event(body: &[u8]) -> Result<WebhookEvent, WebhookError> {
         return Err(WebhookError::OtherEvent);
     }
     let event: RequestEnded = serde_json::from_slice(body).map_err(|_| WebhookError::Event)?;
+    if event.relyingparty != relying_party {
+        return Err(WebhookError::OtherRelyingParty);
+    }
     let time = event.time.parse::<DateTime>().ok().filter(|_| event.specversion == CLOUDEVENTS_VERSION);
     let time = time.ok_or(WebhookError::Event)?;
     let sequence =

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use sha2::{Digest as _, Sha256};
 use signer_client::{WEBHOOK_AGE_MAX_SECONDS, WebhookError, WebhookEvent, verify_webhook};
 use signer_core::{
+    ids::RelyingPartyId,
     time::UnixSeconds,
     wire::{RequestStatus, WebhookKeys, webhook_signature_base},
 };
@@ -19,6 +20,7 @@ use signer_core::{
 #[derive(Clone)]
 struct Delivery {
     url: String,
+    relying_party: RelyingPartyId,
     headers: Vec<(String, String)>,
     body: String,
     keys: WebhookKeys,
@@ -32,6 +34,7 @@ impl Delivery {
         let text = |name: &str| vector[name].as_str().unwrap().to_owned();
         Self {
             url: text("url"),
+            relying_party: text("relying_party").parse().unwrap(),
             headers: headers.map(|(name, value)| (name.clone(), value.as_str().unwrap().into())).collect(),
             body: text("body"),
             keys: serde_json::from_value(json!({ "keys": vector["keys"] })).unwrap(),
@@ -42,7 +45,8 @@ impl Delivery {
     fn verify_as(&self, method: &str) -> Result<WebhookEvent, WebhookError> {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        verify_webhook(method, &self.url, &headers, self.body.as_bytes(), &self.keys, UnixSeconds(self.now))
+        let (body, now) = (self.body.as_bytes(), UnixSeconds(self.now));
+        verify_webhook(method, &self.url, self.relying_party, &headers, body, &self.keys, now)
     }
 
     fn verify(&self) -> Result<WebhookEvent, WebhookError> {
@@ -234,5 +238,20 @@ fn hok_004_an_event_of_another_type_or_form_is_told_apart_from_a_forged_one() {
         vector.body.replace("\"subject\"", "\"object\""),
     ] {
         assert_eq!(verify(&body), Err(WebhookError::Event), "{body}");
+    }
+}
+
+#[test]
+fn hok_005_an_event_of_another_relying_party_is_refused() {
+    let mut delivery = Delivery::vector();
+    delivery.relying_party = RelyingPartyId::from_bytes([1; 16]);
+    assert_eq!(delivery.verify(), Err(WebhookError::OtherRelyingParty));
+    let vector = Delivery::vector();
+    let own = vector.relying_party.to_string();
+    let others = vector.body.replace(&own, &"01".repeat(16));
+    assert_eq!(vector.signed(&others, &vector.params()).verify(), Err(WebhookError::OtherRelyingParty));
+    for body in [vector.body.replace(&own, &own.to_uppercase()), vector.body.replace("relyingparty", "party")]
+    {
+        assert_eq!(vector.signed(&body, &vector.params()).verify(), Err(WebhookError::Event), "{body}");
     }
 }

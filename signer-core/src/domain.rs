@@ -142,6 +142,8 @@ domains! {
     HistoryEntry = "signer/v1/history-entry",
     /// What a sealed entry is bound to.
     HistorySeal = "signer/v1/history-seal",
+    /// What a phone leaves for its holder, as an enrolment's statement names it.
+    HolderKeys = "signer/v1/holder-keys",
     /// Check letters of a lost code.
     LostCodeCheck = "signer/v1/lost-code-check",
     /// Proof of a device link, keyed by its secret.

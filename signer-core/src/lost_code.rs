@@ -95,6 +95,19 @@ pub struct HolderKeys {
     pub lost_code: [u8; 32],
 }
 
+impl HolderKeys {
+    /// One hash of both. A statement names this, so that it can be shown to outsiders without them.
+    #[must_use]
+    pub fn digest(&self) -> HolderKeysDigest {
+        let hash = Hasher::new(Domain::HolderKeys).field(&self.history.0).field(&self.lost_code);
+        HolderKeysDigest(hash.finish())
+    }
+}
+
+/// [`HolderKeys::digest`]. It tells nothing: the history key has 32 random bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct HolderKeysDigest(pub [u8; 32]);
+
 /// The letter for the low five bits of a byte.
 fn letter(bits: u8) -> u8 {
     ALPHABET.get(usize::from(bits & 31)).copied().unwrap_or(b'0')

@@ -9,8 +9,8 @@ use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
 use rand::{SeedableRng as _, rngs::StdRng};
 use signer_core::{
     certificate::{
-        CertificateError, assemble_request, certificates_from_pem, check_chain, request_digest, request_info,
-        to_pem, verify_request,
+        CertificateError, Request, assemble_request, certificates_from_pem, check_chain, request_digest,
+        request_info, to_pem, verify_request,
     },
     credential::DocumentRecord,
     suite::GroupPublicKey,
@@ -60,8 +60,19 @@ fn nameless(reference: &str) -> Subject {
     Subject::new(country(), Holder::new(reference).unwrap(), None)
 }
 
+fn request_of(n: u8) -> Request {
+    Request { public_key: key(n).1, binding: BINDING }
+}
+
 fn issue(authority: &Authority, subject: &Subject, n: u8) -> Issued {
-    authority.issue(&key(n).1, subject, NOW, &mut StdRng::seed_from_u64(n.into())).unwrap()
+    authority
+        .issue(
+            &Request { public_key: key(n).1, binding: BINDING },
+            subject,
+            NOW,
+            &mut StdRng::seed_from_u64(n.into()),
+        )
+        .unwrap()
 }
 
 /// A folder for `openssl`.
@@ -184,6 +195,7 @@ fn pki_011_a_holders_certificate_has_its_profile_and_verifies() {
         "CA Issuers - URI:https://ca.example/ca/v1/ca.der",
         "X509v3 Subject Key Identifier:",
         "X509v3 Authority Key Identifier:",
+        "1.3.6.1.4.1.32473.7400.1:\n",
         "Not Before: Jan 15 07:55:00 2027 GMT",
         "Not After : Jan 15 08:00:00 2028 GMT",
         "Signature Algorithm: ecdsa-with-SHA256",
@@ -199,6 +211,7 @@ fn pki_011_a_holders_certificate_has_its_profile_and_verifies() {
     assert!(desk.bad(&at(UnixSeconds(NOW.0 - 301))).contains("not yet valid"));
     let checked = check_chain(&[&issued.der[..], authority.certificate()], &key(0x22).1, NOW).unwrap();
     assert_eq!((checked.serial, checked.not_after), (issued.serial.clone(), issued.not_after));
+    assert_eq!(checked.binding, Some(BINDING));
     assert_eq!(issued.serial.len(), 16, "128 bits, positive without a zero in front");
     assert!(issued.serial[0] < 0x80);
 }
@@ -240,9 +253,9 @@ fn pki_013_a_certificate_does_not_outlive_its_authority() {
     let authority = authority();
     let late = NOW.plus(3_653 * DAY - 10);
     let rng = &mut StdRng::seed_from_u64(5);
-    let issued = authority.issue(&key(0x22).1, &nameless("late"), late, rng).unwrap();
+    let issued = authority.issue(&request_of(0x22), &nameless("late"), late, rng).unwrap();
     assert_eq!(issued.not_after, NOW.plus(3_653 * DAY));
-    assert!(authority.issue(&key(0x22).1, &nameless("late"), late.plus(10), rng).is_err());
+    assert!(authority.issue(&request_of(0x22), &nameless("late"), late.plus(10), rng).is_err());
 }
 
 #[test]

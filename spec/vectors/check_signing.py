@@ -154,7 +154,7 @@ class Epoch:
         device_key = bytes.fromhex(VECTORS["device_key"])
         assert h("device-id", device_key)[:16] == self.device
         statement = "enrolment-statement" if epoch == 0 else "refresh-statement"
-        holder_keys = messages["EnrolStart"][5] if epoch == 0 else ()
+        holder_keys = (h("holder-keys", *messages["EnrolStart"][5]),) if epoch == 0 else ()
         digest = h(statement, *self.context, self.public_key, device_key, ceremony, *holder_keys)
         assert is_signed(self.public_key, digest, bytes.fromhex(vector["first_signature"]))
 

@@ -16,11 +16,13 @@ use serde_json::{Value, json};
 use signer_client::formats::{Format, verify};
 use signer_core::{
     approval::{ApprovalRecord, Document, RelyingParty, RequestObject},
+    ceremony::first_digest,
     codec::{Label, List, Text},
     device_key::DevicePublicKeyBytes,
     domain::sha256,
-    ids::{KeyId, RelyingPartyId, RequestId},
-    suite::{GroupPublicKey, PROTOCOL_VERSION, SuiteId},
+    ids::{CeremonyId, Epoch, KeyId, RelyingPartyId, RequestId},
+    lost_code::HolderKeysDigest,
+    suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteId},
     time::UnixSeconds,
     wire::{Problem, ProblemCode},
 };
@@ -32,6 +34,7 @@ use crate::{
 };
 
 const REQUEST: RequestId = RequestId::from_bytes([5; 16]);
+const KEY: KeyId = KeyId::from_bytes([3; 16]);
 const EXPIRES: u64 = 4_000_000_000;
 
 /// A server whose holder agrees at once, unless the person is `no`, who declines, `never`, who does not answer, or `late`, who
@@ -173,7 +176,7 @@ impl Server {
             },
             device: DevicePublicKeyBytes(device_key).device_id(),
             suite: SuiteId::Es256,
-            key: KeyId::from_bytes([3; 16]),
+            key: KEY,
             public_key: GroupPublicKey(public_key),
             approved_at: now(),
         }
@@ -192,8 +195,23 @@ impl Server {
                 "record": BASE64_STANDARD.encode(record),
                 "signature": BASE64_STANDARD.encode(evidence.to_bytes()),
                 "device_key": BASE64_STANDARD.encode(device_key),
+                "enrolment": self.enrolment(DevicePublicKeyBytes(device_key)),
             },
             "certificate_chain": chain,
+        })
+    }
+
+    /// What the signing key signed first.
+    fn enrolment(&self, device_key: DevicePublicKeyBytes) -> Value {
+        let context =
+            KeyContext { suite: SuiteId::Es256, key: KEY, epoch: Epoch(0), device: device_key.device_id() };
+        let (ceremony, holder_keys) = (CeremonyId::from_bytes([4; 16]), HolderKeysDigest([6; 32]));
+        let public_key = GroupPublicKey(compressed(&self.pki.key));
+        let digest = first_digest(&context, &public_key, &device_key, ceremony, Some(&holder_keys)).unwrap();
+        json!({
+            "ceremony": ceremony,
+            "holder_keys": BASE64_STANDARD.encode(holder_keys.0),
+            "signature": BASE64_STANDARD.encode(self.pki.sign(&digest)),
         })
     }
 }
@@ -256,6 +274,9 @@ fn fmt_062_several_formats_are_one_request_whose_names_say_which() {
         let arguments = format!("verify-signature --signing-ca ca.pem {file} document");
         let (exit, value) = signer(&pki, &arguments);
         assert_eq!((exit, &value["trusted"]), (0, &true.into()), "{arguments}: {value}");
+        // The certificate here names no enrolment; containers have no approval in them.
+        let enrolled = (file == "signed/signature.json").then_some("signature");
+        assert_eq!(value.get("device_enrolled_by").and_then(Value::as_str), enrolled);
     }
 }
 

@@ -18,6 +18,7 @@ EVENT = {
     "source": "https://signer.example",
     "type": "signer.request.ended.v1",
     "subject": "7c9e6679f4a94d1f8b3f0c2d1e5a6b70",
+    "relyingparty": "3f2b8c1e9d7a4460a5e1c0b2d4f68a97",
     "time": "2026-11-22T12:00:00Z",
     "sequence": "00000000000000000017",
     "sequencetype": "Integer",
@@ -58,6 +59,7 @@ HTTPMessageSigner(signature_algorithm=algorithms.ECDSA_P256_SHA256, key_resolver
 )
 vector = {
     "url": URL,
+    "relying_party": EVENT["relyingparty"],
     "headers": dict(message.headers),
     "body": body,
     "keys": [{"kty": "EC", "crv": "P-256", "x": x, "y": y, "alg": "ES256", "use": "sig", "kid": thumbprint}],

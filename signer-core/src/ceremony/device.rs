@@ -259,8 +259,9 @@ impl SharesReady {
     ) -> Result<(Unproven, Confirmation), CeremonyError> {
         let context = *self.fresh.context();
         let public_key = *self.fresh.public_key();
-        let holder_keys = self.holder_keys.as_ref();
-        let digest = first_digest(&context, &public_key, &self.device_key, self.ceremony, holder_keys)?;
+        let holder_keys = self.holder_keys.as_ref().map(HolderKeys::digest);
+        let digest =
+            first_digest(&context, &public_key, &self.device_key, self.ceremony, holder_keys.as_ref())?;
         let signing = SigningContext {
             key: context,
             public_key,
@@ -319,8 +320,9 @@ impl Unproven {
     #[must_use]
     pub fn is_proven_by(&self, confirmed: &Confirmed) -> bool {
         let (context, public_key) = (self.context(), self.public_key());
+        let holder_keys = self.holder_keys.as_ref().map(HolderKeys::digest);
         let digest =
-            first_digest(context, &public_key, &self.device_key, self.ceremony, self.holder_keys.as_ref());
+            first_digest(context, &public_key, &self.device_key, self.ceremony, holder_keys.as_ref());
         let suite = self.context().suite.get();
         digest.is_ok_and(|digest| suite.verify(&self.public_key(), &digest, &confirmed.signature))
     }

@@ -14,15 +14,16 @@
 //! A refresh has the same shape: a PIN proof instead of the code, a tossed offset instead of key generation.
 
 mod device;
+mod proof;
 mod server;
 
-pub use self::{device::*, server::*};
+pub use self::{device::*, proof::*, server::*};
 use crate::{
     certificate::request_digest,
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher, Macer, expand},
     ids::{CeremonyId, Epoch},
-    lost_code::HolderKeys,
+    lost_code::HolderKeysDigest,
     pin::GateKey,
     secret::SecretBytes,
     suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
@@ -66,14 +67,14 @@ impl From<SuiteError> for CeremonyError {
 /// The ceremony tells two attempts at the same epoch apart: without it, the proof of one attempt's shares would pass for a
 /// proof of the other's, and a phone whose late confirmation won would erase the shares that live.
 ///
-/// An enrolment also names what the phone leaves for its holder; a refresh leaves nothing new (`None`).
+/// An enrolment also names what the phone leaves for its holder, by its hash; a refresh leaves nothing new (`None`).
 #[must_use]
 pub fn statement(
     context: &KeyContext,
     public_key: &GroupPublicKey,
     device_key: &DevicePublicKeyBytes,
     ceremony: CeremonyId,
-    holder_keys: Option<&HolderKeys>,
+    holder_keys: Option<&HolderKeysDigest>,
 ) -> [u8; 32] {
     let domain =
         if context.epoch == Epoch(0) { Domain::EnrolmentStatement } else { Domain::RefreshStatement };
@@ -82,7 +83,7 @@ pub fn statement(
         .field(&device_key.0)
         .field(ceremony.as_bytes());
     match holder_keys {
-        Some(keys) => hash.field(&keys.history.0).field(&keys.lost_code).finish(),
+        Some(keys) => hash.field(&keys.0).finish(),
         None => hash.finish(),
     }
 }
@@ -97,7 +98,7 @@ pub fn first_digest(
     public_key: &GroupPublicKey,
     device_key: &DevicePublicKeyBytes,
     ceremony: CeremonyId,
-    holder_keys: Option<&HolderKeys>,
+    holder_keys: Option<&HolderKeysDigest>,
 ) -> Result<[u8; 32], SuiteError> {
     let statement = statement(context, public_key, device_key, ceremony, holder_keys);
     if context.suite.has_certificates() && context.epoch == Epoch(0) {

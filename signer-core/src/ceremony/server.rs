@@ -7,7 +7,7 @@ use rand_core::CryptoRng;
 use zeroize::Zeroizing;
 
 use super::{
-    CeremonyError, FRESH_SECONDS, confirmation_mac, first_digest, mac_with_context, offset,
+    CeremonyError, EnrolmentProof, FRESH_SECONDS, confirmation_mac, first_digest, mac_with_context, offset,
     offset_commitment, proof_mac, statement,
 };
 use crate::{
@@ -291,8 +291,8 @@ impl NewKey {
     }
 
     fn digest(&self) -> Result<[u8; 32], SuiteError> {
-        let holder_keys = self.holder_keys.as_ref();
-        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys)
+        let holder_keys = self.holder_keys.as_ref().map(HolderKeys::digest);
+        first_digest(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys.as_ref())
     }
 
     /// The certification request that `proof` signs, where it signs one.
@@ -300,9 +300,9 @@ impl NewKey {
         if !self.context.suite.has_certificates() || self.context.epoch != Epoch(0) {
             return Ok(None);
         }
-        let holder_keys = self.holder_keys.as_ref();
+        let holder_keys = self.holder_keys.as_ref().map(HolderKeys::digest);
         let binding =
-            statement(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys);
+            statement(&self.context, &self.public_key, &self.device_key, self.ceremony, holder_keys.as_ref());
         let request = assemble_request(&self.public_key, &binding, proof.as_slice());
         request.map(Some).map_err(|_| CeremonyError::Own)
     }
@@ -360,6 +360,8 @@ pub struct ProvenKey {
     pub device_key: DevicePublicKeyBytes,
     /// What the phone left for its holder; none from a refresh.
     pub holder_keys: Option<HolderKeys>,
+    /// The ceremony that made the shares.
+    pub ceremony: CeremonyId,
     /// The group public key.
     pub public_key: GroupPublicKey,
     /// What the server keeps, to be wrapped.
@@ -368,6 +370,15 @@ pub struct ProvenKey {
     pub proof: Signature,
     /// The certification request it signs, DER, if it signs one.
     pub request: Option<Vec<u8>>,
+}
+
+impl ProvenKey {
+    /// What outsiders are shown of an enrolment; none of a refresh.
+    #[must_use]
+    pub fn enrolment(&self) -> Option<EnrolmentProof> {
+        let holder_keys = self.holder_keys.as_ref()?.digest();
+        Some(EnrolmentProof { ceremony: self.ceremony, holder_keys, signature: self.proof.clone() })
+    }
 }
 
 impl CheckedConfirmation {
@@ -404,8 +415,8 @@ impl CheckedConfirmation {
             FinishError::ServerFault => CeremonyError::Own,
         })?;
         let request = new.request(&proof)?;
-        let NewKey { context, device_key, holder_keys, public_key, nonce_key, .. } = new;
+        let NewKey { context, device_key, holder_keys, ceremony, public_key, nonce_key, .. } = new;
         let key = ServerKey { share, gate_key, nonce_key };
-        Ok(ProvenKey { context, device_key, holder_keys, public_key, key, proof, request })
+        Ok(ProvenKey { context, device_key, holder_keys, ceremony, public_key, key, proof, request })
     }
 }

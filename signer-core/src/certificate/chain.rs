@@ -6,12 +6,14 @@ use alloc::vec::Vec;
 use p256::ecdsa::VerifyingKey;
 use x509_cert::{
     Certificate,
-    der::{Decode as _, Encode as _, oid::AssociatedOid as _},
+    der::{Decode as _, Encode as _, asn1::OctetStringRef, oid::AssociatedOid as _},
     ext::pkix::{BasicConstraints, KeyUsage},
     time::Time,
 };
 
-use super::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, CertificateError, public_key_info, verify, verifying_key};
+use super::{
+    BINDING, CERTIFICATE_BYTES_MAX, CHAIN_MAX, CertificateError, public_key_info, verify, verifying_key,
+};
 use crate::{suite::GroupPublicKey, time::UnixSeconds};
 
 /// A certificate that is for a key and was issued by its chain.
@@ -25,6 +27,8 @@ pub struct CheckedCertificate {
     pub not_before: UnixSeconds,
     /// Last second of its validity.
     pub not_after: UnixSeconds,
+    /// The binding of the request it was issued for, if it names one.
+    pub binding: Option<[u8; 32]>,
 }
 
 /// Checks a chain of DER certificates, the signer's own first, an authority last. The last one is believed: whether it is an
@@ -59,6 +63,7 @@ pub fn check_chain<T: AsRef<[u8]>>(
         issuer: tbs.issuer().to_der().map_err(|_| CertificateError::Malformed)?,
         not_before: seconds(tbs.validity().not_before),
         not_after: seconds(tbs.validity().not_after),
+        binding: binding(leaf)?,
     })
 }
 
@@ -124,6 +129,22 @@ fn constraints(certificate: &Certificate) -> Result<Option<BasicConstraints>, Ce
 fn usage(certificate: &Certificate) -> Result<Option<KeyUsage>, CertificateError> {
     let found = certificate.tbs_certificate().get_extension::<KeyUsage>();
     found.map(|found| found.map(|(_, value)| value)).map_err(|_| CertificateError::Malformed)
+}
+
+/// The extension with the binding, which stands once.
+fn binding(certificate: &Certificate) -> Result<Option<[u8; 32]>, CertificateError> {
+    let malformed = CertificateError::Malformed;
+    let extensions = certificate.tbs_certificate().extensions().into_iter().flatten();
+    let mut found = extensions.filter(|extension| extension.extn_id == BINDING);
+    match (found.next(), found.next()) {
+        (None, _) => Ok(None),
+        (Some(extension), None) => {
+            let value = <&OctetStringRef>::from_der(extension.extn_value.as_bytes());
+            let value = value.map_err(|_| malformed)?.as_bytes().try_into();
+            value.map(Some).map_err(|_| malformed)
+        }
+        (Some(_), Some(_)) => Err(malformed),
+    }
 }
 
 fn seconds(time: Time) -> UnixSeconds {

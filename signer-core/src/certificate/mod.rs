@@ -27,7 +27,8 @@ use crate::suite::GroupPublicKey;
 /// documentation: a placeholder until a number is registered. An arc made from a UUID (2.25) was not taken because common
 /// libraries refuse arcs of more than 32 bits.
 pub const ARC: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.7400");
-/// Attribute of a certification request that binds it to its ceremony: an OCTET STRING of 32 bytes.
+/// Attribute of a certification request that binds it to its ceremony, and extension of a certificate that says which request
+/// it was issued for: an OCTET STRING of 32 bytes.
 pub const BINDING: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.7400.1");
 /// Certificate policy of the built-in authority: a placeholder that promises nothing.
 pub const POLICY: ObjectIdentifier = ObjectIdentifier::new_unwrap("1.3.6.1.4.1.32473.7400.2");

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::{Profile, VerificationCode};
 use crate::{
     credential::{BusinessId, DocumentType},
-    ids::{RelyingPartyId, RequestId},
+    ids::{CeremonyId, RelyingPartyId, RequestId},
 };
 
 /// Bytes of a relying party's bearer token, which is their base64url: its id, then 32 random ones.
@@ -228,6 +228,22 @@ pub struct ApprovalEvidence {
     pub signature: String,
     /// The device key, SEC1 compressed.
     pub device_key: String,
+    /// What shows that the device key and the signing key are of one phone. Only keys enrolled before it was kept have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enrolment: Option<EnrolmentEvidence>,
+}
+
+/// What the signing key signed first, at its enrolment, and its signature: the statement names the device key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct EnrolmentEvidence {
+    /// The ceremony that made the key.
+    pub ceremony: CeremonyId,
+    /// Hash of what the phone left for its holder, 32 bytes.
+    pub holder_keys: String,
+    /// The signing key's signature in the suite's standard encoding, over the certification request that is bound to the
+    /// statement, or the statement itself for a suite without certificates.
+    pub signature: String,
 }
 
 /// `POST /v1/report-lost`: ends the installation of a lost code. Anybody may send it; the answer says nothing.

@@ -8,7 +8,7 @@ use alloc::{format, string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use super::{PublicJwk, RequestStatus};
-use crate::ids::RequestId;
+use crate::ids::{RelyingPartyId, RequestId};
 
 /// Most addresses of one relying party.
 pub const WEBHOOKS_MAX: usize = 4;
@@ -68,6 +68,8 @@ pub struct RequestEnded {
     pub kind: String,
     /// The request.
     pub subject: RequestId,
+    /// Whose request it was: an extension attribute. Anybody can have their own events sent to an address of another's.
+    pub relyingparty: RelyingPartyId,
     /// When it ended, RFC 3339.
     pub time: String,
     /// Its place among the relying party's events: 20 digits. Deliveries may come in another order.

@@ -1,12 +1,15 @@
 //! Ceremonies that go well, and what they leave behind.
 
 use signer_core::{
-    ceremony::{CheckedRefresh, DeviceRefresh, ServerEnrolment, refresh_challenge, statement},
+    ceremony::{
+        CheckedRefresh, DeviceRefresh, EnrolledKeys, EnrolmentProof, ServerEnrolment, refresh_challenge,
+        statement,
+    },
     codec,
     history::HistoryKeyBytes,
     ids::{CeremonyId, Epoch},
-    lost_code::HolderKeys,
-    suite::KeyContext,
+    lost_code::{HolderKeys, HolderKeysDigest},
+    suite::{GroupPublicKey, KeyContext, Signature, SuiteId},
     wire::{EnrolStart, RefreshPayload},
 };
 
@@ -131,10 +134,11 @@ fn cer_007_the_statement_names_everything() {
     let pair = enrol(1);
     let ceremony = CeremonyId::from_bytes([1; 16]);
     let keys = holder_keys();
-    let say =
-        |context: KeyContext, q, device, ceremony| statement(&context, &q, &device, ceremony, Some(&keys));
+    let say = |context: KeyContext, q, device, ceremony| {
+        statement(&context, &q, &device, ceremony, Some(&keys.digest()))
+    };
     let leaves = |keys: &HolderKeys| {
-        statement(&pair.context, &pair.public_key, &pair.device_key, ceremony, Some(keys))
+        statement(&pair.context, &pair.public_key, &pair.device_key, ceremony, Some(&keys.digest()))
     };
     let (context, q, device) = (pair.context, pair.public_key, pair.device_key);
     let other = enrol(2);
@@ -152,6 +156,42 @@ fn cer_007_the_statement_names_everything() {
     ];
     for (i, one) in all.iter().enumerate() {
         assert!(all[i + 1..].iter().all(|other| other != one), "{i}");
+    }
+}
+
+#[test]
+fn cer_025_the_proof_of_an_enrolment_is_of_both_its_keys() {
+    let pair = enrol(1);
+    let proof = pair.enrolment.clone().unwrap();
+    let keys = EnrolledKeys {
+        suite: SUITE,
+        key: pair.context.key,
+        public_key: pair.public_key,
+        device_key: pair.device_key,
+    };
+    assert!(proof.holds(&keys));
+    assert_eq!(proof.holder_keys, holder_keys().digest());
+    // A device key of somebody's own, even with a first signature of their own.
+    let other = enrol_with(&Phone::new(2), &mut Stream::new(2), &mut honest).unwrap();
+    let other_suite = SuiteId::ALL.into_iter().find(|suite| *suite != SUITE).unwrap();
+    for keys in [
+        EnrolledKeys { device_key: other.device_key, ..keys },
+        EnrolledKeys { key: other.context.key, ..keys },
+        EnrolledKeys { public_key: other.public_key, ..keys },
+        EnrolledKeys { suite: other_suite, ..keys },
+        EnrolledKeys { public_key: GroupPublicKey([2; 33]), ..keys },
+    ] {
+        assert!(!proof.holds(&keys) && !other.enrolment.as_ref().unwrap().holds(&keys), "{keys:?}");
+    }
+    let refreshed = refresh(&pair, &mut Stream::new(3));
+    assert_eq!(refreshed.enrolment, None);
+    for proof in [
+        EnrolmentProof { ceremony: CeremonyId::from_bytes([1; 16]), ..proof.clone() },
+        EnrolmentProof { holder_keys: HolderKeysDigest([1; 32]), ..proof.clone() },
+        EnrolmentProof { signature: refreshed.proof, ..proof.clone() },
+        EnrolmentProof { signature: Signature::new(vec![0]).unwrap(), ..proof },
+    ] {
+        assert!(!proof.holds(&keys), "{proof:?}");
     }
 }
 

@@ -43,9 +43,10 @@ fn wir_031_every_hash_of_the_protocol_is_pinned() {
         LostCode::derive(&SecretBytes::new(std::array::from_fn(|place| u8::try_from(place).unwrap())));
     let hashes = [
         ("device_id", device_key.device_id().as_bytes().to_vec()),
+        ("holder_keys", holder_keys().digest().0.to_vec()),
         (
             "enrolment_statement",
-            statement(&context, &q, &device_key, ceremony, Some(&holder_keys())).to_vec(),
+            statement(&context, &q, &device_key, ceremony, Some(&holder_keys().digest())).to_vec(),
         ),
         ("refresh_statement", statement(&next, &q, &device_key, ceremony, None).to_vec()),
         ("request_object_hash", object().hash().to_vec()),

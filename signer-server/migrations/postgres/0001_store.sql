@@ -81,6 +81,16 @@ CREATE TABLE signing_key (
     CONSTRAINT signing_key_public_key_unique UNIQUE (public_key)
 );
 
+-- What outsiders are shown of an enrolment: the first signature of the key, and what it says besides the two keys. It stays when
+-- the shares are refreshed and when the key ends.
+CREATE TABLE enrolment_proof (
+    device BYTEA PRIMARY KEY REFERENCES installation (device),
+    ceremony BYTEA NOT NULL CHECK (length(ceremony) = 16),
+    -- One hash of history key and lost code.
+    holder_keys BYTEA NOT NULL CHECK (length(holder_keys) = 32),
+    signature BYTEA NOT NULL CHECK (length(signature) > 0)
+);
+
 CREATE TABLE certificate (
     -- The order of issue: the highest of an installation is the one in use.
     number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -10,7 +10,10 @@ use p256::{
     pkcs8::EncodePublicKey as _,
 };
 use rand::CryptoRng;
-use signer_core::{certificate::CertificateError, suite::GroupPublicKey, time::UnixSeconds};
+use signer_core::{
+    certificate::{CertificateError, Request},
+    time::UnixSeconds,
+};
 use x509_cert::{
     Certificate, SubjectPublicKeyInfo,
     builder::{self, Builder as _, CertificateBuilder},
@@ -142,14 +145,14 @@ impl Authority {
         self.certificate.tbs_certificate().subject().to_string()
     }
 
-    /// Issues a certificate for a holder's key, valid from [`CLOCKS_SECONDS`] before `now`. It does not outlive the
-    /// authority's own.
+    /// Issues a certificate for the key of `request`, with its binding, valid from [`CLOCKS_SECONDS`] before `now`. It does not
+    /// outlive the authority's own.
     ///
     /// # Errors
     /// [`CaError`].
     pub fn issue(
         &self,
-        public_key: &GroupPublicKey,
+        request: &Request,
         subject: &Subject,
         now: UnixSeconds,
         rng: &mut dyn CryptoRng,
@@ -159,8 +162,8 @@ impl Authority {
         if not_after <= now {
             return Err(CaError::Ended);
         }
-        let info = signer_core::certificate::public_key_info(public_key)?;
-        let profile = Profile::holder(self, subject.to_name()?, &info)?;
+        let info = signer_core::certificate::public_key_info(&request.public_key)?;
+        let profile = Profile::holder(self, subject.to_name()?, &info, &request.binding)?;
         let serial = serial(rng)?;
         let not_before = now.minus(CLOCKS_SECONDS);
         let validity = validity(not_before, not_after)?;

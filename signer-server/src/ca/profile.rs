@@ -1,10 +1,16 @@
 //! Extensions of both kinds of certificate.
 
-use signer_core::{certificate::POLICY, domain::sha256};
+use signer_core::{
+    certificate::{BINDING, POLICY},
+    domain::sha256,
+};
 use x509_cert::{
     SubjectPublicKeyInfo, TbsCertificate,
     builder::{self, profile::BuilderProfile},
-    der::asn1::{Ia5String, ObjectIdentifier, OctetString},
+    der::{
+        Encode as _,
+        asn1::{Ia5String, ObjectIdentifier, OctetString},
+    },
     ext::{
         Extension, ToExtension as _,
         pkix::{
@@ -55,6 +61,7 @@ impl Profile {
         authority: &Authority,
         subject: Name,
         info: &SubjectPublicKeyInfo,
+        binding: &[u8; 32],
     ) -> DerResult<Self> {
         let mut extensions = Vec::new();
         let add = |extension: DerResult<Extension>| extension.map(|extension| extensions.push(extension));
@@ -74,6 +81,7 @@ impl Profile {
                 access_location: uri(&format!("{url}/ca/v1/ca.der"))?,
             }])
             .to_extension(&subject, &[]),
+            binding_extension(binding),
         ]
         .into_iter()
         .try_for_each(add)?;
@@ -108,6 +116,11 @@ fn key_identifier(info: &SubjectPublicKeyInfo) -> DerResult<OctetString> {
 
 fn authority_key(key: OctetString) -> AuthorityKeyIdentifier {
     AuthorityKeyIdentifier { key_identifier: Some(key), ..Default::default() }
+}
+
+fn binding_extension(binding: &[u8; 32]) -> DerResult<Extension> {
+    let extn_value = OctetString::new(OctetString::new(binding.as_slice())?.to_der()?)?;
+    Ok(Extension { extn_id: BINDING, critical: false, extn_value })
 }
 
 fn uri(text: &str) -> DerResult<GeneralName> {

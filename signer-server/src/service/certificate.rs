@@ -6,12 +6,11 @@ use std::sync::Arc;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     ceremony::ProvenKey,
-    certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, check_chain},
+    certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, Request, check_chain, verify_request},
     codec::{self, Blob, List},
     credential::{DocumentRecord, DocumentType},
     domain::sha256,
     ids::DeviceId,
-    suite::GroupPublicKey,
     time::UnixSeconds,
     wire::{
         CertificateQuery, CertificateReply, CertificateRequestView, Der, ImportCertificate, ProblemCode,
@@ -60,25 +59,23 @@ impl Service {
         proven: &ProvenKey,
         now: UnixSeconds,
     ) -> ServiceResult<Option<CertificateRow>> {
-        if proven.request.is_none() {
-            return Ok(None);
-        }
-        self.issue_certificate(holder, proven.context.device, &proven.public_key, now).await.map(Some)
+        let Some(request) = &proven.request else { return Ok(None) };
+        self.issue_certificate(holder, proven.context.device, &own_request(request)?, now).await.map(Some)
     }
 
     async fn issue_certificate(
         &self,
         holder: Holder,
         device: DeviceId,
-        public_key: &GroupPublicKey,
+        request: &Request,
         now: UnixSeconds,
     ) -> ServiceResult<CertificateRow> {
         let document = self.document_with_name(&holder).await?;
         let subject = Subject::new(self.ca.country, holder, document.as_ref());
-        let issued = self.authority.issue(public_key, &subject, now, &mut *self.rng())?;
+        let issued = self.authority.issue(request, &subject, now, &mut *self.rng())?;
         let chain = vec![issued.der, self.authority.certificate().to_vec()];
         // As the phone will: a certificate that does not hold must not become durable.
-        check_chain(&chain, public_key, now)
+        check_chain(&chain, &request.public_key, now)
             .map_err(|_| ServiceError::Bug("an own certificate does not hold"))?;
         let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
         tracing::info!(%device, "certificate issued");
@@ -140,7 +137,7 @@ impl Service {
             );
         };
         if is_due(&certificate, now) {
-            certificate = self.renew_or_keep(installation, certificate, now).await?;
+            certificate = self.renew_or_keep(installation, &request, certificate, now).await?;
         }
         let chain = self.unwrap_chain(&certificate)?;
         let request = Blob::new(request).ok_or(ServiceError::Bug("stored certificate"))?;
@@ -151,10 +148,11 @@ impl Service {
     async fn renew_or_keep(
         &self,
         installation: Installation,
+        request: &[u8],
         current: CertificateRow,
         now: UnixSeconds,
     ) -> ServiceResult<CertificateRow> {
-        match self.renew(installation, now).await {
+        match self.renew(installation, request, now).await {
             Err(error) if waits(&error) && now <= current.not_after => {
                 tracing::warn!(%error, device = %current.device, "certificate not renewed");
                 Ok(current)
@@ -163,9 +161,14 @@ impl Service {
         }
     }
 
-    async fn renew(&self, installation: Installation, now: UnixSeconds) -> ServiceResult<CertificateRow> {
-        let Installation { holder, device, key, .. } = installation;
-        let new = self.issue_certificate(holder, device, &key.public_key, now).await?;
+    async fn renew(
+        &self,
+        installation: Installation,
+        request: &[u8],
+        now: UnixSeconds,
+    ) -> ServiceResult<CertificateRow> {
+        let Installation { holder, device, .. } = installation;
+        let new = self.issue_certificate(holder, device, &own_request(request)?, now).await?;
         if self.store.add_certificate(new.clone(), now).await? {
             Ok(new)
         } else {
@@ -245,6 +248,13 @@ impl Service {
         }
         let checked = check_chain(&chain, &installation.key.public_key, now)
             .map_err(|error| invalid(format!("chain: {error}")))?;
+        if let Some(binding) = checked.binding {
+            let request = self.store.certificate_request(device).await?;
+            let request = own_request(&request.ok_or(ServiceError::Bug("a key without its request"))?)?;
+            if binding != request.binding {
+                return Err(invalid("chain: the certificate was issued for another request".into()).into());
+            }
+        }
         let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
         let row = CertificateRow {
             device,
@@ -287,6 +297,11 @@ impl Service {
         *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
         Ok(der)
     }
+}
+
+/// A stored request, read.
+fn own_request(der: &[u8]) -> ServiceResult<Request> {
+    verify_request(der).map_err(|_| ServiceError::Bug("an own certification request does not hold"))
 }
 
 /// Whether a renewal that failed can be done later: the register or the authority is at fault, not the installation.

@@ -107,6 +107,7 @@ impl Service {
         let holder = self.store.holder_of_code(code, now).await?;
         let holder = holder.ok_or_else(|| Refusal::new(ProblemCode::EnrolmentCode))?;
         let certificate = self.first_certificate(holder, &proven, now).await?;
+        let enrolment = proven.enrolment().ok_or(ServiceError::Bug("an enrolment without holder keys"))?;
         let key = KeyRow {
             id: proven.context.key,
             device: proven.context.device,
@@ -125,6 +126,7 @@ impl Service {
             request: proven.request,
             certificate,
             holder_keys,
+            enrolment,
             superseded: self.note_if_needed(superseded),
         };
         match self.store.enrol(new, now).await? {

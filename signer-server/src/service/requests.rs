@@ -5,15 +5,16 @@ use std::time::Duration;
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
     approval::{ApprovalRecord, Document},
+    ceremony::EnrolmentProof,
     certificate::der_from_raw,
     codec::List,
     history::{Act, Asked, SealedEntry},
     ids::RequestId,
     suite::SuiteId,
     wire::{
-        ApprovalEvidence, CodeChoice, Decline, Declined, DocumentSignature, Event, OutcomeQuery, PENDING_MAX,
-        PendingRequests, ProblemCode, RequestOutcome, RequestStatus, RequestView, RequestsQuery,
-        SignedResult, Standing, WAIT_MS_MAX,
+        ApprovalEvidence, CodeChoice, Decline, Declined, DocumentSignature, EnrolmentEvidence, Event,
+        OutcomeQuery, PENDING_MAX, PendingRequests, ProblemCode, RequestOutcome, RequestStatus, RequestView,
+        RequestsQuery, SignedResult, Standing, WAIT_MS_MAX,
     },
 };
 
@@ -192,6 +193,7 @@ impl Service {
                     record: STANDARD.encode(record),
                     signature: STANDARD.encode(record_signature),
                     device_key: STANDARD.encode(installation.device_key),
+                    enrolment: self.store.enrolment_proof(device).await?.as_ref().map(enrolment_evidence),
                 };
                 let record =
                     ApprovalRecord::decode(record).map_err(|_| ServiceError::Bug("stored record"))?;
@@ -221,6 +223,14 @@ pub(super) const fn status_of(state: &RequestState) -> RequestStatus {
         RequestState::Expired => RequestStatus::Expired,
         RequestState::KeyEnded => RequestStatus::KeyEnded,
         RequestState::WrongCode => RequestStatus::WrongCode,
+    }
+}
+
+fn enrolment_evidence(proof: &EnrolmentProof) -> EnrolmentEvidence {
+    EnrolmentEvidence {
+        ceremony: proof.ceremony,
+        holder_keys: STANDARD.encode(proof.holder_keys.0),
+        signature: STANDARD.encode(proof.signature.as_slice()),
     }
 }
 

@@ -153,6 +153,7 @@ impl Service {
             source: self.oauth_issuer().into(),
             kind: REQUEST_ENDED.into(),
             subject: row.id,
+            relyingparty: row.relying_party,
             time: time.to_string(),
             sequence: format!("{:020}", row.sequence),
             sequencetype: "Integer".into(),

@@ -21,6 +21,7 @@ mod webhooks;
 
 use async_trait::async_trait;
 use signer_core::{
+    ceremony::EnrolmentProof,
     credential::StatusIndex,
     history::SealedEntry,
     ids::{CheckId, DeviceId, RelyingPartyId, RequestId},
@@ -78,6 +79,10 @@ pub trait Installations: Send + Sync {
 
     /// An installation with its key.
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>>;
+
+    /// What outsiders are shown of an installation's enrolment. It stays when the key is refreshed, and when it ends. None if it
+    /// was enrolled before this was kept.
+    async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>>;
 
     /// Sets the standing of an installation; `Revoked` is [`Installations::revoke`] without a reason, `Suspended`
     /// [`Installations::suspend`], `Good` also ends a suspension. Its certificates follow; its history is told nothing. False

@@ -1,6 +1,7 @@
 //! What goes into the store and comes out of it.
 
 use signer_core::{
+    ceremony::EnrolmentProof,
     history::{HistoryKeyBytes, SealedEntry},
     ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId, VisitId},
     lost_code::HolderKeys,
@@ -90,6 +91,8 @@ pub struct NewInstallation {
     pub certificate: Option<CertificateRow>,
     /// What its phone left for its holder.
     pub holder_keys: HolderKeys,
+    /// What outsiders are shown of this enrolment.
+    pub enrolment: EnrolmentProof,
     /// Tells the history of the holder's earlier installation that it is revoked.
     pub superseded: Sealer,
 }

@@ -14,6 +14,8 @@ use super::StoreResult;
 pub struct WebhookEventRow {
     /// The request, and so the event.
     pub id: RequestId,
+    /// Whose request it was.
+    pub relying_party: RelyingPartyId,
     /// Its place among the relying party's events, from 1.
     pub sequence: u64,
     /// How the request ended.

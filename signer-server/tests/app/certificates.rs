@@ -4,9 +4,9 @@ use std::{fs, path::Path, process::Command, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use signer_client::{Approved, verify_result};
+use signer_client::{Approved, EnrolledBy, verify_result};
 use signer_core::{
-    certificate::{check_chain, der_from_raw, to_pem},
+    certificate::{BINDING, check_chain, der_from_raw, to_pem, verify_request},
     credential::{DocumentRecord, StepRule},
     domain::sha256,
     pin::Pin,
@@ -318,7 +318,31 @@ fn pki_036_an_imported_certificate_is_for_exactly_this_key() {
     let id = app.ask(&bank, "olena");
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
     let result = bank.wait(id, Duration::ZERO).unwrap().result.unwrap();
-    assert_eq!(result.certificate_chain.unwrap()[0], BASE64_STANDARD.encode(&chain[0]));
+    assert_eq!(result.certificate_chain.as_ref().unwrap()[0], BASE64_STANDARD.encode(&chain[0]));
+    assert_eq!(verify_result(&result).unwrap().enrolled, EnrolledBy::Signature);
+
+    // One that names the request it was issued for says whose phone it is, too; one that names another is refused.
+    app.clock.advance(DAY);
+    let right = verify_request(&request).unwrap().binding;
+    for (serial, binding) in [(78, &[7; 32][..]), (79, &[7; 3]), (80, &right)] {
+        let hex: String = binding.iter().map(|byte| format!("{byte:02x}")).collect();
+        let value = format!("{BINDING}=DER:04{:02x}{hex}", binding.len());
+        fs::write(folder.join("ext"), format!("keyUsage=critical,digitalSignature\n{value}\n")).unwrap();
+        let sign = sign.replace("77", &serial.to_string());
+        good(folder, &format!("{sign} -subj /CN=Olena -outform DER -out leaf.der"));
+        let chain = ["leaf.der", "ca.der"].map(|file| fs::read(folder.join(file)).unwrap());
+        let answer = import(&chain);
+        if binding == right {
+            assert_eq!(answer.status, 204);
+        } else {
+            assert_eq!(answer.code(), ProblemCode::InvalidValue);
+        }
+    }
+    app.clock.advance(1);
+    let id = app.ask(&bank, "olena");
+    assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
+    let result = bank.wait(id, Duration::ZERO).unwrap().result.unwrap();
+    assert_eq!(verify_result(&result).unwrap().enrolled, EnrolledBy::Certificate);
 }
 
 /// The first second of a chain's validity, found by asking.

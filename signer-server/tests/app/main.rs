@@ -16,6 +16,7 @@ mod code;
 mod colluding;
 mod csc;
 mod csc_again;
+mod enrolled;
 mod events;
 mod fleets;
 mod forge;

@@ -92,14 +92,14 @@ fn app_201_the_evidence_of_an_approval_is_of_exactly_what_was_asked() {
     let asked = with_fields();
     let (made, result) = signed(&app, &bank, &asked);
     let expected = ExpectedApproval::of(registered.id, &asked, &made);
-    let record = verify_approval(&result.approval, &expected).unwrap();
+    let record = verify_approval(&result, &expected).unwrap().record;
     let shown: Vec<_> =
         record.request.fields().iter().map(|one| (one.label.as_str(), one.value.as_str())).collect();
     assert_eq!(shown, [("Сума", "5 000 €"), ("To", "EX00 17")]);
     assert_eq!(record.approved_at.0, app.clock.seconds());
 
     // Another expectation is another approval.
-    let differs = |expected: ExpectedApproval<'_>| match verify_approval(&result.approval, &expected) {
+    let differs = |expected: ExpectedApproval<'_>| match verify_approval(&result, &expected) {
         Err(ResultError::Approval(what)) => what,
         other => panic!("{other:?}"),
     };
@@ -129,15 +129,15 @@ fn app_201_the_evidence_of_an_approval_is_of_exactly_what_was_asked() {
     for place in 0..bytes.len() {
         let mut altered = bytes.clone();
         altered[place] ^= 1;
-        let mut evidence = result.approval.clone();
-        evidence.record = BASE64_STANDARD.encode(altered);
-        let found = verify_approval(&evidence, &expected).unwrap_err();
+        let mut changed = result.clone();
+        changed.approval.record = BASE64_STANDARD.encode(altered);
+        let found = verify_approval(&changed, &expected).unwrap_err();
         assert!(matches!(found, ResultError::RecordSignature | ResultError::Form(_)), "{place}: {found:?}");
     }
-    let mut evidence = result.approval.clone();
+    let mut changed = result.clone();
     let stranger = app.phone("taras");
-    evidence.device_key = BASE64_STANDARD.encode(stranger.device_key().0);
-    assert_eq!(verify_approval(&evidence, &expected), Err(ResultError::RecordSignature));
+    changed.approval.device_key = BASE64_STANDARD.encode(stranger.device_key().0);
+    assert_eq!(verify_approval(&changed, &expected), Err(ResultError::RecordSignature));
 }
 
 /// The codes as the phone gets them.

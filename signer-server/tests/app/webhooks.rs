@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use signer_client::{Approved, WebhookError, WebhookEvent, verify_webhook};
 use signer_core::{
-    ids::RequestId,
+    ids::{RelyingPartyId, RequestId},
     time::UnixSeconds,
     wire::{
         CreatedRelyingParty, CreatedRequest, DeliveryState, ProblemCode, RequestStatus, WebhookEvents,
@@ -56,10 +56,16 @@ impl Received {
         Some(Self { method, path, headers, body })
     }
 
-    fn verify(&self, url: &str, keys: &WebhookKeys, now: u64) -> Result<WebhookEvent, WebhookError> {
+    fn verify(
+        &self,
+        party: RelyingPartyId,
+        url: &str,
+        keys: &WebhookKeys,
+        now: u64,
+    ) -> Result<WebhookEvent, WebhookError> {
         let headers: Vec<_> =
             self.headers.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        verify_webhook(&self.method, url, &headers, &self.body, keys, UnixSeconds(now))
+        verify_webhook(&self.method, url, party, &headers, &self.body, keys, UnixSeconds(now))
     }
 
     fn id(&self) -> RequestId {
@@ -243,8 +249,8 @@ fn hok_020_every_end_of_a_request_is_told_and_nothing_of_the_person() {
         .map(|received| {
             let now = app.clock.seconds();
             let event = received
-                .verify(&bank.receiver.url("/hook"), &keys, now)
-                .or_else(|_| received.verify(&bank.receiver.url("/hook"), &keys, now - 86_400))
+                .verify(bank.made.id, &bank.receiver.url("/hook"), &keys, now)
+                .or_else(|_| received.verify(bank.made.id, &bank.receiver.url("/hook"), &keys, now - 86_400))
                 .unwrap();
             assert_eq!((event.id, event.source.as_str()), (event.request, app.url()));
             let text = String::from_utf8(received.body.clone()).unwrap();
@@ -267,7 +273,10 @@ fn hok_020_every_end_of_a_request_is_told_and_nothing_of_the_person() {
     // Another URL of the same server does not believe it.
     let now = app.clock.seconds();
     let last = received.last().unwrap();
-    assert_eq!(last.verify(&bank.receiver.url("/other"), &keys, now), Err(WebhookError::Signature));
+    assert_eq!(
+        last.verify(bank.made.id, &bank.receiver.url("/other"), &keys, now),
+        Err(WebhookError::Signature)
+    );
 }
 
 #[test]
@@ -290,7 +299,7 @@ fn hok_021_what_ended_before_a_kill_is_told_after_it() {
     let now = signer_client::ports::Clock::wall(&signer_client::desk::SystemClock).0;
     for id in ids {
         let again = received[before..].iter().find(|received| received.id() == id).unwrap();
-        assert_eq!(again.verify(&bank.receiver.url("/hook"), &keys, now).unwrap().id, id);
+        assert_eq!(again.verify(bank.made.id, &bank.receiver.url("/hook"), &keys, now).unwrap().id, id);
     }
     assert!(bank.events(0).events.iter().all(|event| event.deliveries.len() == 1));
 }
@@ -312,7 +321,9 @@ fn hok_022_a_receiver_that_fails_is_tried_again_for_a_day() {
     // The same event, signed anew each time.
     assert!(received.iter().all(|again| again.id() == id && again.body == received[0].body));
     let keys = keys(&app.http);
-    assert!(received[3].verify(&bank.receiver.url("/hook"), &keys, app.clock.seconds()).is_ok());
+    assert!(
+        received[3].verify(bank.made.id, &bank.receiver.url("/hook"), &keys, app.clock.seconds()).is_ok()
+    );
     // One that never takes it.
     bank.receiver.answer("/hook", 404);
     assert_eq!(bank.replay(id).status, 202);
@@ -434,8 +445,11 @@ fn hok_027_the_key_changes_after_receivers_could_learn_the_next() {
     bank.end_one();
     let received = bank.receiver.wait("/hook", 1).remove(0);
     let (url, now) = (bank.receiver.url("/hook"), app.clock.seconds());
-    assert!(received.verify(&url, &both, now).is_ok());
-    assert_eq!(received.verify(&url, &WebhookKeys { keys: first }, now), Err(WebhookError::UnknownKey));
+    assert!(received.verify(bank.made.id, &url, &both, now).is_ok());
+    assert_eq!(
+        received.verify(bank.made.id, &url, &WebhookKeys { keys: first }, now),
+        Err(WebhookError::UnknownKey)
+    );
     // The first is given out for an hour or two still.
     assert_eq!(keys(&app.http).keys.len(), 2);
     app.clock.advance(7_200);
@@ -461,4 +475,27 @@ fn hok_028_the_operator_sees_and_sets_addresses_and_a_revoked_party_is_told_noth
     let count = |sql: &str| app.read_only().query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     assert_eq!(count("SELECT count(*) FROM request WHERE state = 3"), 1, "{open} is cancelled");
     assert_eq!(count("SELECT count(*) FROM webhook_event"), 0);
+}
+
+#[test]
+fn hok_029_true_events_of_others_that_are_sent_to_an_address_name_whose_they_are() {
+    let app = spawn();
+    let bank = Party::new(&app, "Bank", &["/hook"]);
+    let other = Party::new(&app, "Other", &[]);
+    let url = bank.receiver.url("/hook");
+    assert_eq!(other.call("PUT", "/v1/webhooks", Some(&json!({ "urls": [url] }))).status, 200);
+    let (others, own) = (other.end_one(), bank.end_one());
+    let (keys, now) = (keys(&app.http), app.clock.seconds());
+    for received in bank.receiver.wait("/hook", 2) {
+        let (believed, refused) = match received.id() {
+            id if id == own => (bank.made.id, other.made.id),
+            id => {
+                assert_eq!(id, others);
+                (other.made.id, bank.made.id)
+            }
+        };
+        assert!(received.verify(believed, &url, &keys, now).is_ok());
+        assert_eq!(received.verify(refused, &url, &keys, now), Err(WebhookError::OtherRelyingParty));
+    }
+    assert_eq!(bank.events(0).events[0].event.relyingparty, bank.made.id);
 }

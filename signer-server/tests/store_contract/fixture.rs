@@ -5,10 +5,11 @@ use std::{path::PathBuf, sync::Arc};
 use async_trait::async_trait;
 use rand::{SeedableRng, rngs::StdRng};
 use signer_core::{
+    ceremony::EnrolmentProof,
     history::{HistoryKeyBytes, SealedEntry},
-    ids::{DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
+    ids::{CeremonyId, DeviceId, Epoch, KeyId, RelyingPartyId, RequestId},
     lost_code::HolderKeys,
-    suite::{GroupPublicKey, SuiteId},
+    suite::{GroupPublicKey, Signature, SuiteId},
     time::UnixSeconds,
 };
 use signer_server::store::{
@@ -169,7 +170,17 @@ pub(crate) fn new_installation(n: u8, code: u8) -> NewInstallation {
         request: None,
         certificate: None,
         holder_keys: holder_keys(n),
+        enrolment: enrolment_proof(n),
         superseded: Sealer::none(),
+    }
+}
+
+/// What outsiders are shown of the enrolment of installation `n`.
+pub(crate) fn enrolment_proof(n: u8) -> EnrolmentProof {
+    EnrolmentProof {
+        ceremony: CeremonyId::from_bytes([n; 16]),
+        holder_keys: holder_keys(n).digest(),
+        signature: Signature::new(key(n).proof).unwrap(),
     }
 }
 

@@ -69,6 +69,7 @@ macro_rules! store_contract {
                 installations: sto_011_an_installation_or_key_exists_once,
                 installations: sto_011_a_new_installation_revokes_the_earlier_one,
                 refresh: sto_012_promotion_replaces_the_share,
+                refresh: sto_140_the_proof_of_an_enrolment_stays,
                 refresh: sto_012_promotion_refuses_what_does_not_fit,
                 installations: sto_024_revocation_is_final_and_erases,
                 certificates: sto_030_a_certificate_comes_with_its_installation,

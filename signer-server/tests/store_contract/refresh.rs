@@ -7,7 +7,7 @@ use signer_core::{
     suite::{GroupPublicKey, SuiteId},
     wire::Standing,
 };
-use signer_server::store::{Counter, KeyRow, Reserve, Reserved, Settled, Store, Verdict};
+use signer_server::store::{Counter, KeyRow, Reserve, Reserved, RevocationReason, Settled, Store, Verdict};
 
 use crate::fixture::*;
 
@@ -35,6 +35,24 @@ pub(crate) async fn sto_012_promotion_replaces_the_share<E: Engine>() {
     let store = &*engine.store();
     assert_eq!(stored_key(store).await, key_at(3));
     assert_eq!(store.reserve(confirm(9, T0)).await.unwrap(), Reserved::Stale, "from an earlier epoch");
+}
+
+pub(crate) async fn sto_140_the_proof_of_an_enrolment_stays<E: Engine>() {
+    let mut engine: E = engine().await;
+    let store = engine.store();
+    assert_eq!(store.enrolment_proof(device(1)).await.unwrap(), None);
+    enrol(&*store, 1).await;
+    enrol(&*store, 2).await;
+    let lease = granted(&*store, confirm(1, T0)).await;
+    assert_eq!(store.settle(settle(lease, None, refreshed(1), T0)).await.unwrap(), Settled::Refreshed);
+    assert_ne!(stored_key(&*store).await.proof, key(1).proof, "that of the new shares");
+    store.revoke(device(1), RevocationReason::Superseded, None, T0).await.unwrap();
+    drop(store);
+    engine.reopen().await;
+    let store = engine.store();
+    for n in [1, 2] {
+        assert_eq!(store.enrolment_proof(device(n)).await.unwrap(), Some(enrolment_proof(n)));
+    }
 }
 
 pub(crate) async fn sto_012_promotion_refuses_what_does_not_fit<E: Engine>() {

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 use signer_client::{
+    EnrolledBy,
     desk::SystemClock,
     formats::{Format, FormatError, SignerCertificates, Trust, Trusted, verify},
     ports::Clock as _,
@@ -144,6 +145,10 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         }
     }
     let record = &verified.record;
+    let (enrolled_by, enrolled) = match verified.enrolled {
+        EnrolledBy::Certificate => ("certificate", "by the key's first signature, named in its certificate"),
+        EnrolledBy::Signature => ("signature", "by a signature of the key alone, which no certificate names"),
+    };
     let mut value = json!({
         "valid": true,
         "suite": verified.suite.name(),
@@ -159,9 +164,10 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         "approved_at": record.approved_at,
         "files": args.files.len(),
         "signatures": result.signatures.len(),
+        "device_enrolled_by": enrolled_by,
     });
     let mut text = format!(
-        "Valid: {} of {} signed documents given, each signature holds.\nSuite      {}\nPublic key {}\nApproved   {}, by device {}\nFor        {}: {}",
+        "Valid: {} of {} signed documents given, each signature holds.\nSuite      {}\nPublic key {}\nApproved   {}, by device {}\n           enrolled with this key {enrolled}\nFor        {}: {}",
         args.files.len(),
         result.signatures.len(),
         verified.suite.name(),

@@ -28,6 +28,7 @@ use signer_core::{
 };
 
 pub(crate) struct Device {
+    pub(crate) enrolment: EnrolmentEvidence,
     pub(crate) key: DevicePublicKeyBytes,
     pub(crate) context: KeyContext,
     pub(crate) public_key: GroupPublicKey,
@@ -467,7 +468,13 @@ impl Server {
         self.code_good = false;
         self.remember(proven.context.suite, &proven.key);
         let signature = proven.proof.clone();
+        let enrolment = proven.enrolment().unwrap();
         self.device = Some(Device {
+            enrolment: EnrolmentEvidence {
+                ceremony: enrolment.ceremony,
+                holder_keys: BASE64_STANDARD.encode(enrolment.holder_keys.0),
+                signature: BASE64_STANDARD.encode(enrolment.signature.as_slice()),
+            },
             key: proven.device_key,
             context: proven.context,
             public_key: proven.public_key,
@@ -527,6 +534,7 @@ impl Server {
             record: BASE64_STANDARD.encode(record),
             signature: BASE64_STANDARD.encode(signature.0),
             device_key: BASE64_STANDARD.encode(self.device()?.key.0),
+            enrolment: Some(self.device()?.enrolment.clone()),
         };
         assert!(ApprovalRecord::decode(record).is_ok());
         let evaluation = checked.evaluate(&self.device()?.server_key);

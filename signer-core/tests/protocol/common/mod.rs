@@ -10,7 +10,7 @@ mod sign;
 pub(crate) use self::{bad::*, enrol::*, golden::golden, phone::*, rng::Stream, sign::*};
 pub(crate) use crate::SUITE;
 use signer_core::{
-    ceremony::{ProvenKey, ServerKey},
+    ceremony::{EnrolmentProof, ProvenKey, ServerKey},
     codec,
     device_key::DevicePublicKeyBytes,
     pin::MaskedKey,
@@ -35,6 +35,8 @@ pub(crate) struct Pair {
     pub(crate) device_key: DevicePublicKeyBytes,
     /// The first signature.
     pub(crate) proof: Signature,
+    /// What outsiders are shown; of an enrolment only.
+    pub(crate) enrolment: Option<EnrolmentProof>,
     /// What the phone stores.
     pub(crate) masked: MaskedKey,
     /// What the server stores, before it is wrapped.
@@ -45,9 +47,11 @@ pub(crate) struct Pair {
 
 impl Pair {
     pub(crate) fn new(proven: ProvenKey, masked: MaskedKey) -> Self {
+        let enrolment = proven.enrolment();
         let ProvenKey { context, device_key, public_key, key, proof, .. } = proven;
         let gate_key = *key.gate_key.expose().expose();
-        Self { context, public_key, device_key, proof, masked, server: key.encode().to_vec(), gate_key }
+        let server = key.encode().to_vec();
+        Self { context, public_key, device_key, proof, enrolment, masked, server, gate_key }
     }
 
     pub(crate) fn server(&self) -> ServerKey {

@@ -2,16 +2,20 @@
 
 use async_trait::async_trait;
 use signer_core::{
+    ceremony::EnrolmentProof,
     history::{HistoryKeyBytes, SealedEntry},
-    ids::{DeviceId, Epoch, KeyId},
-    suite::GroupPublicKey,
+    ids::{CeremonyId, DeviceId, Epoch, KeyId},
+    lost_code::HolderKeysDigest,
+    suite::{GroupPublicKey, Signature},
     time::UnixSeconds,
     wire::Standing,
 };
 
 use super::{
     Engine, certificates,
-    columns::{FROZEN, GOOD, REVOKED, get_counter, get_u64, holder, standing, standing_column, suite, time},
+    columns::{
+        FROZEN, GOOD, REVOKED, corrupt, get_counter, get_u64, holder, standing, standing_column, suite, time,
+    },
     db::{Db, execute, execute_one, first, params},
     history, requests,
 };
@@ -45,6 +49,10 @@ impl<E: Engine> Installations for E {
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
         self.read(move |db| load(db, device)).await
+    }
+
+    async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
+        self.read(move |db| enrolment_proof(db, device)).await
     }
 
     async fn set_standing(
@@ -142,6 +150,12 @@ fn enrol(db: &Db<'_>, new: &NewInstallation, now: UnixSeconds) -> StoreResult<En
             new.request
         ],
     )?;
+    let proof = &new.enrolment;
+    execute_one(
+        db,
+        "INSERT INTO enrolment_proof (device, ceremony, holder_keys, signature) VALUES (?1, ?2, ?3, ?4)",
+        (device, proof.ceremony.as_bytes(), proof.holder_keys.0, proof.signature.as_slice()),
+    )?;
     if let Some(certificate) = &new.certificate {
         certificates::insert(db, certificate, now)?;
     }
@@ -181,6 +195,17 @@ fn load(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<Installation>> {
             token: get_u64(row, 8)?,
             history_key: row.get::<Option<_>>(14)?.map(HistoryKeyBytes),
             key,
+        })
+    })
+}
+
+fn enrolment_proof(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
+    let sql = "SELECT ceremony, holder_keys, signature FROM enrolment_proof WHERE device = ?1";
+    first(db, sql, [device.as_bytes()], |row| {
+        Ok(EnrolmentProof {
+            ceremony: CeremonyId::from_bytes(row.get(0)?),
+            holder_keys: HolderKeysDigest(row.get(1)?),
+            signature: Signature::new(row.get(2)?).ok_or_else(|| corrupt("the first signature of a key"))?,
         })
     })
 }

@@ -93,7 +93,7 @@ fn urls(db: &Db<'_>, party: RelyingPartyId) -> StoreResult<Option<Vec<String>>> 
 }
 
 fn due(db: &Db<'_>, now: UnixSeconds, each: u32, limit: u32) -> StoreResult<Vec<DueDelivery>> {
-    let sql = "SELECT e.id, e.sequence, e.status, e.at, w.id, w.url, d.attempts, d.until
+    let sql = "SELECT e.id, e.relying_party, e.sequence, e.status, e.at, w.id, w.url, d.attempts, d.until
         FROM webhook AS w JOIN webhook_delivery AS d ON d.webhook = w.id JOIN webhook_event AS e ON e.id = d.event
         WHERE d.next IS NOT NULL AND d.event IN
             (SELECT event FROM webhook_delivery WHERE webhook = w.id AND next <= ?1 ORDER BY next LIMIT ?2)
@@ -101,10 +101,10 @@ fn due(db: &Db<'_>, now: UnixSeconds, each: u32, limit: u32) -> StoreResult<Vec<
     all(db, sql, (time(now), each, limit), |row| {
         Ok(DueDelivery {
             event: event(row)?,
-            webhook: row.get(4)?,
-            url: row.get(5)?,
-            attempts: row.get(6)?,
-            until: get_time(row, 7)?,
+            webhook: row.get(5)?,
+            url: row.get(6)?,
+            attempts: row.get(7)?,
+            until: get_time(row, 8)?,
         })
     })
 }
@@ -125,8 +125,8 @@ fn events(
     after: u64,
     limit: u32,
 ) -> StoreResult<Vec<(WebhookEventRow, Vec<WebhookDelivery>)>> {
-    let sql = "SELECT id, sequence, status, at FROM webhook_event WHERE relying_party = ?1 AND sequence > ?2
-        ORDER BY sequence LIMIT ?3";
+    let sql = "SELECT id, relying_party, sequence, status, at FROM webhook_event
+        WHERE relying_party = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
     let events = all(db, sql, (party.as_bytes(), int(after)?, limit), event)?;
     events.into_iter().map(|event| Ok((event, deliveries(db, event.id)?))).collect()
 }
@@ -163,9 +163,10 @@ fn replay(
 fn event(row: &Row<'_>) -> StoreResult<WebhookEventRow> {
     Ok(WebhookEventRow {
         id: RequestId::from_bytes(row.get(0)?),
-        sequence: get_u64(row, 1)?,
-        status: status(row.get(2)?)?,
-        at: get_time(row, 3)?,
+        relying_party: RelyingPartyId::from_bytes(row.get(1)?),
+        sequence: get_u64(row, 2)?,
+        status: status(row.get(3)?)?,
+        at: get_time(row, 4)?,
     })
 }
 

@@ -18,7 +18,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0011_sessions.sql"),
     include_str!("../../../migrations/sqlite/0012_authorisation_code.sql"),
     include_str!("../../../migrations/sqlite/0013_webhooks.sql"),
-    include_str!("../../../migrations/sqlite/0016_question_once.sql"),
+    include_str!("../../../migrations/sqlite/0014_enrolment_proof.sql"),
+    include_str!("../../../migrations/sqlite/0015_question_once.sql"),
 ];
 
 /// The schema version this binary works with.
