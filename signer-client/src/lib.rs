@@ -12,7 +12,8 @@
 //! 5. [`Phone::history`]: who asked what of the holder; [`Phone::lost_code`] and [`report_lost`].
 //! 6. [`Phone::certificate`]: who holds the key, as others are told.
 //! 7. [`RelyingParty`] and [`verify_result`]: the other side of the counter; [`lists`]: what it keeps to check codes without
-//!    network; [`formats`]: signatures as others read them; [`verify_webhook`]: that a request ended.
+//!    network; [`formats`]: signatures as others read them; [`verify_webhook`]: that a request ended; [`verify_audit_proof`]: that the
+//!    server has it in its log.
 //!
 //! [`desk`] has the ports of a desktop machine, [`http`] the network.
 //!
@@ -20,6 +21,7 @@
 
 mod answer;
 mod approval;
+mod audit;
 mod certificate;
 pub mod desk;
 pub mod draw;
@@ -45,6 +47,7 @@ mod webhook;
 pub use self::{
     answer::{ANSWER_AGE_MAX_SECONDS, AnswerError, Question, verify_answer},
     approval::{ExpectedApproval, verify_approval},
+    audit::{AuditError, verify_audit_consistency, verify_audit_proof},
     certificate::HolderCertificate,
     error::{ClientError, Fault, StateError},
     history::{History, HistoryLine, SHOWS_MAX, ShowNote},

@@ -18,8 +18,9 @@ use signer_core::{
     lost_code::LostCode,
     suite::{GroupPublicKey, Signature, SuiteId},
     wire::{
-        CreateRequest, CreatedRequest, DocumentSignature, MadeCodes, MakeCodes, ReportLost, RequestView,
-        SignedResult, SigningCertificate, TOKEN_BYTES, Verification, VerifyCode, WAIT_MS_MAX,
+        AuditConsistency, AuditProof, CreateRequest, CreatedRequest, DocumentSignature, MadeCodes, MakeCodes,
+        ReportLost, RequestView, SignedResult, SigningCertificate, TOKEN_BYTES, Verification, VerifyCode,
+        WAIT_MS_MAX,
     },
 };
 use zeroize::Zeroizing;
@@ -85,6 +86,32 @@ impl RelyingParty {
     /// [`ClientError`]
     pub fn signing_certificate(&self, person: &str) -> Result<SigningCertificate, ClientError> {
         self.send(HttpRequest::get(format!("/v1/persons/{}/signing-certificate", path_segment(person))))
+    }
+
+    /// The entry of the server's audit log that says a request was signed; see [`crate::verify_audit_proof`].
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with `not_found` if it is not signed; [`ClientError`].
+    pub fn audit_proof(&self, request: RequestId) -> Result<AuditProof, ClientError> {
+        self.send(HttpRequest::get(format!("/v1/requests/{request}/audit")))
+    }
+
+    /// The newest checkpoint of the server's audit log, a signed note.
+    ///
+    /// # Errors
+    /// [`ClientError`]
+    pub fn audit_checkpoint(&self) -> Result<String, ClientError> {
+        let note = self.exchange(HttpRequest::get("/v1/audit/checkpoint"), "text/plain")?;
+        String::from_utf8(note.to_vec())
+            .map_err(|_| ClientError::ServerMisbehaved("a checkpoint is not text"))
+    }
+
+    /// That the log continues its first `from` entries; see [`crate::verify_audit_consistency`].
+    ///
+    /// # Errors
+    /// [`ClientError::Problem`] with `invalid_value` if the log is shorter; [`ClientError`].
+    pub fn audit_consistency(&self, from: u64) -> Result<AuditConsistency, ClientError> {
+        self.send(HttpRequest::get(format!("/v1/audit/consistency?from={from}")))
     }
 
     /// Checks a code online and uses it up, for who believes the connection: the answer's signature is not looked at. The same

@@ -44,6 +44,9 @@ fn cli_080_every_help_ends_well_and_has_an_example() {
         "trust show",
         "codes",
         "ask",
+        "audit",
+        "audit watch",
+        "audit proof",
         "verify-signature",
     ];
     for command in commands {

@@ -107,6 +107,14 @@ id! {
     /// A browser's stay at the authorisation page.
     VisitId
 }
+id! {
+    /// An installation as the audit log names it: random, so that it leads to nobody once its installation is forgotten.
+    AuditName
+}
+id! {
+    /// What an entry of the audit log is about: the bytes of a [`RequestId`] or of another id.
+    AuditObject
+}
 
 /// How often the shares of a key have been renewed; 0 after enrolment.
 #[derive(

@@ -11,6 +11,7 @@
 //! 7. [`certificate`]: the request a new key signs first, and what its certificate must be.
 //! 8. [`wrap`]: how secrets rest in a store.
 //! 9. [`history`]: what the holder is told of all this, and the chain that shows when the server takes it back; [`lost_code`].
+//! 10. [`audit`]: the log of everything the server did, for those who watch it.
 //!
 //! Under them: [`codec`] (strict CBOR), [`domain`] (every hash), [`secret`], [`ids`], [`time`].
 #![no_std]
@@ -28,6 +29,7 @@ extern crate std;
 extern crate self as signer_core;
 
 pub mod approval;
+pub mod audit;
 pub mod ceremony;
 pub mod certificate;
 pub mod codec;

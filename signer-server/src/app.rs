@@ -147,6 +147,9 @@ impl App {
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
         let service = Arc::clone(&self.service);
         let hearing = tokio::spawn(async move { service.hear_nodes().await });
+        let checkpoint_every = Duration::from_secs(self.config.audit.checkpoint_seconds);
+        let checkpoints =
+            tokio::spawn(service::sign_checkpoints(Arc::clone(&self.service), checkpoint_every));
         let deliveries = tokio::spawn(webhooks::deliver(Arc::clone(&self.service), self.sender));
         let service = Arc::clone(&self.service);
         let stop = async move {
@@ -156,6 +159,7 @@ impl App {
         self.server.run(router, stop).await;
         sweeper.abort();
         hearing.abort();
+        checkpoints.abort();
         deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
         self.store.close().await;

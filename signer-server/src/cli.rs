@@ -1,5 +1,6 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
+mod audit;
 mod issuer;
 mod limits;
 mod oauth;
@@ -72,6 +73,9 @@ enum Command {
     RelyingParty(RelyingPartyCommand),
     /// Show the newest signing requests and how they ended; never what was in them, or who was asked.
     Requests(requests::RequestsArgs),
+    /// The audit log: show, export and check what the server did.
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Suspend, resume or revoke an installation with its certificates.
     #[command(subcommand)]
     Device(DeviceCommand),
@@ -283,6 +287,7 @@ fn try_run(cli: Cli) -> Result<(), String> {
         }
         Command::RelyingParty(command) => relying_party(&AdminClient::new(&config)?, cli.json, command),
         Command::Requests(args) => requests::show(&AdminClient::new(&config)?, cli.json, &args),
+        Command::Audit(command) => audit::run(&config, cli.json, command),
         Command::Device(command) => device(&AdminClient::new(&config)?, cli.json, command),
         Command::Ca(CaCommand::Show) => {
             print!("{}", AdminClient::new(&config)?.text("GET", "/ca/v1/ca.pem", None)?);

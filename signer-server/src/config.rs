@@ -72,6 +72,8 @@ pub struct Config {
     pub ca: CaConfig,
     /// Webhooks of relying parties.
     pub webhooks: WebhooksConfig,
+    /// The audit log.
+    pub audit: AuditConfig,
     /// Where the store is, if not in a SQLite file in the data folder.
     pub store: StoreConfig,
 }
@@ -93,6 +95,20 @@ pub struct StoreConfig {
 impl Default for StoreConfig {
     fn default() -> Self {
         Self { url: None, password_file: None, ca_file: None, connections_max: 16 }
+    }
+}
+
+/// The audit log: `spec/audit.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct AuditConfig {
+    /// How often a checkpoint is signed while the log grows, seconds.
+    pub checkpoint_seconds: u64,
+}
+
+impl Default for AuditConfig {
+    fn default() -> Self {
+        Self { checkpoint_seconds: 1 }
     }
 }
 
@@ -392,6 +408,7 @@ impl Default for Config {
             limits: LimitsConfig::default(),
             ca: CaConfig::default(),
             webhooks: WebhooksConfig::default(),
+            audit: AuditConfig::default(),
             store: StoreConfig::default(),
         }
     }
@@ -452,6 +469,9 @@ impl Config {
         self.limits.settings()?;
         if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
             return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
+        }
+        if !(1..=86_400).contains(&self.audit.checkpoint_seconds) {
+            return refuse("audit.checkpoint_seconds must be from 1 to 86400");
         }
         if !(1..=120).contains(&self.request_timeout_seconds) || self.group_window_ms > 1000 {
             return refuse("request_timeout_seconds must be from 1 to 120, group_window_ms at most 1000");

@@ -13,6 +13,7 @@ use std::{
 const KINDS: &[(&str, &str)] = &[
     ("APP", "protocol.md"),
     ("ATT", "protocol.md"),
+    ("AUD", "audit.md"),
     ("CER", "protocol.md"),
     ("CLI", "protocol.md"),
     ("CRD", "credential.md"),

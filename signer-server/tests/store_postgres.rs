@@ -7,9 +7,16 @@ use std::sync::Arc;
 
 use postgres::Database;
 use rand::{SeedableRng, rngs::StdRng};
-use signer_core::{ids::RequestId, time::UnixSeconds};
+use signer_core::{
+    audit::{
+        AuditEntry,
+        tree::{TreeHash, leaf_hash},
+    },
+    ids::RequestId,
+    time::UnixSeconds,
+};
 use signer_server::store::{
-    Ended, ServerKeyRow, ServerKeys as _, Store as _, StoreError,
+    AuditLog as _, Ended, ServerKeyRow, ServerKeys as _, Store as _, StoreError,
     postgres::{OpenError, PostgresOptions, PostgresStore},
 };
 
@@ -116,6 +123,30 @@ async fn sto_147_a_database_that_went_away_is_answered_so_and_taken_up_again() {
     assert_eq!(answer.unwrap(), key("after", 1));
     assert_eq!(store.server_key(key("before", 2), T0).await.unwrap(), key("before", 1));
     store.check().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sto_149_nodes_that_chain_at_once_make_one_chain() {
+    let database = Database::create();
+    let (one, two) = (open(&database).await.unwrap(), open(&database).await.unwrap());
+    for round in 0..8 {
+        let name = |n: u8| format!("key-{}", round * 2 + n);
+        let (first, second) = (name(0), name(1));
+        let made =
+            tokio::join!(one.server_key(key(&first, 1), T0), two.server_key(key(&second, 1), T0.plus(1)));
+        assert!(made.0.is_ok() && made.1.is_ok());
+        let chained = tokio::join!(one.chain_audit(T0), two.chain_audit(T0.plus(1)));
+        assert!(chained.0.is_ok() && chained.1.is_ok(), "{chained:?}");
+    }
+    one.chain_audit(T0).await.unwrap();
+    let entries = two.audit_entries(0, 100).await.unwrap();
+    assert_eq!(entries.len(), 2 + 16, "two starts and sixteen keys");
+    let mut previous = TreeHash::default();
+    for (index, bytes) in (0_u64..).zip(&entries) {
+        let entry = AuditEntry::decode(bytes).unwrap();
+        assert_eq!((entry.index, entry.previous), (index, previous));
+        previous = leaf_hash(bytes);
+    }
 }
 
 #[test]

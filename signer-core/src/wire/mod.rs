@@ -3,6 +3,7 @@
 //! A device posts an [`Envelope`] to `/device/v1/<operation>` and gets the canonical CBOR of the operation's reply, or a
 //! problem (RFC 9457) with one of [`ProblemCode`]'s codes.
 
+mod audit;
 mod certificate;
 mod choice;
 mod codes;
@@ -25,8 +26,9 @@ use alloc::vec::Vec;
 use minicbor::{Decode, Encode};
 
 pub use self::{
-    certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*, link::*,
-    oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*, webhook::*,
+    audit::*, certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*,
+    link::*, oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
+    webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -59,12 +59,16 @@ CREATE TABLE installation (
     -- What the phone left for its holder at enrolment.
     history_key BYTEA CHECK (length(history_key) = 32),
     lost_code BYTEA CHECK (length(lost_code) = 32),
+    -- How the audit log names it: random, and all that leads from its entries to a person.
+    audit_name BYTEA DEFAULT uuid_send(gen_random_uuid()) CHECK (length(audit_name) = 16),
     CONSTRAINT installation_device_key_unique UNIQUE (device_key)
 ) WITH (fillfactor = 70);
 
 -- A holder has at most one installation that is not revoked.
 CREATE UNIQUE INDEX installation_living_unique ON installation (holder) WHERE standing <> 2;
 CREATE UNIQUE INDEX installation_lost_code_unique ON installation (lost_code) WHERE lost_code IS NOT NULL;
+
+CREATE UNIQUE INDEX installation_audit_name_unique ON installation (audit_name) WHERE audit_name IS NOT NULL;
 
 -- Beside the installation, not in it: a reservation rewrites a small row, not the shares.
 CREATE TABLE signing_key (
@@ -618,3 +622,245 @@ BEGIN
 END $$;
 CREATE TRIGGER request_ended AFTER UPDATE OF state ON request
     FOR EACH ROW WHEN (old.state = 0 AND new.state <> 0) EXECUTE FUNCTION request_ended();
+
+-- The audit log: spec/audit.md. An act says what it is in audit_waiting, by a trigger, so that no way to it is forgotten; in its
+-- own transaction that is, and what waits is moved into the chain a moment later by one node: chained within the acts, all
+-- of them would wait for one another.
+
+CREATE TABLE audit_waiting (
+    number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    act SMALLINT NOT NULL CHECK (act BETWEEN 0 AND 255),
+    subject BYTEA CHECK (length(subject) = 16),
+    relying_party BYTEA CHECK (length(relying_party) = 16),
+    object BYTEA CHECK (length(object) = 16),
+    detail TEXT CHECK (length(detail) BETWEEN 1 AND 40)
+);
+
+CREATE TABLE audit (
+    idx BIGINT PRIMARY KEY CHECK (idx >= 0),
+    entry BYTEA NOT NULL CHECK (length(entry) BETWEEN 1 AND 256),
+    -- As in the entry, to find it by.
+    subject BYTEA CHECK (length(subject) = 16),
+    object BYTEA CHECK (length(object) = 16)
+);
+
+CREATE INDEX audit_by_subject ON audit (subject, idx) WHERE subject IS NOT NULL;
+CREATE INDEX audit_by_object ON audit (object, idx) WHERE object IS NOT NULL;
+
+CREATE FUNCTION audit_grows_by_one() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.idx <> (SELECT coalesce(max(idx) + 1, 0) FROM audit) THEN
+        RAISE EXCEPTION 'an entry comes after the newest one';
+    END IF;
+    RETURN new;
+END $$;
+CREATE FUNCTION audit_stays() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'an entry is not changed or deleted';
+END $$;
+CREATE TRIGGER audit_grows_by_one BEFORE INSERT ON audit FOR EACH ROW EXECUTE FUNCTION audit_grows_by_one();
+CREATE TRIGGER audit_stays BEFORE UPDATE OR DELETE OR TRUNCATE ON audit
+    FOR EACH STATEMENT EXECUTE FUNCTION audit_stays();
+
+-- Nodes of the tree over it, at every eighth level.
+CREATE TABLE audit_node (
+    level SMALLINT NOT NULL CHECK (level BETWEEN 8 AND 56 AND level % 8 = 0),
+    idx BIGINT NOT NULL CHECK (idx >= 0),
+    hash BYTEA NOT NULL CHECK (length(hash) = 32),
+    PRIMARY KEY (level, idx)
+);
+
+CREATE TABLE audit_checkpoint (
+    only_row SMALLINT PRIMARY KEY CHECK (only_row = 1),
+    size BIGINT NOT NULL CHECK (size >= 0),
+    note TEXT NOT NULL
+);
+
+-- The acts. Their numbers: `AuditAct` in signer-core.
+
+CREATE FUNCTION audit_name_of(whose BYTEA) RETURNS BYTEA LANGUAGE sql STABLE AS
+    'SELECT audit_name FROM installation WHERE device = whose';
+
+CREATE FUNCTION audit_meta() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act) VALUES (0);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_started AFTER UPDATE OF run ON meta FOR EACH ROW EXECUTE FUNCTION audit_meta();
+
+CREATE FUNCTION audit_enrolment_code() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act) VALUES (1);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_code_made AFTER INSERT ON enrolment_code
+    FOR EACH ROW EXECUTE FUNCTION audit_enrolment_code();
+
+CREATE FUNCTION audit_enrolled() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject) VALUES (2, new.audit_name);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_enrolled AFTER INSERT ON installation FOR EACH ROW EXECUTE FUNCTION audit_enrolled();
+
+CREATE FUNCTION audit_installation() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF new.suspended <> old.suspended THEN
+        INSERT INTO audit_waiting (act, subject) VALUES (CASE new.suspended WHEN 1 THEN 10 ELSE 11 END, new.audit_name);
+    END IF;
+    IF new.standing <> old.standing THEN
+        INSERT INTO audit_waiting (act, subject, detail) VALUES (
+            CASE new.standing WHEN 0 THEN 11 WHEN 1 THEN 12 ELSE 13 END, new.audit_name,
+            -- Certificates are revoked first, with the reason (RFC 5280 section 5.3.1).
+            CASE WHEN new.standing = 2 THEN
+                (SELECT CASE reason WHEN 1 THEN 'key_compromise' WHEN 3 THEN 'affiliation_changed' WHEN 4 THEN 'superseded'
+                    WHEN 5 THEN 'cessation_of_operation' WHEN 9 THEN 'privilege_withdrawn' ELSE 'unspecified' END
+                 FROM certificate WHERE device = new.device AND state = 2 ORDER BY number DESC LIMIT 1) END);
+    END IF;
+    IF old.audit_name IS NOT NULL AND new.audit_name IS NULL THEN
+        INSERT INTO audit_waiting (act) VALUES (28);
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_installation AFTER UPDATE OF suspended, standing, audit_name ON installation
+    FOR EACH ROW EXECUTE FUNCTION audit_installation();
+
+CREATE FUNCTION audit_request_made() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject, relying_party, object) VALUES (3,
+        (SELECT audit_name FROM installation WHERE holder = new.holder AND standing <> 2), new.relying_party, new.id);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_request_made AFTER INSERT ON request FOR EACH ROW EXECUTE FUNCTION audit_request_made();
+
+CREATE FUNCTION audit_request_ended() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject, relying_party, object, detail) VALUES (
+        CASE new.state WHEN 1 THEN 5 ELSE 4 END,
+        (SELECT audit_name FROM installation WHERE device = new.signed_by
+            OR (new.signed_by IS NULL AND holder = new.holder AND standing <> 2)),
+        new.relying_party, new.id,
+        CASE new.state WHEN 1 THEN NULL
+            WHEN 2 THEN CASE WHEN EXISTS
+                (SELECT 1 FROM request_code WHERE request = new.id AND chosen_place <> right_place)
+                THEN 'wrong_code' ELSE 'declined' END
+            WHEN 3 THEN 'cancelled' WHEN 4 THEN 'expired' ELSE 'key_ended' END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_request_ended AFTER UPDATE OF state ON request
+    FOR EACH ROW WHEN (old.state = 0 AND new.state <> 0) EXECUTE FUNCTION audit_request_ended();
+
+CREATE FUNCTION audit_pin() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject)
+        VALUES (CASE new.kind WHEN 1 THEN 7 WHEN 2 THEN 6 ELSE 8 END, audit_name_of(new.device));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_pin AFTER INSERT OR UPDATE ON outcome
+    FOR EACH ROW WHEN (new.kind <> 0) EXECUTE FUNCTION audit_pin();
+
+CREATE FUNCTION audit_refreshed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject) VALUES (9, audit_name_of(new.device));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_refreshed AFTER UPDATE OF epoch ON signing_key
+    FOR EACH ROW WHEN (new.epoch <> old.epoch) EXECUTE FUNCTION audit_refreshed();
+
+CREATE FUNCTION audit_credential() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject, detail) VALUES (
+        CASE WHEN new.device IS NULL THEN 27 WHEN TG_OP = 'INSERT' THEN 14 ELSE 16 END, audit_name_of(new.device),
+        CASE WHEN new.device IS NULL THEN CASE WHEN TG_OP = 'INSERT' THEN 'issued' ELSE 'withdrawn' END END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_credential_issued AFTER INSERT ON credential
+    FOR EACH ROW EXECUTE FUNCTION audit_credential();
+CREATE TRIGGER audit_credential_withdrawn AFTER UPDATE OF state ON credential
+    FOR EACH ROW WHEN (old.state = 0 AND new.state = 1) EXECUTE FUNCTION audit_credential();
+
+-- Where and by whom a person's documents were looked at is for the person's own history, not for this log: no subject.
+CREATE FUNCTION audit_code_used() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, relying_party) VALUES (15, new.verifier);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_code_used AFTER INSERT ON burn FOR EACH ROW EXECUTE FUNCTION audit_code_used();
+
+CREATE FUNCTION audit_check_answered() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, relying_party, object, detail)
+        VALUES (26, new.verifier, new.id, CASE new.state WHEN 1 THEN 'allowed' ELSE 'declined' END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_check_answered AFTER UPDATE OF state ON holder_check
+    FOR EACH ROW WHEN (old.state = 0 AND new.state <> 0) EXECUTE FUNCTION audit_check_answered();
+
+-- Of a relying party: the act, and what was done, are the trigger's arguments.
+CREATE FUNCTION audit_party() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, relying_party, detail) VALUES (TG_ARGV[0]::smallint, new.id, TG_ARGV[1]);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_party_added AFTER INSERT ON relying_party FOR EACH ROW EXECUTE FUNCTION audit_party(17);
+CREATE TRIGGER audit_party_changed
+    AFTER UPDATE OF name, token_hash, may_ask, may_verify, generates_for, report_kinds, may_report_deceased,
+        calls_per_second, kept_bytes_max ON relying_party
+    FOR EACH ROW EXECUTE FUNCTION audit_party(18, 'rights');
+CREATE TRIGGER audit_party_revoked AFTER UPDATE OF revoked ON relying_party
+    FOR EACH ROW WHEN (new.revoked <> old.revoked) EXECUTE FUNCTION audit_party(19);
+
+CREATE FUNCTION audit_of_party() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, relying_party, detail)
+        VALUES (18, CASE WHEN TG_OP = 'DELETE' THEN old.relying_party ELSE new.relying_party END, TG_ARGV[0]);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_client AFTER INSERT OR UPDATE ON oauth_client
+    FOR EACH ROW EXECUTE FUNCTION audit_of_party('oauth_client');
+CREATE TRIGGER audit_webhook_added AFTER INSERT ON webhook
+    FOR EACH ROW EXECUTE FUNCTION audit_of_party('webhook_added');
+CREATE TRIGGER audit_webhook_removed AFTER DELETE ON webhook
+    FOR EACH ROW EXECUTE FUNCTION audit_of_party('webhook_removed');
+
+CREATE FUNCTION audit_key() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, detail) VALUES (TG_ARGV[0]::smallint, substr(new.purpose, 1, 40));
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_key_made AFTER INSERT ON server_key FOR EACH ROW EXECUTE FUNCTION audit_key(20);
+CREATE TRIGGER audit_key_activated AFTER UPDATE OF activated ON server_key
+    FOR EACH ROW WHEN (old.activated IS NULL) EXECUTE FUNCTION audit_key(21);
+
+CREATE FUNCTION audit_trust_list() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, detail) VALUES (22, 'number_' || new.number);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_trust_list AFTER INSERT OR UPDATE ON trust_list
+    FOR EACH ROW EXECUTE FUNCTION audit_trust_list();
+
+CREATE FUNCTION audit_certificate() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, subject, detail)
+        VALUES (23, audit_name_of(new.device), CASE new.imported WHEN 1 THEN 'imported' END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_certificate_issued AFTER INSERT ON certificate
+    FOR EACH ROW EXECUTE FUNCTION audit_certificate();
+
+CREATE FUNCTION audit_released() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, relying_party, object)
+        SELECT 24, relying_party, new.request FROM csc_authorisation WHERE request = new.request;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_released AFTER UPDATE OF fetched_by ON csc_digest
+    FOR EACH ROW WHEN (old.fetched_by IS NULL) EXECUTE FUNCTION audit_released();
+
+CREATE FUNCTION audit_reported() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    INSERT INTO audit_waiting (act, detail) VALUES (25, CASE new.outcome WHEN 0 THEN 'applied' ELSE 'late' END);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER audit_reported AFTER INSERT ON register_event FOR EACH ROW EXECUTE FUNCTION audit_reported();

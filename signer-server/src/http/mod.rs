@@ -1,6 +1,7 @@
 //! HTTP: thin adapters over [`Service`]. Each handler parses, makes one call, maps the answer.
 
 mod admin;
+mod audit;
 mod auth;
 mod ca;
 mod codes;
@@ -63,8 +64,9 @@ fn api(timeout: Duration) -> OpenApiRouter<Arc<Service>> {
         .merge(ca::routes())
         .merge(register::routes())
         .merge(webhooks::routes())
+        .merge(audit::routes())
         .merge(trust::routes())
-        .nest("/admin/v1", admin::routes())
+        .nest("/admin/v1", admin::routes().merge(audit::admin_routes()))
         .layer(from_fn(to_the_end))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, timeout))
         .layer(map_response(timeout_as_problem));

@@ -1,5 +1,5 @@
 //! The server's own keys: issuer of credentials, of status lists and of credentials of businesses, signer of answers,
-//! certification authority, signer of deliveries to webhooks, secrets of device tokens, of online use (hashes of short codes, salts of disclosures) and of names told to relying parties. Each is
+//! certification authority, signer of deliveries to webhooks, signer of the audit log's checkpoints, secrets of device tokens, of online use (hashes of short codes, salts of disclosures) and of names told to relying parties. Each is
 //! made once and wrapped; the issuer's and that of webhooks are followed by others.
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
@@ -7,6 +7,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use p256::ecdsa::{SigningKey, VerifyingKey};
 use rand::Rng as _;
 use signer_core::{
+    audit::CheckpointKey,
     credential::{DocumentType, IssuerKey, IssuerKeys},
     secret::SecretBytes,
     time::UnixSeconds,
@@ -114,6 +115,7 @@ pub struct ServerKeys {
     pub(super) device_token: SecretBytes<32>,
     pub(super) online: SecretBytes<32>,
     pub(super) names: SecretBytes<32>,
+    audit: SecretBytes<32>,
     answer_made: UnixSeconds,
     issuer: IssuerId,
     series: RwLock<Series>,
@@ -145,6 +147,7 @@ impl ServerKeys {
         let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
         let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
         let (names, _) = secret(store, kek, random, "names", now, |_| Some(Vec::new())).await?;
+        let (audit, _) = secret(store, kek, random, "audit", now, |_| Some(Vec::new())).await?;
         let series = Series::load(store, kek, issuer).await?;
         for purpose in KeyPurpose::ALL {
             let end = in_use(series.of(purpose)).map(|key| key.created.plus(KEY_SECONDS));
@@ -156,13 +159,20 @@ impl ServerKeys {
             }
         }
         let series = RwLock::new(series);
-        Ok(Self { answer, authority, device_token, online, names, answer_made, issuer, series })
+        Ok(Self { answer, authority, device_token, online, names, audit, answer_made, issuer, series })
     }
 
     /// Public keys of the issuer, for every credential that may still live.
     #[must_use]
     pub fn issuer_keys(&self) -> Arc<IssuerKeys> {
         Arc::clone(&self.read().issuer_keys)
+    }
+
+    /// The key that signs checkpoints of the audit log, which is named after the server's address.
+    pub(super) fn checkpoints(&self, public_url: &str) -> ServiceResult<CheckpointKey> {
+        let address = public_url.split_once("://").map_or(public_url, |(_, address)| address);
+        CheckpointKey::new(&format!("{address}/audit"), &self.audit)
+            .map_err(|_| ServiceError::Bug("the name of the audit log"))
     }
 
     /// Public key that verifies time and answers, SEC1 compressed.

@@ -3,6 +3,7 @@
 mod admin;
 mod answer;
 mod ask;
+mod audit;
 mod businesses;
 mod ceremonies;
 mod certificate;
@@ -65,6 +66,7 @@ use zeroize::Zeroizing;
 use self::quota::Quota;
 pub(crate) use self::{
     admin::{new_token, token_hash},
+    audit::sign_checkpoints,
     webhooks::SignedDelivery,
 };
 pub use self::{
@@ -143,6 +145,7 @@ pub struct Service {
     limits: limits::Limits,
     releases: releases::Releases,
     checked: tokio::sync::Mutex<Option<Instant>>,
+    checkpoint_turn: tokio::sync::Mutex<()>,
     admin_token: [u8; 32],
 }
 
@@ -255,6 +258,7 @@ impl Service {
             limits: limits::Limits::new(parts.limits),
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
+            checkpoint_turn: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
         };
         service.renew_trust_list().await?;

@@ -4,6 +4,7 @@
 //! Rows hold secrets only wrapped, tokens and codes only hashed. The same contract suite (`tests/store_contract`)
 //! runs against every engine.
 
+mod audit;
 mod certificates;
 mod counter;
 mod csc;
@@ -31,8 +32,18 @@ use signer_core::{
 };
 
 pub use self::{
-    certificates::*, counter::*, csc::*, displays::*, fleets::*, history::*, oauth::*, reports::*, rows::*,
-    visits::*, webhooks::*,
+    audit::{AuditFilter, AuditLog, AuditMark, CheckpointRow},
+    certificates::*,
+    counter::*,
+    csc::*,
+    displays::*,
+    fleets::*,
+    history::*,
+    oauth::*,
+    reports::*,
+    rows::*,
+    visits::*,
+    webhooks::*,
 };
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
@@ -310,6 +321,7 @@ pub trait Store:
     + Reports
     + ServerKeys
     + Webhooks
+    + AuditLog
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end, sign-ins 24 h; outcomes after 24 h, codes of
     /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits

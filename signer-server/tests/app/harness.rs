@@ -27,7 +27,7 @@ use signer_core::{
 };
 use signer_server::{
     app::App,
-    config::{Config, LimitsConfig},
+    config::{AuditConfig, Config, LimitsConfig},
     ports::SystemRandom,
     service::Service,
     store::LockPolicy,
@@ -116,6 +116,8 @@ impl TestApp {
             register_file: Some(concat!(env!("CARGO_MANIFEST_DIR"), "/../spec/register.json").into()),
             group_window_ms: 2,
             limits: LimitsConfig::wide(),
+            // Only when asked for: nothing is written that no test caused.
+            audit: AuditConfig { checkpoint_seconds: 86_400 },
             ..Config::default()
         };
         config.store.url = postgres.as_deref().map(Database::url);

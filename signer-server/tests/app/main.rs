@@ -8,6 +8,7 @@
 mod support;
 
 mod at_rest;
+mod audit;
 mod backup;
 mod bound;
 mod certificates;

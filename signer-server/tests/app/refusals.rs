@@ -46,7 +46,7 @@ const SECP256K1_ORDER: [u8; 32] = [
 ];
 const METHODS: [&str; 5] = ["GET", "POST", "PUT", "PATCH", "DELETE"];
 /// Operations that need no token, because they tell nothing about anybody, or because a proof is in their body.
-const PUBLIC: [&str; 17] = [
+const PUBLIC: [&str; 18] = [
     "GET /.well-known/oauth-authorization-server",
     "GET /ca/v1/ca.der",
     "GET /ca/v1/ca.pem",
@@ -56,6 +56,7 @@ const PUBLIC: [&str; 17] = [
     "GET /status/v1/lists",
     "GET /status/v1/lists/{id}",
     "GET /v1/answer-key",
+    "GET /v1/audit/checkpoint",
     "GET /v1/time",
     "GET /v1/trust-list",
     "GET /v1/webhook-keys",
@@ -272,6 +273,11 @@ fn oap_005_another_partys_object_is_like_one_that_is_not_there() {
     let (mut phone, till) = (stocked(&app, "olena"), Till::new(&app, "Shop"));
     let request = app.ask(&RelyingParty::new(network(app.url()), bank.token.clone()), "olena");
     let check = opened(&till.scan(&show(&app, &mut phone, Profile::Age).digits())).check;
+    assert!(matches!(phone.approve(request, PIN).unwrap(), Approved::Signed(_)));
+    // What the first look writes down is there before: the person's name at this bank, and a checkpoint.
+    let asker = RelyingParty::new(network(app.url()), bank.token.clone());
+    asker.wait(request, std::time::Duration::ZERO).unwrap();
+    app.checkpoint();
     let before = app.dump();
     let mut walked = BTreeSet::new();
     for route in routes().iter().filter(|route| route.right.is_some()) {
@@ -586,6 +592,7 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             ("POST /admin/v1/devices/{id}/revoke", format!("/admin/v1/devices/{id}/revoke")),
             ("POST /admin/v1/devices/{id}/suspend", format!("/admin/v1/devices/{id}/suspend")),
             ("POST /admin/v1/devices/{id}/resume", format!("/admin/v1/devices/{id}/resume")),
+            ("DELETE /admin/v1/devices/{id}/audit-name", format!("/admin/v1/devices/{id}/audit-name")),
             (
                 "GET /admin/v1/devices/{id}/certificate-request",
                 format!("/admin/v1/devices/{id}/certificate-request"),
@@ -656,6 +663,15 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         ("GET /admin/v1/requests", "/admin/v1/requests?limit=x".into(), None, Malformed),
         ("GET /admin/v1/requests", "/admin/v1/requests?relying_party=bank".into(), None, Malformed),
         ("GET /admin/v1/requests", "/admin/v1/requests?person=olena".into(), None, Malformed),
+        ("GET /admin/v1/audit/entries", "/admin/v1/audit/entries?from=-1".into(), None, Malformed),
+        ("GET /admin/v1/audit/entries", "/admin/v1/audit/entries?to=1".into(), None, Malformed),
+        ("GET /admin/v1/audit/found", "/admin/v1/audit/found?limit=0".into(), None, InvalidValue),
+        ("GET /admin/v1/audit/found", "/admin/v1/audit/found?limit=1001".into(), None, InvalidValue),
+        ("GET /admin/v1/audit/found", "/admin/v1/audit/found?about=olena".into(), None, Malformed),
+        ("GET /admin/v1/audit/proofs/{id}", "/admin/v1/audit/proofs/1000000".into(), None, NotFound),
+        ("GET /v1/audit/consistency", "/v1/audit/consistency".into(), None, Malformed),
+        ("GET /v1/audit/consistency", "/v1/audit/consistency?from=x".into(), None, Malformed),
+        ("GET /v1/audit/consistency", "/v1/audit/consistency?from=1000000".into(), None, InvalidValue),
         ("GET /v1/time", "/v1/time".into(), None, Malformed),
         ("GET /v1/time", "/v1/time?nonce=".into(), None, InvalidValue),
         ("GET /v1/time", format!("/v1/time?nonce={}", "A".repeat(32)), None, InvalidValue),
@@ -694,6 +710,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
         path if path.starts_with("/v1/codes") => fleet.as_str(),
         _ => bank.token.as_str(),
     };
+    app.checkpoint();
     let before = app.dump();
     let mut covered = BTreeSet::new();
     for (route, path, body, code) in calls {
@@ -767,6 +784,7 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
             let lists = [
                 "GET /admin/v1/relying-parties",
                 "GET /admin/v1/keys",
+                "GET /admin/v1/audit/key",
                 "GET /v1/webhooks",
                 "DELETE /v1/webhooks",
             ];

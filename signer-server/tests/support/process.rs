@@ -16,7 +16,7 @@ pub(crate) struct Process {
     child: Child,
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
-    config: PathBuf,
+    pub(crate) config: PathBuf,
     log: PathBuf,
 }
 

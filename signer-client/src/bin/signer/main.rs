@@ -1,6 +1,7 @@
 //! `signer`: the command line that plays the phone, the bank and the shop.
 
 mod ask;
+mod audit;
 mod certificate;
 mod checks;
 mod choice;
@@ -159,6 +160,10 @@ enum Command {
     Codes(codes::Codes),
     /// Ask a person to sign files, and wait for the signature
     Ask(Ask),
+    /// Watch over the server's audit log, by a relying party's token
+    #[command(after_help = "Example:\n  signer audit watch checkpoint.txt")]
+    #[command(subcommand)]
+    Audit(audit::AuditCommand),
     /// Check a signature over files, without any server
     VerifySignature(VerifySignature),
 }
@@ -587,6 +592,7 @@ fn run(global: &Global, output: &Output, command: Command) -> Result<ExitCode, F
         Command::Request(args) => request::run(global, output, &args),
         Command::Trust(command) => trust::run(output, &command),
         Command::Ask(args) => ask::ask(global, output, &args),
+        Command::Audit(command) => audit::run(output, global, &command),
         Command::VerifySignature(args) => signature::verify_signature(output, &args),
     }?;
     Ok(ExitCode::SUCCESS)

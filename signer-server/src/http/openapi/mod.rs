@@ -21,7 +21,7 @@ use utoipa::openapi::OpenApi;
 pub(super) use self::schemas::*;
 
 /// What the operations are grouped by, in reading order.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("Signing requests", "A relying party asks a person to sign, and waits for the signatures."),
     ("Webhooks", "A relying party is told that its requests ended, in place of waiting."),
     ("CSC API", "The same in the Cloud Signature Consortium's shape, versions 1.0.4 and 2.0."),
@@ -29,6 +29,7 @@ const TAGS: [(&str, &str); 10] = [
     ("Verification", "A verifier checks a code online and uses it up."),
     ("Codes", "Codes made for an organisation's documents."),
     ("Registers", "Events of document registers."),
+    ("Audit log", "Proofs that what the server did is in its log, and that the log is only continued."),
     ("Public", "What anybody may fetch: keys, lists, certificates, the time."),
     ("Operator", "Needs the admin token, which lies in the data folder."),
     ("Health", "For whoever watches over the server."),

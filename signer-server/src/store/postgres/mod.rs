@@ -38,7 +38,7 @@ use self::{
 };
 use super::{
     Announcement, Ended, Store, StoreError, StoreResult,
-    sql::{Engine, columns::time, db::Db, expire},
+    sql::{Engine, audit, columns::time, db::Db, expire},
 };
 
 /// Class of the advisory locks: "sign". The second number is a run, 0 for migrations, or -1 for the node that leads.
@@ -124,6 +124,39 @@ impl PostgresStore {
         })
     }
 
+    /// Runs a transaction until it met no other.
+    async fn commit<T: Send + 'static>(
+        &self,
+        kind: Kind,
+        now: UnixSeconds,
+        mut work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.move_clock(now).await?;
+        let mut turn = None;
+        for tries in 1..=TRIES_MAX {
+            let (tried, again) = self.transact(kind, work).await?;
+            work = again;
+            match tried {
+                Ok(value) => {
+                    self.commits.fetch_add(1, Ordering::AcqRel);
+                    return Ok(value);
+                }
+                Err((_, Some(Failure::Conflict))) if tries < TRIES_MAX => {}
+                Err((_, Some(Failure::Duplicate))) if tries < DUPLICATE_TRIES => {}
+                Err((error, _)) => return Err(error),
+            }
+            if tries >= TRIES_AT_ONCE {
+                if turn.is_none() {
+                    turn = Some(Arc::clone(&self.turn).lock_owned().await);
+                }
+                // Only other nodes are met now: not in step with them.
+                let pause = u64::from(tries) * (1 + self.node.run().unsigned_abs() % 5);
+                tokio::time::sleep(Duration::from_millis(pause)).await;
+            }
+        }
+        Err(StoreError::Overloaded)
+    }
+
     /// Runs `work` in a transaction on a thread that may wait, and gives `work` back to be run again.
     async fn transact<T, W>(&self, kind: Kind, work: W) -> StoreResult<(Tried<T>, W)>
     where
@@ -153,32 +186,13 @@ impl Engine for PostgresStore {
     async fn write<T: Send + 'static>(
         &self,
         now: UnixSeconds,
-        mut work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.move_clock(now).await?;
-        let mut turn = None;
-        for tries in 1..=TRIES_MAX {
-            let (tried, again) = self.transact(Kind::Write, work).await?;
-            work = again;
-            match tried {
-                Ok(value) => {
-                    self.commits.fetch_add(1, Ordering::AcqRel);
-                    return Ok(value);
-                }
-                Err((_, Some(Failure::Conflict))) if tries < TRIES_MAX => {}
-                Err((_, Some(Failure::Duplicate))) if tries < DUPLICATE_TRIES => {}
-                Err((error, _)) => return Err(error),
-            }
-            if tries >= TRIES_AT_ONCE {
-                if turn.is_none() {
-                    turn = Some(Arc::clone(&self.turn).lock_owned().await);
-                }
-                // Only other nodes are met now: not in step with them.
-                let pause = u64::from(tries) * (1 + self.node.run().unsigned_abs() % 5);
-                tokio::time::sleep(Duration::from_millis(pause)).await;
-            }
-        }
-        Err(StoreError::Overloaded)
+        self.commit(Kind::Write, now, work).await
+    }
+
+    async fn chain(&self, now: UnixSeconds) -> StoreResult<()> {
+        self.commit(Kind::Append, now, move |db| audit::chain(db, now).map(|_| ())).await
     }
 
     async fn read<T: Send + 'static>(

@@ -22,6 +22,8 @@ pub(in crate::store) struct PgRow(tokio_postgres::Row);
 pub(super) enum Kind {
     /// As if no other transaction ran beside it.
     Write,
+    /// To the end of a chain, whose numbers are given out once: beside others, against a second of its kind.
+    Append,
     /// One snapshot.
     Read,
 }
@@ -113,6 +115,7 @@ impl PgTransaction {
             }
             let begin = match self.kind {
                 Kind::Write => "BEGIN ISOLATION LEVEL SERIALIZABLE",
+                Kind::Append => "BEGIN ISOLATION LEVEL REPEATABLE READ",
                 Kind::Read => "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY",
             };
             // In this order on the connection, without a round trip between them.

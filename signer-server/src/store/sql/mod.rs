@@ -11,6 +11,7 @@
 //! Numbers of enums in columns are final, like the schema.
 
 mod attempts;
+pub(super) mod audit;
 mod certificates;
 mod checks;
 mod codes;
@@ -47,6 +48,9 @@ pub(super) trait Engine: Send + Sync + 'static {
         now: UnixSeconds,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> impl Future<Output = StoreResult<T>> + Send;
+
+    /// Moves what waits for the audit log into its chain, if that is not done before each commit.
+    fn chain(&self, now: UnixSeconds) -> impl Future<Output = StoreResult<()>> + Send;
 
     /// Reads from one snapshot of what is durable.
     fn read<T: Send + 'static>(

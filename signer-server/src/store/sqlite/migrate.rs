@@ -20,6 +20,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0013_webhooks.sql"),
     include_str!("../../../migrations/sqlite/0014_enrolment_proof.sql"),
     include_str!("../../../migrations/sqlite/0015_question_once.sql"),
+    include_str!("../../../migrations/sqlite/0016_audit.sql"),
 ];
 
 /// The schema version this binary works with.

@@ -108,6 +108,10 @@ impl Engine for SqliteStore {
         self.commit(now, move |db| work(&Db::Sqlite(db, run))).await
     }
 
+    async fn chain(&self, _now: UnixSeconds) -> StoreResult<()> {
+        Ok(())
+    }
+
     async fn read<T: Send + 'static>(
         &self,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,

@@ -19,8 +19,9 @@ use super::{
     writer::{Shared, Writer},
 };
 use crate::store::{
-    StoreError,
+    AuditMark, StoreError,
     sql::{
+        audit,
         columns::{get_time, get_u64, int},
         db::{Db, first},
     },
@@ -89,6 +90,17 @@ pub enum OpenError {
         store: u64,
         /// Transactions witnessed.
         witness: u64,
+    },
+    /// The audit log is not the one that was witnessed.
+    #[error(
+        "the audit log was changed while no server ran: {size} entries where {witnessed} were witnessed, or others than those. \
+         Keep the files as they are and find out who had access; then bring back the newest true ones"
+    )]
+    AuditChanged {
+        /// Entries in the store.
+        size: u64,
+        /// Entries witnessed.
+        witnessed: u64,
     },
     /// Witness and store do not belong together.
     #[error("the witness belongs to another store; set the witness path that belongs to this one")]
@@ -218,12 +230,13 @@ fn identify(
     rng: &mut impl CryptoRng,
 ) -> Result<Mark, OpenError> {
     let found = first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
-        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)? })
+        let audit = audit::head(&Db::Sqlite(db, 0))?;
+        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, audit })
     })?;
     match (found, witnessed) {
         (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
         (None, None) => {
-            let mut mark = Mark { store: [0; 16], seq: 0 };
+            let mut mark = Mark { store: [0; 16], seq: 0, audit: AuditMark::default() };
             rng.fill_bytes(&mut mark.store);
             db.execute(
                 "INSERT INTO meta (only_row, store_id, seq, latest_time, run) VALUES (1, ?1, 0, 0, 0)",
@@ -241,8 +254,23 @@ fn identify(
         (Some(mark), Some(seen)) if mark.seq < seen.seq => {
             Err(OpenError::BehindWitness { store: mark.seq, witness: seen.seq })
         }
-        (Some(mark), Some(_)) => Ok(mark),
+        (Some(mark), Some(seen)) => {
+            check_audit(db, mark, seen)?;
+            Ok(mark)
+        }
     }
+}
+
+/// The entries that were witnessed are there, and no others unless a commit came after.
+fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError> {
+    let last = match seen.audit.size.checked_sub(1) {
+        Some(index) => audit::leaf(&Db::Sqlite(db, 0), index)?,
+        None => Some(seen.audit.last),
+    };
+    if last == Some(seen.audit.last) && (mark.seq > seen.seq || mark.audit == seen.audit) {
+        return Ok(());
+    }
+    Err(OpenError::AuditChanged { size: mark.audit.size, witnessed: seen.audit.size })
 }
 
 /// Begins a new run: reservations of earlier runs no longer hold, for their processes are gone.
@@ -255,7 +283,8 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, 
         Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?))
     })?;
     let answer = answer.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
+    let audit = audit::chain(&Db::Sqlite(&transaction, 0), answer.1)?;
     transaction.commit()?;
-    mark.seq = seq;
+    *mark = Mark { seq, audit: audit.unwrap_or(mark.audit), ..*mark };
     Ok(answer)
 }

@@ -7,7 +7,7 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 
 use super::*;
-use crate::store::{ServerKeyRow, ServerKeys};
+use crate::store::{AuditLog as _, ServerKeyRow, ServerKeys};
 
 const T0: UnixSeconds = UnixSeconds(1_800_000_000);
 
@@ -25,7 +25,7 @@ async fn run(store: &SqliteStore, sql: &'static str) -> StoreResult<()> {
 }
 
 #[tokio::test]
-async fn sto_010_a_full_disk_refuses_the_group_and_the_store_goes_on() {
+async fn sto_010_a_full_disk_refuses_what_has_no_room_and_the_store_goes_on() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     run(&store, "PRAGMA max_page_count = 1").await.unwrap(); // as many as there are
@@ -33,14 +33,11 @@ async fn sto_010_a_full_disk_refuses_the_group_and_the_store_goes_on() {
     let (small, large) =
         tokio::join!(store.server_key(key("small", 10), T0), store.server_key(key("large", 100_000), T0));
     drop(announced);
-    for answer in [small, large] {
-        assert!(matches!(&answer, Err(StoreError::Engine(reason)) if reason.contains("full")), "{answer:?}");
-    }
-    assert_eq!(store.commits(), 0);
-    store.server_key(key("small", 20), T0).await.unwrap();
+    assert!(matches!(&large, Err(StoreError::Engine(reason)) if reason.contains("full")), "{large:?}");
+    assert_eq!((small.unwrap(), store.commits()), (key("small", 10), 1));
     run(store, "PRAGMA max_page_count = 1000000").await.unwrap();
     assert_eq!(store.server_key(key("large", 100_000), T0).await.unwrap(), key("large", 100_000));
-    assert_eq!(store.server_key(key("small", 1), T0).await.unwrap(), key("small", 20));
+    assert_eq!(store.server_key(key("small", 1), T0).await.unwrap(), key("small", 10));
 }
 
 #[tokio::test]
@@ -147,4 +144,38 @@ async fn sto_133_requests_go_after_their_outcomes_however_many_have_waited() {
     .await
     .unwrap();
     assert_eq!(store.expire(T0, Life::Standard).await.unwrap(), 2 * 2_501);
+}
+
+#[tokio::test]
+async fn aud_010_an_act_that_is_taken_back_is_not_in_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    let size = async || store.audit_size().await.unwrap();
+    let before = size().await;
+    let failed = store.commit(T0, |db: &Connection| -> StoreResult<()> {
+        db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL, NULL)")?;
+        Err(StoreError::Corrupt("as the test asked".to_owned()))
+    });
+    failed.await.unwrap_err();
+    assert_eq!(size().await, before);
+    store.server_key(key("whole", 1), T0).await.unwrap();
+    assert_eq!(size().await, before + 1);
+    // What writes nothing new is no act.
+    store.server_key(key("whole", 1), T0).await.unwrap();
+    assert_eq!(size().await, before + 1);
+}
+
+#[tokio::test]
+async fn aud_011_what_cannot_be_logged_does_not_happen() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(&dir);
+    // A schema alone is no change to the store: without a row it would be taken back.
+    run(&store, "UPDATE meta SET seq = seq; CREATE TRIGGER full BEFORE INSERT ON audit BEGIN SELECT raise(ABORT, 'no room'); END")
+        .await
+        .unwrap();
+    let refused = store.server_key(key("x", 1), T0).await;
+    assert!(matches!(&refused, Err(StoreError::Engine(reason)) if reason.contains("no room")), "{refused:?}");
+    assert_eq!(store.server_keys("x".into()).await.unwrap(), []);
+    run(&store, "UPDATE meta SET seq = seq; DROP TRIGGER full").await.unwrap();
+    store.server_key(key("x", 1), T0).await.unwrap();
 }

@@ -2,6 +2,7 @@
 //!
 //! After every commit, and before any answer, the store's sequence number is written here. A store that is found behind
 //! its witness has forgotten something it once answered (a counted attempt, a burnt code, a revocation) and must not run.
+//! With it stands what the audit log ends with: one that was cut or rewritten while no server ran is found out.
 
 use std::{
     fs::{File, OpenOptions},
@@ -10,8 +11,10 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
+use signer_core::audit::tree::TreeHash;
 
 use super::files;
+use crate::store::AuditMark;
 
 /// How far a store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -20,6 +23,8 @@ pub struct Mark {
     pub store: [u8; 16],
     /// Its transactions so far.
     pub seq: u64,
+    /// What its audit log ends with.
+    pub audit: AuditMark,
 }
 
 /// A memory outside the database.
@@ -39,8 +44,11 @@ pub trait Witness: Send {
 
 /// Where the two slots begin: far enough apart not to share a disk sector or page.
 const SLOTS: [u64; 2] = [0, 4096];
-const SLOT_BYTES: usize = 64;
-const MAGIC: &[u8; 8] = b"SGNWIT01";
+const SLOT_BYTES: usize = 104;
+const MAGIC: &[u8; 8] = b"SGNWIT02";
+/// Before there was an audit log.
+const OLD_SLOT_BYTES: usize = 64;
+const OLD_MAGIC: &[u8; 8] = b"SGNWIT01";
 
 /// A witness in a small file, best on another disk than the database.
 ///
@@ -79,7 +87,7 @@ impl Witness for FileWitness {
         };
         let slot = |at: u64| {
             let at = usize::try_from(at).ok()?;
-            decode(bytes.get(at..at.checked_add(SLOT_BYTES)?)?)
+            decode(bytes.get(at..)?)
         };
         match SLOTS.into_iter().filter_map(slot).max_by_key(|mark| mark.seq) {
             Some(mark) => Ok(Some(mark)),
@@ -117,16 +125,25 @@ fn encode(mark: Mark) -> [u8; SLOT_BYTES] {
     bytes[..8].copy_from_slice(MAGIC);
     bytes[8..24].copy_from_slice(&mark.store);
     bytes[24..32].copy_from_slice(&mark.seq.to_be_bytes());
-    let sum = Sha256::digest(&bytes[..32]);
-    bytes[32..].copy_from_slice(&sum);
+    bytes[32..40].copy_from_slice(&mark.audit.size.to_be_bytes());
+    bytes[40..72].copy_from_slice(&mark.audit.last.0);
+    let sum = Sha256::digest(&bytes[..72]);
+    bytes[72..].copy_from_slice(&sum);
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Option<Mark> {
     let store = *bytes.get(8..)?.first_chunk::<16>()?;
     let seq = u64::from_be_bytes(*bytes.get(24..)?.first_chunk::<8>()?);
-    let mark = Mark { store, seq };
-    (bytes == encode(mark)).then_some(mark)
+    if let Some(bytes) = bytes.get(..SLOT_BYTES).filter(|bytes| bytes.starts_with(MAGIC)) {
+        let size = u64::from_be_bytes(*bytes.get(32..)?.first_chunk::<8>()?);
+        let last = TreeHash(*bytes.get(40..)?.first_chunk::<32>()?);
+        let mark = Mark { store, seq, audit: AuditMark { size, last } };
+        return (bytes == encode(mark)).then_some(mark);
+    }
+    let old = bytes.get(..OLD_SLOT_BYTES).filter(|bytes| bytes.starts_with(OLD_MAGIC))?;
+    let (told, sum) = old.split_at_checked(32)?;
+    (Sha256::digest(told).as_slice() == sum).then_some(Mark { store, seq, audit: AuditMark::default() })
 }
 
 #[cfg(test)]
@@ -136,7 +153,7 @@ mod tests {
     const STORE: [u8; 16] = [7; 16];
 
     fn mark(seq: u64) -> Mark {
-        Mark { store: STORE, seq }
+        Mark { store: STORE, seq, audit: AuditMark { size: seq * 3, last: TreeHash([5; 32]) } }
     }
 
     #[test]
@@ -178,5 +195,18 @@ mod tests {
         };
         std::fs::write(&path, torn).unwrap();
         assert_eq!(FileWitness::new(&path).read().unwrap(), Some(mark(8)));
+    }
+
+    #[test]
+    fn aud_012_a_witness_from_before_the_log_is_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("witness");
+        let mut slot = [&OLD_MAGIC[..], &STORE, &8_u64.to_be_bytes()].concat();
+        slot.extend_from_slice(&Sha256::digest(&slot));
+        std::fs::write(&path, slot).unwrap();
+        let old = Mark { store: STORE, seq: 8, audit: AuditMark::default() };
+        assert_eq!(FileWitness::new(&path).read().unwrap(), Some(old));
+        FileWitness::new(&path).advance(mark(9)).unwrap();
+        assert_eq!(FileWitness::new(&path).read().unwrap(), Some(mark(9)));
     }
 }

@@ -20,7 +20,10 @@ use signer_core::time::UnixSeconds;
 use tokio::sync::oneshot;
 
 use super::witness::{Mark, Witness};
-use crate::store::{StoreError, StoreResult, sql::columns::time};
+use crate::store::{
+    StoreError, StoreResult,
+    sql::{audit, columns::time, db::Db},
+};
 
 /// Most jobs in one transaction.
 const GROUP_MAX: usize = 512;
@@ -269,7 +272,10 @@ impl Writer {
     }
 
     fn commit(&mut self, latest: UnixSeconds) -> Result<(), Failure> {
-        let next = Mark { seq: self.mark.seq.saturating_add(1), ..self.mark };
+        let audit = audit::chain(&Db::Sqlite(&self.db, 0), latest)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
+        let audit = audit.unwrap_or(self.mark.audit);
+        let next = Mark { seq: self.mark.seq.saturating_add(1), audit, ..self.mark };
         let seq = i64::try_from(next.seq).map_err(|error| Failure::Refused(error.to_string()))?;
         let rows = self
             .db
