@@ -10,7 +10,7 @@
 mod chain;
 mod checkpoint;
 #[cfg(test)]
-#[expect(clippy::arithmetic_side_effects, clippy::indexing_slicing, reason = "a wrong sum fails the test")]
+#[expect(clippy::arithmetic_side_effects, reason = "a wrong sum fails the test")]
 mod tests;
 pub mod tree;
 

@@ -11,7 +11,7 @@ use clap::Subcommand;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use signer_core::{
-    audit::{AuditChain, AuditFault, Checkpoint, CheckpointVerifier},
+    audit::{AuditChain, AuditFault, Checkpoint, CheckpointError, CheckpointVerifier},
     ids::{AuditObject, DeviceId},
     wire::{AUDIT_PAGE_MAX, AuditKey, AuditLine, AuditPage, AuditProof},
 };
@@ -51,7 +51,7 @@ pub(super) enum AuditCommand {
         file: PathBuf,
         /// Key of the log, as `audit key` printed it.
         #[arg(long, value_name = "KEY")]
-        log_key: CheckpointVerifier,
+        log_key: String,
         /// A checkpoint kept from before: the log must continue it. Repeat it for several.
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
@@ -77,7 +77,10 @@ pub(super) fn run(config: &Config, json: bool, command: AuditCommand) -> Result<
             list(&AdminClient::new(config)?, json, about, before, limit)
         }
         AuditCommand::Export { file } => export(&AdminClient::new(config)?, json, &file),
-        AuditCommand::Verify { file, log_key, checkpoint } => verify(json, &file, &log_key, &checkpoint),
+        AuditCommand::Verify { file, log_key, checkpoint } => {
+            let key = log_key.parse().map_err(|error: CheckpointError| error.to_string())?;
+            verify(json, &file, &key, &checkpoint)
+        }
         AuditCommand::Prove { index } => {
             let path = format!("/admin/v1/audit/proofs/{index}");
             let proof: AuditProof = AdminClient::new(config)?.send("GET", &path, None)?;
@@ -203,29 +206,32 @@ fn verify(json: bool, file: &Path, key: &CheckpointVerifier, kept: &[PathBuf]) -
         }
     }
     let last = last.ok_or("there is no checkpoint at the end: the export was cut short, or the log was")?;
-    let all = known.iter().map(|(path, checkpoint)| (path.as_path(), checkpoint)).chain([(file, &last)]);
-    for (path, checkpoint) in all.filter(|(_, checkpoint)| checkpoint.size > chain.size()) {
+    let kept = known.len();
+    known.push((file.to_owned(), last));
+    if let Some((path, checkpoint)) = known.iter().rfind(|(_, checkpoint)| checkpoint.size > chain.size()) {
         let fault = AuditFault::Shortened { size: chain.size(), known: checkpoint.size };
         return Err(format!("{}: {fault}", path.display()));
     }
-    compare(&chain, &[(file.to_owned(), last)])?;
+    compare(&chain, &known)?;
     let text = format!(
         "{} entries, an unbroken chain, under a checkpoint of {}. Checkpoints kept from before that it continues: {}.",
         chain.size(),
         key.origin(),
-        known.len()
+        kept
     );
-    print(json, &json!({ "entries": chain.size(), "continued": known.len() }), &text);
+    print(json, &json!({ "entries": chain.size(), "continued": kept }), &text);
     Ok(())
 }
 
 /// The checkpoints over just so many entries are of this log.
 fn compare(chain: &AuditChain, known: &[(PathBuf, Checkpoint)]) -> Result<(), String> {
-    let now = known.iter().filter(|(_, checkpoint)| checkpoint.size == chain.size());
-    for (path, checkpoint) in now.filter(|(_, checkpoint)| checkpoint.root != chain.root()) {
-        return Err(format!("{}: {}", path.display(), AuditFault::Forked { size: checkpoint.size }));
+    let mut now = known.iter().filter(|(_, checkpoint)| checkpoint.size == chain.size());
+    match now.find(|(_, checkpoint)| checkpoint.root != chain.root()) {
+        Some((path, Checkpoint { size, .. })) => {
+            Err(format!("{}: {}", path.display(), AuditFault::Forked { size: *size }))
+        }
+        None => Ok(()),
     }
-    Ok(())
 }
 
 fn read(path: &Path, key: &CheckpointVerifier) -> Result<Checkpoint, String> {

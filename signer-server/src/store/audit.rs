@@ -81,7 +81,7 @@ pub(crate) fn runs(nodes: &[Node]) -> Vec<(Node, u64)> {
     for node in nodes {
         match runs.last_mut() {
             Some((first, count)) if first.level == node.level && first.index + *count == node.index => {
-                *count += 1
+                *count += 1;
             }
             _ => runs.push((*node, 1)),
         }

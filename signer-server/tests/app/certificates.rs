@@ -180,6 +180,7 @@ fn pki_033_a_certificate_is_renewed_in_the_last_third_of_its_life() {
     assert_ne!(renewed.checked.serial, first.checked.serial);
     assert_eq!(renewed.checked.not_after, UnixSeconds(T0 + (244 + 365) * DAY));
     assert_eq!(renewed.request, first.request);
+    assert!(first.checked.binding.is_some() && renewed.checked.binding == first.checked.binding);
     assert_eq!(phone.phone.certificate().unwrap().chain, renewed.chain, "once");
     assert!(holds(&app, &first.chain) && holds(&app, &renewed.chain), "the earlier one stays valid");
 }
