@@ -31,7 +31,7 @@ fn key(purpose: &str, n: u8) -> ServerKeyRow {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_143_a_server_that_would_lose_commits_is_refused() {
+async fn sto_153_a_server_that_would_lose_commits_is_refused() {
     let database = Database::create();
     drop(open(&database).await.unwrap());
     for setting in ["off", "remote_write"] {
@@ -52,7 +52,7 @@ async fn sto_143_a_server_that_would_lose_commits_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_144_a_promoted_or_restored_database_is_refused_unless_a_standby_had_every_commit() {
+async fn sto_154_a_promoted_or_restored_database_is_refused_unless_a_standby_had_every_commit() {
     let database = Database::create();
     let store = open(&database).await.unwrap();
     store.server_key(key("x", 1), T0).await.unwrap();
@@ -69,7 +69,7 @@ async fn sto_144_a_promoted_or_restored_database_is_refused_unless_a_standby_had
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_145_nodes_that_start_at_once_make_one_store() {
+async fn sto_155_nodes_that_start_at_once_make_one_store() {
     let database = Database::create();
     let opened = futures_util::future::join_all((0..4).map(|_| open(&database))).await;
     let stores: Vec<Arc<PostgresStore>> = opened.into_iter().map(Result::unwrap).collect();
@@ -82,7 +82,7 @@ async fn sto_145_nodes_that_start_at_once_make_one_store() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_146_nodes_hear_what_ended_and_one_leads() {
+async fn sto_156_nodes_hear_what_ended_and_one_leads() {
     let database = Database::create();
     let (one, two) = (open(&database).await.unwrap(), open(&database).await.unwrap());
     let ended = Ended::Request(RequestId::from_bytes([7; 16]));
@@ -101,7 +101,7 @@ async fn sto_146_nodes_hear_what_ended_and_one_leads() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_147_a_database_that_went_away_is_answered_so_and_taken_up_again() {
+async fn sto_157_a_database_that_went_away_is_answered_so_and_taken_up_again() {
     let database = Database::create();
     let store = open(&database).await.unwrap();
     store.server_key(key("before", 1), T0).await.unwrap();
@@ -126,7 +126,7 @@ async fn sto_147_a_database_that_went_away_is_answered_so_and_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sto_149_nodes_that_chain_at_once_make_one_chain() {
+async fn sto_159_nodes_that_chain_at_once_make_one_chain() {
     let database = Database::create();
     let (one, two) = (open(&database).await.unwrap(), open(&database).await.unwrap());
     for round in 0..8 {
@@ -150,7 +150,7 @@ async fn sto_149_nodes_that_chain_at_once_make_one_chain() {
 }
 
 #[test]
-fn sto_148_addresses_that_give_something_away_are_refused() {
+fn sto_158_addresses_that_give_something_away_are_refused() {
     let refused = |url: &str| {
         let options = PostgresOptions::new(url);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

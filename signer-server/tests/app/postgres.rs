@@ -18,7 +18,7 @@ use crate::{
 const PATIENCE: Duration = Duration::from_secs(60);
 
 #[test]
-fn sto_140_a_server_on_postgresql_enrols_signs_and_takes_a_code_once() {
+fn sto_150_a_server_on_postgresql_enrols_signs_and_takes_a_code_once() {
     let mut app = TestApp::spawn_on_postgres();
     let (bank, mut phone) = (app.bank(), stocked(&app, "olena"));
     let till = Till::new(&app, "Corner Shop");
@@ -36,7 +36,7 @@ fn sto_140_a_server_on_postgresql_enrols_signs_and_takes_a_code_once() {
 }
 
 #[test]
-fn sto_141_a_request_that_is_polled_on_one_node_is_approved_on_another() {
+fn sto_151_a_request_that_is_polled_on_one_node_is_approved_on_another() {
     let one = TestApp::spawn_on_postgres();
     let two = one.beside();
     let (token, mut phone) = (one.relying_party("Bank", true, false).token, one.phone("olena"));
@@ -50,7 +50,7 @@ fn sto_141_a_request_that_is_polled_on_one_node_is_approved_on_another() {
 }
 
 #[test]
-fn sto_142_of_scans_of_one_code_on_two_nodes_one_is_the_first() {
+fn sto_152_of_scans_of_one_code_on_two_nodes_one_is_the_first() {
     let one = TestApp::spawn_on_postgres();
     let two = one.beside();
     let mut phone = stocked(&one, "olena");
