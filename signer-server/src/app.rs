@@ -1,5 +1,7 @@
 //! Builds and runs the whole application; tests and the demo start it the same way as `main`.
 
+mod engine;
+
 use std::{fs, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use p256::ecdsa::SigningKey;
@@ -11,10 +13,7 @@ use crate::{
     ports::{Clock, Random, SystemClock, SystemRandom},
     registers::{FileRegister, HttpRegister, Register, RegisterError},
     service::{self, Parts, Service, ServiceError, TrustRoot},
-    store::{
-        Store,
-        sqlite::{OpenError, SqliteOptions, SqliteStore},
-    },
+    store::{Store, postgres, sqlite},
     webhooks::{self, Sender},
     wrap::{self, KekError},
 };
@@ -35,9 +34,12 @@ pub enum StartError {
     /// Files of the data folder.
     #[error("data folder: {0}")]
     Io(#[from] io::Error),
-    /// The store.
+    /// The store in a SQLite file.
     #[error(transparent)]
-    Store(#[from] OpenError),
+    Sqlite(#[from] sqlite::OpenError),
+    /// The store in a PostgreSQL database.
+    #[error(transparent)]
+    Postgres(#[from] postgres::OpenError),
     /// The key-encryption key.
     #[error(transparent)]
     Kek(#[from] KekError),
@@ -59,7 +61,7 @@ pub enum StartError {
 #[derive(Debug)]
 pub struct App {
     config: Config,
-    store: Arc<SqliteStore>,
+    store: Arc<dyn Store>,
     service: Arc<Service>,
     server: http::Server,
     sender: Arc<Sender>,
@@ -88,17 +90,17 @@ impl App {
         let register = open_register(&config, &random)?;
         let WebhooksConfig { allow_private, ca_file } = &config.webhooks;
         let sender = Sender::open(*allow_private, ca_file.as_deref()).map_err(StartError::Webhooks)?;
-        let existed = config.data_dir.join(STORE_FILE).exists();
+        let existed = engine::exists(&config).await?;
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
         let kek = load_kek(&config.data_dir, existed, &*random)?;
-        let store = open_store(&config, &*random)?;
+        let store = engine::open(&config, &*random).await?;
         let admin_token = admin_token(&config.data_dir, &*random)?;
         let server = http::bind(config.listen, config.connections_max)
             .await
             .map_err(|error| StartError::Listen(config.listen, error))?;
         let ca = config.ca.settings(server.address()?)?;
         let service = Service::new(Parts {
-            store: Arc::clone(&store) as Arc<dyn Store>,
+            store: Arc::clone(&store),
             kek,
             clock,
             trust_root: trust_root(&config, &*random)?,
@@ -136,13 +138,15 @@ impl App {
     /// The store, for tests and measurements in the same process.
     #[must_use]
     pub fn store(&self) -> Arc<dyn Store> {
-        Arc::clone(&self.store) as Arc<dyn Store>
+        Arc::clone(&self.store)
     }
 
     /// Serves until `stop` is done; what was accepted is finished and durable when this returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = http::router(Arc::clone(&self.service), &self.config);
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
+        let service = Arc::clone(&self.service);
+        let hearing = tokio::spawn(async move { service.hear_nodes().await });
         let checkpoint_every = Duration::from_secs(self.config.audit.checkpoint_seconds);
         let checkpoints =
             tokio::spawn(service::sign_checkpoints(Arc::clone(&self.service), checkpoint_every));
@@ -154,6 +158,7 @@ impl App {
         };
         self.server.run(router, stop).await;
         sweeper.abort();
+        hearing.abort();
         checkpoints.abort();
         deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
@@ -177,7 +182,6 @@ pub async fn stop_signal() {
     let _unavailable_means_never = tokio::signal::ctrl_c().await;
 }
 
-const STORE_FILE: &str = "store.db";
 const KEK_FILE: &str = "kek";
 const TRUST_ROOT_FILE: &str = "trust-root";
 /// File in the data folder that holds the admin token.
@@ -193,32 +197,13 @@ fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc
     })
 }
 
-fn open_store(config: &Config, random: &dyn Random) -> Result<Arc<SqliteStore>, StartError> {
-    let witness = config.witness_dir();
-    create_private_folder(&witness)?;
-    if config.witness_dir.is_none() {
-        tracing::warn!(
-            path = %witness.display(),
-            "THE WITNESS LIES IN THE DATA FOLDER: a backup of the whole folder, put back, would not be noticed. \
-             Set witness_dir to another disk."
-        );
-    }
-    let options = SqliteOptions {
-        path: config.data_dir.join(STORE_FILE),
-        witness_path: witness.join("witness"),
-        group_window: config.group_window(),
-        queue_max: QUEUE_MAX,
-    };
-    Ok(SqliteStore::open(&options, &mut random.rng())?)
-}
-
 /// Brings the store's schema up to date without serving. Returns its version before and after.
 ///
 /// # Errors
 /// [`StartError`].
-pub fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
+pub async fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
     create_private_folder(&config.data_dir)?;
-    Ok(SqliteStore::migrate(&config.data_dir.join(STORE_FILE))?)
+    engine::migrate(config).await
 }
 
 fn trust_root(config: &Config, random: &dyn Random) -> Result<TrustRoot, StartError> {

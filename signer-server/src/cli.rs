@@ -30,7 +30,7 @@ use signer_core::{
 };
 
 use crate::{
-    app::{self, ADMIN_TOKEN_FILE, App},
+    app::{self, ADMIN_TOKEN_FILE, App, StartError},
     config::Config,
     telemetry,
 };
@@ -269,7 +269,7 @@ fn try_run(cli: Cli) -> Result<(), String> {
             Ok(())
         }
         Command::Migrate => {
-            let (from, to) = app::migrate(&config).map_err(|error| error.to_string())?;
+            let (from, to) = in_runtime(app::migrate(&config))?;
             let text = format!("The store's schema was at version {from} and is at {to}.");
             print(cli.json, &json!({ "from": from, "to": to }), &text);
             Ok(())
@@ -344,15 +344,19 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
 
 fn serve(config: Config) -> Result<(), String> {
     telemetry::init(&config)?;
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
-    runtime.block_on(async {
-        let app = App::start(config).await.map_err(|error| error.to_string())?;
-        let address = app.address().map_err(|error| error.to_string())?;
+    in_runtime(async {
+        let app = App::start(config).await?;
+        let address = app.address()?;
         tracing::info!(%address, "serving");
         app.run(app::stop_signal()).await;
         tracing::info!("stopped");
         Ok(())
     })
+}
+
+fn in_runtime<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, String> {
+    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    runtime.block_on(work).map_err(|error| error.to_string())
 }
 
 fn relying_party(admin: &AdminClient, json: bool, command: RelyingPartyCommand) -> Result<(), String> {

@@ -74,6 +74,28 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// Where the store is, if not in a SQLite file in the data folder.
+    pub store: StoreConfig,
+}
+
+/// A store in PostgreSQL: `spec/operations.md`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StoreConfig {
+    /// `postgres://user@host[:port][,host…]/database[?sslmode=…]`, without a password. Without it the store is a SQLite file.
+    pub url: Option<String>,
+    /// File with the password of the database's user, on its first line.
+    pub password_file: Option<PathBuf>,
+    /// PEM file with the authorities the database's certificate is trusted under. Default: those of the web.
+    pub ca_file: Option<PathBuf>,
+    /// Most connections of this node, beside the one it listens on.
+    pub connections_max: usize,
+}
+
+impl Default for StoreConfig {
+    fn default() -> Self {
+        Self { url: None, password_file: None, ca_file: None, connections_max: 16 }
+    }
 }
 
 /// The audit log: `spec/audit.md`.
@@ -387,6 +409,7 @@ impl Default for Config {
             ca: CaConfig::default(),
             webhooks: WebhooksConfig::default(),
             audit: AuditConfig::default(),
+            store: StoreConfig::default(),
         }
     }
 }

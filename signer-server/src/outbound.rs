@@ -48,7 +48,7 @@ where
 }
 
 /// TLS that trusts the authorities in a PEM file, or those of the web.
-fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
+pub(crate) fn tls(ca_file: Option<&Path>) -> Result<ClientConfig, String> {
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
     let config = config.map_err(|error| error.to_string())?;

@@ -34,7 +34,9 @@ impl From<ServiceError> for ApiProblem {
     fn from(error: ServiceError) -> Self {
         let code = match &error {
             ServiceError::Refused(refusal) => return refusal.clone().into(),
-            ServiceError::Store(StoreError::Overloaded) => ProblemCode::Overloaded,
+            ServiceError::Store(
+                StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
+            ) => ProblemCode::Overloaded,
             ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Ca(_) | ServiceError::Bug(_) => {
                 ProblemCode::Internal
             }

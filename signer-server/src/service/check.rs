@@ -23,10 +23,9 @@ use super::{
     history::scan,
     releases::Record,
     verify::{FORGET_SECONDS, Verifying, asked_note, other_code, request_hash},
-    watch::Watched,
 };
 use crate::store::{
-    AnswerResult, CheckRow, CheckState, CodeHash, NewCheck, RelyingPartyRow, Resolve, Resolved, Told,
+    AnswerResult, CheckRow, CheckState, CodeHash, Ended, NewCheck, RelyingPartyRow, Resolve, Resolved, Told,
 };
 
 impl Service {
@@ -121,7 +120,7 @@ impl Service {
             let open = (check.state == CheckState::Open).then_some(check.expires);
             Ok((check, open))
         };
-        self.view_check(self.wait_for(Watched::Check(id), wait, look).await?).await
+        self.view_check(self.wait_for(Ended::Check(id), wait, look).await?).await
     }
 
     async fn view_check(&self, check: CheckRow) -> ServiceResult<Verifying> {
@@ -213,7 +212,7 @@ impl Service {
     /// store fails costs time only.
     pub(super) async fn end_checks(&self, device: DeviceId) {
         for check in self.store.ended_checks(device, self.now()).await.unwrap_or_default() {
-            self.watch.ring(Watched::Check(check));
+            self.ring(Ended::Check(check));
         }
         self.tell(device, Event::Checks);
     }
@@ -287,7 +286,7 @@ impl Service {
         };
         match self.store.answer_check(answer, device, told, now).await? {
             AnswerResult::Answered => {
-                self.watch.ring(Watched::Check(answer.id));
+                self.ring(Ended::Check(answer.id));
                 Ok(CheckAnswered { time: now })
             }
             AnswerResult::NotFound => Err(Refusal::new(ProblemCode::NotFound).into()),

@@ -21,9 +21,8 @@ use signer_core::{
 use super::{
     Refusal, Service, ServiceError, ServiceResult, limits,
     sign::{decode_object, signature_list},
-    watch::Watched,
 };
-use crate::store::{CloseResult, ClosedBy, Purpose, RelyingPartyRow, RequestRow, RequestState};
+use crate::store::{CloseResult, ClosedBy, Ended, Purpose, RelyingPartyRow, RequestRow, RequestState};
 
 /// How long a result is waited for, milliseconds, at most [`WAIT_MS_MAX`].
 #[derive(Debug, Clone, Copy)]
@@ -63,7 +62,7 @@ impl Service {
             let open = (row.state == RequestState::Open).then_some(row.expires);
             Ok((row, open))
         };
-        self.view(self.wait_for(Watched::Request(id), wait, look).await?).await
+        self.view(self.wait_for(Ended::Request(id), wait, look).await?).await
     }
 
     /// Takes a request back.
@@ -159,7 +158,7 @@ impl Service {
 
     /// Wakes who waits for the end of a request: its relying party, and its holder's other screens.
     pub(super) async fn tell_end(&self, id: RequestId) {
-        self.watch.ring(Watched::Request(id));
+        self.ring(Ended::Request(id));
         if let Ok(Some(row)) = self.store.request(id, self.now()).await {
             self.tell_holder(&row.holder, Event::Requests).await;
         }
@@ -179,7 +178,7 @@ impl Service {
             let row = self.store.request(request, self.now()).await?;
             Ok(((), row.filter(|row| row.state == RequestState::Open).map(|row| row.expires)))
         };
-        self.wait_for(Watched::Request(request), wait, look).await
+        self.wait_for(Ended::Request(request), wait, look).await
     }
 
     async fn view(&self, row: RequestRow) -> ServiceResult<RequestView> {

@@ -16,11 +16,11 @@ use signer_core::{
 
 use super::{
     Caller, FETCHES_MAX, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult, good_standing,
-    key_context, token, watch::Watched,
+    key_context, token,
 };
 use crate::store::{
-    Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved, Settle,
-    Settled, StoredOutcome, Verdict,
+    Ended, Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved,
+    Settle, Settled, StoredOutcome, Verdict,
 };
 
 impl Service {
@@ -101,7 +101,7 @@ impl Service {
         let asked = Asked::of(&decode_object(&request)?);
         let stored = self.settle(&caller.installation, lease, Some((request.id, asked)), verdict).await?;
         let stored = stored.ok_or(ServiceError::Bug("an approve settled as a refresh"))?;
-        self.watch.ring(Watched::Request(request.id));
+        self.ring(Ended::Request(request.id));
         self.evaluated(&caller.installation, stored)
     }
 

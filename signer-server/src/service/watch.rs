@@ -1,5 +1,5 @@
-//! Long polls: they wait until what they ask for ends on this node. Waiting also looks at the store at its end, so a missed
-//! wake-up costs time, never the result.
+//! Long polls: they wait until what they ask for ends, on this node or on another that says so. Waiting also looks at the
+//! store at its end, so a missed wake-up costs time, never the result.
 
 use std::{
     collections::HashMap,
@@ -8,37 +8,27 @@ use std::{
     time::Duration,
 };
 
-use signer_core::{
-    ids::{CheckId, RequestId},
-    time::UnixSeconds,
-    wire::ProblemCode,
-};
+use signer_core::{time::UnixSeconds, wire::ProblemCode};
 use tokio::{
     sync::Notify,
     time::{Instant, timeout_at},
 };
 
 use super::{Refusal, Service, ServiceError, ServiceResult, WaitMs};
+use crate::store::Ended;
 
 /// Most polls that wait for one thing: the second is for a caller whose first was cut off.
 const WAITING_MAX: usize = 2;
 
-/// What a long poll waits for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Watched {
-    Request(RequestId),
-    Check(CheckId),
-}
-
 #[derive(Debug, Default)]
 pub(super) struct Watch {
-    bells: Mutex<HashMap<Watched, Arc<Notify>>>,
+    bells: Mutex<HashMap<Ended, Arc<Notify>>>,
     ended: Notify,
 }
 
 impl Watch {
     /// A bell that rings when `watched` ends; none if enough wait for it. Enable its `notified()` before looking at the store.
-    fn bell(&self, watched: Watched) -> Option<Bell<'_>> {
+    fn bell(&self, watched: Ended) -> Option<Bell<'_>> {
         let mut bells = self.lock();
         let bell = bells.entry(watched).or_default();
         // One handle is the map's.
@@ -48,8 +38,8 @@ impl Watch {
         Some(Bell { watch: self, watched, bell: Some(Arc::clone(bell)) })
     }
 
-    pub(super) fn ring(&self, watched: Watched) {
-        if let Watched::Request(_) = watched {
+    fn ring(&self, watched: Ended) {
+        if let Ended::Request(_) = watched {
             self.end();
         }
         if let Some(bell) = self.lock().get(&watched) {
@@ -67,12 +57,25 @@ impl Watch {
         self.ended.notified().await;
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Arc<Notify>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Ended, Arc<Notify>>> {
         self.bells.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl Service {
+    /// Wakes those who wait for what has ended, on this node and on others.
+    pub(super) fn ring(&self, ended: Ended) {
+        self.watch.ring(ended);
+        self.store.tell_nodes(ended);
+    }
+
+    /// Wakes those who wait for what other nodes say has ended, without end.
+    pub async fn hear_nodes(&self) {
+        loop {
+            self.watch.ring(self.store.told_by_node().await);
+        }
+    }
+
     /// Waits as long as asked until something has ended. `look` gives what it is now and, while it is open, when it ends by
     /// itself.
     ///
@@ -80,7 +83,7 @@ impl Service {
     /// Those of `look`; `too_many` if enough wait for it already.
     pub(super) async fn wait_for<T, F>(
         &self,
-        watched: Watched,
+        watched: Ended,
         wait: WaitMs,
         look: impl Fn() -> F,
     ) -> ServiceResult<T>
@@ -103,6 +106,7 @@ impl Service {
             let Some(ends) = open_until.filter(|_| Instant::now() < deadline) else { return Ok(found) };
             // What nobody decides wakes nobody: look again when its time is up.
             let left = Duration::from_secs(ends.0.saturating_sub(self.now().0).max(1));
+            let left = self.store.look_again().map_or(left, |again| left.min(again));
             let _rung_or_not = timeout_at(deadline.min(Instant::now() + left), rung).await;
         }
     }
@@ -111,7 +115,7 @@ impl Service {
 /// One waiter's handle; the last one to go takes the entry with it.
 struct Bell<'a> {
     watch: &'a Watch,
-    watched: Watched,
+    watched: Ended,
     bell: Option<Arc<Notify>>,
 }
 

@@ -115,8 +115,11 @@ impl Service {
         self.watch.ended().await;
     }
 
-    /// What is due.
+    /// What is due, on the node that delivers.
     pub(crate) async fn due_deliveries(&self, each: usize, limit: usize) -> ServiceResult<Vec<DueDelivery>> {
+        if !self.store.leads() {
+            return Ok(Vec::new());
+        }
         let number = |number| u32::try_from(number).unwrap_or(u32::MAX);
         Ok(self.store.due_deliveries(self.now(), number(each), number(limit)).await?)
     }

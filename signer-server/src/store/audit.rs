@@ -29,14 +29,21 @@ pub struct CheckpointRow {
     pub note: String,
 }
 
+/// How far an audit log has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct AuditMark {
+    /// Entries.
+    pub size: u64,
+    /// Hash of the last one; zeros if there is none.
+    pub last: TreeHash,
+}
+
 /// The audit log. What an act adds to it is written in the transaction of the act.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
     /// Moves what waits into the chain. Nothing to do for an engine that does so before each commit: one writer can; many nodes
     /// would wait for each other.
-    async fn chain_audit(&self, _now: UnixSeconds) -> StoreResult<()> {
-        Ok(())
-    }
+    async fn chain_audit(&self, now: UnixSeconds) -> StoreResult<()>;
 
     /// Entries so far.
     async fn audit_size(&self) -> StoreResult<u64>;

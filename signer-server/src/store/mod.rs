@@ -12,8 +12,10 @@ mod displays;
 mod fleets;
 mod history;
 mod oauth;
+pub mod postgres;
 mod reports;
 mod rows;
+mod sql;
 pub mod sqlite;
 mod visits;
 mod webhooks;
@@ -23,14 +25,14 @@ use signer_core::{
     ceremony::EnrolmentProof,
     credential::StatusIndex,
     history::SealedEntry,
-    ids::{DeviceId, RelyingPartyId, RequestId},
+    ids::{CheckId, DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     trust::Life,
     wire::{Standing, VerificationCode},
 };
 
 pub use self::{
-    audit::{AuditFilter, AuditLog, CheckpointRow},
+    audit::{AuditFilter, AuditLog, AuditMark, CheckpointRow},
     certificates::*,
     counter::*,
     csc::*,
@@ -53,6 +55,12 @@ pub enum StoreError {
     /// The store stopped after a failed commit or a failed sync and must be opened anew.
     #[error("the store has stopped: {0}")]
     Stopped(String),
+    /// The database is not reached, or took too long to answer. Nothing was written.
+    #[error("the database is not reached: {0}")]
+    Unavailable(String),
+    /// The connection broke during a commit: whether it is written nobody can say. The same act again finds out.
+    #[error("whether a write was committed is not known: {0}")]
+    Unknown(String),
     /// The engine refused.
     #[error("store engine: {0}")]
     Engine(String),
@@ -296,7 +304,8 @@ pub trait ServerKeys: Send + Sync {
 /// The whole store.
 #[async_trait]
 pub trait Store:
-    Installations
+    std::fmt::Debug
+    + Installations
     + Attempts
     + Requests
     + RelyingParties
@@ -332,11 +341,39 @@ pub trait Store:
     /// Transactions committed since the store was opened.
     fn commits(&self) -> u64;
 
+    /// Tells other nodes on this store that something ended: long polls there look again. Nothing for a store of one node.
+    fn tell_nodes(&self, _ended: Ended) {}
+
+    /// What another node says has ended; never for a store of one node.
+    async fn told_by_node(&self) -> Ended {
+        std::future::pending().await
+    }
+
+    /// Whether this node does what one node does for all: deleting what has run out, delivering webhooks. Rarely, for a moment,
+    /// two do.
+    fn leads(&self) -> bool {
+        true
+    }
+
+    /// How long a long poll waits before it looks at the store again although nothing was told.
+    fn look_again(&self) -> Option<std::time::Duration> {
+        None
+    }
+
     /// Whether reading and writing work now.
     async fn check(&self) -> StoreResult<()>;
 
     /// Finishes queued writes and closes.
     async fn close(&self);
+}
+
+/// What somebody may wait for on any node, and has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Ended {
+    /// A signing request: signed, refused, cancelled, run out.
+    Request(RequestId),
+    /// A check: answered.
+    Check(CheckId),
 }
 
 /// A write on its way; dropped when it has been answered or given up.

@@ -40,6 +40,7 @@ use crate::{
         clock::{T0, TestClock},
         http::{Answer, Client},
         phone::{MemoryStorage, SUITE, TestPhone, network},
+        postgres::Database,
     },
     vault::Vault,
 };
@@ -70,6 +71,8 @@ pub(crate) struct TestApp {
     /// The suite its phones enrol with.
     pub(crate) suite: SuiteId,
     running: Option<Running>,
+    /// The database its store is in, if that is not a file.
+    postgres: Option<Arc<Database>>,
     /// Weak, so that a stopped server lets go of its store.
     service: Weak<Service>,
     folder: Arc<TempDir>,
@@ -82,6 +85,29 @@ impl TestApp {
     }
 
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Config)) -> Self {
+        // For a run by hand: every test on PostgreSQL. Those that look into the file fail.
+        let everywhere = std::env::var("SIGNER_TEST_STORE").is_ok_and(|engine| engine == "postgres");
+        Self::spawn_in(everywhere.then(|| Arc::new(Database::create())), change)
+    }
+
+    /// A server whose store is in PostgreSQL.
+    pub(crate) fn spawn_on_postgres() -> Self {
+        Self::spawn_in(Some(Arc::new(Database::create())), |_| {})
+    }
+
+    /// Another node on the same database and clock, with the same keys.
+    pub(crate) fn beside(&self) -> Self {
+        let keys = &self.config.data_dir;
+        Self::spawn_in(self.postgres.clone(), |config| {
+            std::fs::create_dir(&config.data_dir).unwrap();
+            for file in ["kek", "admin-token", "trust-root"] {
+                std::fs::copy(keys.join(file), config.data_dir.join(file)).unwrap();
+            }
+            config.ca.public_url = Some(self.url().to_owned());
+        })
+    }
+
+    fn spawn_in(postgres: Option<Arc<Database>>, change: impl FnOnce(&mut Config)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -94,6 +120,7 @@ impl TestApp {
             audit: AuditConfig { checkpoint_seconds: 86_400 },
             ..Config::default()
         };
+        config.store.url = postgres.as_deref().map(Database::url);
         change(&mut config);
         let mut app = Self {
             http: Client::new(""),
@@ -102,6 +129,7 @@ impl TestApp {
             suite: SUITE,
             running: None,
             service: Weak::new(),
+            postgres,
             folder,
             made: AtomicUsize::new(0),
         };

@@ -31,6 +31,7 @@ mod online;
 mod openapi;
 mod pdf;
 mod pin;
+mod postgres;
 mod race;
 mod rates;
 mod refusals;

@@ -15,8 +15,11 @@ use signer_core::{
 use signer_server::store::{
     EnrolResult, EnrolmentCodeRow, Holder, KeyRow, Lease, LockPolicy, NewInstallation, NewRequest,
     PayloadHash, RelyingPartyRow, Reserve, Reserved, Sealer, Settle, Settled, Store, StoredOutcome, Verdict,
+    postgres::{PostgresOptions, PostgresStore},
     sqlite::{SqliteOptions, SqliteStore},
 };
+
+use crate::postgres::Database;
 
 /// When every test begins.
 pub(crate) const T0: UnixSeconds = UnixSeconds(1_800_000_000);
@@ -28,6 +31,9 @@ pub(crate) const LEASE: u64 = 30;
 /// An engine with one store.
 #[async_trait]
 pub(crate) trait Engine: Send + Sync + Sized {
+    /// Random histories to try, unless said otherwise.
+    const HISTORIES: u32;
+
     /// A new, empty store.
     async fn fresh() -> Self;
     /// The store.
@@ -52,6 +58,8 @@ impl Sqlite {
 
 #[async_trait]
 impl Engine for Sqlite {
+    const HISTORIES: u32 = 32;
+
     async fn fresh() -> Self {
         let mut engine = Self { dir: tempfile::tempdir().expect("a directory"), store: None };
         engine.open();
@@ -65,6 +73,42 @@ impl Engine for Sqlite {
     async fn reopen(&mut self) {
         self.store = None;
         self.open();
+    }
+}
+
+/// PostgreSQL in a database of its own.
+pub(crate) struct Postgres {
+    database: Database,
+    store: Option<Arc<PostgresStore>>,
+}
+
+impl Postgres {
+    async fn open(&mut self) {
+        let options = PostgresOptions::new(self.database.url());
+        let store = PostgresStore::open(&options, &mut StdRng::seed_from_u64(1)).await;
+        self.store = Some(store.expect("opens"));
+    }
+}
+
+#[async_trait]
+impl Engine for Postgres {
+    const HISTORIES: u32 = 8;
+
+    async fn fresh() -> Self {
+        let mut engine = Self { database: Database::create(), store: None };
+        engine.open().await;
+        engine
+    }
+
+    fn store(&self) -> Arc<dyn Store> {
+        self.store.clone().expect("open")
+    }
+
+    async fn reopen(&mut self) {
+        if let Some(store) = self.store.take() {
+            store.close().await;
+        }
+        self.open().await;
     }
 }
 

@@ -13,6 +13,8 @@ mod history;
 mod installations;
 mod lease;
 mod model;
+#[path = "../support/postgres.rs"]
+mod postgres;
 mod races;
 mod refresh;
 mod reports;
@@ -21,7 +23,7 @@ mod rest;
 mod tokens;
 mod webhooks;
 
-use fixture::Sqlite;
+use fixture::{Postgres, Sqlite};
 
 /// Runs the suite against an engine.
 macro_rules! store_contract {
@@ -151,3 +153,4 @@ macro_rules! store_contract {
 }
 
 store_contract!(sqlite: Sqlite);
+store_contract!(postgresql: Postgres);

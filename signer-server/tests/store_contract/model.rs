@@ -103,7 +103,8 @@ impl Model {
 pub(crate) async fn att_014_random_histories_agree_with_the_model<E: Engine>() {
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[14; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), rng);
-    let cases = std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(32);
+    let cases =
+        std::env::var("PROPTEST_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(E::HISTORIES);
     for _ in 0..cases {
         let steps = steps().new_tree(&mut runner).unwrap().current();
         println!("{steps:?}"); // shown if the test fails

@@ -4,4 +4,5 @@
 pub(crate) mod clock;
 pub(crate) mod http;
 pub(crate) mod phone;
+pub(crate) mod postgres;
 pub(crate) mod process;

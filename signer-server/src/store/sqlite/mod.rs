@@ -6,40 +6,16 @@
 //! | `writer` | the thread that commits many writes together; stopping |
 //! | `witness` | the mark outside the database |
 //! | `readers` | connections that only read |
-//! | `installations`, `attempts`, `requests`, … | the traits, one file each |
 //!
-//! Numbers of enums in columns are final, like the schema.
+//! What it does to the tables is in [`super::sql`].
 
-mod attempts;
-mod audit;
-mod certificates;
-mod checks;
-mod codes;
-mod columns;
-mod credentials;
-mod csc;
-mod displays;
-mod expire;
 mod files;
-mod fleets;
-mod history;
-mod installations;
-mod links;
 mod migrate;
-mod misses;
-mod oauth;
 mod open;
-mod questions;
 mod readers;
-mod relying_parties;
-mod reports;
-mod requests;
-mod server_keys;
 mod settings;
 #[cfg(test)]
 mod tests;
-mod visits;
-mod webhooks;
 mod witness;
 mod writer;
 
@@ -58,13 +34,16 @@ use signer_core::{time::UnixSeconds, trust::Life};
 
 pub use self::{
     open::{OpenError, SqliteOptions},
-    witness::{AuditMark, FileWitness, Mark, Witness},
+    witness::{FileWitness, Mark, Witness},
 };
 use self::{
     readers::Readers,
     writer::{CLOSED, Job, Shared},
 };
-use super::{Announcement, Store, StoreError, StoreResult};
+use super::{
+    Announcement, Store, StoreError, StoreResult,
+    sql::{Engine, db, db::Db, expire},
+};
 
 /// The store in one SQLite file.
 #[derive(Debug)]
@@ -82,7 +61,7 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Queues a write and waits until it is committed and witnessed.
-    async fn write<T: Send + 'static>(
+    async fn commit<T: Send + 'static>(
         &self,
         now: UnixSeconds,
         work: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
@@ -119,17 +98,33 @@ impl Drop for SqliteStore {
     }
 }
 
+impl Engine for SqliteStore {
+    async fn write<T: Send + 'static>(
+        &self,
+        now: UnixSeconds,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let run = self.run;
+        self.commit(now, move |db| work(&Db::Sqlite(db, run))).await
+    }
+
+    async fn chain(&self, _now: UnixSeconds) -> StoreResult<()> {
+        Ok(())
+    }
+
+    async fn read<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let run = self.run;
+        self.readers.read(move |db| work(&Db::Sqlite(db, run))).await
+    }
+}
+
 #[async_trait]
 impl Store for SqliteStore {
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64> {
-        let mut touched = 0;
-        loop {
-            let (rows, more) = self.write(now, move |db| expire::some(db, now, life)).await?;
-            touched += rows;
-            if !more {
-                return Ok(touched);
-            }
-        }
+        expire::all(self, now, life).await
     }
 
     fn latest_time(&self) -> UnixSeconds {
@@ -149,10 +144,9 @@ impl Store for SqliteStore {
     }
 
     async fn check(&self) -> StoreResult<()> {
-        self.readers.read(|_| Ok(())).await?;
+        self.read(|_| Ok(())).await?;
         // A change of nothing is still a commit, a sync and a mark: the whole way is tried.
-        let work = |db: &Connection| columns::execute_one(db, "UPDATE meta SET seq = seq", []);
-        self.write(self.latest_time(), work).await
+        self.write(self.latest_time(), |db| db::execute_one(db, "UPDATE meta SET seq = seq", [])).await
     }
 
     async fn close(&self) {

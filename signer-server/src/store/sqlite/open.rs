@@ -12,15 +12,20 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 
 use super::{
-    SqliteStore, audit,
-    columns::{first, get_time, get_u64, int},
-    files, migrate,
+    SqliteStore, files, migrate,
     readers::Readers,
     settings,
-    witness::{AuditMark, FileWitness, Mark, Witness},
+    witness::{FileWitness, Mark, Witness},
     writer::{Shared, Writer},
 };
-use crate::store::StoreError;
+use crate::store::{
+    AuditMark, StoreError,
+    sql::{
+        audit,
+        columns::{get_time, get_u64, int},
+        db::{Db, first},
+    },
+};
 
 /// Where the store is and how it gathers writes.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -224,8 +229,9 @@ fn identify(
     witnessed: Option<Mark>,
     rng: &mut impl CryptoRng,
 ) -> Result<Mark, OpenError> {
-    let found = first(db, "SELECT store_id, seq FROM meta", [], |row| {
-        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, audit: audit::head(db)? })
+    let found = first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
+        let audit = audit::head(&Db::Sqlite(db, 0))?;
+        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, audit })
     })?;
     match (found, witnessed) {
         (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
@@ -258,7 +264,7 @@ fn identify(
 /// The entries that were witnessed are there, and no others unless a commit came after.
 fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError> {
     let last = match seen.audit.size.checked_sub(1) {
-        Some(index) => audit::leaf(db, index)?,
+        Some(index) => audit::leaf(&Db::Sqlite(db, 0), index)?,
         None => Some(seen.audit.last),
     };
     if last == Some(seen.audit.last) && (mark.seq > seen.seq || mark.audit == seen.audit) {
@@ -272,9 +278,12 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, 
     let seq = mark.seq.saturating_add(1);
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
-    let read = |row: &rusqlite::Row<'_>| Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?));
-    let answer = transaction.query_row("SELECT run, latest_time, restored FROM meta", [], read)?;
-    let audit = audit::chain(&transaction, answer.1)?;
+    let sql = "SELECT run, latest_time, restored FROM meta";
+    let answer = first(&Db::Sqlite(&transaction, 0), sql, [], |row| {
+        Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?))
+    })?;
+    let answer = answer.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
+    let audit = audit::chain(&Db::Sqlite(&transaction, 0), answer.1)?;
     transaction.commit()?;
     *mark = Mark { seq, audit: audit.unwrap_or(mark.audit), ..*mark };
     Ok(answer)

@@ -8,7 +8,7 @@ use std::{
 use rusqlite::Connection;
 use tokio::sync::Semaphore;
 
-use super::{columns::get_u64, settings, writer::Shared};
+use super::{settings, writer::Shared};
 use crate::store::{StoreError, StoreResult};
 
 const READERS: usize = 4;
@@ -52,13 +52,15 @@ impl Readers {
         let idle = self.idle().pop();
         let mut db = idle.map_or_else(|| settings::open_reader(&self.path), Ok)?;
         let snapshot = db.transaction()?;
-        let seq = snapshot.prepare_cached("SELECT seq FROM meta")?.query_row([], |row| get_u64(row, 0))?;
+        let seq: i64 = snapshot.prepare_cached("SELECT seq FROM meta")?.query_row([], |row| row.get(0))?;
         let value = work(&snapshot)?;
         snapshot.finish()?;
         if !self.permits.is_closed() {
             self.idle().push(db);
         }
-        self.shared.wait_witnessed(seq)?;
+        self.shared.wait_witnessed(
+            u64::try_from(seq).map_err(|_| StoreError::Corrupt("a negative number".to_owned()))?,
+        )?;
         Ok(value)
     }
 

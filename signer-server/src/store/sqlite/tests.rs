@@ -21,7 +21,7 @@ fn key(purpose: &str, length: usize) -> ServerKeyRow {
 }
 
 async fn run(store: &SqliteStore, sql: &'static str) -> StoreResult<()> {
-    store.write(T0, move |db: &Connection| Ok(db.execute_batch(sql)?)).await
+    store.commit(T0, move |db: &Connection| Ok(db.execute_batch(sql)?)).await
 }
 
 #[tokio::test]
@@ -45,20 +45,20 @@ async fn sto_010_a_failing_job_takes_back_only_its_own() {
     let dir = tempfile::tempdir().unwrap();
     let store = open(&dir);
     let (store, announced) = (&store, [store.announce(), store.announce(), store.announce()]);
-    let fails = store.write(T0, |db: &Connection| -> StoreResult<()> {
+    let fails = store.commit(T0, |db: &Connection| -> StoreResult<()> {
         db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL, NULL)")?;
-        Err(columns::corrupt("as the test asked"))
+        Err(StoreError::Corrupt("as the test asked".to_owned()))
     });
     let (before, failed, after) =
         tokio::join!(store.server_key(key("before", 1), T0), fails, store.server_key(key("after", 1), T0));
     drop(announced);
     assert!(before.is_ok() && after.is_ok() && matches!(failed, Err(StoreError::Corrupt(_))));
     assert_eq!(store.commits(), 1);
-    let rows = |db: &Connection| {
+    let rows = |db: &Db<'_>| {
         let sql = "SELECT group_concat(purpose) FROM (SELECT purpose FROM server_key ORDER BY purpose)";
-        columns::first(db, sql, [], |row| Ok(row.get::<_, String>(0)?))
+        db::first(db, sql, [], |row| row.get::<String>(0))
     };
-    assert_eq!(store.readers.read(rows).await.unwrap().as_deref(), Some("after,before"));
+    assert_eq!(store.read(rows).await.unwrap().as_deref(), Some("after,before"));
 }
 
 #[tokio::test]
@@ -152,9 +152,9 @@ async fn aud_010_an_act_that_is_taken_back_is_not_in_the_log() {
     let store = open(&dir);
     let size = async || store.audit_size().await.unwrap();
     let before = size().await;
-    let failed = store.write(T0, |db: &Connection| -> StoreResult<()> {
+    let failed = store.commit(T0, |db: &Connection| -> StoreResult<()> {
         db.execute_batch("INSERT INTO server_key VALUES ('half done', x'', x'', 0, NULL, NULL)")?;
-        Err(columns::corrupt("as the test asked"))
+        Err(StoreError::Corrupt("as the test asked".to_owned()))
     });
     failed.await.unwrap_err();
     assert_eq!(size().await, before);

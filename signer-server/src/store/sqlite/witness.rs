@@ -14,6 +14,7 @@ use sha2::{Digest, Sha256};
 use signer_core::audit::tree::TreeHash;
 
 use super::files;
+use crate::store::AuditMark;
 
 /// How far a store has come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,15 +25,6 @@ pub struct Mark {
     pub seq: u64,
     /// What its audit log ends with.
     pub audit: AuditMark,
-}
-
-/// How far an audit log has come.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct AuditMark {
-    /// Entries.
-    pub size: u64,
-    /// Hash of the last one; zeros if there is none.
-    pub last: TreeHash,
 }
 
 /// A memory outside the database.

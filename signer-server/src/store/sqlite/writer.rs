@@ -19,12 +19,11 @@ use rusqlite::Connection;
 use signer_core::time::UnixSeconds;
 use tokio::sync::oneshot;
 
-use super::{
-    audit,
-    columns::time,
-    witness::{Mark, Witness},
+use super::witness::{Mark, Witness};
+use crate::store::{
+    StoreError, StoreResult,
+    sql::{audit, columns::time, db::Db},
 };
-use crate::store::{StoreError, StoreResult};
 
 /// Most jobs in one transaction.
 const GROUP_MAX: usize = 512;
@@ -273,7 +272,8 @@ impl Writer {
     }
 
     fn commit(&mut self, latest: UnixSeconds) -> Result<(), Failure> {
-        let audit = audit::chain(&self.db, latest).map_err(|error| Failure::Refused(error.to_string()))?;
+        let audit = audit::chain(&Db::Sqlite(&self.db, 0), latest)
+            .map_err(|error| Failure::Refused(error.to_string()))?;
         let audit = audit.unwrap_or(self.mark.audit);
         let next = Mark { seq: self.mark.seq.saturating_add(1), audit, ..self.mark };
         let seq = i64::try_from(next.seq).map_err(|error| Failure::Refused(error.to_string()))?;

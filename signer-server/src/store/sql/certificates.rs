@@ -1,12 +1,12 @@
 //! Certificates of holders' keys, and the built-in authority's own.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{ids::DeviceId, time::UnixSeconds};
 
 use super::{
-    SqliteStore,
-    columns::{GOOD, corrupt, execute, execute_one, first, get_time, get_u64, standing_column, time},
+    Engine,
+    columns::{GOOD, corrupt, get_time, get_u64, standing_column, time},
+    db::{Db, Row, all, execute, execute_one, first, params},
 };
 use crate::store::{CertificateRow, Certificates, CrlBasis, RevocationReason, Revoked, StoreResult};
 
@@ -14,12 +14,12 @@ const COLUMNS: &str =
     "SELECT device, sha256, wrapped_chain, serial, imported, not_before, not_after FROM certificate";
 
 #[async_trait]
-impl Certificates for SqliteStore {
+impl<E: Engine> Certificates for E {
     async fn authority(&self, offer: Vec<u8>, now: UnixSeconds) -> StoreResult<Vec<u8>> {
         self.write(now, move |db| {
             let sql = "INSERT INTO authority (only_row, certificate) VALUES (1, ?1) ON CONFLICT (only_row) DO NOTHING";
-            execute(db, sql, [offer])?;
-            let stored = first(db, "SELECT certificate FROM authority", [], |row| Ok(row.get(0)?))?;
+            execute(db, sql, [&offer])?;
+            let stored = first(db, "SELECT certificate FROM authority", [], |row| row.get(0))?;
             stored.ok_or_else(|| corrupt("the authority just stored"))
         })
         .await
@@ -31,35 +31,32 @@ impl Certificates for SqliteStore {
 
     async fn certificate(&self, device: DeviceId) -> StoreResult<Option<CertificateRow>> {
         let sql = format!("{COLUMNS} WHERE device = ?1 ORDER BY number DESC LIMIT 1");
-        self.readers.read(move |db| first(db, &sql, [device.as_bytes()], read)).await
+        self.read(move |db| first(db, &sql, [device.as_bytes()], read)).await
     }
 
     async fn certificate_at(&self, device: DeviceId, at: UnixSeconds) -> StoreResult<Option<CertificateRow>> {
         let then = format!("{COLUMNS} WHERE device = ?1 AND issued <= ?2 ORDER BY number DESC LIMIT 1");
         let earliest = format!("{COLUMNS} WHERE device = ?1 ORDER BY number LIMIT 1");
-        self.readers
-            .read(move |db| match first(db, &then, (device.as_bytes(), time(at)), read)? {
-                None => first(db, &earliest, [device.as_bytes()], read),
-                found => Ok(found),
-            })
-            .await
+        self.read(move |db| match first(db, &then, (device.as_bytes(), time(at)), read)? {
+            None => first(db, &earliest, [device.as_bytes()], read),
+            found => Ok(found),
+        })
+        .await
     }
 
     async fn certificate_request(&self, device: DeviceId) -> StoreResult<Option<Vec<u8>>> {
         let sql = "SELECT request FROM signing_key WHERE device = ?1";
-        self.readers
-            .read(move |db| Ok(first(db, sql, [device.as_bytes()], |row| Ok(row.get(0)?))?.flatten()))
-            .await
+        self.read(move |db| Ok(first(db, sql, [device.as_bytes()], |row| row.get(0))?.flatten())).await
     }
 
     async fn revocation_changes(&self) -> StoreResult<u64> {
-        self.readers.read(changes).await
+        self.read(changes).await
     }
 
     async fn next_crl(&self, now: UnixSeconds) -> StoreResult<CrlBasis> {
         self.write(now, |db| {
             execute_one(db, "UPDATE authority SET crl_number = crl_number + 1", [])?;
-            let number = first(db, "SELECT crl_number FROM authority", [], |row| Ok(get_u64(row, 0)?))?;
+            let number = first(db, "SELECT crl_number FROM authority", [], |row| get_u64(row, 0))?;
             let number = number.ok_or_else(|| corrupt("the authority"))?;
             Ok(CrlBasis { number, changes: changes(db)?, entries: entries(db)? })
         })
@@ -67,28 +64,24 @@ impl Certificates for SqliteStore {
     }
 }
 
-fn changes(db: &Connection) -> StoreResult<u64> {
-    Ok(first(db, "SELECT changes FROM authority", [], |row| Ok(get_u64(row, 0)?))?.unwrap_or(0))
+fn changes(db: &Db<'_>) -> StoreResult<u64> {
+    Ok(first(db, "SELECT changes FROM authority", [], |row| get_u64(row, 0))?.unwrap_or(0))
 }
 
-fn entries(db: &Connection) -> StoreResult<Vec<Revoked>> {
+fn entries(db: &Db<'_>) -> StoreResult<Vec<Revoked>> {
     let sql =
         "SELECT serial, reason, changed FROM certificate WHERE state <> 0 AND imported = 0 ORDER BY serial";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
+    all(db, sql, [], |row| {
         let number: u8 = row.get(1)?;
         let reason = RevocationReason::ALL.iter().find(|reason| reason.number() == number);
         let reason = *reason.ok_or_else(|| corrupt("the reason of a revocation"))?;
-        found.push(Revoked { serial: row.get(0)?, reason, at: get_time(row, 2)? });
-    }
-    Ok(found)
+        Ok(Revoked { serial: row.get(0)?, reason, at: get_time(row, 2)? })
+    })
 }
 
-fn add(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<bool> {
+fn add(db: &Db<'_>, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<bool> {
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
-    let standing = first(db, sql, [certificate.device.as_bytes()], |row| Ok(row.get::<_, i64>(0)?))?;
+    let standing = first(db, sql, [certificate.device.as_bytes()], |row| row.get::<i64>(0))?;
     let there = "SELECT 1 FROM certificate WHERE sha256 = ?1";
     if standing != Some(GOOD) || first(db, there, [certificate.sha256], |_| Ok(()))?.is_some() {
         return Ok(false);
@@ -97,7 +90,7 @@ fn add(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> Store
 }
 
 /// Adds a certificate of an installation in good standing.
-pub(super) fn insert(db: &Connection, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn insert(db: &Db<'_>, certificate: &CertificateRow, now: UnixSeconds) -> StoreResult<()> {
     execute_one(
         db,
         "INSERT INTO certificate (sha256, device, serial, imported, wrapped_chain, not_before, not_after, issued)
@@ -117,7 +110,7 @@ pub(super) fn insert(db: &Connection, certificate: &CertificateRow, now: UnixSec
 
 /// Revokes what an installation has and has not ended; one that was suspended counts as revoked since then.
 pub(super) fn revoke_all(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     reason: RevocationReason,
     now: UnixSeconds,
@@ -128,9 +121,9 @@ pub(super) fn revoke_all(
 }
 
 /// Suspends the certificates of an installation that is frozen or suspended, and lifts that of one that is not.
-pub(super) fn follow(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn follow(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<()> {
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
-    let good = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, i64>(0)? == GOOD))?;
+    let good = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<i64>(0)? == GOOD))?;
     if good == Some(true) {
         let sql =
             "UPDATE certificate SET state = 0, reason = NULL, changed = NULL WHERE device = ?1 AND state = 1";

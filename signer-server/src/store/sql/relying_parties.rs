@@ -1,12 +1,12 @@
 //! Relying parties and their bearer tokens.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
 use super::{
-    SqliteStore, checks,
-    columns::{corrupt, execute, execute_one, first, get_u64, int, time},
+    Engine, checks,
+    columns::{corrupt, get_u64, int, time},
+    db::{Db, Row, all, execute, execute_one, first, params},
     oauth, requests, webhooks,
 };
 use crate::store::{Organisation, OwnLimits, RelyingParties, RelyingPartyRow, StoreResult};
@@ -16,7 +16,7 @@ const COLUMNS: &str =
     revoked, calls_per_second, kept_bytes_max FROM relying_party";
 
 #[async_trait]
-impl RelyingParties for SqliteStore {
+impl<E: Engine> RelyingParties for E {
     async fn add_relying_party(&self, row: RelyingPartyRow, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| {
             execute_one(
@@ -45,22 +45,12 @@ impl RelyingParties for SqliteStore {
 
     async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} WHERE token_hash = ?1 AND revoked = 0");
-        self.readers.read(move |db| first(db, &sql, [hash], read)).await
+        self.read(move |db| first(db, &sql, [hash], read)).await
     }
 
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} ORDER BY name, id");
-        self.readers
-            .read(move |db| {
-                let mut statement = db.prepare_cached(&sql)?;
-                let mut rows = statement.query([])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push(read(row)?);
-                }
-                Ok(found)
-            })
-            .await
+        self.read(move |db| all(db, &sql, [], read)).await
     }
 
     async fn put_limits(&self, id: RelyingPartyId, limits: OwnLimits, now: UnixSeconds) -> StoreResult<bool> {
@@ -73,17 +63,9 @@ impl RelyingParties for SqliteStore {
     }
 
     async fn kept_bytes(&self) -> StoreResult<Vec<(RelyingPartyId, u64)>> {
-        self.readers
-            .read(|db| {
-                let mut statement = db.prepare_cached("SELECT relying_party, bytes FROM kept")?;
-                let mut rows = statement.query([])?;
-                let mut found = Vec::new();
-                while let Some(row) = rows.next()? {
-                    found.push((RelyingPartyId::from_bytes(row.get(0)?), get_u64(row, 1)?));
-                }
-                Ok(found)
-            })
-            .await
+        let sql = "SELECT relying_party, bytes FROM kept";
+        let read = |row: &Row<'_>| Ok((RelyingPartyId::from_bytes(row.get(0)?), get_u64(row, 1)?));
+        self.read(move |db| all(db, sql, [], read)).await
     }
 
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
@@ -101,15 +83,15 @@ impl RelyingParties for SqliteStore {
 }
 
 /// A relying party that is not revoked.
-pub(super) fn by_id(db: &Connection, id: RelyingPartyId) -> StoreResult<Option<RelyingPartyRow>> {
+pub(super) fn by_id(db: &Db<'_>, id: RelyingPartyId) -> StoreResult<Option<RelyingPartyRow>> {
     first(db, &format!("{COLUMNS} WHERE id = ?1 AND revoked = 0"), [id.as_bytes()], read)
 }
 
 /// Whether the requests of a relying party take what they may, `default` unless its row says: then how much that is.
-pub(super) fn is_full(db: &Connection, id: RelyingPartyId, default: u64) -> StoreResult<Option<u64>> {
+pub(super) fn is_full(db: &Db<'_>, id: RelyingPartyId, default: u64) -> StoreResult<Option<u64>> {
     let sql = "SELECT coalesce(kept_bytes_max, ?2) FROM kept JOIN relying_party ON id = relying_party
         WHERE relying_party = ?1 AND bytes >= coalesce(kept_bytes_max, ?2)";
-    first(db, sql, (id.as_bytes(), int(default)?), |row| Ok(get_u64(row, 0)?))
+    first(db, sql, (id.as_bytes(), int(default)?), |row| get_u64(row, 0))
 }
 
 fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {
@@ -128,7 +110,7 @@ fn read(row: &Row<'_>) -> StoreResult<RelyingPartyRow> {
         generates_for,
         limits: OwnLimits {
             calls_per_second: row.get(9)?,
-            kept_bytes: row.get::<_, Option<i64>>(10)?.and_then(|max| u64::try_from(max).ok()),
+            kept_bytes: row.get::<Option<i64>>(10)?.and_then(|max| u64::try_from(max).ok()),
         },
         revoked: row.get(8)?,
     })

@@ -1,16 +1,16 @@
 //! Visits and pushed requests.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{
     ids::{RelyingPartyId, RequestId, VisitId},
     time::UnixSeconds,
 };
 
 use super::{
-    SqliteStore,
-    columns::{execute, execute_one, first, get_time, time},
+    Engine,
+    columns::{get_time, time},
     csc,
+    db::{Db, Row, execute, execute_one, first, params},
     requests::CANCELLED,
 };
 use crate::store::{AddResult, CodeRefusal, CodeUse, StoreResult, VISITS_MAX, VisitRow, Visits};
@@ -19,7 +19,7 @@ const COLUMNS: &str = "SELECT id, browser, relying_party, redirect_uri, state, c
     request, cancelled FROM visit";
 
 #[async_trait]
-impl Visits for SqliteStore {
+impl<E: Engine> Visits for E {
     async fn take_pushed(
         &self,
         hash: [u8; 32],
@@ -29,7 +29,7 @@ impl Visits for SqliteStore {
         let sql = "DELETE FROM pushed_request WHERE hash = ?1 AND relying_party = ?2 AND expires > ?3
             RETURNING parameters";
         self.write(now, move |db| {
-            first(db, sql, (hash, relying_party.as_bytes(), time(now)), |row| Ok(row.get(0)?))
+            first(db, sql, (hash, relying_party.as_bytes(), time(now)), |row| row.get(0))
         })
         .await
     }
@@ -40,12 +40,12 @@ impl Visits for SqliteStore {
 
     async fn visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<Option<VisitRow>> {
         let sql = format!("{COLUMNS} WHERE id = ?1 AND expires > ?2");
-        self.readers.read(move |db| first(db, &sql, (id.as_bytes(), time(now)), read)).await
+        self.read(move |db| first(db, &sql, (id.as_bytes(), time(now)), read)).await
     }
 
     async fn visit_by_code(&self, code: [u8; 32]) -> StoreResult<Option<VisitRow>> {
         let sql = format!("{COLUMNS} WHERE code = ?1");
-        self.readers.read(move |db| first(db, &sql, [code], read)).await
+        self.read(move |db| first(db, &sql, [code], read)).await
     }
 
     async fn cancel_visit(&self, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
@@ -66,10 +66,10 @@ impl Visits for SqliteStore {
     }
 }
 
-fn add(db: &Connection, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
+fn add(db: &Db<'_>, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool> {
     let party = visit.relying_party.as_bytes();
     let living = "SELECT count(*) FROM visit WHERE relying_party = ?1 AND expires > ?2";
-    if first(db, living, (party, time(now)), |row| Ok(row.get::<_, u32>(0)?))? >= Some(VISITS_MAX) {
+    if first(db, living, (party, time(now)), |row| row.get::<u32>(0))? >= Some(VISITS_MAX) {
         // Anybody can begin visits: those where nobody was asked yet must not keep others out.
         let oldest = "DELETE FROM visit WHERE id = (SELECT id FROM visit
             WHERE relying_party = ?1 AND expires > ?2 AND request IS NULL ORDER BY expires LIMIT 1)";
@@ -97,7 +97,7 @@ fn add(db: &Connection, visit: &VisitRow, now: UnixSeconds) -> StoreResult<bool>
 
 /// What a visit has instead of a request to come: the one it was started with, or nothing any more.
 pub(super) fn started(
-    db: &Connection,
+    db: &Db<'_>,
     id: VisitId,
     party: RelyingPartyId,
     now: UnixSeconds,
@@ -105,7 +105,7 @@ pub(super) fn started(
     let sql =
         "SELECT request FROM visit WHERE id = ?1 AND relying_party = ?2 AND cancelled = 0 AND expires > ?3";
     let found = first(db, sql, (id.as_bytes(), party.as_bytes(), time(now)), |row| {
-        Ok(row.get::<_, Option<[u8; 16]>>(0)?.map(RequestId::from_bytes))
+        Ok(row.get::<Option<[u8; 16]>>(0)?.map(RequestId::from_bytes))
     })?;
     Ok(match found {
         None => Some(AddResult::VisitOver),
@@ -114,15 +114,15 @@ pub(super) fn started(
 }
 
 /// Joins a visit with the request that was just added for it.
-pub(super) fn start(db: &Connection, id: VisitId, request: RequestId) -> StoreResult<()> {
+pub(super) fn start(db: &Db<'_>, id: VisitId, request: RequestId) -> StoreResult<()> {
     let sql = "UPDATE visit SET request = ?2 WHERE id = ?1";
     execute_one(db, sql, (id.as_bytes(), request.as_bytes()))
 }
 
-fn cancel(db: &Connection, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
+fn cancel(db: &Db<'_>, id: VisitId, now: UnixSeconds) -> StoreResult<Option<RequestId>> {
     let sql =
         "UPDATE visit SET cancelled = 1 WHERE id = ?1 AND expires > ?2 AND code IS NULL RETURNING request";
-    let request = first(db, sql, (id.as_bytes(), time(now)), |row| Ok(row.get::<_, Option<[u8; 16]>>(0)?))?;
+    let request = first(db, sql, (id.as_bytes(), time(now)), |row| row.get::<Option<[u8; 16]>>(0))?;
     let Some(request) = request.flatten() else { return Ok(None) };
     let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE id = ?1 AND state = 0 AND expires > ?3";
     let open = execute(db, sql, (request, CANCELLED, time(now)))? == 1;
@@ -131,13 +131,13 @@ fn cancel(db: &Connection, id: VisitId, now: UnixSeconds) -> StoreResult<Option<
 
 /// Takes parameters that a client pushed. False if it has [`VISITS_MAX`] that were not taken.
 pub(super) fn push(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     (hash, parameters, expires): (&[u8; 32], &str, UnixSeconds),
     now: UnixSeconds,
 ) -> StoreResult<bool> {
     let living = "SELECT count(*) FROM pushed_request WHERE relying_party = ?1 AND expires > ?2";
-    let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+    let living = first(db, living, (party.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
     if living >= Some(VISITS_MAX) {
         return Ok(false);
     }
@@ -148,7 +148,7 @@ pub(super) fn push(
 
 /// Exchanges a code for a token, or says why not. A code that comes twice ends the token it gave (RFC 6749 §4.1.2).
 pub(super) fn redeem(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     token: &[u8; 32],
     code: &CodeUse,
@@ -157,8 +157,8 @@ pub(super) fn redeem(
     let sql = "SELECT id, redirect_uri, challenge, code_expires, token FROM visit
         WHERE code = ?1 AND relying_party = ?2";
     let found = first(db, sql, (code.code, party.as_bytes()), |row| {
-        let bound = (row.get::<_, String>(1)?, row.get::<_, [u8; 32]>(2)?);
-        Ok((VisitId::from_bytes(row.get(0)?), bound, get_time(row, 3)?, row.get::<_, Option<[u8; 32]>>(4)?))
+        let bound = (row.get::<String>(1)?, row.get::<[u8; 32]>(2)?);
+        Ok((VisitId::from_bytes(row.get(0)?), bound, get_time(row, 3)?, row.get::<Option<[u8; 32]>>(4)?))
     })?;
     let Some((id, (redirect_uri, challenge), expires, before)) = found else {
         return Ok(Some(CodeRefusal::Unknown));
@@ -194,7 +194,7 @@ fn read(row: &Row<'_>) -> StoreResult<VisitRow> {
         challenge: row.get(5)?,
         asked: row.get(6)?,
         expires: get_time(row, 7)?,
-        request: row.get::<_, Option<[u8; 16]>>(8)?.map(RequestId::from_bytes),
+        request: row.get::<Option<[u8; 16]>>(8)?.map(RequestId::from_bytes),
         cancelled: row.get(9)?,
     })
 }

@@ -1,15 +1,17 @@
 //! Verification codes of requests.
 
-use rusqlite::{Connection, Row};
 use signer_core::{
     ids::RequestId,
     wire::{CODES_SHOWN, DrawnCodes, VerificationCode},
 };
 
-use super::columns::{corrupt, execute_one};
+use super::{
+    columns::corrupt,
+    db::{Db, Row, execute_one},
+};
 use crate::store::{RequestCodes, StoreResult};
 
-pub(super) fn add(db: &Connection, request: RequestId, drawn: &DrawnCodes) -> StoreResult<()> {
+pub(super) fn add(db: &Db<'_>, request: RequestId, drawn: &DrawnCodes) -> StoreResult<()> {
     let joined: Vec<u8> = drawn.codes.iter().flat_map(|code| code.value().to_be_bytes()).collect();
     let right = place(drawn, drawn.right).ok_or_else(|| corrupt("a right code that is not drawn"))?;
     let sql = "INSERT INTO request_code (request, codes, right_place) VALUES (?1, ?2, ?3)";
@@ -18,7 +20,7 @@ pub(super) fn add(db: &Connection, request: RequestId, drawn: &DrawnCodes) -> St
 
 /// Writes the first choice down; false if the code is none of the request's.
 pub(super) fn choose(
-    db: &Connection,
+    db: &Db<'_>,
     request: RequestId,
     drawn: &DrawnCodes,
     code: VerificationCode,
@@ -31,7 +33,7 @@ pub(super) fn choose(
 
 /// The codes of a request, by three columns from `first` on; none where it has no code.
 pub(super) fn read(row: &Row<'_>, first: usize) -> StoreResult<Option<RequestCodes>> {
-    let Some(joined) = row.get::<_, Option<[u8; 2 * CODES_SHOWN]>>(first)? else { return Ok(None) };
+    let Some(joined) = row.get::<Option<[u8; 2 * CODES_SHOWN]>>(first)? else { return Ok(None) };
     let mut codes = Vec::with_capacity(CODES_SHOWN);
     for pair in joined.chunks_exact(2) {
         let number = pair.try_into().ok().map(u16::from_be_bytes);
@@ -40,7 +42,7 @@ pub(super) fn read(row: &Row<'_>, first: usize) -> StoreResult<Option<RequestCod
     let codes: [VerificationCode; CODES_SHOWN] = codes.try_into().map_err(|_| damaged())?;
     let at = |place: u8| codes.get(usize::from(place)).copied().ok_or_else(damaged);
     let right = at(row.get(first + 1)?)?;
-    let chosen = row.get::<_, Option<u8>>(first + 2)?.map(at).transpose()?;
+    let chosen = row.get::<Option<u8>>(first + 2)?.map(at).transpose()?;
     Ok(Some(RequestCodes { drawn: DrawnCodes { codes, right }, chosen }))
 }
 

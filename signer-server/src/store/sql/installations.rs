@@ -1,7 +1,6 @@
 //! Enrolment codes, installations and their keys.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
 use signer_core::{
     ceremony::EnrolmentProof,
     history::{HistoryKeyBytes, SealedEntry},
@@ -13,11 +12,11 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore, certificates,
+    Engine, certificates,
     columns::{
-        FROZEN, GOOD, REVOKED, corrupt, execute, execute_one, first, get_counter, get_u64, holder, standing,
-        standing_column, suite, time,
+        FROZEN, GOOD, REVOKED, corrupt, get_counter, get_u64, holder, standing, standing_column, suite, time,
     },
+    db::{Db, execute, execute_one, first, params},
     history, requests,
 };
 use crate::store::{
@@ -26,7 +25,7 @@ use crate::store::{
 };
 
 #[async_trait]
-impl Installations for SqliteStore {
+impl<E: Engine> Installations for E {
     async fn add_enrolment_code(&self, code: EnrolmentCodeRow, now: UnixSeconds) -> StoreResult<()> {
         let sql = "INSERT INTO enrolment_code (hash, holder, expires, created) VALUES (?1, ?2, ?3, ?4)";
         self.write(now, move |db| {
@@ -36,7 +35,7 @@ impl Installations for SqliteStore {
     }
 
     async fn holder_of_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
-        self.readers.read(move |db| usable_code(db, &hash, now)).await
+        self.read(move |db| usable_code(db, &hash, now)).await
     }
 
     async fn enrol(&self, new: NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
@@ -49,11 +48,11 @@ impl Installations for SqliteStore {
     }
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
-        self.readers.read(move |db| load(db, device)).await
+        self.read(move |db| load(db, device)).await
     }
 
     async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
-        self.readers.read(move |db| enrolment_proof(db, device)).await
+        self.read(move |db| enrolment_proof(db, device)).await
     }
 
     async fn set_standing(
@@ -101,20 +100,20 @@ impl Installations for SqliteStore {
 
     async fn by_lost_code(&self, hash: [u8; 32]) -> StoreResult<Option<DeviceId>> {
         let sql = "SELECT device FROM installation WHERE lost_code = ?1";
-        self.readers.read(move |db| first(db, sql, [hash], |row| Ok(DeviceId::from_bytes(row.get(0)?)))).await
+        self.read(move |db| first(db, sql, [hash], |row| Ok(DeviceId::from_bytes(row.get(0)?)))).await
     }
 
     async fn living(&self, holder: Holder) -> StoreResult<Option<DeviceId>> {
-        self.readers.read(move |db| living(db, &holder)).await
+        self.read(move |db| living(db, &holder)).await
     }
 }
 
-fn usable_code(db: &Connection, hash: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
+fn usable_code(db: &Db<'_>, hash: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
     let sql = "SELECT holder FROM enrolment_code WHERE hash = ?1 AND used = 0 AND expires > ?2";
-    first(db, sql, (hash, time(now)), |row| holder(&row.get::<_, String>(0)?))
+    first(db, sql, (hash, time(now)), |row| holder(&row.get::<String>(0)?))
 }
 
-fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
+fn enrol(db: &Db<'_>, new: &NewInstallation, now: UnixSeconds) -> StoreResult<EnrolResult> {
     let Some(holder) = usable_code(db, &new.code, now)? else { return Ok(EnrolResult::CodeUnusable) };
     let (device, key) = (new.key.device.as_bytes(), &new.key);
     let keys = &new.holder_keys;
@@ -164,12 +163,12 @@ fn enrol(db: &Connection, new: &NewInstallation, now: UnixSeconds) -> StoreResul
 }
 
 /// The one installation of a holder that is not revoked.
-pub(super) fn living(db: &Connection, holder: &Holder) -> StoreResult<Option<DeviceId>> {
+pub(super) fn living(db: &Db<'_>, holder: &Holder) -> StoreResult<Option<DeviceId>> {
     let sql = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
     first(db, sql, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))
 }
 
-fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> {
+fn load(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<Installation>> {
     let sql = concat!(
         "SELECT holder, ",
         standing_column!(),
@@ -189,18 +188,18 @@ fn load(db: &Connection, device: DeviceId) -> StoreResult<Option<Installation>> 
         };
         Ok(Installation {
             device,
-            holder: holder(&row.get::<_, String>(0)?)?,
+            holder: holder(&row.get::<String>(0)?)?,
             device_key: row.get(3)?,
             standing: standing(row.get(1)?)?,
             counter: get_counter(row, 4)?,
             token: get_u64(row, 8)?,
-            history_key: row.get::<_, Option<_>>(14)?.map(HistoryKeyBytes),
+            history_key: row.get::<Option<_>>(14)?.map(HistoryKeyBytes),
             key,
         })
     })
 }
 
-fn enrolment_proof(db: &Connection, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
+fn enrolment_proof(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {
     let sql = "SELECT ceremony, holder_keys, signature FROM enrolment_proof WHERE device = ?1";
     first(db, sql, [device.as_bytes()], |row| {
         Ok(EnrolmentProof {
@@ -213,7 +212,7 @@ fn enrolment_proof(db: &Connection, device: DeviceId) -> StoreResult<Option<Enro
 
 /// Replaces the shares of a key by those of the next epoch. Key, suite and group public key stay; the old wrapped share is
 /// overwritten, and zeroed where it stood.
-pub(super) fn promote(db: &Connection, key: &KeyRow) -> StoreResult<()> {
+pub(super) fn promote(db: &Db<'_>, key: &KeyRow) -> StoreResult<()> {
     let sql = "UPDATE signing_key SET epoch = ?1, wrapped = ?2, proof = ?3
         WHERE device = ?4 AND id = ?5 AND suite = ?6 AND public_key = ?7 AND epoch + 1 = ?1";
     let (device, id) = (key.device.as_bytes(), key.id.as_bytes());
@@ -222,12 +221,7 @@ pub(super) fn promote(db: &Connection, key: &KeyRow) -> StoreResult<()> {
     execute_one(db, sql, params)
 }
 
-fn set_standing(
-    db: &Connection,
-    device: DeviceId,
-    standing: Standing,
-    now: UnixSeconds,
-) -> StoreResult<bool> {
+fn set_standing(db: &Db<'_>, device: DeviceId, standing: Standing, now: UnixSeconds) -> StoreResult<bool> {
     let sql = match (standing_of(db, device)?, standing) {
         (None, _) => return Ok(false),
         (Some(Standing::Revoked), _) => return Ok(standing == Standing::Revoked),
@@ -244,24 +238,19 @@ fn set_standing(
     Ok(true)
 }
 
-fn standing_of(db: &Connection, device: DeviceId) -> StoreResult<Option<Standing>> {
+fn standing_of(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<Standing>> {
     let sql = concat!("SELECT ", standing_column!(), " FROM installation WHERE device = ?1");
     first(db, sql, [device.as_bytes()], |row| standing(row.get(0)?))
 }
 
-pub(super) fn suspend(
-    db: &Connection,
-    device: DeviceId,
-    suspended: bool,
-    now: UnixSeconds,
-) -> StoreResult<bool> {
+pub(super) fn suspend(db: &Db<'_>, device: DeviceId, suspended: bool, now: UnixSeconds) -> StoreResult<bool> {
     let sql = "UPDATE installation SET suspended = ?2 WHERE device = ?1 AND standing <> ?3";
     if execute(db, sql, (device.as_bytes(), suspended, REVOKED))? == 0 {
         return Ok(false);
     }
     if suspended {
         let sql = "SELECT holder FROM installation WHERE device = ?1";
-        let found = first(db, sql, [device.as_bytes()], |row| holder(&row.get::<_, String>(0)?))?;
+        let found = first(db, sql, [device.as_bytes()], |row| holder(&row.get::<String>(0)?))?;
         if let Some(found) = found {
             void_codes(db, &found)?;
         }
@@ -271,29 +260,29 @@ pub(super) fn suspend(
 }
 
 /// Uses up a person's enrolment codes: a suspension is not left by enrolling again with a code from before it.
-pub(super) fn void_codes(db: &Connection, holder: &Holder) -> StoreResult<()> {
+pub(super) fn void_codes(db: &Db<'_>, holder: &Holder) -> StoreResult<()> {
     let sql = "UPDATE enrolment_code SET used = 1 WHERE holder = ?1 AND used = 0";
     execute(db, sql, [holder.as_str()]).map(|_| ())
 }
 
 /// Revokes a living installation; its holder's open requests end with the key.
 pub(super) fn end(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     reason: RevocationReason,
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT holder FROM installation WHERE device = ?1";
-    if let Some(holder) = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, String>(0)?))? {
+    if let Some(holder) = first(db, sql, [device.as_bytes()], |row| row.get::<String>(0))? {
         requests::end_all_of(db, &holder, now)?;
     }
     revoke(db, device, reason, now)
 }
 
 /// Revokes an installation and its certificates, erases its wrapped share and takes away its reservation.
-fn revoke(db: &Connection, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<()> {
+fn revoke(db: &Db<'_>, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<()> {
     certificates::revoke_all(db, device, reason, now)?;
     let sql = "UPDATE installation SET standing = ?2, lease_payload = NULL WHERE device = ?1";
     execute_one(db, sql, (device.as_bytes(), REVOKED))?;
-    execute_one(db, "UPDATE signing_key SET wrapped = x'' WHERE device = ?1", [device.as_bytes()])
+    execute_one(db, "UPDATE signing_key SET wrapped = ?2 WHERE device = ?1", (device.as_bytes(), Vec::new()))
 }

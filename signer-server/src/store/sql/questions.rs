@@ -1,9 +1,11 @@
 //! Which code a verifier's request id stands for, as long as an answer under it may be asked for.
 
-use rusqlite::Connection;
 use signer_core::{ids::RelyingPartyId, time::UnixSeconds};
 
-use super::columns::{execute_one, first, time};
+use super::{
+    columns::time,
+    db::{Db, execute_one, first},
+};
 use crate::store::{CodeHash, QUESTION_SECONDS, StoreResult};
 
 /// One question: who asks, by what hash of a request id, about which code.
@@ -15,14 +17,14 @@ pub(super) struct Question<'a> {
 }
 
 /// Whether the request id stands for another code now.
-pub(super) fn is_taken(db: &Connection, question: &Question<'_>, now: UnixSeconds) -> StoreResult<bool> {
+pub(super) fn is_taken(db: &Db<'_>, question: &Question<'_>, now: UnixSeconds) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM question WHERE verifier = ?1 AND request = ?2 AND code <> ?3 AND until > ?4";
     let params = (question.verifier.as_bytes(), question.request, question.code.0, time(now));
     Ok(first(db, sql, params, |_| Ok(()))?.is_some())
 }
 
 /// Remembers a question that was not taken.
-pub(super) fn note(db: &Connection, question: &Question<'_>, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn note(db: &Db<'_>, question: &Question<'_>, now: UnixSeconds) -> StoreResult<()> {
     let sql = "INSERT INTO question (verifier, request, code, until) VALUES (?1, ?2, ?3, ?4)
         ON CONFLICT (verifier, request) DO UPDATE SET code = excluded.code, until = excluded.until";
     let until = time(now.plus(QUESTION_SECONDS));

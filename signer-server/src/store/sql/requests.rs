@@ -1,7 +1,6 @@
 //! Signing requests.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Params, Row, params};
 use signer_core::{
     history::SealedEntry,
     ids::{DeviceId, RelyingPartyId, RequestId},
@@ -10,9 +9,11 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore, codes,
-    columns::{REVOKED, corrupt, execute, execute_one, first, get_time, holder, split, time},
-    csc, history, links, relying_parties, visits,
+    Engine, codes,
+    columns::{REVOKED, corrupt, get_time, holder, split, time},
+    csc,
+    db::{Db, Row, all, execute, execute_one, first, params},
+    history, links, relying_parties, visits,
 };
 use crate::store::{
     AddResult, CloseResult, ClosedBy, CodeChoiceResult, Holder, NewRequest, OPEN_REQUESTS_MAX,
@@ -53,26 +54,25 @@ const COLUMNS: &str = "SELECT id, relying_party, holder, object, expires, state,
     LEFT JOIN request_link ON request_link.request = request.id";
 
 #[async_trait]
-impl Requests for SqliteStore {
+impl<E: Engine> Requests for E {
     async fn add_request(&self, request: NewRequest) -> StoreResult<AddResult> {
         self.write(request.created, move |db| add(db, &request)).await
     }
 
     async fn added_before(&self, request: NewRequest) -> StoreResult<Option<RequestId>> {
-        self.readers
-            .read(move |db| match added_before(db, &request)? {
-                Some(AddResult::Same(id)) => Ok(Some(id)),
-                _ => Ok(None),
-            })
-            .await
+        self.read(move |db| match added_before(db, &request)? {
+            Some(AddResult::Same(id)) => Ok(Some(id)),
+            _ => Ok(None),
+        })
+        .await
     }
 
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
-        self.readers.read(move |db| load(db, id, now)).await
+        self.read(move |db| load(db, id, now)).await
     }
 
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
-        self.readers.read(move |db| open_for(db, device, now, limit)).await
+        self.read(move |db| open_for(db, device, now, limit)).await
     }
 
     async fn newest_requests(
@@ -81,7 +81,7 @@ impl Requests for SqliteStore {
         now: UnixSeconds,
         limit: u32,
     ) -> StoreResult<Vec<RequestRow>> {
-        self.readers.read(move |db| newest(db, relying_party, now, limit)).await
+        self.read(move |db| newest(db, relying_party, now, limit)).await
     }
 
     async fn close_request(
@@ -107,7 +107,7 @@ impl Requests for SqliteStore {
 
     async fn request_by_link(&self, token: [u8; 32], now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
         let sql = format!("{COLUMNS} WHERE token = ?1");
-        self.readers.read(move |db| first(db, &sql, [token], |row| read(row, now))).await
+        self.read(move |db| first(db, &sql, [token], |row| read(row, now))).await
     }
 
     async fn open_link(
@@ -124,7 +124,7 @@ impl Requests for SqliteStore {
         relying_party: RelyingPartyId,
         person: [u8; 16],
     ) -> StoreResult<Option<Holder>> {
-        self.readers.read(move |db| links::holder_of(db, relying_party, &person)).await
+        self.read(move |db| links::holder_of(db, relying_party, &person)).await
     }
 
     async fn add_pairwise(
@@ -138,7 +138,7 @@ impl Requests for SqliteStore {
     }
 }
 
-fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
+fn add(db: &Db<'_>, request: &NewRequest) -> StoreResult<AddResult> {
     if let Some(before) = added_before(db, request)? {
         return Ok(before);
     }
@@ -178,13 +178,13 @@ fn add(db: &Connection, request: &NewRequest) -> StoreResult<AddResult> {
 }
 
 /// What was added before in the place of this one, or that nothing can be any more.
-fn added_before(db: &Connection, request: &NewRequest) -> StoreResult<Option<AddResult>> {
+fn added_before(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResult>> {
     let (party, now) = (request.relying_party, request.created);
     if let Some((key, body)) = &request.idempotency {
         let sql =
             "SELECT id, idempotency_body FROM request WHERE relying_party = ?1 AND idempotency_key = ?2";
         let before = first(db, sql, (party.as_bytes(), key), |row| {
-            Ok((RequestId::from_bytes(row.get(0)?), row.get::<_, [u8; 32]>(1)?))
+            Ok((RequestId::from_bytes(row.get(0)?), row.get::<[u8; 32]>(1)?))
         })?;
         return Ok(before.map(
             |(id, before)| {
@@ -202,7 +202,7 @@ fn added_before(db: &Connection, request: &NewRequest) -> StoreResult<Option<Add
 }
 
 /// Why a new request is not added.
-fn refused(db: &Connection, request: &NewRequest) -> StoreResult<Option<AddResult>> {
+fn refused(db: &Db<'_>, request: &NewRequest) -> StoreResult<Option<AddResult>> {
     let (party, now) = (request.relying_party, request.created);
     if request.purpose() != Purpose::SignIn
         && let Some(max) = relying_parties::is_full(db, party, request.kept_bytes_max)?
@@ -241,18 +241,13 @@ fn purpose(number: u8) -> StoreResult<Purpose> {
 }
 
 /// Whether a relying party has as many requests open for a person as it may.
-fn has_enough(db: &Connection, party: RelyingPartyId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
+fn has_enough(db: &Db<'_>, party: RelyingPartyId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
     let open = "SELECT count(*) FROM request WHERE relying_party = ?1 AND holder = ?2 AND state = 0 AND expires > ?3";
-    let count = first(db, open, (party.as_bytes(), holder, time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+    let count = first(db, open, (party.as_bytes(), holder, time(now)), |row| row.get::<u32>(0))?;
     Ok(count >= Some(OPEN_REQUESTS_MAX))
 }
 
-fn open_link(
-    db: &Connection,
-    id: RequestId,
-    device: DeviceId,
-    now: UnixSeconds,
-) -> StoreResult<OpenLinkResult> {
+fn open_link(db: &Db<'_>, id: RequestId, device: DeviceId, now: UnixSeconds) -> StoreResult<OpenLinkResult> {
     let Some(request) = load(db, id, now)? else { return Ok(OpenLinkResult::NotFound) };
     let Some(link) = &request.link else { return Ok(OpenLinkResult::NotFound) };
     match link.opened_by {
@@ -264,7 +259,7 @@ fn open_link(
         return Ok(OpenLinkResult::AlreadyEnded);
     }
     let sql = "SELECT holder FROM installation WHERE device = ?1 AND standing <> ?2";
-    let holder = first(db, sql, (device.as_bytes(), REVOKED), |row| Ok(row.get::<_, String>(0)?))?;
+    let holder = first(db, sql, (device.as_bytes(), REVOKED), |row| row.get::<String>(0))?;
     let Some(holder) = holder else { return Ok(OpenLinkResult::NotFound) };
     if has_enough(db, request.relying_party, &holder, now)? {
         return Ok(OpenLinkResult::TooMany);
@@ -274,49 +269,39 @@ fn open_link(
     Ok(OpenLinkResult::Opened)
 }
 
-pub(super) fn load(db: &Connection, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
+pub(super) fn load(db: &Db<'_>, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
     let sql = format!("{COLUMNS} WHERE id = ?1");
     first(db, &sql, [id.as_bytes()], |row| read(row, now))
 }
 
-fn open_for(db: &Connection, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
+fn open_for(db: &Db<'_>, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {
     let sql = format!(
         "{COLUMNS} WHERE state = 0 AND expires > ?2 AND holder =
          (SELECT holder FROM installation WHERE device = ?1 AND standing <> {REVOKED})
          ORDER BY created, id LIMIT ?3"
     );
-    all(db, &sql, (device.as_bytes(), time(now), limit), now)
+    all(db, &sql, (device.as_bytes(), time(now), limit), |row| read(row, now))
 }
 
 fn newest(
-    db: &Connection,
+    db: &Db<'_>,
     party: Option<RelyingPartyId>,
     now: UnixSeconds,
     limit: u32,
 ) -> StoreResult<Vec<RequestRow>> {
     let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR relying_party = ?1 ORDER BY created DESC, id LIMIT ?2");
-    all(db, &sql, (party.as_ref().map(RelyingPartyId::as_bytes), limit), now)
-}
-
-fn all(db: &Connection, sql: &str, params: impl Params, now: UnixSeconds) -> StoreResult<Vec<RequestRow>> {
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row, now)?);
-    }
-    Ok(found)
+    all(db, &sql, (party.as_ref().map(RelyingPartyId::as_bytes), limit), |row| read(row, now))
 }
 
 /// Cancels what a revoked relying party has open.
-pub(super) fn cancel_all_of(db: &Connection, party: RelyingPartyId, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn cancel_all_of(db: &Db<'_>, party: RelyingPartyId, now: UnixSeconds) -> StoreResult<()> {
     let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE relying_party = ?1 AND state = 0";
     execute(db, sql, (party.as_bytes(), CANCELLED, time(now)))?;
     Ok(())
 }
 
 fn close(
-    db: &Connection,
+    db: &Db<'_>,
     id: RequestId,
     by: ClosedBy,
     told: Option<&SealedEntry>,
@@ -347,7 +332,7 @@ fn close(
 }
 
 fn choose(
-    db: &Connection,
+    db: &Db<'_>,
     id: RequestId,
     device: DeviceId,
     code: VerificationCode,
@@ -377,13 +362,13 @@ fn choose(
     Ok(CodeChoiceResult::Wrong)
 }
 
-fn holds(db: &Connection, device: DeviceId, holder: &str) -> StoreResult<bool> {
+fn holds(db: &Db<'_>, device: DeviceId, holder: &str) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM installation WHERE device = ?1 AND holder = ?2 AND standing <> ?3";
     Ok(first(db, sql, (device.as_bytes(), holder, REVOKED), |_| Ok(()))?.is_some())
 }
 
 /// Ends the open requests of a holder because the key did.
-pub(super) fn end_all_of(db: &Connection, holder: &str, now: UnixSeconds) -> StoreResult<()> {
+pub(super) fn end_all_of(db: &Db<'_>, holder: &str, now: UnixSeconds) -> StoreResult<()> {
     // What has run out already did not end by this.
     let sql = "UPDATE request SET state = ?2, ended = ?3 WHERE holder = ?1 AND state = 0 AND expires > ?3";
     execute(db, sql, (holder, KEY_ENDED, time(now))).map(|_| ())
@@ -396,7 +381,7 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
         OPEN if now < expires => RequestState::Open,
         OPEN | EXPIRED => RequestState::Expired,
         SIGNED => RequestState::Signed {
-            signatures: split(row.get_ref(6)?.as_blob().map_err(|_| corrupt("signatures"))?)?,
+            signatures: split(row.bytes(6)?)?,
             record: row.get(7)?,
             record_signature: row.get(8)?,
             device: DeviceId::from_bytes(row.get(9)?),
@@ -413,7 +398,7 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
     Ok(RequestRow {
         id: RequestId::from_bytes(row.get(0)?),
         relying_party: RelyingPartyId::from_bytes(row.get(1)?),
-        holder: holder(row.get_ref(2)?.as_str().map_err(|_| corrupt("a holder's reference"))?)?,
+        holder: holder(row.text(2)?)?,
         object: row.get(3)?,
         expires,
         state,

@@ -1,37 +1,36 @@
 //! Authorisations of the CSC API.
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use signer_core::{
     ids::{DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
 };
 
 use super::{
-    SqliteStore,
-    columns::{execute, execute_one, first, get_time, int, time},
+    Engine,
+    columns::{get_time, int, time},
+    db::{Db, all, execute, execute_one, first},
     requests::{OPEN, SIGNED},
 };
 use crate::store::{
     AuthorisationRow, Authorisations, NewAuthorisation, NewRequest, SAD_REPEAT_SECONDS, SadUse, SadUsed,
-    StoreResult,
+    StoreError, StoreResult,
 };
 
 #[async_trait]
-impl Authorisations for SqliteStore {
+impl<E: Engine> Authorisations for E {
     async fn authorisation(&self, request: RequestId) -> StoreResult<Option<AuthorisationRow>> {
         let sql = "SELECT relying_party, token, device FROM csc_authorisation WHERE request = ?1";
-        self.readers
-            .read(move |db| {
-                first(db, sql, [request.as_bytes()], |row| {
-                    Ok(AuthorisationRow {
-                        relying_party: RelyingPartyId::from_bytes(row.get(0)?),
-                        token: row.get(1)?,
-                        device: DeviceId::from_bytes(row.get(2)?),
-                    })
+        self.read(move |db| {
+            first(db, sql, [request.as_bytes()], |row| {
+                Ok(AuthorisationRow {
+                    relying_party: RelyingPartyId::from_bytes(row.get(0)?),
+                    token: row.get(1)?,
+                    device: DeviceId::from_bytes(row.get(2)?),
                 })
             })
-            .await
+        })
+        .await
     }
 
     async fn give_sad(
@@ -50,11 +49,7 @@ impl Authorisations for SqliteStore {
 }
 
 /// The request that this call asked before, if it is open, or signed with the key asked for and nothing of it was fetched.
-pub(super) fn asked_before(
-    db: &Connection,
-    call: &[u8; 32],
-    now: UnixSeconds,
-) -> StoreResult<Option<RequestId>> {
+pub(super) fn asked_before(db: &Db<'_>, call: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<RequestId>> {
     let sql =
         "SELECT request.id FROM csc_authorisation JOIN request ON request.id = csc_authorisation.request
         WHERE asked_by = ?1 AND (state = ?3 AND expires > ?2
@@ -64,7 +59,7 @@ pub(super) fn asked_before(
     first(db, sql, (call, time(now), OPEN, SIGNED), |row| Ok(RequestId::from_bytes(row.get(0)?)))
 }
 
-pub(super) fn add(db: &Connection, request: &NewRequest, new: &NewAuthorisation) -> StoreResult<()> {
+pub(super) fn add(db: &Db<'_>, request: &NewRequest, new: &NewAuthorisation) -> StoreResult<()> {
     let id = request.id.as_bytes();
     execute_one(
         db,
@@ -80,7 +75,7 @@ pub(super) fn add(db: &Connection, request: &NewRequest, new: &NewAuthorisation)
 
 /// Makes an access token the activation data of an authorisation, in place of what it was asked with.
 pub(super) fn bind(
-    db: &Connection,
+    db: &Db<'_>,
     request: RequestId,
     token: &[u8; 32],
     expires: UnixSeconds,
@@ -90,7 +85,7 @@ pub(super) fn bind(
 }
 
 fn give(
-    db: &Connection,
+    db: &Db<'_>,
     request: RequestId,
     sad: [u8; 32],
     expires: UnixSeconds,
@@ -104,7 +99,7 @@ fn give(
         return Ok(None);
     }
     let sql = "SELECT sad_expires FROM csc_authorisation WHERE request = ?1";
-    first(db, sql, [request.as_bytes()], |row| Ok(get_time(row, 0)?))
+    first(db, sql, [request.as_bytes()], |row| get_time(row, 0))
 }
 
 /// One digest of an authorisation.
@@ -115,7 +110,7 @@ struct Place {
     taken: bool,
 }
 
-fn fetch(db: &Connection, call: &SadUse) -> StoreResult<SadUsed> {
+fn fetch(db: &Db<'_>, call: &SadUse) -> StoreResult<SadUsed> {
     let sql = "SELECT request, sad_expires FROM csc_authorisation
         WHERE sad = ?1 AND token = ?2 AND relying_party = ?3 AND device = ?4";
     let params = (call.sad, call.token, call.relying_party.as_bytes(), call.device.as_bytes());
@@ -146,15 +141,13 @@ fn fetch(db: &Connection, call: &SadUse) -> StoreResult<SadUsed> {
     Ok(SadUsed::Fetched(request, found))
 }
 
-fn places(db: &Connection, request: RequestId) -> StoreResult<Vec<Place>> {
+fn places(db: &Db<'_>, request: RequestId) -> StoreResult<Vec<Place>> {
     let sql = "SELECT place, digest, fetched_by, fetched FROM csc_digest WHERE request = ?1 ORDER BY place";
-    let mut statement = db.prepare_cached(sql)?;
-    let rows = statement.query_map([request.as_bytes()], |row| {
+    all(db, sql, [request.as_bytes()], |row| {
         let by: Option<[u8; 32]> = row.get(2)?;
-        let fetched = by.map(|by| Ok::<_, rusqlite::Error>((by, get_time(row, 3)?))).transpose()?;
+        let fetched = by.map(|by| Ok::<_, StoreError>((by, get_time(row, 3)?))).transpose()?;
         Ok(Place { place: row.get(0)?, digest: row.get(1)?, fetched, taken: false })
-    })?;
-    Ok(rows.collect::<Result<_, _>>()?)
+    })
 }
 
 /// A place of its own for each digest, or none.

@@ -1,7 +1,6 @@
 //! The holders' histories. An entry is numbered and chained here, within the transaction of the act it tells.
 
 use async_trait::async_trait;
-use rusqlite::Connection;
 use signer_core::{
     history::{HistoryHead, HistoryKeyBytes, SealedEntry},
     ids::DeviceId,
@@ -10,13 +9,14 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
-    columns::{corrupt, execute_one, first, get_u64, int, time},
+    Engine,
+    columns::{corrupt, get_u64, int, time},
+    db::{Db, all, execute_one, first},
 };
 use crate::store::{CheckRow, Histories, HistoryPart, Sealer, StoreResult, TellAsked};
 
 #[async_trait]
-impl Histories for SqliteStore {
+impl<E: Engine> Histories for E {
     async fn append_history(
         &self,
         device: DeviceId,
@@ -27,13 +27,13 @@ impl Histories for SqliteStore {
     }
 
     async fn history(&self, device: DeviceId, after: u64, limit: u32) -> StoreResult<HistoryPart> {
-        self.readers.read(move |db| part(db, device, after, limit)).await
+        self.read(move |db| part(db, device, after, limit)).await
     }
 }
 
 /// Appends an entry, if there is one.
 pub(super) fn append(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     entry: Option<&SealedEntry>,
     now: UnixSeconds,
@@ -49,31 +49,31 @@ pub(super) fn append(
 
 /// Appends what `sealer` seals for a phone that has a history.
 pub(super) fn append_now(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     sealer: &Sealer,
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT history_key FROM installation WHERE device = ?1";
-    let key = first(db, sql, [device.as_bytes()], |row| Ok(row.get::<_, Option<_>>(0)?))?.flatten();
+    let key = first(db, sql, [device.as_bytes()], |row| row.get::<Option<_>>(0))?.flatten();
     let entry = key.and_then(|key| sealer.seal(device, &HistoryKeyBytes(key)));
     append(db, device, entry.as_ref(), now)
 }
 
 /// Appends what tells the holder of a check, for a phone that has a history.
 pub(super) fn append_asked(
-    db: &Connection,
+    db: &Db<'_>,
     check: &CheckRow,
     told: &TellAsked,
     now: UnixSeconds,
 ) -> StoreResult<()> {
     let sql = "SELECT history_key FROM installation WHERE device = ?1";
-    let key = first(db, sql, [check.device.as_bytes()], |row| Ok(row.get::<_, Option<_>>(0)?))?.flatten();
+    let key = first(db, sql, [check.device.as_bytes()], |row| row.get::<Option<_>>(0))?.flatten();
     let entry = key.and_then(|key| told.seal(check, &HistoryKeyBytes(key)));
     append(db, check.device, entry.as_ref(), now)
 }
 
-fn newest(db: &Connection, device: DeviceId) -> StoreResult<HistoryHead> {
+fn newest(db: &Db<'_>, device: DeviceId) -> StoreResult<HistoryHead> {
     let sql = "SELECT number, head FROM history WHERE device = ?1 ORDER BY number DESC LIMIT 1";
     let newest = first(db, sql, [device.as_bytes()], |row| {
         Ok(HistoryHead { number: get_u64(row, 0)?, hash: row.get(1)? })
@@ -81,7 +81,7 @@ fn newest(db: &Connection, device: DeviceId) -> StoreResult<HistoryHead> {
     Ok(newest.unwrap_or_else(|| HistoryHead::start(device)))
 }
 
-fn part(db: &Connection, device: DeviceId, after: u64, limit: u32) -> StoreResult<HistoryPart> {
+fn part(db: &Db<'_>, device: DeviceId, after: u64, limit: u32) -> StoreResult<HistoryPart> {
     let head = newest(db, device)?;
     // After the newest there is nothing: the caller sees by the head that it knows more than is here.
     if after >= head.number {
@@ -90,16 +90,13 @@ fn part(db: &Connection, device: DeviceId, after: u64, limit: u32) -> StoreResul
     let sql = "SELECT head FROM history WHERE device = ?1 AND number = ?2";
     let before = match after {
         0 => HistoryHead::start(device).hash,
-        _ => first(db, sql, (device.as_bytes(), int(after)?), |row| Ok(row.get(0)?))?
+        _ => first(db, sql, (device.as_bytes(), int(after)?), |row| row.get(0))?
             .ok_or_else(|| corrupt("a history with a gap"))?,
     };
     let sql = "SELECT number, sealed FROM history WHERE device = ?1 AND number > ?2 ORDER BY number LIMIT ?3";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query((device.as_bytes(), int(after)?, limit))?;
-    let mut entries = Vec::new();
-    while let Some(row) = rows.next()? {
+    let entries = all(db, sql, (device.as_bytes(), int(after)?, limit), |row| {
         let sealed = SealedEntry::new(row.get(1)?).ok_or_else(|| corrupt("a sealed entry"))?;
-        entries.push(NumberedEntry { number: get_u64(row, 0)?, sealed });
-    }
+        Ok(NumberedEntry { number: get_u64(row, 0)?, sealed })
+    })?;
     Ok(HistoryPart { before, entries, head })
 }

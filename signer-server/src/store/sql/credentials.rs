@@ -3,7 +3,6 @@
 use std::collections::HashSet;
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
 use signer_core::{
     credential::StatusIndex,
     history::SealedEntry,
@@ -13,8 +12,9 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore, checks,
-    columns::{GOOD, SUSPENDED, execute_one, first, get_time, get_u64, int, standing_column, time},
+    Engine, checks,
+    columns::{GOOD, SUSPENDED, get_time, get_u64, int, standing_column, time},
+    db::{Db, Row, all, execute_one, first, params},
     displays, history,
     questions::{self, Question},
     reports,
@@ -27,7 +27,7 @@ use crate::store::{
 const REPEAT_SECONDS: u64 = 60;
 
 #[async_trait]
-impl Credentials for SqliteStore {
+impl<E: Engine> Credentials for E {
     async fn add_credentials(
         &self,
         batch: Vec<CredentialRow>,
@@ -46,11 +46,11 @@ impl Credentials for SqliteStore {
     }
 
     async fn credential(&self, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
-        self.readers.read(move |db| load(db, list, index)).await
+        self.read(move |db| load(db, list, index)).await
     }
 
     async fn look(&self, burn: Burn) -> StoreResult<Option<Burned>> {
-        self.readers.read(move |db| Ok(judge(db, &burn)?.err())).await
+        self.read(move |db| Ok(judge(db, &burn)?.err())).await
     }
 
     async fn burn(&self, burn: Burn) -> StoreResult<Burned> {
@@ -63,25 +63,18 @@ impl Credentials for SqliteStore {
 
     async fn withdrawn(&self, device: DeviceId) -> StoreResult<Vec<StatusIndex>> {
         let sql = "SELECT list, idx FROM credential WHERE device = ?1 AND state <> 0 ORDER BY expires DESC LIMIT ?2";
-        self.readers
-            .read(move |db| {
-                let mut statement = db.prepare_cached(sql)?;
-                let place =
-                    |row: &rusqlite::Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
-                let rows = statement.query_map((device.as_bytes(), LIVING_CREDENTIALS_MAX), place)?;
-                Ok(rows.collect::<Result<_, _>>()?)
-            })
-            .await
+        let place = |row: &Row<'_>| Ok(StatusIndex { list: row.get(0)?, index: row.get(1)? });
+        self.read(move |db| all(db, sql, (device.as_bytes(), LIVING_CREDENTIALS_MAX), place)).await
     }
 
     async fn highest_burn(&self, list: u32, index: u32, step: u64) -> StoreResult<Option<u8>> {
         let step = int(step)?;
         let sql = "SELECT n FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 ORDER BY n DESC LIMIT 1";
-        self.readers.read(move |db| first(db, sql, (list, index, step), |row| Ok(row.get(0)?))).await
+        self.read(move |db| first(db, sql, (list, index, step), |row| row.get(0))).await
     }
 }
 
-fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<AddedCredentials> {
+fn add(db: &Db<'_>, batch: &[CredentialRow], now: UnixSeconds) -> StoreResult<AddedCredentials> {
     for row in batch {
         let used = "SELECT 1 FROM credential WHERE day_key = ?1";
         if first(db, used, [row.day_key], |_| Ok(()))?.is_some() {
@@ -94,7 +87,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
     }
     if let Some(row) = batch.first() {
         let living = "SELECT count(*) FROM credential WHERE device = ?1 AND expires > ?2";
-        let living = first(db, living, (row.device.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+        let living = first(db, living, (row.device.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
         let wanted = u32::try_from(batch.len()).unwrap_or(u32::MAX);
         if living.unwrap_or(0).saturating_add(wanted) > LIVING_CREDENTIALS_MAX {
             return Ok(AddedCredentials::TooMany);
@@ -122,7 +115,7 @@ fn add(db: &Connection, batch: &[CredentialRow], now: UnixSeconds) -> StoreResul
 }
 
 /// Positions of the places that belong to a credential, or stand earlier among them.
-pub(super) fn taken(db: &Connection, places: impl Iterator<Item = StatusIndex>) -> StoreResult<Vec<usize>> {
+pub(super) fn taken(db: &Db<'_>, places: impl Iterator<Item = StatusIndex>) -> StoreResult<Vec<usize>> {
     let there = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2";
     let mut seen = HashSet::new();
     let mut taken = Vec::new();
@@ -134,7 +127,7 @@ pub(super) fn taken(db: &Connection, places: impl Iterator<Item = StatusIndex>) 
     Ok(taken)
 }
 
-fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
+fn load(db: &Db<'_>, list: u32, index: u32) -> StoreResult<Option<CredentialRow>> {
     let sql = "SELECT device, document_type, wrapped_otp, day_key, expires, hash FROM credential
         WHERE list = ?1 AND idx = ?2 AND device IS NOT NULL";
     first(db, sql, (list, index), |row| {
@@ -151,7 +144,7 @@ fn load(db: &Connection, list: u32, index: u32) -> StoreResult<Option<Credential
     })
 }
 
-fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
+fn use_up(db: &Db<'_>, burn: &Burn) -> StoreResult<Burned> {
     let device = match judge(db, burn)? {
         Ok(device) => device,
         Err(before) => return Ok(before),
@@ -171,18 +164,18 @@ fn use_up(db: &Connection, burn: &Burn) -> StoreResult<Burned> {
 }
 
 /// The device whose code would be used first now, none for an organisation's document; or what stands against it.
-fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<Option<DeviceId>, Burned>> {
+fn judge(db: &Db<'_>, burn: &Burn) -> StoreResult<Result<Option<DeviceId>, Burned>> {
     if questions::is_taken(db, &question(burn), burn.now)? {
         return Ok(Err(Burned::OtherCode));
     }
     let place = (burn.list, burn.index);
     let standing = concat!(
-        "SELECT ifnull(",
+        "SELECT coalesce(",
         standing_column!(),
         ", 0), device FROM credential LEFT JOIN installation USING (device) WHERE list = ?1 AND idx = ?2 AND state = 0"
     );
     let found = first(db, standing, place, |row| {
-        Ok((row.get(0)?, row.get::<_, Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes)))
+        Ok((row.get(0)?, row.get::<Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes)))
     })?;
     let device = match found {
         Some((GOOD, device)) => device,
@@ -203,7 +196,7 @@ fn judge(db: &Connection, burn: &Burn) -> StoreResult<Result<Option<DeviceId>, B
 }
 
 /// The highest (step, n) of a credential that was used.
-pub(super) fn highest(db: &Connection, list: u32, index: u32) -> StoreResult<Option<(i64, u8)>> {
+pub(super) fn highest(db: &Db<'_>, list: u32, index: u32) -> StoreResult<Option<(i64, u8)>> {
     let sql = "SELECT step, n FROM burn WHERE list = ?1 AND idx = ?2 ORDER BY step DESC, n DESC LIMIT 1";
     first(db, sql, (list, index), |row| Ok((row.get(0)?, row.get(1)?)))
 }
@@ -213,7 +206,7 @@ const fn question(burn: &Burn) -> Question<'_> {
 }
 
 /// Notes the use of a code. The short codes up to it go with it: one use ends all three.
-pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
+pub(super) fn note(db: &Db<'_>, burn: &Burn, step: i64) -> StoreResult<()> {
     displays::kill(db, burn.list, burn.index, step, burn.n)?;
     questions::note(db, &question(burn), burn.now)?;
     execute_one(
@@ -235,7 +228,7 @@ pub(super) fn note(db: &Connection, burn: &Burn, step: i64) -> StoreResult<()> {
 }
 
 /// The answer if this very code was used before.
-fn used(db: &Connection, burn: &Burn, step: i64) -> StoreResult<Option<Burned>> {
+fn used(db: &Db<'_>, burn: &Burn, step: i64) -> StoreResult<Option<Burned>> {
     let sql = "SELECT verifier, request, at, answer FROM burn WHERE list = ?1 AND idx = ?2 AND step = ?3 AND n = ?4";
     first(db, sql, (burn.list, burn.index, step, burn.n), |row| {
         let verifier = RelyingPartyId::from_bytes(row.get(0)?);

@@ -1,7 +1,7 @@
-//! The audit log. Acts wait in `audit_waiting`, where triggers put them; here they are chained, before each commit.
+//! The audit log. Acts wait in `audit_waiting`, where triggers put them in their own transactions. Here they are chained: by
+//! SQLite's one writer before each commit, by PostgreSQL's nodes a moment after.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{
     audit::{
         AuditAct, AuditDetail, AuditEntry,
@@ -12,21 +12,25 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
-    columns::{REVOKED, corrupt, execute, first, get_u64, int},
-    witness::AuditMark,
+    Engine,
+    columns::{REVOKED, corrupt, get_u64, int},
+    db::{Db, Params, Row, all, execute, first, params},
 };
-use crate::store::{AuditFilter, AuditLog, CheckpointRow, StoreResult, audit::runs};
+use crate::store::{AuditFilter, AuditLog, AuditMark, CheckpointRow, StoreResult, audit::runs};
 
 #[async_trait]
-impl AuditLog for SqliteStore {
+impl<E: Engine> AuditLog for E {
+    async fn chain_audit(&self, now: UnixSeconds) -> StoreResult<()> {
+        self.chain(now).await
+    }
+
     async fn audit_size(&self) -> StoreResult<u64> {
-        self.readers.read(|db| Ok(head(db)?.size)).await
+        self.read(|db| Ok(head(db)?.size)).await
     }
 
     async fn audit_entries(&self, from: u64, limit: u32) -> StoreResult<Vec<Vec<u8>>> {
         let sql = "SELECT entry FROM audit WHERE idx >= ?1 ORDER BY idx LIMIT ?2";
-        self.readers.read(move |db| entries(db, sql, (int(from)?, limit))).await
+        self.read(move |db| entries(db, sql, (int(from)?, limit))).await
     }
 
     async fn audit_found(&self, filter: AuditFilter, before: u64, limit: u32) -> StoreResult<Vec<Vec<u8>>> {
@@ -35,23 +39,22 @@ impl AuditLog for SqliteStore {
             format!("SELECT entry FROM audit WHERE {column} = ?3 AND idx < ?1 ORDER BY idx DESC LIMIT ?2")
         };
         let all = "SELECT entry FROM audit WHERE idx < ?1 ORDER BY idx DESC LIMIT ?2";
-        self.readers
-            .read(move |db| match filter {
-                AuditFilter::All => entries(db, all, (before, limit)),
-                AuditFilter::Subject(name) => entries(db, &of("subject"), (before, limit, name.as_bytes())),
-                AuditFilter::Object(id) => entries(db, &of("object"), (before, limit, id.as_bytes())),
-            })
-            .await
+        self.read(move |db| match filter {
+            AuditFilter::All => entries(db, all, (before, limit)),
+            AuditFilter::Subject(name) => entries(db, &of("subject"), (before, limit, name.as_bytes())),
+            AuditFilter::Object(id) => entries(db, &of("object"), (before, limit, id.as_bytes())),
+        })
+        .await
     }
 
     async fn audit_nodes(&self, nodes: Vec<Node>) -> StoreResult<Vec<TreeHash>> {
-        self.readers.read(move |db| hashes(db, &nodes)).await
+        self.read(move |db| hashes(db, &nodes)).await
     }
 
     async fn audit_checkpoint(&self) -> StoreResult<Option<CheckpointRow>> {
         let sql = "SELECT size, note FROM audit_checkpoint";
         let read = |row: &Row<'_>| Ok(CheckpointRow { size: get_u64(row, 0)?, note: row.get(1)? });
-        self.readers.read(move |db| first(db, sql, [], read)).await
+        self.read(move |db| first(db, sql, [], read)).await
     }
 
     async fn put_audit_checkpoint(
@@ -67,15 +70,15 @@ impl AuditLog for SqliteStore {
             }
             let sql = "INSERT INTO audit_checkpoint (only_row, size, note) VALUES (1, ?1, ?2)
                 ON CONFLICT (only_row) DO UPDATE SET size = ?1, note = ?2 WHERE size < ?1";
-            execute(db, sql, (int(checkpoint.size)?, checkpoint.note)).map(|_| ())
+            execute(db, sql, (int(checkpoint.size)?, &checkpoint.note)).map(|_| ())
         })
         .await
     }
 
     async fn audit_name(&self, device: DeviceId) -> StoreResult<Option<AuditName>> {
         let sql = "SELECT audit_name FROM installation WHERE device = ?1";
-        let read = |row: &Row<'_>| Ok(row.get::<_, Option<_>>(0)?.map(AuditName::from_bytes));
-        self.readers.read(move |db| Ok(first(db, sql, [device.as_bytes()], read)?.flatten())).await
+        let read = |row: &Row<'_>| Ok(row.get::<Option<_>>(0)?.map(AuditName::from_bytes));
+        self.read(move |db| Ok(first(db, sql, [device.as_bytes()], read)?.flatten())).await
     }
 
     async fn forget_audit_name(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<bool> {
@@ -85,14 +88,13 @@ impl AuditLog for SqliteStore {
 }
 
 /// Moves what waits into the chain. What the chain ends with, if anything waited.
-pub(super) fn chain(db: &Connection, now: UnixSeconds) -> StoreResult<Option<AuditMark>> {
+pub(in crate::store) fn chain(db: &Db<'_>, now: UnixSeconds) -> StoreResult<Option<AuditMark>> {
     let sql = "SELECT act, subject, relying_party, object, detail FROM audit_waiting ORDER BY number";
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query([])?;
+    let waiting = all(db, sql, [], waiting)?;
     let mut mark = None;
-    while let Some(row) = rows.next()? {
+    for entry in waiting {
         let before = mark.map_or_else(|| head(db), Ok)?;
-        let entry = waiting(row, before, now)?;
+        let entry = AuditEntry { index: before.size, previous: before.last, at: now, ..entry };
         let bytes = entry.encode();
         let sql = "INSERT INTO audit (idx, entry, subject, object) VALUES (?1, ?2, ?3, ?4)";
         let (subject, object) = (entry.subject.as_ref(), entry.object.as_ref());
@@ -111,46 +113,45 @@ pub(super) fn chain(db: &Connection, now: UnixSeconds) -> StoreResult<Option<Aud
     Ok(mark)
 }
 
-fn waiting(row: &Row<'_>, before: AuditMark, at: UnixSeconds) -> StoreResult<AuditEntry> {
+/// An entry that has no place in the chain yet.
+fn waiting(row: &Row<'_>) -> StoreResult<AuditEntry> {
     let number: u8 = row.get(0)?;
     let detail: Option<String> = row.get(4)?;
     Ok(AuditEntry {
-        index: before.size,
-        previous: before.last,
-        at,
+        index: 0,
+        previous: TreeHash::default(),
+        at: UnixSeconds(0),
         act: AuditAct::ALL
             .get(usize::from(number))
             .copied()
             .ok_or_else(|| corrupt("an act for the audit log"))?,
-        subject: row.get::<_, Option<_>>(1)?.map(AuditName::from_bytes),
-        relying_party: row.get::<_, Option<_>>(2)?.map(RelyingPartyId::from_bytes),
-        object: row.get::<_, Option<_>>(3)?.map(AuditObject::from_bytes),
+        subject: row.get::<Option<_>>(1)?.map(AuditName::from_bytes),
+        relying_party: row.get::<Option<_>>(2)?.map(RelyingPartyId::from_bytes),
+        object: row.get::<Option<_>>(3)?.map(AuditObject::from_bytes),
         detail: detail.and_then(AuditDetail::new),
     })
 }
 
 /// What the chain ends with.
-pub(super) fn head(db: &Connection) -> StoreResult<AuditMark> {
+pub(in crate::store) fn head(db: &Db<'_>) -> StoreResult<AuditMark> {
     let sql = "SELECT idx, entry FROM audit ORDER BY idx DESC LIMIT 1";
     let newest = first(db, sql, [], |row| {
-        let last = leaf_hash(row.get_ref(1)?.as_blob().map_err(|_| corrupt("an entry of the audit log"))?);
+        let last = leaf_hash(row.bytes(1)?);
         Ok(AuditMark { size: get_u64(row, 0)?.saturating_add(1), last })
     })?;
     Ok(newest.unwrap_or_default())
 }
 
 /// Hash of one entry.
-pub(super) fn leaf(db: &Connection, index: u64) -> StoreResult<Option<TreeHash>> {
+pub(in crate::store) fn leaf(db: &Db<'_>, index: u64) -> StoreResult<Option<TreeHash>> {
     Ok(hashes_of_run(db, Node { level: 0, index }, 1)?.first().copied())
 }
 
-fn entries(db: &Connection, sql: &str, params: impl rusqlite::Params) -> StoreResult<Vec<Vec<u8>>> {
-    let mut statement = db.prepare_cached(sql)?;
-    let found = statement.query_map(params, |row| row.get(0))?;
-    Ok(found.collect::<Result<_, _>>()?)
+fn entries(db: &Db<'_>, sql: &str, params: impl Params) -> StoreResult<Vec<Vec<u8>>> {
+    all(db, sql, params, |row| row.get(0))
 }
 
-fn hashes(db: &Connection, nodes: &[Node]) -> StoreResult<Vec<TreeHash>> {
+fn hashes(db: &Db<'_>, nodes: &[Node]) -> StoreResult<Vec<TreeHash>> {
     let mut found = Vec::with_capacity(nodes.len());
     for (first, count) in runs(nodes) {
         found.extend(hashes_of_run(db, first, count)?);
@@ -158,20 +159,16 @@ fn hashes(db: &Connection, nodes: &[Node]) -> StoreResult<Vec<TreeHash>> {
     if found.len() == nodes.len() { Ok(found) } else { Err(corrupt("the tree of the audit log has a gap")) }
 }
 
-fn hashes_of_run(db: &Connection, start: Node, count: u64) -> StoreResult<Vec<TreeHash>> {
+fn hashes_of_run(db: &Db<'_>, start: Node, count: u64) -> StoreResult<Vec<TreeHash>> {
     let sql = match start.level {
         0 => "SELECT entry FROM audit WHERE idx BETWEEN ?1 AND ?2 AND ?3 = 0 ORDER BY idx",
         _ => "SELECT hash FROM audit_node WHERE idx BETWEEN ?1 AND ?2 AND level = ?3 ORDER BY idx",
     };
     let last = start.index.saturating_add(count).saturating_sub(1);
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query((int(start.index)?, int(last)?, start.level))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(match start.level {
-            0 => leaf_hash(row.get_ref(0)?.as_blob().map_err(|_| corrupt("an entry of the audit log"))?),
+    all(db, sql, (int(start.index)?, int(last)?, start.level), |row| {
+        Ok(match start.level {
+            0 => leaf_hash(row.bytes(0)?),
             _ => TreeHash(row.get(0)?),
-        });
-    }
-    Ok(found)
+        })
+    })
 }

@@ -1,14 +1,14 @@
-//! Between Rust values and SQLite's columns, and between its errors and ours.
+//! Between domain types and columns.
 
-use rusqlite::{Connection, Params, Row};
 use signer_core::{suite::SuiteId, time::UnixSeconds, wire::Standing};
 
+use super::db::Row;
 use crate::store::{Counter, Holder, StoreError, StoreResult};
 
-pub(super) const GOOD: i64 = 0;
-pub(super) const FROZEN: i64 = 1;
-pub(super) const REVOKED: i64 = 2;
-pub(super) const SUSPENDED: i64 = 3;
+pub(in crate::store) const GOOD: i64 = 0;
+pub(in crate::store) const FROZEN: i64 = 1;
+pub(in crate::store) const REVOKED: i64 = 2;
+pub(in crate::store) const SUSPENDED: i64 = 3;
 
 /// The standing of a row of `installation`, for [`standing`]: a suspension shows where nothing graver does.
 macro_rules! standing_column {
@@ -16,48 +16,36 @@ macro_rules! standing_column {
         "CASE WHEN standing = 0 AND suspended = 1 THEN 3 ELSE standing END"
     };
 }
-pub(super) use standing_column;
+pub(in crate::store) use standing_column;
 
 /// What a row of the wrong form is reported as.
-pub(super) fn corrupt(what: &str) -> StoreError {
+pub(in crate::store) fn corrupt(what: &str) -> StoreError {
     StoreError::Corrupt(what.to_owned())
 }
 
-impl From<rusqlite::Error> for StoreError {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::Error as E;
-        match error {
-            E::FromSqlConversionFailure(..) | E::IntegralValueOutOfRange(..) | E::InvalidColumnType(..) => {
-                Self::Corrupt(error.to_string())
-            }
-            other => Self::Engine(other.to_string()),
-        }
-    }
-}
-
 /// A time as a column. Times past the number range are "never", and stay that.
-pub(super) fn time(at: UnixSeconds) -> i64 {
+pub(in crate::store) fn time(at: UnixSeconds) -> i64 {
     i64::try_from(at.0).unwrap_or(i64::MAX)
 }
 
 /// A number as a column.
-pub(super) fn int(value: u64) -> StoreResult<i64> {
+pub(in crate::store) fn int(value: u64) -> StoreResult<i64> {
     i64::try_from(value).map_err(|_| StoreError::Engine("a number is too large to be stored".to_owned()))
 }
 
 /// A number from a column.
-pub(super) fn get_u64(row: &Row<'_>, column: usize) -> rusqlite::Result<u64> {
+pub(in crate::store) fn get_u64(row: &Row<'_>, column: usize) -> StoreResult<u64> {
     let value: i64 = row.get(column)?;
-    u64::try_from(value).map_err(|_| rusqlite::Error::IntegralValueOutOfRange(column, value))
+    u64::try_from(value).map_err(|_| corrupt("a negative number"))
 }
 
 /// A time from a column.
-pub(super) fn get_time(row: &Row<'_>, column: usize) -> rusqlite::Result<UnixSeconds> {
+pub(in crate::store) fn get_time(row: &Row<'_>, column: usize) -> StoreResult<UnixSeconds> {
     get_u64(row, column).map(UnixSeconds)
 }
 
 /// A counter from four columns in a row.
-pub(super) fn get_counter(row: &Row<'_>, first: usize) -> rusqlite::Result<Counter> {
+pub(in crate::store) fn get_counter(row: &Row<'_>, first: usize) -> StoreResult<Counter> {
     Ok(Counter {
         level: row.get(first)?,
         wrong: row.get(first + 1)?,
@@ -67,7 +55,7 @@ pub(super) fn get_counter(row: &Row<'_>, first: usize) -> rusqlite::Result<Count
 }
 
 /// A holder from a column.
-pub(super) fn holder(text: &str) -> StoreResult<Holder> {
+pub(in crate::store) fn holder(text: &str) -> StoreResult<Holder> {
     let nobody = Holder::nobody();
     if text == nobody.as_str() {
         return Ok(nobody);
@@ -76,7 +64,7 @@ pub(super) fn holder(text: &str) -> StoreResult<Holder> {
 }
 
 /// A standing from [`standing_column`].
-pub(super) fn standing(number: i64) -> StoreResult<Standing> {
+pub(in crate::store) fn standing(number: i64) -> StoreResult<Standing> {
     match number {
         GOOD => Ok(Standing::Good),
         FROZEN => Ok(Standing::Frozen),
@@ -87,7 +75,7 @@ pub(super) fn standing(number: i64) -> StoreResult<Standing> {
 }
 
 /// A suite from a column.
-pub(super) fn suite(number: u8) -> StoreResult<SuiteId> {
+pub(in crate::store) fn suite(number: u8) -> StoreResult<SuiteId> {
     SuiteId::ALL
         .into_iter()
         .find(|suite| suite.number() == number)
@@ -95,7 +83,7 @@ pub(super) fn suite(number: u8) -> StoreResult<SuiteId> {
 }
 
 /// Byte strings in one column: each after its length in four bytes, big endian.
-pub(super) fn join(parts: &[Vec<u8>]) -> StoreResult<Vec<u8>> {
+pub(in crate::store) fn join(parts: &[Vec<u8>]) -> StoreResult<Vec<u8>> {
     let mut out = Vec::with_capacity(parts.iter().map(|part| part.len() + 4).sum());
     for part in parts {
         let length = u32::try_from(part.len()).map_err(|_| corrupt("a byte string is too long"))?;
@@ -106,7 +94,7 @@ pub(super) fn join(parts: &[Vec<u8>]) -> StoreResult<Vec<u8>> {
 }
 
 /// What [`join`] joined.
-pub(super) fn split(mut bytes: &[u8]) -> StoreResult<Vec<Vec<u8>>> {
+pub(in crate::store) fn split(mut bytes: &[u8]) -> StoreResult<Vec<Vec<u8>>> {
     let mut parts = Vec::new();
     while let Some((length, rest)) = bytes.split_first_chunk::<4>() {
         let length = usize::try_from(u32::from_be_bytes(*length)).unwrap_or(usize::MAX);
@@ -115,31 +103,6 @@ pub(super) fn split(mut bytes: &[u8]) -> StoreResult<Vec<Vec<u8>>> {
         bytes = rest;
     }
     if bytes.is_empty() { Ok(parts) } else { Err(corrupt("joined byte strings")) }
-}
-
-/// Runs a statement and says how many rows it touched.
-pub(super) fn execute(db: &Connection, sql: &str, params: impl Params) -> StoreResult<usize> {
-    Ok(db.prepare_cached(sql)?.execute(params)?)
-}
-
-/// Runs a statement that must touch exactly one row.
-pub(super) fn execute_one(db: &Connection, sql: &str, params: impl Params) -> StoreResult<()> {
-    match execute(db, sql, params)? {
-        1 => Ok(()),
-        rows => Err(StoreError::Corrupt(format!("one row expected, {rows} touched by: {sql}"))),
-    }
-}
-
-/// The first row of a query, if any.
-pub(super) fn first<T>(
-    db: &Connection,
-    sql: &str,
-    params: impl Params,
-    read: impl FnOnce(&Row<'_>) -> StoreResult<T>,
-) -> StoreResult<Option<T>> {
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    rows.next()?.map(read).transpose()
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! OAuth clients and their access tokens.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row};
 use signer_core::{
     ids::{DeviceId, RelyingPartyId},
     time::UnixSeconds,
@@ -9,8 +8,9 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
-    columns::{corrupt, execute, execute_one, first, time},
+    Engine,
+    columns::{corrupt, time},
+    db::{Db, Row, execute, execute_one, first},
     relying_parties, visits,
 };
 use crate::store::{
@@ -19,7 +19,7 @@ use crate::store::{
 };
 
 #[async_trait]
-impl OauthClients for SqliteStore {
+impl<E: Engine> OauthClients for E {
     async fn put_oauth_client(
         &self,
         relying_party: RelyingPartyId,
@@ -30,7 +30,7 @@ impl OauthClients for SqliteStore {
     }
 
     async fn oauth_client(&self, relying_party: RelyingPartyId) -> StoreResult<Option<OauthClientRow>> {
-        self.readers.read(move |db| client(db, relying_party)).await
+        self.read(move |db| client(db, relying_party)).await
     }
 
     async fn act(&self, act: ClientAct) -> StoreResult<Acted> {
@@ -38,12 +38,12 @@ impl OauthClients for SqliteStore {
     }
 
     async fn access_token(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<AccessTokenRow>> {
-        self.readers.read(move |db| token(db, hash, now)).await
+        self.read(move |db| token(db, hash, now)).await
     }
 }
 
 fn put(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     new: &RegisterClient,
     now: UnixSeconds,
@@ -60,7 +60,7 @@ fn put(
         "INSERT INTO oauth_client (relying_party, key, secret, changed, redirect_uris, oauth2code)
          VALUES (?1, ?2, ?3, ?4, coalesce(?5, ''), coalesce(?6, 0))
          ON CONFLICT (relying_party) DO UPDATE SET key = ?2, secret = ?3, changed = ?4,
-         redirect_uris = coalesce(?5, redirect_uris), oauth2code = coalesce(?6, oauth2code)",
+         redirect_uris = coalesce(?5, oauth_client.redirect_uris), oauth2code = coalesce(?6, oauth_client.oauth2code)",
         (
             party.as_bytes(),
             key,
@@ -75,7 +75,7 @@ fn put(
 }
 
 /// Ends the tokens of a relying party, and what could still become one.
-pub(super) fn forget_all_of(db: &Connection, party: RelyingPartyId) -> StoreResult<()> {
+pub(super) fn forget_all_of(db: &Db<'_>, party: RelyingPartyId) -> StoreResult<()> {
     for sql in [
         "DELETE FROM access_token WHERE relying_party = ?1",
         "DELETE FROM pushed_request WHERE relying_party = ?1",
@@ -86,14 +86,14 @@ pub(super) fn forget_all_of(db: &Connection, party: RelyingPartyId) -> StoreResu
     Ok(())
 }
 
-fn client(db: &Connection, party: RelyingPartyId) -> StoreResult<Option<OauthClientRow>> {
+fn client(db: &Db<'_>, party: RelyingPartyId) -> StoreResult<Option<OauthClientRow>> {
     let Some(row) = relying_parties::by_id(db, party)? else { return Ok(None) };
     let sql = "SELECT key, secret, redirect_uris, oauth2code FROM oauth_client WHERE relying_party = ?1";
     first(db, sql, [party.as_bytes()], |found| {
         Ok(OauthClientRow {
             party: row,
             proof: proof(found)?,
-            redirect_uris: found.get::<_, String>(2)?.lines().map(str::to_owned).collect(),
+            redirect_uris: found.get::<String>(2)?.lines().map(str::to_owned).collect(),
             csc_auth: csc_auth(found.get(3)?),
         })
     })
@@ -111,7 +111,7 @@ const fn csc_auth(oauth2code: bool) -> CscAuth {
     if oauth2code { CscAuth::Oauth2code } else { CscAuth::Implicit }
 }
 
-fn do_act(db: &Connection, asked: &ClientAct) -> StoreResult<Acted> {
+fn do_act(db: &Db<'_>, asked: &ClientAct) -> StoreResult<Acted> {
     let (party, now) = (asked.relying_party, asked.now);
     if client(db, party)?.is_none_or(|client| client.proof != asked.proof) {
         return Ok(Acted::ClientChanged);
@@ -154,7 +154,7 @@ fn do_act(db: &Connection, asked: &ClientAct) -> StoreResult<Acted> {
 
 /// Gives an access token out. False if the client has enough that are no person's.
 fn issue(
-    db: &Connection,
+    db: &Db<'_>,
     party: RelyingPartyId,
     token: &[u8; 32],
     expires: UnixSeconds,
@@ -165,7 +165,7 @@ fn issue(
     if device.is_none() {
         let living =
             "SELECT count(*) FROM access_token WHERE relying_party = ?1 AND expires > ?2 AND device IS NULL";
-        let living = first(db, living, (party.as_bytes(), time(now)), |row| Ok(row.get::<_, u32>(0)?))?;
+        let living = first(db, living, (party.as_bytes(), time(now)), |row| row.get::<u32>(0))?;
         if living >= Some(LIVING_TOKENS_MAX) {
             return Ok(false);
         }
@@ -178,11 +178,11 @@ fn issue(
     Ok(true)
 }
 
-fn token(db: &Connection, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<AccessTokenRow>> {
+fn token(db: &Db<'_>, hash: [u8; 32], now: UnixSeconds) -> StoreResult<Option<AccessTokenRow>> {
     let sql = "SELECT relying_party, device, credential, oauth2code
         FROM access_token JOIN oauth_client USING (relying_party) WHERE hash = ?1 AND expires > ?2";
     let found = first(db, sql, (hash, time(now)), |row| {
-        let device = row.get::<_, Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes);
+        let device = row.get::<Option<[u8; 16]>>(1)?.map(DeviceId::from_bytes);
         Ok((RelyingPartyId::from_bytes(row.get(0)?), device, row.get(2)?, csc_auth(row.get(3)?)))
     })?;
     let Some((party, device, credential, csc_auth)) = found else { return Ok(None) };

@@ -1,18 +1,18 @@
 //! Credentials of organisations' documents, in the table of phones' credentials.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
 use signer_core::{credential::StatusIndex, time::UnixSeconds};
 
 use super::{
-    SqliteStore,
-    columns::{corrupt, execute, execute_one, first, get_time, time},
+    Engine,
+    columns::{corrupt, get_time, time},
     credentials,
+    db::{Db, execute, execute_one, first, params},
 };
 use crate::store::{DocumentHash, FleetCredentialRow, Fleets, LivePlace, StoreResult};
 
 #[async_trait]
-impl Fleets for SqliteStore {
+impl<E: Engine> Fleets for E {
     async fn take_places(&self, rows: Vec<FleetCredentialRow>, now: UnixSeconds) -> StoreResult<Vec<usize>> {
         self.write(now, move |db| take(db, &rows, now)).await
     }
@@ -31,26 +31,25 @@ impl Fleets for SqliteStore {
     }
 
     async fn live_places(&self, places: Vec<StatusIndex>) -> StoreResult<Vec<Option<LivePlace>>> {
-        self.readers.read(move |db| places.iter().map(|place| live(db, *place)).collect()).await
+        self.read(move |db| places.iter().map(|place| live(db, *place)).collect()).await
     }
 
     async fn fleet_credential(&self, status: StatusIndex) -> StoreResult<Option<FleetCredentialRow>> {
         let sql = "SELECT document, document_type, wrapped_document, day_key, expires FROM credential
             WHERE list = ?1 AND idx = ?2 AND document IS NOT NULL";
-        self.readers
-            .read(move |db| {
-                first(db, sql, (status.list, status.index), |row| {
-                    Ok(FleetCredentialRow {
-                        status,
-                        document: DocumentHash(row.get(0)?),
-                        document_type: row.get(1)?,
-                        wrapped_document: row.get(2)?,
-                        day_key: row.get(3)?,
-                        expires: get_time(row, 4)?,
-                    })
+        self.read(move |db| {
+            first(db, sql, (status.list, status.index), |row| {
+                Ok(FleetCredentialRow {
+                    status,
+                    document: DocumentHash(row.get(0)?),
+                    document_type: row.get(1)?,
+                    wrapped_document: row.get(2)?,
+                    day_key: row.get(3)?,
+                    expires: get_time(row, 4)?,
                 })
             })
-            .await
+        })
+        .await
     }
 
     async fn withdraw_document(&self, document: DocumentHash, now: UnixSeconds) -> StoreResult<()> {
@@ -58,7 +57,7 @@ impl Fleets for SqliteStore {
     }
 }
 
-fn take(db: &Connection, rows: &[FleetCredentialRow], now: UnixSeconds) -> StoreResult<Vec<usize>> {
+fn take(db: &Db<'_>, rows: &[FleetCredentialRow], now: UnixSeconds) -> StoreResult<Vec<usize>> {
     let taken = credentials::taken(db, rows.iter().map(|row| row.status))?;
     if !taken.is_empty() {
         return Ok(taken);
@@ -83,7 +82,7 @@ fn take(db: &Connection, rows: &[FleetCredentialRow], now: UnixSeconds) -> Store
     Ok(taken)
 }
 
-fn live(db: &Connection, place: StatusIndex) -> StoreResult<Option<LivePlace>> {
+fn live(db: &Db<'_>, place: StatusIndex) -> StoreResult<Option<LivePlace>> {
     let sql = "SELECT 1 FROM credential WHERE list = ?1 AND idx = ?2 AND state = 0 AND document IS NOT NULL";
     if first(db, sql, (place.list, place.index), |_| Ok(()))?.is_none() {
         return Ok(None);
@@ -94,7 +93,7 @@ fn live(db: &Connection, place: StatusIndex) -> StoreResult<Option<LivePlace>> {
 }
 
 /// Ends the credentials of a document.
-pub(super) fn end(db: &Connection, document: DocumentHash) -> StoreResult<()> {
+pub(super) fn end(db: &Db<'_>, document: DocumentHash) -> StoreResult<()> {
     let sql = "UPDATE credential SET state = 1 WHERE document = ?1 AND state = 0";
     execute(db, sql, [document.0]).map(|_| ())
 }

@@ -1,7 +1,6 @@
 //! Checks: a verifier's question, the holder's answer.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{
     history::SealedEntry,
     ids::{CheckId, DeviceId, RelyingPartyId},
@@ -10,8 +9,9 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore,
-    columns::{corrupt, execute, execute_one, first, get_time, get_u64, holder, int, standing_column, time},
+    Engine,
+    columns::{corrupt, get_time, get_u64, holder, int, standing_column, time},
+    db::{Db, Row, all, execute, execute_one, first, params},
     displays::{profile, profile_number},
     history,
 };
@@ -29,9 +29,9 @@ macro_rules! select {
     ($where:literal) => {
         concat!(
             "SELECT holder_check.id, verifier, relying_party.name, request_id, holder_check.device, holder,
-            (credential.state IS 0 AND ",
+            CASE WHEN credential.state = 0 AND ",
             standing_column!(),
-            " = 0), coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
+            " = 0 THEN 1 ELSE 0 END, coalesce(document_type, 0), step, profile, match_number, holder_check.expires,
             holder_check.state, decided, told, reached, code_sha256, shown
             FROM holder_check JOIN installation ON installation.device = holder_check.device
             JOIN relying_party ON relying_party.id = verifier
@@ -43,27 +43,27 @@ macro_rules! select {
 }
 
 #[async_trait]
-impl Checks for SqliteStore {
+impl<E: Engine> Checks for E {
     async fn holder_check(&self, id: CheckId, now: UnixSeconds) -> StoreResult<Option<CheckRow>> {
-        self.readers.read(move |db| load(db, id, now)).await
+        self.read(move |db| load(db, id, now)).await
     }
 
     async fn open_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
-        let open = move |db: &Connection| {
+        let open = move |db: &Db<'_>| {
             let mut found = unanswered(db, device, now)?;
             found.retain(|check| check.state == CheckState::Open);
             found.truncate(CHECKS_MAX);
             Ok(found)
         };
-        self.readers.read(open).await
+        self.read(open).await
     }
 
     async fn ended_checks(&self, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckId>> {
-        let ended = move |db: &Connection| {
+        let ended = move |db: &Db<'_>| {
             let found = unanswered(db, device, now)?.into_iter();
             Ok(found.filter(|check| check.state == CheckState::Ended).map(|check| check.id).collect())
         };
-        self.readers.read(ended).await
+        self.read(ended).await
     }
 
     async fn answer_check(
@@ -87,13 +87,13 @@ impl Checks for SqliteStore {
     }
 }
 
-pub(super) fn load(db: &Connection, id: CheckId, now: UnixSeconds) -> StoreResult<Option<CheckRow>> {
+pub(super) fn load(db: &Db<'_>, id: CheckId, now: UnixSeconds) -> StoreResult<Option<CheckRow>> {
     let sql = select!("holder_check.id = ?1 AND coalesce(decided, holder_check.expires) + ?2 >= ?3");
     first(db, sql, (id.as_bytes(), kept(), time(now)), |row| read(row, now))
 }
 
 /// The check that the same verifier opened with the same request id and code.
-pub(super) fn opened_before(db: &Connection, asked: &Resolve) -> StoreResult<Option<CheckRow>> {
+pub(super) fn opened_before(db: &Db<'_>, asked: &Resolve) -> StoreResult<Option<CheckRow>> {
     let sql = select!(
         "verifier = ?1 AND request_id = ?2 AND code = ?3 AND coalesce(decided, holder_check.expires) + ?4 >= ?5"
     );
@@ -102,22 +102,16 @@ pub(super) fn opened_before(db: &Connection, asked: &Resolve) -> StoreResult<Opt
 }
 
 /// Checks of a device that nobody answered and whose time is not up, oldest first.
-fn unanswered(db: &Connection, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
+fn unanswered(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Vec<CheckRow>> {
     let sql = select!(
         "holder_check.device = ?1 AND holder_check.state = 0 AND holder_check.expires > ?2 ORDER BY opened, holder_check.id"
     );
-    let mut statement = db.prepare_cached(sql)?;
-    let mut rows = statement.query((device.as_bytes(), time(now)))?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(read(row, now)?);
-    }
-    Ok(found)
+    all(db, sql, (device.as_bytes(), time(now)), |row| read(row, now))
 }
 
 /// Whether the holder or the verifier has as many checks open as there may be.
 pub(super) fn too_many(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     verifier: RelyingPartyId,
     now: UnixSeconds,
@@ -134,7 +128,7 @@ pub(super) fn too_many(
 
 /// Opens a check on the use of a code.
 pub(super) fn open(
-    db: &Connection,
+    db: &Db<'_>,
     check: &NewCheck,
     burn: &Burn,
     by_short_code: bool,
@@ -164,7 +158,7 @@ pub(super) fn open(
 }
 
 fn answer(
-    db: &Connection,
+    db: &Db<'_>,
     given: &AnswerCheck,
     device: DeviceId,
     told: Option<&SealedEntry>,
@@ -189,7 +183,7 @@ fn answer(
 }
 
 fn tell(
-    db: &Connection,
+    db: &Db<'_>,
     id: CheckId,
     told: Told,
     entry: Option<&SealedEntry>,
@@ -210,7 +204,7 @@ fn tell(
 }
 
 /// Forgets what a revoked verifier asked.
-pub(super) fn forget_all_of(db: &Connection, verifier: RelyingPartyId) -> StoreResult<()> {
+pub(super) fn forget_all_of(db: &Db<'_>, verifier: RelyingPartyId) -> StoreResult<()> {
     execute(db, "DELETE FROM holder_check WHERE verifier = ?1", [verifier.as_bytes()]).map(|_| ())
 }
 
@@ -220,7 +214,7 @@ fn kept() -> i64 {
 
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
     let expires = get_time(row, 11)?;
-    let told = match row.get::<_, Option<bool>>(15)? {
+    let told = match row.get::<Option<bool>>(15)? {
         Some(reached) => Some(Told { at: get_time(row, 14)?, reached }),
         None => None,
     };
@@ -241,7 +235,7 @@ fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<CheckRow> {
         code_sha256: row.get(16)?,
         shown: row.get(17)?,
         device: DeviceId::from_bytes(row.get(4)?),
-        holder: holder(row.get_ref(5)?.as_str().map_err(|_| corrupt("a holder's reference"))?)?,
+        holder: holder(row.text(5)?)?,
         good,
         document_type: row.get(7)?,
         step: get_u64(row, 8)?,

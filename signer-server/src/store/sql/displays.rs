@@ -1,19 +1,20 @@
 //! Codes on display: put up, taken down, found, used up.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, params};
 use signer_core::{ids::DeviceId, time::UnixSeconds, wire::Profile};
 
 use super::{
-    SqliteStore, checks,
-    columns::{GOOD, corrupt, execute, execute_one, first, get_time, int, standing_column, time},
-    credentials, history, misses,
+    Engine, checks,
+    columns::{GOOD, corrupt, get_time, int, standing_column, time},
+    credentials,
+    db::{Db, execute, execute_one, first, params},
+    history, misses,
     questions::{self, Question},
 };
 use crate::store::{Burn, DisplayResult, DisplayTurn, Displays, NewDisplay, Resolve, Resolved, StoreResult};
 
 #[async_trait]
-impl Displays for SqliteStore {
+impl<E: Engine> Displays for E {
     async fn display(&self, new: NewDisplay) -> StoreResult<DisplayResult> {
         self.write(new.now, move |db| put_up(db, &new)).await
     }
@@ -34,7 +35,7 @@ impl Displays for SqliteStore {
     }
 
     async fn miss_alarm(&self, now: UnixSeconds) -> StoreResult<bool> {
-        self.readers.read(move |db| misses::alarm(db, now)).await
+        self.read(move |db| misses::alarm(db, now)).await
     }
 }
 
@@ -53,7 +54,7 @@ pub(super) fn profile(number: u8) -> StoreResult<Profile> {
     found.ok_or_else(|| corrupt("a profile"))
 }
 
-fn put_up(db: &Connection, new: &NewDisplay) -> StoreResult<DisplayResult> {
+fn put_up(db: &Db<'_>, new: &NewDisplay) -> StoreResult<DisplayResult> {
     let living = concat!(
         "SELECT ",
         standing_column!(),
@@ -62,7 +63,7 @@ fn put_up(db: &Connection, new: &NewDisplay) -> StoreResult<DisplayResult> {
     );
     let alive = time(new.now.minus(new.life.longer()));
     let place = (new.list, new.index, new.device.as_bytes(), alive);
-    if first(db, living, place, |row| Ok(row.get(0)?))? != Some(GOOD) {
+    if first(db, living, place, |row| row.get(0))? != Some(GOOD) {
         return Ok(DisplayResult::NotFound);
     }
     let step = int(new.step)?;
@@ -81,14 +82,14 @@ fn put_up(db: &Connection, new: &NewDisplay) -> StoreResult<DisplayResult> {
 }
 
 /// Whether no live display has a code of this turn. Those that have ended and were not swept yet make room.
-fn is_free(db: &Connection, turn: &DisplayTurn, now: UnixSeconds) -> StoreResult<bool> {
+fn is_free(db: &Db<'_>, turn: &DisplayTurn, now: UnixSeconds) -> StoreResult<bool> {
     let codes = (turn.digits.0, turn.bar.0, time(now));
     execute(db, "DELETE FROM display WHERE (digits = ?1 OR bar = ?2) AND until <= ?3", codes)?;
     let sql = "SELECT 1 FROM display WHERE digits = ?1 OR bar = ?2";
     Ok(first(db, sql, (turn.digits.0, turn.bar.0), |_| Ok(()))?.is_none())
 }
 
-fn insert(db: &Connection, new: &NewDisplay, step: i64, turn: &DisplayTurn) -> StoreResult<()> {
+fn insert(db: &Db<'_>, new: &NewDisplay, step: i64, turn: &DisplayTurn) -> StoreResult<()> {
     execute_one(
         db,
         "INSERT INTO display (list, idx, step, n, device, profile, digits, bar, until)
@@ -108,7 +109,7 @@ fn insert(db: &Connection, new: &NewDisplay, step: i64, turn: &DisplayTurn) -> S
 }
 
 /// Kills the short codes of a credential up to a use of (step, n).
-pub(super) fn kill(db: &Connection, list: u32, index: u32, step: i64, n: u8) -> StoreResult<()> {
+pub(super) fn kill(db: &Db<'_>, list: u32, index: u32, step: i64, n: u8) -> StoreResult<()> {
     let sql = "DELETE FROM display WHERE list = ?1 AND idx = ?2 AND (step < ?3 OR (step = ?3 AND n <= ?4))";
     execute(db, sql, (list, index, step, n)).map(|_| ())
 }
@@ -124,7 +125,7 @@ struct Live {
     credential_ends: UnixSeconds,
 }
 
-fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
+fn find(db: &Db<'_>, asked: &Resolve) -> StoreResult<Resolved> {
     if let Some(check) = checks::opened_before(db, asked)? {
         return Ok(Resolved::Asked { check: Box::new(check), fresh: false });
     }
@@ -173,7 +174,7 @@ fn find(db: &Connection, asked: &Resolve) -> StoreResult<Resolved> {
 }
 
 /// The live display with a code, of a device in good standing. Killed with every use, so none is used up.
-fn live(db: &Connection, asked: &Resolve) -> StoreResult<Option<Live>> {
+fn live(db: &Db<'_>, asked: &Resolve) -> StoreResult<Option<Live>> {
     let sql = concat!(
         "SELECT display.list, display.idx, step, n, display.device, profile, expires
         FROM display JOIN installation USING (device)

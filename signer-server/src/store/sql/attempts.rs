@@ -5,7 +5,6 @@
 //! the same payload may take it up again, and another payload replaces it, with the attempt counted for good.
 
 use async_trait::async_trait;
-use rusqlite::{Connection, Row, params};
 use signer_core::{
     ids::{DeviceId, Epoch, RequestId},
     time::UnixSeconds,
@@ -13,11 +12,11 @@ use signer_core::{
 };
 
 use super::{
-    SqliteStore, certificates,
+    Engine, certificates,
     columns::{
-        FROZEN, corrupt, execute_one, first, get_counter, get_time, get_u64, int, join, split, standing,
-        standing_column, time,
+        FROZEN, corrupt, get_counter, get_time, get_u64, int, join, split, standing, standing_column, time,
     },
+    db::{Db, Row, execute_one, first, params},
     history, installations,
     requests::{OPEN, SIGNED},
 };
@@ -30,10 +29,9 @@ use crate::store::{
 const KEEP: i64 = 24 * 3600;
 
 #[async_trait]
-impl Attempts for SqliteStore {
+impl<E: Engine> Attempts for E {
     async fn reserve(&self, reserve: Reserve) -> StoreResult<Reserved> {
-        let run = self.run;
-        self.write(reserve.now, move |db| take(db, run, &reserve)).await
+        self.write(reserve.now, move |db| take(db, &reserve)).await
     }
 
     async fn stored_outcome(
@@ -42,7 +40,7 @@ impl Attempts for SqliteStore {
         payload: PayloadHash,
         now: UnixSeconds,
     ) -> StoreResult<Option<StoredOutcome>> {
-        self.readers.read(move |db| stored(db, device, payload, now)).await
+        self.read(move |db| stored(db, device, payload, now)).await
     }
 
     async fn settle(&self, settle: Settle) -> StoreResult<Settled> {
@@ -67,11 +65,11 @@ struct State {
 }
 
 /// Whether a reservation holds, by its columns `lease_run` and `lease_until`.
-fn lease_holds(row: &Row<'_>, column: usize, run: i64, now: UnixSeconds) -> rusqlite::Result<bool> {
-    Ok(row.get::<_, i64>(column)? == run && now < get_time(row, column + 1)?)
+fn lease_holds(db: &Db<'_>, row: &Row<'_>, column: usize, now: UnixSeconds) -> StoreResult<bool> {
+    Ok(now < get_time(row, column + 1)? && db.runs(row.get(column)?)?)
 }
 
-fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreResult<Option<State>> {
+fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<State>> {
     let sql = concat!(
         "SELECT holder, ",
         standing_column!(),
@@ -87,23 +85,23 @@ fn load(db: &Connection, device: DeviceId, run: i64, now: UnixSeconds) -> StoreR
             epoch: Epoch(row.get(2)?),
             counter: get_counter(row, 3)?,
             token: get_u64(row, 7)?,
-            token_pending: row.get::<_, Option<i64>>(8)?.and_then(|number| u64::try_from(number).ok()),
+            token_pending: row.get::<Option<i64>>(8)?.and_then(|number| u64::try_from(number).ok()),
             token_issued: get_u64(row, 9)?,
             token_changed_at: get_time(row, 10)?,
             serial: get_u64(row, 11)?,
-            payload: row.get::<_, Option<_>>(12)?.map(PayloadHash),
-            holds: lease_holds(row, 13, run, now)?,
+            payload: row.get::<Option<_>>(12)?.map(PayloadHash),
+            holds: lease_holds(db, row, 13, now)?,
             before: get_counter(row, 15)?,
         })
     })
 }
 
-fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
+fn take(db: &Db<'_>, reserve: &Reserve) -> StoreResult<Reserved> {
     if let Some(stored) = stored(db, reserve.device, reserve.payload, reserve.now)? {
         return Ok(Reserved::Stored(stored));
     }
     // An installation that is not there cannot sign: to its caller it is one that has ended.
-    let Some(state) = load(db, reserve.device, run, reserve.now)? else { return Ok(Reserved::Revoked) };
+    let Some(state) = load(db, reserve.device, reserve.now)? else { return Ok(Reserved::Revoked) };
     if let Some(request) = reserve.request
         && !is_open(db, request, &state.holder, reserve.now)?
     {
@@ -125,10 +123,10 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
         return Ok(Reserved::Busy);
     }
     if state.payload == Some(reserve.payload) {
-        return lease(db, run, reserve, &state, (state.before, state.counter));
+        return lease(db, reserve, &state, (state.before, state.counter));
     }
     match state.counter.count(&reserve.policy, reserve.now) {
-        Ok(counted) => lease(db, run, reserve, &state, (state.counter, counted)),
+        Ok(counted) => lease(db, reserve, &state, (state.counter, counted)),
         Err(CounterRefusal::Locked(until)) => Ok(Reserved::Locked(until)),
         Err(CounterRefusal::Blocked) => Ok(Reserved::Blocked),
     }
@@ -138,7 +136,7 @@ fn take(db: &Connection, run: i64, reserve: &Reserve) -> StoreResult<Reserved> {
 ///
 /// Every success gives out a number of its own, which is then the pending one. Two phones that sign with copies of one state
 /// therefore never hold the same number: the one whose number was overtaken gives itself away.
-fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
+fn present(db: &Db<'_>, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
     let device = reserve.device.as_bytes();
     let Some(token) = reserve.token else { return Ok(None) };
     if token == state.token {
@@ -162,7 +160,7 @@ fn present(db: &Connection, state: &State, reserve: &Reserve) -> StoreResult<Opt
 }
 
 /// Gives out the next token number: it replaces a pending one that was never presented.
-fn give_token(db: &Connection, device: DeviceId, state: &State, now: UnixSeconds) -> StoreResult<u64> {
+fn give_token(db: &Db<'_>, device: DeviceId, state: &State, now: UnixSeconds) -> StoreResult<u64> {
     let number = state.token_issued.saturating_add(1);
     let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3 WHERE device = ?1";
     // Overtaking a pending number is a change; giving out the first one after a presentation is not.
@@ -172,8 +170,7 @@ fn give_token(db: &Connection, device: DeviceId, state: &State, now: UnixSeconds
 }
 
 fn lease(
-    db: &Connection,
-    run: i64,
+    db: &Db<'_>,
     reserve: &Reserve,
     state: &State,
     (before, counted): (Counter, Counter),
@@ -188,7 +185,7 @@ fn lease(
             reserve.device.as_bytes(),
             int(serial)?,
             reserve.payload.0,
-            run,
+            db.run(),
             time(reserve.now.plus(reserve.lease_seconds)),
             before.level,
             before.wrong,
@@ -208,10 +205,10 @@ fn lease(
     }))
 }
 
-fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
+fn finish(db: &Db<'_>, settle: &Settle) -> StoreResult<Settled> {
     let Lease { device, payload, serial, .. } = settle.lease;
     // Whether the lease still holds does not matter as long as nobody took it.
-    let Some(state) = load(db, device, 0, settle.now)? else { return Ok(Settled::LeaseLost) };
+    let Some(state) = load(db, device, settle.now)? else { return Ok(Settled::LeaseLost) };
     if state.payload != Some(payload) || state.serial != serial {
         // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.
         if settle.verdict == Verdict::Cheating && state.standing != Standing::Revoked {
@@ -241,7 +238,7 @@ fn finish(db: &Connection, settle: &Settle) -> StoreResult<Settled> {
 
 /// The new shares signed. They become the living ones unless the installation was frozen meanwhile. The PIN proof before was
 /// the success that steps the counter down and gives out a token; this one leaves both as they were.
-fn refresh(db: &Connection, settle: &Settle, state: &State, key: &KeyRow) -> StoreResult<Settled> {
+fn refresh(db: &Db<'_>, settle: &Settle, state: &State, key: &KeyRow) -> StoreResult<Settled> {
     let device = settle.lease.device;
     if state.standing != Standing::Good {
         free(db, device, state.counter)?;
@@ -257,7 +254,7 @@ fn refresh(db: &Connection, settle: &Settle, state: &State, key: &KeyRow) -> Sto
 }
 
 /// The PIN was right. Nothing is released if the installation was frozen or the request closed meanwhile.
-fn succeed(db: &Connection, settle: &Settle, state: &State) -> StoreResult<Settled> {
+fn succeed(db: &Db<'_>, settle: &Settle, state: &State) -> StoreResult<Settled> {
     let device = settle.lease.device;
     if state.standing != Standing::Good {
         free(db, device, state.counter)?;
@@ -290,7 +287,7 @@ fn signed_without_request() -> StoreError {
 }
 
 /// Ends the reservation and sets the counter.
-fn free(db: &Connection, device: DeviceId, counter: Counter) -> StoreResult<()> {
+fn free(db: &Db<'_>, device: DeviceId, counter: Counter) -> StoreResult<()> {
     execute_one(
         db,
         "UPDATE installation SET lease_payload = NULL, lease_until = 0,
@@ -306,7 +303,7 @@ fn free(db: &Connection, device: DeviceId, counter: Counter) -> StoreResult<()> 
 }
 
 fn record(
-    db: &Connection,
+    db: &Db<'_>,
     settle: &Settle,
     state: &State,
     kind: OutcomeKind,
@@ -327,8 +324,9 @@ fn record(
     // An outcome of this payload that is over 24 h old may still wait to be dropped.
     execute_one(
         db,
-        "INSERT OR REPLACE INTO outcome (device, payload, kind, request, level, wrong, locked_until, stepped_down_at,
-         next_token, at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
+        "INSERT INTO outcome (device, payload, kind, request, level, wrong, locked_until, stepped_down_at, next_token, at)
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT (device, payload) DO UPDATE SET
+         kind = ?3, request = ?4, level = ?5, wrong = ?6, locked_until = ?7, stepped_down_at = ?8, next_token = ?9, at = ?10",
         params![
             settle.lease.device.as_bytes(),
             settle.lease.payload.0,
@@ -347,7 +345,7 @@ fn record(
 }
 
 fn stored(
-    db: &Connection,
+    db: &Db<'_>,
     device: DeviceId,
     payload: PayloadHash,
     now: UnixSeconds,
@@ -359,11 +357,7 @@ fn stored(
     let params = (device.as_bytes(), payload.0, time(now) - KEEP);
     first(db, sql, params, |row| {
         let kind = match row.get(0)? {
-            0 => {
-                let joined =
-                    row.get_ref(1)?.as_blob().map_err(|_| corrupt("the signatures of an outcome"))?;
-                OutcomeKind::Signed(split(joined)?)
-            }
+            0 => OutcomeKind::Signed(split(row.bytes(1)?)?),
             1 => OutcomeKind::PinProven,
             2 => OutcomeKind::WrongPin,
             3 => OutcomeKind::Cheating,
@@ -374,7 +368,7 @@ fn stored(
     })
 }
 
-fn is_open(db: &Connection, request: RequestId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
+fn is_open(db: &Db<'_>, request: RequestId, holder: &str, now: UnixSeconds) -> StoreResult<bool> {
     let sql = "SELECT 1 FROM request WHERE id = ?1 AND holder = ?2 AND state = ?3 AND expires > ?4";
     Ok(first(db, sql, (request.as_bytes(), holder, OPEN, time(now)), |_| Ok(()))?.is_some())
 }

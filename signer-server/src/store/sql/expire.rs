@@ -1,13 +1,16 @@
 //! Dropping what has run out, a bounded part at a time, so that other writes are not held up.
 
-use rusqlite::Connection;
 use signer_core::{
     time::UnixSeconds,
     trust::Life,
     wire::{CHECK_KEPT_SECONDS, CHECK_SECONDS, WEBHOOK_EVENT_SECONDS},
 };
 
-use super::columns::{execute, time};
+use super::{
+    Engine,
+    columns::time,
+    db::{Db, execute},
+};
 use crate::store::{MISS_SECONDS, StoreResult, VISIT_KEPT_SECONDS};
 
 /// Most rows of one kind in one transaction.
@@ -56,8 +59,20 @@ const ASSERTIONS: &str = "DELETE FROM used_assertion WHERE hash IN
 const WEBHOOK_EVENTS: &str = "DELETE FROM webhook_event WHERE id IN
     (SELECT id FROM webhook_event WHERE at <= ?1 LIMIT ?2)";
 
+/// Drops everything that has run out at `now`, part by part; how many rows that were.
+pub(in crate::store) async fn all<E: Engine>(engine: &E, now: UnixSeconds, life: Life) -> StoreResult<u64> {
+    let mut touched = 0;
+    loop {
+        let (rows, more) = engine.write(now, move |db| some(db, now, life)).await?;
+        touched += rows;
+        if !more {
+            return Ok(touched);
+        }
+    }
+}
+
 /// Rows touched, and whether there may be more.
-pub(super) fn some(db: &Connection, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
+fn some(db: &Db<'_>, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
     // In an emergency a credential's place must say for longer whose it is; otherwise the mapping goes a day after its end.
     let longer = life.longer();
     let limit = i64::try_from(PART).unwrap_or(i64::MAX);
