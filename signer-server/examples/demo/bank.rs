@@ -26,13 +26,14 @@ const WRONG_PIN: &str = "730149";
 const FORMATS: [(Format, &str); 3] =
     [(Format::Der, "signature.der"), (Format::Cms, "signature.p7s"), (Format::Jws, "signature.jws")];
 
+/// Gives the token of the bank.
 pub(crate) fn sign(
     server: &Server,
     phone: &mut Phone,
     options: &Options,
     document: &[u8],
     output: &Output,
-) -> Result<()> {
+) -> Result<String> {
     heading("3. A bank asks for a signature; the holder reads, types the PIN, and signs");
     let certificate = phone.certificate()?;
     let leaf = certificate.chain.first().ok_or("no certificate")?;
@@ -43,7 +44,8 @@ pub(crate) fn sign(
 
     let bank: CreatedRelyingParty =
         server.operator(&["relying-party", "add", "Bank of Examples", "--ask"])?;
-    let bank = RelyingParty::new(network(server)?, bank.token);
+    let token = bank.token;
+    let bank = RelyingParty::new(network(server)?, token.clone());
     let name = options.file.file_name().map_or_else(|| "document".into(), |name| name.to_string_lossy());
     let reference = CertificateRef::from_wire(&bank.signing_certificate(PERSON)?)?;
     println!(
@@ -74,7 +76,8 @@ pub(crate) fn sign(
     println!("      with the holder's signed record of what the phone showed.");
     output.file("document", document)?;
     output.json("signature.json", &signature_file(&result))?;
-    containers(unsigned, &result, document, authority, phone, output)
+    containers(unsigned, &result, document, authority, phone, output)?;
+    Ok(token)
 }
 
 fn prepare(format: Format, document: &[u8], certificate: &CertificateRef, phone: &Phone) -> Result<Unsigned> {

@@ -42,7 +42,7 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
     println!("Phone: installation {}, key {}.", enrolled.device, enrolled.context.key);
     println!("Both sides hold one share of {:?}. Neither has ever held the key.", enrolled.public_key);
 
-    bank::sign(&server, &mut phone, options, &document, &output)?;
+    let bank = bank::sign(&server, &mut phone, options, &document, &output)?;
     let mut shop = Shop::open(&server, &folder.path().join("shop"))?;
     show(&mut phone, &mut shop, options, &output)?;
     output.tell();
@@ -51,13 +51,20 @@ pub(crate) fn tell(options: &Options) -> Result<()> {
         println!("Done.");
         return Ok(());
     }
-    try_it(&mut phone, &server, &shop, options, &stop)?;
+    try_it(&mut phone, &server, &shop, &bank, options, &stop)?;
     println!("\nStopping.");
     server.stop()
 }
 
 /// Two pages, until Ctrl-C.
-fn try_it(phone: &mut Phone, server: &Server, shop: &Shop, options: &Options, stop: &Stop) -> Result<()> {
+fn try_it(
+    phone: &mut Phone,
+    server: &Server,
+    shop: &Shop,
+    bank: &str,
+    options: &Options,
+    stop: &Stop,
+) -> Result<()> {
     heading("5. Now you: two pages for a browser. Ctrl-C stops");
     phone.top_up(DocumentType::DrivingLicence)?;
     let wallet = Wallet::open(options.wallet_port)?;
@@ -69,6 +76,9 @@ fn try_it(phone: &mut Phone, server: &Server, shop: &Shop, options: &Options, st
         "Save the token on the shop's page. Show a document on the holder's; type its number in the shop, or scan"
     );
     println!("its code. Compare the two digits on both pages, and allow or deny.");
+    println!("Bank:   SIGNER_SERVER={} SIGNER_TOKEN={bank} \\", server.url());
+    println!("        signer ask --person {PERSON} --text 'Agreement 4711' --verification-code FILE");
+    println!("It prints the code to choose on the holder's page. The holder's PIN is {PIN}.");
     wallet.run(phone, page, options.step_seconds, stop)
 }
 

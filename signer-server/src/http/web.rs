@@ -1,6 +1,6 @@
 //! The pages: the verifier under `/verify/`, the operator's under `/admin/`, the API's own under `/docs/`, the one where browsers
-//! of clients wait for the phone under `/authorize/`. They are files of `signer-server/web`, embedded, with the headers that
-//! keep them to themselves.
+//! of clients wait for the phone under `/authorize/`, and what a camera finds behind a device link, `/link`. They are files of
+//! `signer-server/web`, embedded, with the headers that keep them to themselves.
 //!
 //! A file's path is its path below `signer-server/web`. What a service worker keeps is named in `/verify/files.json`. The larger
 //! files are there as gzip too, for whoever accepts that.
@@ -8,7 +8,7 @@
 use std::{
     collections::BTreeMap,
     io::Write as _,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, OnceLock},
 };
 
 use axum::{
@@ -50,6 +50,7 @@ const INDEX: &str = "/verify/index.html";
 const ADMIN_INDEX: &str = "/admin/index.html";
 const AUTHORIZE_INDEX: &str = "/authorize/index.html";
 const DOCS_INDEX: &str = "/docs/index.html";
+const LINK_INDEX: &str = "/link/index.html";
 
 macro_rules! files {
     ($($path:literal)*) => {
@@ -61,6 +62,7 @@ macro_rules! files {
 const FILES: &[(&str, &[u8])] = files![
     "/admin/api.js"
     "/admin/app.js"
+    "/admin/audit.js"
     "/admin/index.html"
     "/admin/style.css"
     "/admin/texts.js"
@@ -72,6 +74,8 @@ const FILES: &[(&str, &[u8])] = files![
     "/docs/index.html"
     "/docs/schema.js"
     "/docs/style.css"
+    "/link/index.html"
+    "/link/style.css"
     "/verify/app.js"
     "/verify/check.js"
     "/verify/colours.css"
@@ -123,20 +127,21 @@ const FILES: &[(&str, &[u8])] = files![
 static DIGESTS: LazyLock<BTreeMap<&'static str, String>> =
     LazyLock::new(|| FILES.iter().map(|(path, bytes)| (*path, hex(&Sha256::digest(bytes)))).collect());
 
-/// The files that gzip (RFC 1952) makes smaller, by path. Made once, so that no request costs a compression.
-static PACKED: LazyLock<BTreeMap<&'static str, Vec<u8>>> = LazyLock::new(|| {
+/// Each larger file as gzip (RFC 1952), by path: made when it is first asked for, so that no start waits for it and no later
+/// request costs a compression.
+static PACKED: LazyLock<BTreeMap<&'static str, OnceLock<Vec<u8>>>> = LazyLock::new(|| {
     let large = FILES.iter().filter(|(_, bytes)| bytes.len() >= PACKED_FROM);
-    let packed = large.filter_map(|(path, bytes)| Some((*path, gzip(bytes)?)));
-    packed.collect()
+    large.map(|(path, _)| (*path, OnceLock::new())).collect()
 });
 
 pub(super) fn routes() -> Router<Arc<Service>> {
-    LazyLock::force(&PACKED);
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
         .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
         .route("/docs/", get(async |headers: HeaderMap| file(DOCS_INDEX, &headers)))
+        // Whatever link it is: the page says what to do with all of them, and nothing about one.
+        .route("/link", get(async || passing_page(LINK_INDEX, StatusCode::OK)))
         .route("/verify/config.json", get(config))
         .route("/verify/files.json", get(files));
     let slash = "/verify";
@@ -149,7 +154,12 @@ pub(super) fn routes() -> Router<Arc<Service>> {
 
 /// The authorisation page in place of an error of this status, which it tells.
 pub(super) fn authorize_page(status: StatusCode) -> Response {
-    let mut response = file(AUTHORIZE_INDEX, &HeaderMap::new());
+    passing_page(AUTHORIZE_INDEX, status)
+}
+
+/// A page at an address that says more than its path: no browser keeps it.
+fn passing_page(path: &'static str, status: StatusCode) -> Response {
+    let mut response = file(path, &HeaderMap::new());
     *response.status_mut() = status;
     response.headers_mut().remove(header::ETAG);
     response.headers_mut().insert(header::CACHE_CONTROL, super::header_value("no-store"));
@@ -178,15 +188,18 @@ async fn files() -> Response {
 
 /// Whether the verifier's worker keeps a file. Itself it does not: the browser fetches it.
 fn is_kept(path: &str) -> bool {
-    path != "/verify/sw.js" && !["/admin/", "/authorize/", "/docs/"].iter().any(|page| path.starts_with(page))
+    path != "/verify/sw.js"
+        && !["/admin/", "/authorize/", "/docs/", "/link/"].iter().any(|page| path.starts_with(page))
 }
 
 fn file(path: &'static str, headers: &HeaderMap) -> Response {
     let Some((_, bytes)) = FILES.iter().find(|(name, _)| *name == path) else {
         return StatusCode::NOT_FOUND.into_response();
     };
-    let (digest, packed) = (DIGESTS.get(path).map_or("", String::as_str), PACKED.get(path));
-    let chosen = packed.filter(|_| accepts_gzip(headers));
+    let digest = DIGESTS.get(path).map_or("", String::as_str);
+    let place = PACKED.get(path);
+    let packed = place.filter(|_| accepts_gzip(headers)).map(|packed| packed.get_or_init(|| gzip(bytes)));
+    let chosen = packed.filter(|packed| !packed.is_empty());
     // Other bytes have another tag (RFC 9110 section 8.8.3).
     let etag = if chosen.is_some() { format!("\"{digest}-gzip\"") } else { format!("\"{digest}\"") };
     let cache = if path.starts_with("/vendor/") { CACHE_VENDORED } else { CACHE_OURS };
@@ -194,7 +207,7 @@ fn file(path: &'static str, headers: &HeaderMap) -> Response {
     let mut head = HeaderMap::new();
     head.extend(HeaderValue::try_from(etag).map(|etag| (header::ETAG, etag)));
     head.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
-    if packed.is_some() {
+    if place.is_some() {
         head.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
     }
     if known {
@@ -206,11 +219,11 @@ fn file(path: &'static str, headers: &HeaderMap) -> Response {
     (head, packed.as_slice()).into_response()
 }
 
-/// The gzip form, if it is smaller.
-fn gzip(bytes: &[u8]) -> Option<Vec<u8>> {
+/// The gzip form; empty if it is no smaller.
+fn gzip(bytes: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(bytes).ok()?;
-    encoder.finish().ok().filter(|packed| packed.len() < bytes.len())
+    let packed = encoder.write_all(bytes).and_then(|()| encoder.finish());
+    packed.ok().filter(|packed| packed.len() < bytes.len()).unwrap_or_default()
 }
 
 /// Whether `Accept-Encoding` (RFC 9110 section 12.5.3) names gzip, and not with weight 0.
@@ -275,7 +288,7 @@ mod tests {
     fn web_041_every_file_of_the_page_is_served_and_no_other() {
         let web = Path::new(env!("CARGO_MANIFEST_DIR")).join("web");
         let mut there = BTreeSet::new();
-        for folder in ["/admin", "/authorize", "/docs", "/verify", "/verifier/src", "/vendor"] {
+        for folder in ["/admin", "/authorize", "/docs", "/link", "/verify", "/verifier/src", "/vendor"] {
             there.extend(paths_below(&web.join(&folder[1..]), folder));
         }
         there.retain(|path| !path.ends_with("/SHA256SUMS"));

@@ -67,10 +67,11 @@ const PUBLIC: [&str; 18] = [
     "POST /v1/report-lost",
 ];
 /// Pages for browsers, beside the API.
-const PAGES: [&str; 7] = [
+const PAGES: [&str; 8] = [
     "/admin/",
     "/authorize/",
     "/docs/",
+    "/link",
     "/openapi.json",
     "/verify/",
     "/verify/config.json",

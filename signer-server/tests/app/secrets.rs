@@ -229,6 +229,9 @@ fn story(url: &str, admin: &str, keystore: &Path, clock: impl PhoneClock + Clone
     for path in ["/secret-in-a-path-that-is-not-ours", "/v1/time?nonce=secret-in-a-query"] {
         assert!(client.send("GET", path, &[], &[]).status >= 400);
     }
+    secrets.add("device link", "token-of-a-device-link");
+    let link = "/link?v=1&t=17&s=token-of-a-device-link&a=x";
+    assert_eq!(client.send("GET", link, &[], &[]).status, 200);
     let mut broken = phone.wire.last("approve").body;
     *broken.last_mut().unwrap() ^= 1;
     assert_eq!(client.cbor("/device/v1/approve", &broken).code(), ProblemCode::NotTheDevice);

@@ -145,3 +145,38 @@ fn web_044_the_page_is_told_server_languages_and_step() {
     assert_eq!(config["languages"], serde_json::json!(["en", "uk"]));
     assert_eq!(config["step_seconds"], 180);
 }
+
+#[test]
+fn web_150_behind_a_device_link_is_one_page_that_says_what_to_do_and_keeps_nothing() {
+    let app = TestApp::spawn();
+    let before = app.dump();
+    let page = app.http.send("GET", "/link", &[], b"");
+    assert_eq!(page.status, 200);
+    for (name, value) in [
+        ("content-type", "text/html; charset=utf-8"),
+        ("cache-control", "no-store"),
+        ("referrer-policy", "no-referrer"),
+        ("x-frame-options", "DENY"),
+    ] {
+        assert_eq!(page.header(name), Some(value));
+    }
+    assert!(page.header("content-security-policy").unwrap().starts_with("default-src 'self';"));
+    assert_eq!(page.header("etag"), None);
+    let text = String::from_utf8(page.body.clone()).unwrap();
+    for part in ["lang=\"en\"", "lang=\"uk\"", "never asks for a PIN", "ніколи не питає PIN"] {
+        assert!(text.contains(part), "{part}");
+    }
+    for never in ["<script", "<form", "<input", "<a ", "http:", "https:"] {
+        assert!(!text.contains(never), "{never}");
+    }
+    // Whatever link it is, it is not opened by being looked at.
+    for query in
+        ["?v=1&t=17&s=AAEC&a=x", "?v=2", "?", "?v=1&t=%3Cscript%3E", &format!("?{}", "x".repeat(4000))]
+    {
+        let other = app.http.send("GET", &format!("/link{query}"), &[("if-none-match", "*")], b"");
+        assert_eq!((other.status, &other.body, other.header("etag")), (200, &page.body, None), "{query}");
+    }
+    assert_eq!(app.dump(), before);
+    let file = app.http.send("GET", "/link/style.css", &[], b"");
+    assert_eq!((file.status, file.header("content-type")), (200, Some("text/css; charset=utf-8")));
+}

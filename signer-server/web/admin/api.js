@@ -3,7 +3,11 @@
  *
  * @typedef {{ id: string, name: string, may_ask: boolean, may_verify: boolean, report: string[], report_deceased: boolean, generates_for?: string, kept_bytes: number, revoked: boolean }} Party
  * @typedef {{ id: string, relying_party: string, status: string, documents: number, created: number, expires: number }} Summary
+ * @typedef {{ index: number, at: number, act: string, subject?: string, relying_party?: string, object?: string, detail?: string }} AuditLine
  */
+
+/** Entries of the audit log that are asked for at once. */
+export const AUDIT_LINES = 50;
 
 let token = '';
 
@@ -40,6 +44,15 @@ async function call(method, path, body) {
 export const parties = () => call('GET', 'relying-parties');
 /** @param {string} party none for all @returns {Promise<Summary[]>} newest first */
 export const requests = (party) => call('GET', `requests?limit=100${party && `&relying_party=${encodeURIComponent(party)}`}`);
+/** @param {string} about an id; none for all @param {number} [before] only entries before this place @returns {Promise<AuditLine[]>} newest first */
+export const audit = (about, before) => {
+  const query = new URLSearchParams({ limit: String(AUDIT_LINES) });
+  if (about) query.set('about', about);
+  if (before !== undefined) query.set('before', String(before));
+  return call('GET', `audit/found?${query}`);
+};
+/** @returns {Promise<{ key: string }>} */
+export const auditKey = () => call('GET', 'audit/key');
 /** @param {{ name: string, may_ask: boolean, may_verify: boolean }} party @returns {Promise<{ id: string, token: string }>} */
 export const add = (party) => call('POST', 'relying-parties', party);
 /** @param {string} id */

@@ -1,8 +1,9 @@
-/** The operator's page: relying parties, their keys, and how their requests ended. */
+/** The operator's page: relying parties, their keys, how their requests ended, and the audit log. */
 
 import { make, node, say } from '../verify/dom.js';
 import { wordsOf } from '../verify/language.js';
 import * as api from './api.js';
+import { auditLog } from './audit.js';
 import { TEXTS } from './texts.js';
 
 const { t, hasText, setLanguage, otherLanguage, locale } = wordsOf(TEXTS);
@@ -18,6 +19,8 @@ const field = (/** @type {string} */ id) => /** @type {HTMLInputElement} */ (nod
 const dialog = (/** @type {string} */ id) => /** @type {HTMLDialogElement} */ (node(id));
 const nameOf = (/** @type {string} */ id) => parties.find((party) => party.id === id)?.name ?? id;
 
+const log = auditLog({ t, hasText, locale, nameOf });
+
 /** Does one thing and says what went wrong. @param {() => Promise<void>} act */
 async function doing(act) {
   say(node('notice'), '');
@@ -32,7 +35,7 @@ async function doing(act) {
 }
 
 async function load() {
-  [parties, requests] = await Promise.all([api.parties(), api.requests(field('filter').value)]);
+  [parties, requests] = await Promise.all([api.parties(), api.requests(field('filter').value), log.load()]);
   draw();
 }
 
@@ -44,6 +47,7 @@ function enter(inside) {
   if (inside) return node('parties-title').focus();
   api.use('');
   [parties, requests] = [[], []];
+  log.forget();
   draw();
   node('token').focus();
 }
@@ -51,6 +55,7 @@ function enter(inside) {
 function draw() {
   node('party-rows').replaceChildren(...(parties.length ? parties.map(partyRow) : [empty(5)]));
   drawFilter();
+  log.draw();
   node('request-rows').replaceChildren(...(requests.length ? requests.map(requestRow) : [empty(5)]));
   /** @type {Map<string, number>} */
   const counts = new Map();
@@ -196,6 +201,21 @@ function start() {
   onSubmit('key-form', setKey);
   onSubmit('end-form', end);
   onSubmit('filter-form', load);
+  onSubmit('audit-form', log.search);
+  node('older').addEventListener('click', () => void doing(log.older));
+  node('audit-rows').addEventListener('click', ({ target }) => {
+    const id = target instanceof Element && target.closest('button')?.value;
+    if (!id) return;
+    field('about').value = id;
+    node('about').focus();
+    void doing(log.search);
+  });
+  onSubmit('audit-key-form', async () => {
+    field('audit-key').select();
+    // Without https browsers do not copy; then it is selected.
+    const copied = await navigator.clipboard?.writeText(field('audit-key').value).then(() => true, () => false);
+    if (copied) say(node('notice'), t('copied'));
+  });
   speak(kept('language') ?? navigator.language);
   root.dataset.ready = 'true';
 }

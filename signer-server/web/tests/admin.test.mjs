@@ -45,11 +45,11 @@ async function register(page, name) {
   return { id, bearer };
 }
 
-const ask = (bearer) =>
+const ask = (bearer, person = 'nobody') =>
   fetch(`${origin}/v1/requests`, {
     method: 'POST',
     headers: { authorization: `Bearer ${bearer}`, 'content-type': 'application/json' },
-    body: JSON.stringify({ person: 'nobody', text: 'A secret text', documents: [{ name: 'a.pdf', sha256: Buffer.alloc(32, 7).toString('base64') }] }),
+    body: JSON.stringify({ person, text: 'A secret text', documents: [{ name: 'a.pdf', sha256: Buffer.alloc(32, 7).toString('base64') }] }),
   });
 
 test('WEB-130 an operator registers a relying party, gives it a key, sees its requests and ends it', async (t) => {
@@ -102,6 +102,7 @@ for (const [language, theme] of [['en', 'light'], ['uk', 'dark']]) {
       assert.deepEqual(await violations(page), []);
       await enter(page);
       await register(page, `Bank ${language} ${name}`);
+      await page.waitForSelector('#audit-rows [data-act="party_added"]');
       assert.deepEqual(await violations(page), []);
       await browser.shot(page, `admin-${name}-${theme}-${language}`);
       await page.click('#party-rows .acts button');
@@ -111,6 +112,53 @@ for (const [language, theme] of [['en', 'light'], ['uk', 'dark']]) {
     }
   });
 }
+
+test('WEB-134 an operator reads the audit log, finds all about an id, goes further back, and copies the key', async (t) => {
+  const page = await open(t);
+  await page.context().grantPermissions(['clipboard-read', 'clipboard-write']);
+  await enter(page);
+  const { bearer } = await register(page, 'Bank of the Log');
+  await page.waitForSelector('#audit-rows [data-act="party_added"]');
+  assert.match(await page.innerText('#audit-rows tr'), /relying party added\s+Bank of the Log/);
+  const { id } = await (await ask(bearer)).json();
+  await page.click('#audit-form button');
+  await page.waitForSelector('#audit-rows [data-act="request_made"]');
+  await page.click(`#audit-rows button[value="${id}"]`);
+  await page.waitForFunction(() => document.querySelectorAll('#audit-rows tr').length === 1);
+  assert.equal(await page.inputValue('#about'), id);
+  assert.match(await page.innerText('#audit-rows'), /request made\s+Bank of the Log/);
+
+  await page.fill('#about', 'ff'.repeat(16));
+  await page.press('#about', 'Enter');
+  await browser.says(page, '#audit-rows', /The log has nothing about it/);
+  await page.fill('#about', 'olena');
+  await page.press('#about', 'Enter');
+  await browser.says(page, '#notice', /^Refused/);
+
+  // More than one answer holds.
+  for (let made = 0; made < 60; made += 1) assert.equal((await ask(bearer, `nobody-${made}`)).status, 201);
+  await page.fill('#about', '');
+  await page.press('#about', 'Enter');
+  await page.waitForSelector('#older:not([hidden])');
+  const indexes = () => page.$$eval('#audit-rows tr', (rows) => rows.map((row) => Number(row.firstElementChild.innerText)));
+  const newest = (await indexes())[0];
+  assert.equal((await indexes()).length, 50);
+  await page.click('#older');
+  await page.waitForSelector('#older', { state: 'hidden' });
+  assert.deepEqual(await indexes(), Array.from({ length: newest + 1 }, (_, place) => newest - place));
+  assert.equal(await page.$$eval('#audit-rows [data-act="started"]', (rows) => rows.length), 1);
+
+  await page.$eval('#audit-form', (form) => form.scrollIntoView());
+  await browser.shot(page, 'admin-audit');
+  const key = await page.inputValue('#audit-key');
+  assert.match(key, /^[^+]+\/audit\+[0-9a-f]{8}\+/);
+  await page.click('#audit-key-form button');
+  await browser.says(page, '#notice', /^Copied/);
+  assert.equal(await page.evaluate(() => navigator.clipboard.readText()), key);
+  await page.click('#leave');
+  assert.ok(!(await page.content()).includes(id));
+  assert.equal(await page.inputValue('#audit-key'), '');
+});
 
 test('WEB-133 both languages of the operator’s page have every text', () => {
   assert.deepEqual(Object.keys(TEXTS.uk), Object.keys(TEXTS.en));

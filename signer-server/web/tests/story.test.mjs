@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
+import { createHmac } from 'node:crypto';
 import { request } from 'node:http';
 import test, { after, before } from 'node:test';
 import { promisify } from 'node:util';
@@ -18,6 +19,8 @@ let demo;
 /** Addresses that the demo prints. */
 let wallet;
 let shop;
+/** Token of the bank. */
+let bank;
 /** Folder of the demo's server. */
 let folder;
 
@@ -31,8 +34,9 @@ before(async () => {
       told += text;
       wallet = /^Holder: (\S+)$/m.exec(told)?.[1];
       shop = /^Shop: +(\S+)$/m.exec(told)?.[1];
+      bank = /SIGNER_TOKEN=(\S+)/.exec(told)?.[1];
       folder = /its store in (.+)\.$/m.exec(told)?.[1];
-      if (wallet && shop) resolve(clearTimeout(late));
+      if (wallet && shop && bank) resolve(clearTimeout(late));
     });
   });
   chromium = await browser.launch();
@@ -270,4 +274,93 @@ test('WEB-115 only the page itself, on loopback, is answered: no other host, no 
   assert.match(headers['content-security-policy'], /default-src 'self'.*frame-ancestors 'none'/);
   assert.equal(headers['cross-origin-resource-policy'], 'same-origin');
   assert.equal(headers['cache-control'], 'no-store');
+});
+
+const server = () => new URL(shop).origin;
+
+/** Has the bank ask. */
+async function ask(what) {
+  const documents = [{ name: 'agreement.pdf', sha256: Buffer.alloc(32, 7).toString('base64') }];
+  const response = await fetch(`${server()}/v1/requests`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${bank}`, 'content-type': 'application/json' },
+    body: JSON.stringify({ text: 'Agreement 4711', documents, ...what }),
+  });
+  assert.equal(response.status, 201);
+  return response.json();
+}
+
+const statusOf = async (id) => {
+  const response = await fetch(`${server()}/v1/requests/${id}`, { headers: { authorization: `Bearer ${bank}` } });
+  return (await response.json()).status;
+};
+
+/** Opens what the bank asks on the phone. */
+async function openRequest(phone) {
+  if (await phone.isVisible('#done')) await phone.click('#done');
+  await phone.click('#wanted button');
+  await phone.waitForSelector('#signing:not([hidden])');
+}
+
+async function typePin(phone, pin) {
+  await phone.fill('#pin', pin);
+  await phone.click('#pin-form button');
+}
+
+test('WEB-120 a request with a verification code is signed after the right one, and ended by a wrong one', async (t) => {
+  const phone = await openWallet(t);
+  const made = await ask({ person: 'olena', verification_code: true });
+  await openRequest(phone);
+  await browser.shot(phone, 'story-codes');
+  assert.match(await phone.innerText('#signing-title'), /^Bank of Examples asks/);
+  assert.ok(await phone.isHidden('#pin-form'));
+  await phone.click(`#codes button[value="${made.verification_code}"]`);
+  await phone.waitForSelector('#pin-form:not([hidden])');
+  await typePin(phone, '730149');
+  await browser.says(phone, '#pin-error', /The PIN was wrong/);
+  assert.equal(await statusOf(made.id), 'open');
+  await typePin(phone, '730194');
+  await browser.says(phone, '#notice', /^Signed\. Bank of Examples/);
+  assert.equal(await statusOf(made.id), 'signed');
+
+  const lure = await ask({ person: 'olena', verification_code: true });
+  await openRequest(phone);
+  await phone.click(`#codes button:not([value="${lure.verification_code}"])`);
+  await browser.says(phone, '#notice', /The request has ended, and nothing was signed/);
+  assert.equal(await statusOf(lure.id), 'wrong_code');
+});
+
+/** A link, as the bank's own machine makes it: protocol.md section 6.7. */
+function linkOf({ link_url, link_token, link_secret }, elapsed) {
+  const token = Buffer.from(link_token, 'base64url');
+  const label = Buffer.from('signer/v1/device-link');
+  const length = (value) => {
+    const bytes = Buffer.alloc(8);
+    bytes.writeBigUInt64BE(BigInt(value));
+    return bytes;
+  };
+  const message = Buffer.concat([Buffer.from([label.length]), label, length(32), token, length(8), length(elapsed)]);
+  const mac = createHmac('sha256', Buffer.from(link_secret, 'base64url')).update(message).digest('base64url');
+  return `${link_url}/link?v=1&t=${elapsed}&s=${token.toString('base64url')}&a=${mac}`;
+}
+
+test('WEB-121 a link that is pasted in time brings its request, which is signed; an old one says so', async (t) => {
+  const phone = await openWallet(t);
+  if (await phone.isVisible('#done')) await phone.click('#done');
+  const began = Date.now();
+  const made = await ask({ link: true });
+  await phone.click('#link-open');
+  const paste = async (link) => {
+    await phone.fill('#link-text', link);
+    await phone.click('#link-form button');
+  };
+  await paste('https://example.com/');
+  await browser.says(phone, '#notice', /This is no link of a request/);
+  await paste(linkOf(made, 1000));
+  await browser.says(phone, '#notice', /not of this moment/);
+  await paste(linkOf(made, Math.floor((Date.now() - began) / 1000)));
+  await phone.waitForSelector('#signing:not([hidden])');
+  await typePin(phone, '730194');
+  await browser.says(phone, '#notice', /^Signed\./);
+  assert.equal(await statusOf(made.id), 'signed');
 });

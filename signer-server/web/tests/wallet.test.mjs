@@ -7,7 +7,7 @@ import { TEXTS as SHOP_TEXTS } from '../verify/i18n.js';
 import { TEXTS } from '../wallet/texts.js';
 import { violations } from './support/axe.mjs';
 import * as browser from './support/browser.mjs';
-import { asked, mock, resting, shown } from './support/wallet-mock.mjs';
+import { asked, mock, resting, shown, wanted } from './support/wallet-mock.mjs';
 
 let chromium;
 let phone;
@@ -42,6 +42,12 @@ const ENTRIES = [
   { at: at(90000), kind: 'shown', who: null, what: null, claims: ['initials', 'birthday', 'over'] },
 ];
 
+async function openRequest(page, request) {
+  await now(page, { requests: [request] }, '#wanted button');
+  await page.click('#wanted button');
+  await page.waitForSelector('#signing:not([hidden])');
+}
+
 /** Every view of the page, and how to get there. */
 const VIEWS = {
   documents: async () => {},
@@ -66,6 +72,17 @@ const VIEWS = {
     await page.waitForSelector('.entries');
   },
   safety: (page) => page.click('[data-view="safety"]'),
+  wanted: (page) => now(page, { requests: [wanted()] }, '#wanted button'),
+  codes: (page) => openRequest(page, wanted()),
+  pin: (page) => openRequest(page, wanted({ codes: null })),
+  'pin-wrong': async (page) => {
+    phone.onPost = () => ({ signed: false, left: 2 });
+    await openRequest(page, wanted({ codes: null }));
+    await page.fill('#pin', '000000');
+    await page.click('#pin-form button');
+    await page.waitForSelector('#pin-error:not(:empty)');
+  },
+  link: (page) => page.click('#link-open'),
 };
 
 /** On a desktop the same views stand in a drawn phone; these show what is different there. */
@@ -262,4 +279,65 @@ test('WEB-110 everything can be done with the keyboard, and the focus is seen', 
   await page.keyboard.press('Enter');
   await page.waitForSelector('#documents:not([hidden])');
   assert.deepEqual(phone.posts.map(({ path }) => path), ['show', 'hide']);
+});
+
+test('WEB-118 a request is shown whole; its code comes before the PIN, and a wrong one has ended it', async (t) => {
+  const page = await open(t);
+  phone.onPost = (path, { code }) => {
+    const right = code === '8830';
+    if (path.endsWith('/code')) phone.state.requests = right ? [wanted({ codes: null })] : [];
+    return path.endsWith('/code') ? { right } : undefined;
+  };
+  await openRequest(page, wanted());
+  const text = await page.innerText('#signing');
+  for (const part of ['Bank of Examples asks you to sign', 'Credit agreement 4711 over 5 000 €', 'Amount', 'agreement.pdf', 'SHA-256 9f86d081884c7d65']) {
+    assert.ok(text.includes(part), part);
+  }
+  assert.equal(await focused(page), 'signing-title');
+  assert.ok(await page.isHidden('#pin-form'));
+  assert.deepEqual(await page.$$eval('#codes button', (buttons) => buttons.map((button) => button.innerText)), ['0417', '8830', '5521']);
+  await page.click('#codes button[value="8830"]');
+  await page.waitForSelector('#pin-form:not([hidden])');
+  assert.ok(await page.isHidden('#codes-choice'));
+  await page.waitForFunction(() => document.activeElement?.id === 'pin');
+  assert.deepEqual(phone.posts, [{ path: `requests/${'7c'.repeat(16)}/code`, body: { code: '8830' } }]);
+  await page.click('#signing [data-back]');
+
+  await openRequest(page, wanted());
+  await page.click('#codes button[value="0417"]');
+  await browser.says(page, '#notice', /not the code of Bank of Examples. The request has ended, and nothing was signed/);
+  assert.ok(await page.isHidden('#signing'));
+  assert.ok(await page.isHidden('#wanted'));
+});
+
+test('WEB-119 a wrong PIN says how many tries are left and stays nowhere; none of the codes declines', async (t) => {
+  const page = await open(t);
+  phone.onPost = (path, { pin }) => {
+    if (!path.endsWith('/sign')) return void (phone.state.requests = []);
+    if (pin === '730194') phone.state.requests = [];
+    return pin === '730194' ? { signed: true } : { signed: false, left: 2 };
+  };
+  await openRequest(page, wanted({ codes: null }));
+  await page.keyboard.press('Tab');
+  await page.keyboard.type('111222');
+  await page.keyboard.press('Enter');
+  await browser.says(page, '#pin-error', /Tries left before a lock: 2/);
+  assert.equal(await page.inputValue('#pin'), '');
+  assert.equal(await focused(page), 'pin');
+  await page.keyboard.type('730194');
+  await page.keyboard.press('Enter');
+  await browser.says(page, '#notice', /Signed. Bank of Examples has the signature/);
+  assert.equal(await page.inputValue('#pin'), '');
+  assert.ok(await page.isHidden('#signing'));
+
+  await openRequest(page, wanted());
+  assert.equal(await page.innerText('#decline'), 'None of these: decline');
+  await page.click('#decline');
+  await browser.says(page, '#notice', /Declined. Nothing was signed/);
+  assert.deepEqual(phone.posts.at(-1), { path: `requests/${'7c'.repeat(16)}/decline`, body: {} });
+
+  // Taken back by who asked, while it is open.
+  await openRequest(page, wanted());
+  await now(page, { requests: [], notice: { code: 'request_gone', who: 'Bank of Examples' } }, '#documents:not([hidden])');
+  await browser.says(page, '#notice', /The request of Bank of Examples has ended/);
 });

@@ -11,8 +11,12 @@
  * }} Shown `qr_side` and `bar_width`: width of the pictures in modules, quiet zone counted in
  * @typedef {{ id: string, verifier: string, profile: Profile, document_type: DocumentType, match: string, expires: number }} Check
  * @typedef {{
+ *   id: string, who: string, text: string, documents: { name: string, sha256: string }[], fields: { label: string, value: string }[],
+ *   codes: string[] | null, expires: number,
+ * }} Wanted a request for a signature; `codes` to choose from before the PIN
+ * @typedef {{
  *   now: number, online: boolean, person: { family: string, given: string }, shop: string | null, documents: Held[],
- *   show: Shown | null, checks: Check[], notice: { code: string, who: string | null } | null,
+ *   show: Shown | null, checks: Check[], requests: Wanted[], notice: { code: string, who: string | null } | null,
  * }} State
  * @typedef {{ at: number | null, kind: string, who: string | null, what: string | null, claims: string[] }} Entry
  * @typedef {{ name: string, profile: Profile, document_type: DocumentType | null }} Asked
@@ -50,6 +54,17 @@ export const show = (show) => post('show', show);
 export const hide = () => post('hide', {});
 /** @param {string} id @param {boolean} allow */
 export const answer = (id, allow) => post(`checks/${encodeURIComponent(id)}`, { allow });
+
+/** @param {string} link @returns {Promise<{ id: string }>} the request that it was of */
+export const openLink = (link) => post('link', { link });
+/** @param {string} id @param {string} act @param {object} body */
+const about = (id, act, body) => post(`requests/${encodeURIComponent(id)}/${act}`, body);
+/** The first choice decides. @param {string} id @param {string} code @returns {Promise<{ right: boolean }>} */
+export const chooseCode = (id, code) => about(id, 'code', { code });
+/** @param {string} id @param {string} pin @returns {Promise<{ signed: true } | { signed: false, left: number }>} */
+export const sign = (id, pin) => about(id, 'sign', { pin });
+/** @param {string} id */
+export const decline = (id) => about(id, 'decline', {});
 
 /** @param {() => void} changed @param {(reached: boolean) => void} reached */
 export function listen(changed, reached) {

@@ -8,10 +8,11 @@ import * as documents from './documents.js';
 import { node, say } from '../verify/dom.js';
 import * as history from './history.js';
 import { hasText, otherLanguage, setLanguage, t } from './i18n.js';
+import * as requests from './requests.js';
 
 /** Also without an event the state is asked for this often, seconds. */
 const ASK_AGAIN = 15;
-const VIEWS = ['documents', 'choose', 'request', 'code', 'history', 'safety'];
+const VIEWS = ['documents', 'choose', 'request', 'link', 'signing', 'code', 'history', 'safety'];
 
 /** @type {api.State | null} */
 let state = null;
@@ -19,8 +20,14 @@ let state = null;
 let came = 0;
 let view = 'documents';
 let reached = true;
-/** What this page itself has to say; goes with the next act. */
-let said = '';
+/** What this page itself has to say; goes with the next act. @type {{ code: string, values: Record<string, string | number> }} */
+let said = { code: '', values: {} };
+
+/** @param {string} code @param {Record<string, string | number>} [values] */
+function tell(code, values = {}) {
+  said = { code, values };
+}
+
 
 /** The phone's time, seconds; between two states by the page's own clock. */
 const now = () => (state ? state.now + (performance.now() - came) / 1000 : 0);
@@ -40,13 +47,21 @@ function go(wanted, { focus = true } = {}) {
   if (moved && focus) node(`${view}-title`).focus({ preventScroll: true });
 }
 
+/** Goes on, and says no more what was said. @param {string} wanted */
+function goQuietly(wanted) {
+  tell('');
+  drawNotice();
+  go(wanted);
+}
+
 /** Runs an act of the holder, and tells if it did not work. @param {() => Promise<unknown>} act */
 async function doing(act) {
-  said = '';
+  tell('');
   try {
     await act();
   } catch (error) {
-    said = error instanceof api.Problem ? error.code : 'offline';
+    tell(error instanceof api.Problem ? error.code : 'offline');
+    node('main').scrollTop = 0;
   }
   await refresh();
 }
@@ -88,6 +103,8 @@ function draw() {
     go('choose');
   });
   choose.draw(state);
+  const asked = requests.draw(state.requests);
+  if (view === 'signing' && !asked) go('documents');
   // Pictures are as large as their place, so that has to be on the screen first.
   if (state.show && view !== 'code') go('code');
   if (!state.show && view === 'code') go('documents');
@@ -105,7 +122,7 @@ function drawNotice() {
   const given = state?.notice;
   let text = '';
   if (!reached) text = t(state ? 'stopped' : 'starting');
-  else if (said) text = t(hasText(`notice_${said}`) ? `notice_${said}` : 'notice_failed');
+  else if (said.code) text = t(hasText(`notice_${said.code}`) ? `notice_${said.code}` : 'notice_failed', said.values);
   else if (given && hasText(`notice_${given.code}`)) text = t(`notice_${given.code}`, { who: given.who ?? t('unknown_reader') });
   say(notice, text);
   notice.hidden = !text;
@@ -116,6 +133,7 @@ function tick() {
   if (!state) return;
   code.tick(now());
   ask.tick(now());
+  requests.tick(now());
 }
 
 function everySecond() {
@@ -155,11 +173,7 @@ function start() {
     speak(otherLanguage());
   });
   for (const tab of node('tabs').querySelectorAll('button')) {
-    tab.addEventListener('click', () => {
-      said = '';
-      drawNotice();
-      go(String(tab.dataset.view));
-    });
+    tab.addEventListener('click', () => goQuietly(String(tab.dataset.view)));
   }
   for (const back of document.querySelectorAll('[data-back]')) {
     back.addEventListener('click', () => go(view === 'request' ? 'choose' : 'documents'));
@@ -167,6 +181,7 @@ function start() {
   node('request-open').addEventListener('click', () => go('request'));
   node('done').addEventListener('click', () => doing(api.hide));
   choose.start((show) => doing(() => api.show(show)), doing);
+  requests.start({ doing, tell, go: goQuietly });
   ask.start((id, allow) => doing(() => api.answer(id, allow)));
   speak(kept('language') ?? navigator.language);
   go('documents', { focus: false });

@@ -19,6 +19,7 @@ use super::cards::{self, Card};
 use super::{
     history,
     routes::ShowBody,
+    signing::Signing,
     view::{self, About, Held, Notice, Person, Screen, Shown, State},
 };
 use crate::{Result, Stop};
@@ -37,11 +38,15 @@ pub(super) enum Act {
     Hide,
     Read(String),
     Answer { id: String, allow: bool },
+    Link(String),
+    Choose { id: String, code: String },
+    Sign { id: String, pin: String },
+    Decline(String),
     History,
 }
 
 /// What came of it: JSON for the page, or the code of a problem.
-type Answer = std::result::Result<Value, &'static str>;
+pub(super) type Answer = std::result::Result<Value, &'static str>;
 
 /// What reaches the holder's thread.
 pub(super) enum Message {
@@ -70,6 +75,7 @@ pub(super) struct Holder<'a> {
     step_seconds: u64,
     show: Option<Show>,
     checks: Vec<Check>,
+    signing: Signing,
     notice: Option<(Notice, Instant)>,
     listening: bool,
     listen_at: Instant,
@@ -95,6 +101,7 @@ impl<'a> Holder<'a> {
             step_seconds,
             show: None,
             checks: Vec::new(),
+            signing: Signing::default(),
             notice: None,
             listening: false,
             listen_at: Instant::now(),
@@ -147,6 +154,10 @@ impl<'a> Holder<'a> {
             }
             Act::Read(text) => self.read(&text).map_err(|error| code(&error)),
             Act::Answer { id, allow } => self.answer(&id, allow),
+            Act::Link(link) => self.signing.open_link(self.phone, &link),
+            Act::Choose { id, code } => self.signing.choose(self.phone, &id, &code),
+            Act::Sign { id, pin } => self.signing.sign(self.phone, &id, &pin),
+            Act::Decline(id) => self.signing.decline(self.phone, &id),
             Act::History => {
                 let history = self.phone.history(LINES).map_err(|error| code(&error))?;
                 Ok(history::view(history))
@@ -223,7 +234,8 @@ impl<'a> Holder<'a> {
             }
             Event::Checks => self.read_checks(),
             Event::Documents => self.renew(),
-            Event::History | Event::Requests => {}
+            Event::Requests => self.read_requests(),
+            Event::History => {}
         }
     }
 
@@ -254,6 +266,12 @@ impl<'a> Holder<'a> {
         }
     }
 
+    fn read_requests(&mut self) {
+        if let Some(who) = self.signing.read(self.phone) {
+            self.tell("request_gone", Some(who));
+        }
+    }
+
     /// What is due without anybody asking.
     fn look_after(&mut self) {
         if !self.listening && Instant::now() >= self.listen_at {
@@ -262,6 +280,9 @@ impl<'a> Holder<'a> {
         let now = self.phone.now();
         if self.checks.iter().any(|check| now >= check.expires) {
             self.read_checks();
+        }
+        if self.signing.is_due(now) {
+            self.read_requests();
         }
         if self.notice.as_ref().is_some_and(|(_, since)| since.elapsed() > NOTICE_FOR) {
             self.notice = None;
@@ -359,6 +380,7 @@ impl<'a> Holder<'a> {
             documents: self.cards.iter().map(held).collect(),
             show: self.drawn.as_ref().map(|(shown, ..)| shown.clone()),
             checks: self.checks.iter().map(view::asked).collect(),
+            requests: self.signing.view(),
             notice: self.notice.as_ref().map(|(notice, _)| notice.clone()),
         };
         let clock = Some((self.phone.now(), Instant::now()));
@@ -377,13 +399,28 @@ impl<'a> Holder<'a> {
     }
 }
 
+/// Problems that the page has words for, by their own names.
+const TOLD: [&str; 11] = [
+    "no_document",
+    "request_closed",
+    "link_unknown",
+    "link_stale",
+    "link_used",
+    "too_many",
+    "locked",
+    "blocked",
+    "suspended",
+    "revoked",
+    "outcome_unknown",
+];
+
 /// The page has words for these.
-fn code(error: &ClientError) -> &'static str {
+pub(super) fn code(error: &ClientError) -> &'static str {
     match error {
         ClientError::State(StateError::NoCredential | StateError::CredentialExpired) => "no_credential",
         ClientError::Request(_) => "request_refused",
         ClientError::State(StateError::RequestOver) => "request_expired",
-        error if error.code() == "no_document" => "no_document",
+        error if TOLD.contains(&error.code()) => error.code(),
         error if error.fault() == signer_client::Fault::Network => "offline",
         error => {
             eprintln!("demo: {error}");

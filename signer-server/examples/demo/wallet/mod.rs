@@ -24,6 +24,7 @@ mod guard;
 mod history;
 mod holder;
 mod routes;
+mod signing;
 mod view;
 
 use std::{

@@ -58,7 +58,11 @@ pub(super) fn router(pages: Pages, port: u16) -> Router {
             post(async |State(pages): State<Pages>, Json(Nothing {})| act(&pages, Act::Hide).await),
         )
         .route("/wallet/request", post(request))
-        .route("/wallet/checks/{id}", post(answer));
+        .route("/wallet/checks/{id}", post(answer))
+        .route("/wallet/link", post(link))
+        .route("/wallet/requests/{id}/code", post(choose))
+        .route("/wallet/requests/{id}/sign", post(sign))
+        .route("/wallet/requests/{id}/decline", post(decline));
     for (path, media_type, bytes) in FILES {
         router = router.route(path, get(async move || file(media_type, bytes)));
     }
@@ -85,6 +89,7 @@ const FILES: &[(&str, &str, &[u8])] = files![
     "/wallet/history.js" "text/javascript",
     "/wallet/i18n.js" "text/javascript",
     "/wallet/icon.svg" "image/svg+xml",
+    "/wallet/requests.js" "text/javascript",
     "/wallet/style.css" "text/css",
     "/wallet/texts.js" "text/javascript",
     "/wallet/waves.svg" "image/svg+xml",
@@ -171,6 +176,52 @@ async fn answer(
     Json(body): Json<AnswerBody>,
 ) -> Response {
     act(&pages, Act::Answer { id, allow: body.allow }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct LinkBody {
+    link: String,
+}
+
+async fn link(State(pages): State<Pages>, Json(body): Json<LinkBody>) -> Response {
+    act(&pages, Act::Link(body.link)).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CodeBody {
+    code: String,
+}
+
+async fn choose(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Json(CodeBody { code }): Json<CodeBody>,
+) -> Response {
+    act(&pages, Act::Choose { id, code }).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct PinBody {
+    pin: String,
+}
+
+async fn sign(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Json(PinBody { pin }): Json<PinBody>,
+) -> Response {
+    act(&pages, Act::Sign { id, pin }).await
+}
+
+async fn decline(
+    State(pages): State<Pages>,
+    Path(id): Path<String>,
+    Json(Nothing {}): Json<Nothing>,
+) -> Response {
+    act(&pages, Act::Decline(id)).await
 }
 
 /// Lets the holder's thread do it.

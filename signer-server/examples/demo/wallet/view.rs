@@ -6,6 +6,7 @@ use serde::Serialize;
 use signer_client::{Screen as Codes, ShowSession, Stock, draw};
 use signer_core::{credential::DocumentType, time::UnixSeconds, wire::Check};
 
+use super::signing::Wanted;
 use crate::Result;
 
 /// Everything on the phone's screen now.
@@ -33,6 +34,7 @@ pub(super) struct State {
     pub(super) documents: Vec<Held>,
     pub(super) show: Option<Shown>,
     pub(super) checks: Vec<Asked>,
+    pub(super) requests: Vec<Wanted>,
     pub(super) notice: Option<Notice>,
 }
 

@@ -20,6 +20,7 @@ export const resting = () => ({
   ],
   show: null,
   checks: [],
+  requests: [],
   notice: null,
 });
 
@@ -35,6 +36,13 @@ export const shown = (changes = {}) => ({
 export const asked = (changes = {}) => ({
   id: '0f'.repeat(16), verifier: 'Corner Shop', profile: 'age', document_type: 'identity_card', match: '47',
   expires: Math.floor(Date.now() / 1000) + 103, ...changes,
+});
+
+/** A request for a signature. @param {object} [changes] */
+export const wanted = (changes = {}) => ({
+  id: '7c'.repeat(16), who: 'Bank of Examples', text: 'Credit agreement 4711 over 5 000 €',
+  documents: [{ name: 'agreement.pdf', sha256: '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08' }],
+  fields: [{ label: 'Amount', value: '5 000 €' }], codes: ['0417', '8830', '5521'], expires: Math.floor(Date.now() / 1000) + 540, ...changes,
 });
 
 /** Serves the page. `mock.state` is what the phone says, `mock.change()` tells the page, `mock.posts` is what it was told. */
