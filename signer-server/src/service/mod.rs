@@ -295,7 +295,7 @@ impl Service {
         Ok((body, Caller { installation, device_key, now }))
     }
 
-    /// Deletes what has run out, and renews a trust list of this server's own.
+    /// Deletes what has run out, if this node leads, and renews a trust list of this server's own.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -309,6 +309,9 @@ impl Service {
         self.releases.expire(now);
         self.limits.expire(now);
         self.fetches.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, (_, expires)| *expires > now);
+        if !self.store.leads() {
+            return Ok(0);
+        }
         Ok(self.store.expire(now, self.credential_life()).await?)
     }
 
