@@ -1,10 +1,12 @@
-//! Lists and requests under a fixed root: no panic. Of bytes as they come, only what was honestly made is believed; of payloads
+//! Lists and requests under a fixed root, entries and checkpoints of the audit log: no panic. Of bytes as they come, only what was honestly made is believed; of payloads
 //! under a right signature, only what encodes again to the same.
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
 use signer_core::{
+    audit::{AuditEntry, CheckpointKey, CheckpointVerifier},
     credential::{StepRule, verify_request},
+    secret::SecretBytes,
     status::StatusList,
     trust::SignedTrustList,
 };
@@ -17,7 +19,7 @@ fuzz_target!(|data: &[u8]| {
     let Some((kind, rest)) = data.split_first() else { return };
     let [trust, status, request] = honest();
     let roots = [*root().verifying_key()];
-    match kind % 5 {
+    match kind % 7 {
         0 => assert!(SignedTrustList::verify(rest, &roots).is_err() || rest == trust),
         1 => assert!(StatusList::verify(rest, list()).is_err() || rest == status),
         2 => {
@@ -30,9 +32,23 @@ fuzz_target!(|data: &[u8]| {
                 assert_eq!(payload_of(&again), rest, "a second form of a list");
             }
         }
-        _ => {
+        4 => {
             let read = StatusList::verify(&sealed_status(rest), list());
             assert!(read.is_err() || read.is_ok_and(|list| list.issued().0 % 900 == 0));
+        }
+        5 => {
+            if let Ok(entry) = AuditEntry::decode(rest) {
+                assert_eq!(entry.encode(), rest, "a second form of an entry");
+            }
+        }
+        _ => {
+            let Ok(text) = core::str::from_utf8(rest) else { return };
+            // Nothing was signed under this key.
+            let key = CheckpointKey::new("signer.example/audit", &SecretBytes::new([7; 32])).unwrap();
+            assert!(key.verifier().open(text).is_err());
+            if let Ok(verifier) = text.parse::<CheckpointVerifier>() {
+                assert_eq!(verifier.to_string(), text, "a second form of a key");
+            }
         }
     }
 });
