@@ -670,6 +670,8 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
         ("GET /admin/v1/audit/found", "/admin/v1/audit/found?limit=1001".into(), None, InvalidValue),
         ("GET /admin/v1/audit/found", "/admin/v1/audit/found?about=olena".into(), None, Malformed),
         ("GET /admin/v1/audit/proofs/{id}", "/admin/v1/audit/proofs/1000000".into(), None, NotFound),
+        ("GET /v1/requests/{id}/audit", format!("/v1/requests/{others}/audit"), None, NotFound),
+        ("GET /v1/requests/{id}/audit", "/v1/requests/x/audit".into(), None, NotFound),
         ("GET /v1/audit/consistency", "/v1/audit/consistency".into(), None, Malformed),
         ("GET /v1/audit/consistency", "/v1/audit/consistency?from=x".into(), None, Malformed),
         ("GET /v1/audit/consistency", "/v1/audit/consistency?from=1000000".into(), None, InvalidValue),
