@@ -258,10 +258,13 @@ pub struct VerifiedResult {
 /// What ties the device key of an approval to the signing key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum EnrolledBy {
-    /// The first signature of the signing key, which its certificate was issued for. Nothing signed later replaces it.
+    /// The first signature of the signing key, named in the certificate of the result's chain. As firm as that certificate: who
+    /// made the result chose the chain, so its authority has to be one you trust ([`crate::formats::Trust`]). Nothing signed
+    /// later replaces a signature that a trusted certificate names.
     Certificate,
     /// A signature of the signing key alone: a suite without certificates, or a certificate of an authority that left the
-    /// binding out. Whoever had the holder sign a digest of their own making can have one for another device key.
+    /// binding out; or who made the result left the chain out. Whoever had the holder sign a digest of their own making can have
+    /// one for another device key: for a key that has a certificate, ask for the result with it.
     Signature,
 }
 

@@ -49,8 +49,8 @@ pub enum StartError {
     /// Authorities of webhooks.
     #[error("webhooks.ca_file: {0}")]
     Webhooks(String),
-    /// The server's own keys.
-    #[error("server keys: {0}")]
+    /// The server's own keys, or its audit log.
+    #[error("{0}")]
     Service(#[from] ServiceError),
     /// The address.
     #[error("cannot listen on {0}: {1}")]

@@ -9,10 +9,13 @@ use signer_core::{
         tree::{self, Frontier, Node, TreeHash},
     },
     ids::{AuditName, AuditObject, DeviceId, RequestId},
-    wire::{AUDIT_PAGE_MAX, AuditConsistency, AuditKey, AuditLine, AuditPage, AuditProof, ProblemCode},
+    wire::{
+        AUDIT_PAGE_MAX, AuditConsistency, AuditKey, AuditLine, AuditPage, AuditProof, ProblemCode,
+        RequestStatus,
+    },
 };
 
-use super::{Refusal, Service, ServiceError, ServiceResult};
+use super::{Refusal, Service, ServiceError, ServiceResult, requests::status_of};
 use crate::store::{AuditFilter, CheckpointRow, RelyingPartyRow, Store};
 
 /// Most leaves that are worked on at once, where nodes of the tree are made for the first time.
@@ -41,8 +44,11 @@ impl Service {
         let size = self.store.audit_size().await?;
         let before = self.store.audit_checkpoint().await?;
         let mut done = before.as_ref().map_or(0, |row| row.size);
-        if let Some(row) = before.filter(|row| row.size >= size) {
-            return Ok(row);
+        if let Some(row) = before {
+            self.check_continued(&row).await?;
+            if row.size >= size {
+                return Ok(row);
+            }
         }
         loop {
             let next = size.min(done.saturating_add(LEAVES_AT_ONCE));
@@ -52,6 +58,28 @@ impl Service {
                 return Ok(row);
             }
         }
+    }
+
+    /// That the log still begins as its newest checkpoint says: no other is signed over a log that was changed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Bug`] if it does not.
+    pub(super) async fn check_audit(&self) -> ServiceResult<()> {
+        match self.store.audit_checkpoint().await? {
+            Some(row) => self.check_continued(&row).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn check_continued(&self, row: &CheckpointRow) -> ServiceResult<()> {
+        // The name is of the address the server had then.
+        let origin = row.note.lines().next().unwrap_or_default();
+        let checkpoint = self.keys.checkpoints(origin)?.verifier().open(&row.note);
+        let checkpoint = checkpoint.map_err(|_| ServiceError::Bug("stored checkpoint of the audit log"))?;
+        let all = 0..checkpoint.size;
+        let mut known = Known::default();
+        known.fetch(&*self.store, tree::needed(std::slice::from_ref(&all))).await?;
+        if known.root(&all)? == checkpoint.root { Ok(()) } else { Err(CHANGED) }
     }
 
     /// Makes the nodes that became whole between two sizes, and a checkpoint at the later one.
@@ -66,7 +94,7 @@ impl Service {
         let all = 0..size;
         known.fetch(&*self.store, tree::needed(std::slice::from_ref(&all))).await?;
         let root = known.root(&all)?;
-        let note = self.keys.checkpoints(self.public_url())?.sign(&Checkpoint { size, root });
+        let note = self.keys.checkpoints(&self.log_name())?.sign(&Checkpoint { size, root });
         let row = CheckpointRow { size, note };
         // Kept before it is shown: a store that forgot it would sign another over the same size.
         self.store.put_audit_checkpoint(row.clone(), grown, self.now()).await?;
@@ -101,15 +129,18 @@ impl Service {
     /// # Errors
     /// `not_found` for others' requests, and for those that are not signed.
     pub async fn request_audit(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<AuditProof> {
+        if status_of(&self.own_request(asker, id).await?.state) != RequestStatus::Signed {
+            return Err(Refusal::new(ProblemCode::NotFound).into());
+        }
         self.store.chain_audit(self.now()).await?;
         let about = AuditFilter::Object(AuditObject::from_bytes(*id.as_bytes()));
         for bytes in self.store.audit_found(about, i64::MAX.unsigned_abs(), ABOUT_MAX).await? {
             let entry = decode(&bytes)?;
-            if entry.act == AuditAct::Signed && entry.relying_party == Some(asker.id) {
+            if entry.act == AuditAct::Signed {
                 return self.audit_proof(entry.index).await;
             }
         }
-        Err(Refusal::new(ProblemCode::NotFound).into())
+        Err(ServiceError::Bug("a signed request that is not in the audit log"))
     }
 
     /// An entry with its proof under a checkpoint, which is signed now if none reaches it yet.
@@ -128,6 +159,12 @@ impl Service {
         Ok(AuditProof { entry: STANDARD.encode(entry), proof, checkpoint: row.note })
     }
 
+    /// Name of the log: where the server is reached, without the scheme.
+    fn log_name(&self) -> String {
+        let url = self.public_url();
+        format!("{}/audit", url.split_once("://").map_or(url, |(_, address)| address))
+    }
+
     async fn proof(&self, ranges: &[Range<u64>]) -> ServiceResult<Vec<String>> {
         let mut known = Known::default();
         known.fetch(&*self.store, tree::needed(ranges)).await?;
@@ -139,7 +176,7 @@ impl Service {
     /// # Errors
     /// [`ServiceError::Bug`] if the server's address is none.
     pub fn audit_key(&self) -> ServiceResult<AuditKey> {
-        Ok(AuditKey { key: self.keys.checkpoints(self.public_url())?.verifier().to_string() })
+        Ok(AuditKey { key: self.keys.checkpoints(&self.log_name())?.verifier().to_string() })
     }
 
     /// A part of the log, in order.
@@ -194,6 +231,8 @@ impl Service {
     }
 }
 
+const CHANGED: ServiceError =
+    ServiceError::Bug("the audit log was changed: it is not the one its checkpoint was signed over");
 const GAP: ServiceError = ServiceError::Bug("the tree of the audit log has a gap");
 
 fn decode(bytes: &[u8]) -> ServiceResult<AuditEntry> {

@@ -168,11 +168,9 @@ impl ServerKeys {
         Arc::clone(&self.read().issuer_keys)
     }
 
-    /// The key that signs checkpoints of the audit log, which is named after the server's address.
-    pub(super) fn checkpoints(&self, public_url: &str) -> ServiceResult<CheckpointKey> {
-        let address = public_url.split_once("://").map_or(public_url, |(_, address)| address);
-        CheckpointKey::new(&format!("{address}/audit"), &self.audit)
-            .map_err(|_| ServiceError::Bug("the name of the audit log"))
+    /// The key that signs checkpoints of the audit log of this name.
+    pub(super) fn checkpoints(&self, log: &str) -> ServiceResult<CheckpointKey> {
+        CheckpointKey::new(log, &self.audit).map_err(|_| ServiceError::Bug("the name of the audit log"))
     }
 
     /// Public key that verifies time and answers, SEC1 compressed.

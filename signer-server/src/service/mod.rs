@@ -261,6 +261,7 @@ impl Service {
             checkpoint_turn: tokio::sync::Mutex::default(),
             admin_token: parts.admin_token,
         };
+        service.check_audit().await?;
         service.renew_trust_list().await?;
         Ok(service)
     }

@@ -166,7 +166,11 @@ impl Service {
 
     /// A request whose result is for the session API: what was asked through the CSC API or at the authorisation page has its
     /// own ways out, with activation data, tokens and codes.
-    async fn own_request(&self, asker: &RelyingPartyRow, id: RequestId) -> ServiceResult<RequestRow> {
+    pub(super) async fn own_request(
+        &self,
+        asker: &RelyingPartyRow,
+        id: RequestId,
+    ) -> ServiceResult<RequestRow> {
         let row = self.store.request(id, self.now()).await?;
         row.filter(|row| row.relying_party == asker.id && row.purpose == Purpose::Session)
             .ok_or_else(|| Refusal::new(ProblemCode::NotFound).into())

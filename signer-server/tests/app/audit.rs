@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Command, Output},
     time::Duration,
 };
@@ -205,20 +205,36 @@ fn aud_023_a_log_changed_while_no_server_ran_is_found_at_the_start() {
     for _ in 0..3 {
         app.ask(&bank, "olena");
     }
+    app.checkpoint();
+    app.ask(&bank, "olena");
     app.stop();
-    let (data, kept) = (app.config.data_dir.clone(), app.folder().join("kept"));
-    copy(&data, &kept);
+    let folders = [app.config.data_dir.clone(), app.config.witness_dir.clone().unwrap()];
+    let folder = app.folder().to_owned();
+    let kept = |number: usize| folder.join(format!("kept-{number}"));
+    let keep = |from: &dyn Fn(usize) -> PathBuf, to: &dyn Fn(usize) -> PathBuf| {
+        [0, 1].map(|number| copy(&from(number), &to(number)));
+    };
+    let used = |number: usize| folders[number].clone();
+    keep(&used, &kept);
     let tampered = [
         "DELETE FROM audit WHERE idx = (SELECT max(idx) FROM audit)",
         "DELETE FROM audit",
         "UPDATE audit SET entry = (SELECT entry FROM audit WHERE idx = 0) WHERE idx = (SELECT max(idx) FROM audit)",
         "INSERT INTO audit (idx, entry) SELECT max(idx) + 1, entry FROM audit",
+        "UPDATE audit SET entry = (SELECT entry FROM audit WHERE idx = 0) WHERE idx = 1",
+        "DROP TRIGGER audit_pin",
+        "CREATE TRIGGER quiet AFTER INSERT ON audit_waiting BEGIN DELETE FROM audit_waiting; END",
     ];
+    let triggers = "SELECT group_concat(sql, ';') FROM sqlite_schema WHERE name IN ('audit_is_not_changed', 'audit_is_not_deleted')";
+    let triggers: String = app.read_only().query_row(triggers, [], |row| row.get(0)).unwrap();
     for sql in tampered {
-        app.intruder().execute(sql, []).unwrap();
+        let db = app.intruder();
+        db.execute(sql, []).unwrap();
+        db.execute_batch(&triggers).unwrap();
+        drop(db);
         let refused = app.start().unwrap_err();
-        assert!(refused.contains("audit log was changed"), "{sql}: {refused}");
-        copy(&kept, &data);
+        assert!(refused.contains("was changed"), "{sql}: {refused}");
+        keep(&kept, &used);
     }
     app.start().unwrap();
 }

@@ -145,9 +145,18 @@ fn result(output: &Output, args: &VerifySignature, file: &[u8]) -> Result<(), Fa
         }
     }
     let record = &verified.record;
-    let (enrolled_by, enrolled) = match verified.enrolled {
-        EnrolledBy::Certificate => ("certificate", "by the key's first signature, named in its certificate"),
-        EnrolledBy::Signature => ("signature", "by a signature of the key alone, which no certificate names"),
+    // The chain in the file is its maker's choice, until it is checked under an authority.
+    let (enrolled_by, enrolled) = match (verified.enrolled, &args.signing_ca) {
+        (EnrolledBy::Certificate, Some(_)) => {
+            ("certificate", "by the key's first signature, named in its certificate")
+        }
+        (EnrolledBy::Certificate, None) => (
+            "unchecked_certificate",
+            "by the key's first signature, named in a certificate that was not checked (--signing-ca)",
+        ),
+        (EnrolledBy::Signature, _) => {
+            ("signature", "by a signature of the key alone: no certificate here names it")
+        }
     };
     let mut value = json!({
         "valid": true,

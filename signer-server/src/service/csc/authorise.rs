@@ -146,6 +146,7 @@ fn call_hash(bearer: &Bearer, credential: &CscCredential, asked: &Authorising) -
         .field(&bearer.token)
         .field(credential.device.as_bytes())
         .number(asked.seconds)
+        .number(asked.description.is_some().into())
         .field(asked.description.as_deref().unwrap_or_default().as_bytes());
     set.iter().fold(call, |hash, one| hash.field(one)).finish()
 }

@@ -8,7 +8,7 @@
 //! | `transaction` | one transaction on one connection |
 //! | `node` | this node among the others: its run, what they tell each other |
 //!
-//! What it does to the tables is in [`super::sql`]. Why serializable transactions: `spec/decisions/postgres.md`.
+//! What it does to the tables is in `store/sql`. Why serializable transactions: `spec/decisions/postgres.md`.
 
 mod migrate;
 mod node;

@@ -1,5 +1,7 @@
 //! The schema's versions. The list only grows: a migration that was released is never edited.
 
+use std::collections::BTreeSet;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::OpenError;
@@ -31,6 +33,27 @@ pub(super) fn newest() -> u32 {
 /// The schema version of a database; 0 if it is empty.
 pub(super) fn version(db: &Connection) -> Result<u32, OpenError> {
     Ok(db.pragma_query_value(None, "user_version", |row| row.get(0))?)
+}
+
+/// What of the schema is not as the migrations make it: somebody dropped a trigger, or added one.
+pub(super) fn altered(db: &Connection) -> Result<Option<String>, OpenError> {
+    let mut fresh = Connection::open_in_memory()?;
+    apply(&mut fresh)?;
+    let (found, made) = (schema(db)?, schema(&fresh)?);
+    let names = |one: &BTreeSet<Item>, other: &BTreeSet<Item>| {
+        one.difference(other).next().map(|item| item.0.clone())
+    };
+    Ok(names(&made, &found).or_else(|| names(&found, &made)))
+}
+
+/// Name and definition.
+type Item = (String, Option<String>);
+
+fn schema(db: &Connection) -> Result<BTreeSet<Item>, OpenError> {
+    let mut all =
+        db.prepare("SELECT name, sql FROM sqlite_schema WHERE name NOT LIKE 'sqlite!_%' ESCAPE '!'")?;
+    let items = all.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(items.collect::<Result<_, _>>()?)
 }
 
 /// Applies what is missing, each migration in a transaction of its own, and returns the version found before.

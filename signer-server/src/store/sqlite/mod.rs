@@ -7,7 +7,7 @@
 //! | `witness` | the mark outside the database |
 //! | `readers` | connections that only read |
 //!
-//! What it does to the tables is in [`super::sql`].
+//! What it does to the tables is in `store/sql`.
 
 mod files;
 mod migrate;

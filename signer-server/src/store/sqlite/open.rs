@@ -102,6 +102,12 @@ pub enum OpenError {
         /// Entries witnessed.
         witnessed: u64,
     },
+    /// Somebody changed the schema, and with it what is logged.
+    #[error(
+        "the store's schema was changed by something else than this program: {0}. Find out who had access, and put it back as the \
+         migrations make it"
+    )]
+    SchemaAltered(String),
     /// Witness and store do not belong together.
     #[error("the witness belongs to another store; set the witness path that belongs to this one")]
     WitnessOfAnother,
@@ -162,6 +168,9 @@ impl SqliteStore {
         let mut db = open_or_create(&options.path, witnessed.is_some())?;
         migrate::apply(&mut db)?;
         let mut mark = identify(&db, options, witness.as_mut(), witnessed, rng)?;
+        if let Some(name) = migrate::altered(&db)? {
+            return Err(OpenError::SchemaAltered(name));
+        }
         let (run, latest, restored) = begin_run(&mut db, &mut mark)?;
         witness.advance(mark).map_err(OpenError::Witness)?;
 
