@@ -212,7 +212,7 @@ fn aud_023_a_log_changed_while_no_server_ran_is_found_at_the_start() {
     let folder = app.folder().to_owned();
     let kept = |number: usize| folder.join(format!("kept-{number}"));
     let keep = |from: &dyn Fn(usize) -> PathBuf, to: &dyn Fn(usize) -> PathBuf| {
-        [0, 1].map(|number| copy(&from(number), &to(number)));
+        [0, 1].into_iter().for_each(|number| copy(&from(number), &to(number)));
     };
     let used = |number: usize| folders[number].clone();
     keep(&used, &kept);
