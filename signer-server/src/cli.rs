@@ -9,6 +9,7 @@ mod webhooks;
 
 use std::{
     fs,
+    io::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -448,11 +449,9 @@ fn kind(name: &str) -> Result<DocumentType, String> {
 }
 
 fn print(json: bool, value: &impl Serialize, text: &str) {
-    if json {
-        println!("{}", serde_json::to_string_pretty(value).unwrap_or_default());
-    } else {
-        println!("{text}");
-    }
+    let json = if json { serde_json::to_string_pretty(value).ok() } else { None };
+    // Who reads no further (`| head`) has what they wanted.
+    let _closed = writeln!(std::io::stdout(), "{}", json.as_deref().unwrap_or(text));
 }
 
 /// Calls the admin API of the server that uses the same data folder.

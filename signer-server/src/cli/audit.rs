@@ -84,7 +84,7 @@ pub(super) fn run(config: &Config, json: bool, command: AuditCommand) -> Result<
         AuditCommand::Prove { index } => {
             let path = format!("/admin/v1/audit/proofs/{index}");
             let proof: AuditProof = AdminClient::new(config)?.send("GET", &path, None)?;
-            println!("{}", json!(proof));
+            print(false, &proof, &json!(proof).to_string());
             Ok(())
         }
         AuditCommand::Key => {
