@@ -45,10 +45,10 @@ impl Service {
         let before = self.store.audit_checkpoint().await?;
         let mut done = before.as_ref().map_or(0, |row| row.size);
         if let Some(row) = before {
-            self.check_continued(&row).await?;
             if row.size >= size {
                 return Ok(row);
             }
+            self.check_continued(&row).await?;
         }
         loop {
             let next = size.min(done.saturating_add(LEAVES_AT_ONCE));
@@ -76,10 +76,8 @@ impl Service {
         let origin = row.note.lines().next().unwrap_or_default();
         let checkpoint = self.keys.checkpoints(origin)?.verifier().open(&row.note);
         let checkpoint = checkpoint.map_err(|_| ServiceError::Bug("stored checkpoint of the audit log"))?;
-        let all = 0..checkpoint.size;
-        let mut known = Known::default();
-        known.fetch(&*self.store, tree::needed(std::slice::from_ref(&all))).await?;
-        if known.root(&all)? == checkpoint.root { Ok(()) } else { Err(CHANGED) }
+        let root = Known::default().root_of_all(&*self.store, checkpoint.size).await?;
+        if root == checkpoint.root { Ok(()) } else { Err(CHANGED) }
     }
 
     /// Makes the nodes that became whole between two sizes, and a checkpoint at the later one.
@@ -91,9 +89,7 @@ impl Service {
             known.0.insert(node, hash);
             grown.push((node, hash));
         }
-        let all = 0..size;
-        known.fetch(&*self.store, tree::needed(std::slice::from_ref(&all))).await?;
-        let root = known.root(&all)?;
+        let root = known.root_of_all(&*self.store, size).await?;
         let note = self.keys.checkpoints(&self.log_name())?.sign(&Checkpoint { size, root });
         let row = CheckpointRow { size, note };
         // Kept before it is shown: a store that forgot it would sign another over the same size.
@@ -260,6 +256,13 @@ impl Known {
         let hashes = store.audit_nodes(nodes.clone()).await?;
         self.0.extend(nodes.into_iter().zip(hashes));
         Ok(())
+    }
+
+    /// Root over the first `size` leaves.
+    async fn root_of_all(&mut self, store: &dyn Store, size: u64) -> ServiceResult<TreeHash> {
+        let all = 0..size;
+        self.fetch(store, tree::needed(std::slice::from_ref(&all))).await?;
+        self.root(&all)
     }
 
     /// Root over leaves whose nodes were fetched.
