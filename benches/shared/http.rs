@@ -1,7 +1,7 @@
 //! Clients over loopback: many connections, each with its next request ready.
 
 use std::{
-    io::{BufRead as _, BufReader, Read as _, Write as _},
+    io::{self, BufRead as _, BufReader, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     sync::{Arc, Barrier},
     time::{Duration, Instant},
@@ -86,32 +86,62 @@ pub fn send(address: SocketAddr, lists: Vec<Vec<Request>>) -> Run {
 }
 
 /// The least HTTP client: one connection, kept alive, one request at a time.
-pub(crate) struct Connection(BufReader<TcpStream>);
+#[derive(Debug)]
+pub struct Connection(BufReader<TcpStream>);
 
 impl Connection {
-    pub(crate) fn open(address: SocketAddr) -> Self {
-        let stream = TcpStream::connect(address).unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self(BufReader::new(stream))
+    /// Connects.
+    ///
+    /// # Panics
+    /// If nobody listens there.
+    #[must_use]
+    pub fn open(address: SocketAddr) -> Self {
+        Self::try_open(address).unwrap()
+    }
+
+    /// Connects.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn try_open(address: SocketAddr) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(130)))?;
+        Ok(Self(BufReader::new(stream)))
     }
 
     /// The body of the answer, whose status must be of success.
-    pub(crate) fn send(&mut self, request: &Request) -> Vec<u8> {
-        self.0.get_mut().write_all(&request.0).unwrap();
+    ///
+    /// # Panics
+    /// If it is not.
+    pub fn send(&mut self, request: &Request) -> Vec<u8> {
+        let (status, reply) = self.exchange(request).unwrap();
+        assert!(status / 100 == 2, "{status} {}", String::from_utf8_lossy(&reply));
+        reply
+    }
+
+    /// Status and body of the answer.
+    ///
+    /// # Errors
+    /// As the operating system says, or if the answer is not HTTP.
+    pub fn exchange(&mut self, request: &Request) -> io::Result<(u16, Vec<u8>)> {
+        self.0.get_mut().write_all(&request.0)?;
         let mut line = String::new();
-        self.0.read_line(&mut line).unwrap();
-        let status = line.clone();
+        self.0.read_line(&mut line)?;
+        let status = line.split(' ').nth(1).and_then(|word| word.parse().ok());
+        let status = status.ok_or_else(|| io::Error::other("the connection ended"))?;
         let mut length = 0;
         while line != "\r\n" {
             line.clear();
-            self.0.read_line(&mut line).unwrap();
+            if self.0.read_line(&mut line)? == 0 {
+                return Err(io::Error::other("the connection ended"));
+            }
             if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
-                length = value.trim().parse().unwrap();
+                length = value.trim().parse().map_err(io::Error::other)?;
             }
         }
         let mut reply = vec![0; length];
-        self.0.read_exact(&mut reply).unwrap();
-        assert!(status.starts_with("HTTP/1.1 20"), "{status} {}", String::from_utf8_lossy(&reply));
-        reply
+        self.0.read_exact(&mut reply)?;
+        Ok((status, reply))
     }
 }

@@ -150,6 +150,12 @@ domains! {
     DeviceLink = "signer/v1/device-link",
     /// A person as one relying party names them, keyed by the server's name key.
     PairwisePerson = "signer/v1/pairwise-person",
+    /// What one round of a ceremony draws from, keyed by the ceremony's seed.
+    CeremonyRandomness = "signer/v1/ceremony-randomness",
+    /// Blocks that one round of a ceremony draws.
+    CeremonyStream = "signer/v1/ceremony-stream",
+    /// What the server answered in a ceremony, to be compared when the stage is computed again.
+    CeremonyAnswer = "signer/v1/ceremony-answer",
 }
 
 /// SHA-256 over a domain and its fields.

@@ -92,7 +92,7 @@ id! {
     RequestId
 }
 id! {
-    /// One run of key generation or share refresh. Its state is held in memory only.
+    /// One run of key generation or share refresh.
     CeremonyId
 }
 id! {

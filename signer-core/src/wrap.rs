@@ -56,6 +56,12 @@ pub enum WrapError {
 pub struct KekId([u8; 4]);
 
 impl KekId {
+    /// The id with these bytes, as it is stored.
+    #[must_use]
+    pub const fn from_bytes(bytes: [u8; 4]) -> Self {
+        Self(bytes)
+    }
+
     /// The 4 bytes.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 4] {

@@ -1,21 +1,23 @@
 //! Builds and runs the whole application; tests and the demo start it the same way as `main`.
 
-mod engine;
+pub(crate) mod engine;
 
 use std::{fs, future::Future, io, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use p256::ecdsa::SigningKey;
-use signer_core::{credential::StepRule, wrap::Kek};
+use signer_core::credential::StepRule;
+use tokio::sync::watch;
 
 use crate::{
     config::{Config, ConfigError, WebhooksConfig},
     http,
+    metrics::{HsmMetrics, HttpMetrics, Metrics},
     ports::{Clock, Random, SystemClock, SystemRandom},
     registers::{FileRegister, HttpRegister, Register, RegisterError},
     service::{self, Parts, Service, ServiceError, TrustRoot},
-    store::{Store, postgres, sqlite},
+    store::{Inspection, Store, postgres, sqlite},
     webhooks::{self, Sender},
-    wrap::{self, KekError},
+    wrap::{self, KekError, Wrapping},
 };
 
 /// How often what has run out is deleted.
@@ -24,6 +26,8 @@ const EXPIRE_EVERY: Duration = Duration::from_secs(60);
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 /// Most writes that wait for the store's writer.
 const QUEUE_MAX: usize = 16 * 1024;
+/// Most connections that read metrics.
+const METRICS_CONNECTIONS: http::Most = http::Most { in_all: 16, from_one: 16 };
 
 /// Why the server does not start. The text says what to do.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +53,9 @@ pub enum StartError {
     /// Authorities of webhooks.
     #[error("webhooks.ca_file: {0}")]
     Webhooks(String),
+    /// Certificate and key of TLS.
+    #[error("tls: {0}")]
+    Tls(String),
     /// The server's own keys, or its audit log.
     #[error("{0}")]
     Service(#[from] ServiceError),
@@ -64,7 +71,12 @@ pub struct App {
     store: Arc<dyn Store>,
     service: Arc<Service>,
     server: http::Server,
+    /// The operator's own address.
+    admin: Option<http::Server>,
+    tls: Option<Arc<http::Tls>>,
     sender: Arc<Sender>,
+    metrics: Arc<Metrics>,
+    metrics_server: Option<http::Server>,
 }
 
 impl App {
@@ -92,16 +104,35 @@ impl App {
         let sender = Sender::open(*allow_private, ca_file.as_deref()).map_err(StartError::Webhooks)?;
         let existed = engine::exists(&config).await?;
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
-        let kek = load_kek(&config.data_dir, existed, &*random)?;
+        if !existed {
+            Wrapping::prepare(&config.data_dir, &*random)?;
+        }
         let store = engine::open(&config, &*random).await?;
+        let now = clock.now().max(store.latest_time());
+        let wrapping = Wrapping::open(&*store, &config.data_dir, Arc::clone(&random), now).await?;
         let admin_token = admin_token(&config.data_dir, &*random)?;
-        let server = http::bind(config.listen, config.connections_max)
-            .await
-            .map_err(|error| StartError::Listen(config.listen, error))?;
-        let ca = config.ca.settings(server.address()?)?;
+        let tls = config
+            .tls
+            .files()
+            .map(|(certificate, key)| http::Tls::open(certificate, key, Arc::clone(&clock)));
+        let tls = tls.transpose().map_err(StartError::Tls)?.map(Arc::new);
+        let server = bind(&config, config.listen, tls.clone()).await?;
+        let admin = match config.admin_listen() {
+            Some(address) => Some(bind(&config, address, None).await?),
+            None => None,
+        };
+        let metrics_server = match config.metrics.listen {
+            Some(address) => Some(
+                http::bind(address, METRICS_CONNECTIONS, None)
+                    .await
+                    .map_err(|error| StartError::Listen(address, error))?,
+            ),
+            None => None,
+        };
+        let ca = config.ca.settings(&config.own_url(server.address()?))?;
         let service = Service::new(Parts {
             store: Arc::clone(&store),
-            kek,
+            wrapping,
             clock,
             trust_root: trust_root(&config, &*random)?,
             random,
@@ -118,7 +149,9 @@ impl App {
             limits: config.limits.settings()?,
         })
         .await?;
-        Ok(Self { config, store, service: Arc::new(service), server, sender: Arc::new(sender) })
+        let metrics = Metrics::new(&service, &HsmMetrics::default(), server.address()?);
+        let (service, sender, metrics) = (Arc::new(service), Arc::new(sender), Arc::new(metrics));
+        Ok(Self { config, store, service, server, admin, tls, sender, metrics, metrics_server })
     }
 
     /// The address bound, with its real port.
@@ -127,6 +160,22 @@ impl App {
     /// As the operating system says.
     pub fn address(&self) -> io::Result<SocketAddr> {
         self.server.address()
+    }
+
+    /// The operator's address, with its real port, if it is not [`App::address`].
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn admin_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.admin.as_ref().map(http::Server::address).transpose()
+    }
+
+    /// The address metrics are read at, if they are, with its real port.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    pub fn metrics_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.metrics_server.as_ref().map(http::Server::address).transpose()
     }
 
     /// The service, for tests and measurements in the same process.
@@ -143,27 +192,76 @@ impl App {
 
     /// Serves until `stop` is done; what was accepted is finished and durable when this returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
-        let router = http::router(Arc::clone(&self.service), &self.config);
+        let router = |audience| {
+            http::router(Arc::clone(&self.service), &self.config, Arc::clone(&self.metrics), audience)
+        };
+        let public = if self.admin.is_some() { http::Audience::Public } else { http::Audience::Operator };
+        let (public, operator) = (router(public), router(http::Audience::Operator));
         let sweeper = tokio::spawn(sweep(Arc::clone(&self.service)));
         let service = Arc::clone(&self.service);
         let hearing = tokio::spawn(async move { service.hear_nodes().await });
         let checkpoint_every = Duration::from_secs(self.config.audit.checkpoint_seconds);
         let checkpoints =
             tokio::spawn(service::sign_checkpoints(Arc::clone(&self.service), checkpoint_every));
+        let keks = tokio::spawn(service::tend_keks(Arc::clone(&self.service)));
         let deliveries = tokio::spawn(webhooks::deliver(Arc::clone(&self.service), self.sender));
+        let certificate = self.tls.map(|tls| tokio::spawn(http::keep_current(tls)));
         let service = Arc::clone(&self.service);
+        let delay = Duration::from_secs(self.config.drain.delay_seconds);
+        let (stopping, stopped) = watch::channel(());
         let stop = async move {
             stop.await;
+            service.begin_drain();
+            if !delay.is_zero() {
+                tracing::info!(seconds = delay.as_secs(), "stopping: no more calls should come here");
+                tokio::time::sleep(delay).await;
+            }
             service.hang_up();
+            drop(stopping);
         };
-        self.server.run(router, stop).await;
+        // To the very end: who watches sees the work that is still under way.
+        let (watched, unwatched) = watch::channel(());
+        let metrics = self.metrics_server.map(|server| {
+            let router = http::metrics_router(Arc::clone(&self.metrics), Arc::clone(&self.service));
+            // What reads metrics is no load.
+            tokio::spawn(server.run(router, HttpMetrics::default(), ended(unwatched)))
+        });
+        let admin = async {
+            if let Some(admin) = self.admin {
+                admin.run(operator, self.metrics.http().clone(), ended(stopped)).await;
+            }
+        };
+        tokio::join!(self.server.run(public, self.metrics.http().clone(), stop), admin);
+        if let Some(certificate) = certificate {
+            certificate.abort();
+        }
         sweeper.abort();
         hearing.abort();
         checkpoints.abort();
+        keks.abort();
         deliveries.abort();
         self.service.drain(DRAIN_TIME).await;
+        drop(watched);
+        if let Some(metrics) = metrics {
+            let _ended = metrics.await;
+        }
         self.store.close().await;
     }
+}
+
+async fn bind(
+    config: &Config,
+    address: SocketAddr,
+    tls: Option<Arc<http::Tls>>,
+) -> Result<http::Server, StartError> {
+    let most = http::Most { in_all: config.connections_max, from_one: config.connections_per_address_max };
+    let bound = http::bind(address, most, tls).await;
+    bound.map_err(|error| StartError::Listen(address, error))
+}
+
+/// Waits until the other end of a channel is gone.
+async fn ended(mut channel: watch::Receiver<()>) {
+    while channel.changed().await.is_ok() {}
 }
 
 /// Waits for Ctrl-C or a polite kill.
@@ -182,12 +280,14 @@ pub async fn stop_signal() {
     let _unavailable_means_never = tokio::signal::ctrl_c().await;
 }
 
-const KEK_FILE: &str = "kek";
-const TRUST_ROOT_FILE: &str = "trust-root";
+pub(crate) const TRUST_ROOT_FILE: &str = "trust-root";
 /// File in the data folder that holds the admin token.
 pub const ADMIN_TOKEN_FILE: &str = "admin-token";
 
-fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc<dyn Register>>, StartError> {
+pub(crate) fn open_register(
+    config: &Config,
+    random: &Arc<dyn Random>,
+) -> Result<Option<Arc<dyn Register>>, StartError> {
     if let Some(settings) = config.register.settings(config.insecure)? {
         return Ok(Some(Arc::new(HttpRegister::open(settings, Arc::clone(random))?)));
     }
@@ -204,6 +304,14 @@ fn open_register(config: &Config, random: &Arc<dyn Random>) -> Result<Option<Arc
 pub async fn migrate(config: &Config) -> Result<(u32, u32), StartError> {
     create_private_folder(&config.data_dir)?;
     engine::migrate(config).await
+}
+
+/// Looks at the store beside the server that may have it open. Nothing if there is none.
+///
+/// # Errors
+/// [`StartError`]: the store cannot be read, or would not keep what it commits.
+pub async fn inspect_store(config: &Config) -> Result<Option<Inspection>, StartError> {
+    engine::inspect(config).await
 }
 
 fn trust_root(config: &Config, random: &dyn Random) -> Result<TrustRoot, StartError> {
@@ -230,19 +338,6 @@ fn trust_root(config: &Config, random: &dyn Random) -> Result<TrustRoot, StartEr
         io::Error::new(io::ErrorKind::InvalidData, format!("{}: not a key", path.display()))
     })?;
     Ok(TrustRoot::Own(Box::new(key)))
-}
-
-fn load_kek(folder: &Path, store_existed: bool, random: &dyn Random) -> Result<Kek, StartError> {
-    let path = folder.join(KEK_FILE);
-    let (kek, made) = wrap::load_or_create(&path, store_existed, &mut *random.rng())?;
-    if made {
-        tracing::warn!(
-            path = %path.display(),
-            "MADE A KEY-ENCRYPTION KEY IN A FILE. Whoever reads this file and the store has every server share. \
-             For trying out only: real deployments keep this key in an HSM."
-        );
-    }
-    Ok(kek)
 }
 
 fn admin_token(folder: &Path, random: &dyn Random) -> Result<[u8; 32], StartError> {

@@ -1,10 +1,14 @@
 //! The command line: `serve`, `migrate`, and the operator's acts against a running server.
 
 mod audit;
+mod backup;
+mod doctor;
 mod issuer;
+mod kek;
 mod limits;
 mod oauth;
 mod requests;
+mod restore;
 mod webhooks;
 
 use std::{
@@ -33,7 +37,7 @@ use signer_core::{
 use crate::{
     app::{self, ADMIN_TOKEN_FILE, App, StartError},
     config::Config,
-    telemetry,
+    process, telemetry,
 };
 
 /// The server's half of split-key signatures, and the issuer and verifier of three-minute codes.
@@ -61,6 +65,15 @@ enum Command {
     Openapi,
     /// Bring the store's schema up to date, without serving.
     Migrate,
+    /// Look at this deployment and say what to mend. Fails if something is bad; a warning is not for real keys.
+    #[command(
+        after_help = "Examples:\n  signer-server --config /etc/signer/config.toml doctor\n  signer-server --json doctor | jq '.findings[] | select(.level != \"good\")'"
+    )]
+    Doctor,
+    /// Copy the store into a file, while the server runs or not; check such a copy.
+    Backup(backup::BackupArgs),
+    /// Go on with a backup, or with a store that is behind its witness. What it cannot know, it then refuses.
+    Restore(restore::RestoreArgs),
     /// Make an enrolment code for a person. The code is shown this once.
     EnrolmentCode {
         /// Your reference for the person: 1 to 64 visible ASCII characters. Relying parties address them by it.
@@ -91,6 +104,9 @@ enum Command {
         #[command(subcommand)]
         command: Option<issuer::KeysCommand>,
     },
+    /// The key-encryption key: its generations, rotation, retirement.
+    #[command(subcommand)]
+    Kek(kek::KekCommand),
     /// The trust list given out.
     #[command(subcommand)]
     TrustList(issuer::TrustListCommand),
@@ -275,13 +291,17 @@ fn try_run(cli: Cli) -> Result<(), String> {
             print(cli.json, &json!({ "from": from, "to": to }), &text);
             Ok(())
         }
+        Command::Doctor => doctor::run(&config, cli.json),
+        Command::Backup(args) => backup::run(&config, cli.json, &args),
+        Command::Restore(args) => restore::run(&config, cli.json, &args),
         Command::EnrolmentCode { person, expires_in } => {
             let admin = AdminClient::new(&config)?;
             let asked = CreateEnrolmentCode { person, expires_in: Some(expires_in) };
             let made: CreatedEnrolmentCode = admin.post("/admin/v1/enrolment-codes", &asked)?;
             let text = format!(
-                "Enrolment code: {}\nGood for {expires_in} seconds, for one phone. It is not shown again.\nOn the phone: signer enrol --server http://{}",
-                made.code, config.listen
+                "Enrolment code: {}\nGood for {expires_in} seconds, for one phone. It is not shown again.\nOn the phone: signer enrol --server {}",
+                made.code,
+                config.ca.public_url.clone().unwrap_or_else(|| config.own_url(config.listen))
             );
             print(cli.json, &made, &text);
             Ok(())
@@ -296,6 +316,7 @@ fn try_run(cli: Cli) -> Result<(), String> {
         }
         Command::Certificate(command) => certificate(&AdminClient::new(&config)?, cli.json, command),
         Command::Keys { command } => issuer::keys(&AdminClient::new(&config)?, cli.json, command),
+        Command::Kek(command) => kek::kek(&AdminClient::new(&config)?, cli.json, command),
         Command::TrustList(command) => issuer::trust_list(&AdminClient::new(&config)?, cli.json, command),
         Command::BusinessCredential(args) => {
             issuer::business_credential(&AdminClient::new(&config)?, cli.json, args)
@@ -345,11 +366,19 @@ fn certificates(path: &Path) -> Result<Vec<Vec<u8>>, String> {
 
 fn serve(config: Config) -> Result<(), String> {
     telemetry::init(&config)?;
+    process::forbid_core_dumps();
+    process::raise_open_files();
     in_runtime(async {
         let app = App::start(config).await?;
         let address = app.address()?;
         tracing::info!(%address, "serving");
-        app.run(app::stop_signal()).await;
+        process::hold_hang_up();
+        process::tell_ready();
+        let stop = async {
+            app::stop_signal().await;
+            process::tell_stopping();
+        };
+        app.run(stop).await;
         tracing::info!("stopped");
         Ok(())
     })
@@ -463,7 +492,8 @@ struct AdminClient {
 impl AdminClient {
     fn new(config: &Config) -> Result<Self, String> {
         let token = read_token(&config.data_dir)?;
-        Ok(Self { base: format!("http://{}", config.listen), token })
+        let address = config.admin_listen().unwrap_or(config.listen);
+        Ok(Self { base: format!("http://{address}"), token })
     }
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, String> {

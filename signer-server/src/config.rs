@@ -1,6 +1,10 @@
 //! Configuration: built-in defaults, then a TOML file, then environment variables `SIGNER_SERVER__*`. Unknown keys are refused.
 //! Runs with none. `spec/config.toml` shows every key; a test parses it.
 
+mod drain;
+mod metrics;
+mod tls;
+
 use std::{
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -15,6 +19,7 @@ use signer_core::{
     trust::{IssuerId, StatusUri},
 };
 
+pub use self::{drain::DrainConfig, metrics::MetricsConfig, tls::TlsConfig};
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,
@@ -22,12 +27,20 @@ use crate::{
     store::LockPolicy,
 };
 
+/// Least [`Config::body_bytes_max`].
+const BODY_BYTES_LEAST: u32 = 1 << 20;
+
 /// Every setting of the server.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
-    /// Address to listen on. Anything but loopback needs [`Config::insecure`] until TLS is configured.
+    /// Address to listen on. Anything but loopback needs [`Config::tls`] or [`Config::insecure`].
     pub listen: SocketAddr,
+    /// The operator's address, plain HTTP: [`Config::listen`] then has nothing under `/admin`. Default: with TLS 127.0.0.1:7401,
+    /// without it none of its own.
+    pub admin_listen: Option<SocketAddr>,
+    /// TLS of [`Config::listen`].
+    pub tls: TlsConfig,
     /// Folder of the store, the key-encryption key and the admin token.
     pub data_dir: PathBuf,
     /// Folder of the witness; on another disk than the store, it also notices that the store's disk was put back.
@@ -48,6 +61,10 @@ pub struct Config {
     pub long_polls_max: u32,
     /// Most open connections.
     pub connections_max: usize,
+    /// Most open connections from one address, of IPv6 from one network of 64 bits; this machine itself may have more.
+    pub connections_per_address_max: usize,
+    /// Most bytes of bodies that have come and are not answered yet; more are answered `overloaded`.
+    pub body_bytes_max: u32,
     /// Time for one request, seconds; long polls have their own.
     pub request_timeout_seconds: u64,
     /// A server for trying out: relying parties may be OAuth clients with a secret instead of a key.
@@ -74,6 +91,10 @@ pub struct Config {
     pub webhooks: WebhooksConfig,
     /// The audit log.
     pub audit: AuditConfig,
+    /// How the server ends.
+    pub drain: DrainConfig,
+    /// Metrics for Prometheus.
+    pub metrics: MetricsConfig,
     /// Where the store is, if not in a SQLite file in the data folder.
     pub store: StoreConfig,
 }
@@ -329,7 +350,7 @@ pub struct CaConfig {
     /// ISO 3166 code of the country in its own name and in those of holders.
     pub country: String,
     /// Where relying parties fetch its certificate and its revocation list, without a slash at the end. Written into every
-    /// certificate. Default: `http://` and the address listened on.
+    /// certificate. Default: `http://`, with TLS `https://`, and the address listened on.
     pub public_url: Option<String>,
     /// Life of a holder's certificate, days.
     pub certificate_days: u64,
@@ -350,17 +371,17 @@ impl Default for CaConfig {
 }
 
 impl CaConfig {
-    /// The settings, checked; `address` stands in for a public URL.
+    /// The settings, checked; `address`, a URL, stands in for a public one.
     ///
     /// # Errors
     /// [`ConfigError::Value`].
-    pub fn settings(&self, address: SocketAddr) -> Result<Settings, ConfigError> {
+    pub fn settings(&self, address: &str) -> Result<Settings, ConfigError> {
         let refuse = |text: &str| ConfigError::Value(text.into());
         let country =
             Country::new(&self.country).ok_or_else(|| refuse("ca.country is two capital letters"))?;
         let name = AuthorityName::new(country, &self.name)
             .ok_or_else(|| refuse("ca.name is one line of 1 to 64 characters of NFC text"))?;
-        let public_url = self.public_url.clone().unwrap_or_else(|| format!("http://{address}"));
+        let public_url = self.public_url.clone().unwrap_or_else(|| address.into());
         if !is_public_url(&public_url) {
             return Err(refuse(
                 "ca.public_url is an http or https URL of at most 200 characters without a slash at the end",
@@ -388,6 +409,8 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
+            admin_listen: None,
+            tls: TlsConfig::default(),
             data_dir: PathBuf::from("signer-data"),
             witness_dir: None,
             insecure: false,
@@ -397,6 +420,8 @@ impl Default for Config {
             concurrency_max: 512,
             long_polls_max: 10_000,
             connections_max: 12_000,
+            connections_per_address_max: 3_000,
+            body_bytes_max: 128 << 20,
             request_timeout_seconds: 20,
             sandbox: false,
             lock_policy: LockPolicy::default(),
@@ -409,6 +434,8 @@ impl Default for Config {
             ca: CaConfig::default(),
             webhooks: WebhooksConfig::default(),
             audit: AuditConfig::default(),
+            drain: DrainConfig::default(),
+            metrics: MetricsConfig::default(),
             store: StoreConfig::default(),
         }
     }
@@ -447,11 +474,7 @@ impl Config {
     /// [`ConfigError::Value`].
     pub fn check(&self) -> Result<(), ConfigError> {
         let refuse = |text: &str| Err(ConfigError::Value(text.into()));
-        if !self.listen.ip().is_loopback() && !self.insecure {
-            return refuse(
-                "listen is not a loopback address and this server speaks plain HTTP: listen on 127.0.0.1, or set insecure = true if TLS ends on this same machine in something that never logs or stores bodies (one approve body and a stolen phone's storage give away its PIN)",
-            );
-        }
+        self.check_listeners()?;
         if !(6..=180).contains(&self.step_seconds) {
             return refuse("step_seconds must be from 6 to 180");
         }
@@ -460,15 +483,30 @@ impl Config {
                 "lock_policy allows too many guesses: at most 15 tries in all, each lock at least 1800 s, step_down_seconds at least 3600 (insecure = true lifts this, for tests)",
             );
         }
-        let ca = self.ca.settings(self.listen)?;
+        let ca = self.ca.settings(&self.own_url(self.listen))?;
         self.issuer.settings(&ca.terms.public_url)?;
         self.trust_root()?;
         if self.register.settings(self.insecure)?.is_some() && self.register_file.is_some() {
             return refuse("register_file and register.url are two registers: choose one");
         }
         self.limits.settings()?;
-        if self.concurrency_max == 0 || self.long_polls_max == 0 || self.connections_max == 0 {
-            return refuse("concurrency_max, long_polls_max and connections_max must be at least 1");
+        if self.concurrency_max == 0
+            || self.long_polls_max == 0
+            || self.connections_max == 0
+            || self.connections_per_address_max == 0
+        {
+            return refuse(
+                "concurrency_max, long_polls_max, connections_max and connections_per_address_max must be at least 1",
+            );
+        }
+        if self.body_bytes_max < BODY_BYTES_LEAST {
+            return refuse("body_bytes_max must be at least 1048576: three of the longest bodies");
+        }
+        if self.drain.delay_seconds > 300 {
+            return refuse("drain.delay_seconds must be at most 300");
+        }
+        if self.metrics.listen.is_some_and(|address| address.port() != 0 && address == self.listen) {
+            return refuse("metrics.listen is an address of its own");
         }
         if !(1..=86_400).contains(&self.audit.checkpoint_seconds) {
             return refuse("audit.checkpoint_seconds must be from 1 to 86400");
@@ -489,6 +527,12 @@ impl Config {
         let key = bytes.and_then(|bytes| VerifyingKey::from_sec1_bytes(&bytes).ok());
         let text = "trust_root is a compressed point of P-256: 33 bytes in base64url without padding";
         key.map(Some).ok_or_else(|| ConfigError::Value(text.into()))
+    }
+
+    /// URL of this server at an address, where no other is configured.
+    #[must_use]
+    pub fn own_url(&self, address: SocketAddr) -> String {
+        format!("{}://{address}", self.tls.scheme())
     }
 
     /// Folder of the witness.
@@ -565,12 +609,5 @@ mod tests {
         let without_token =
             RegisterConfig { url: Some("https://a.example".into()), ..RegisterConfig::default() };
         assert!(Config { register: without_token, ..Config::default() }.check().is_err());
-    }
-
-    #[test]
-    fn plain_http_stays_on_loopback() {
-        let open = Config { listen: SocketAddr::from(([0, 0, 0, 0], 80)), ..Config::default() };
-        assert!(open.check().is_err());
-        assert!(Config { insecure: true, ..open }.check().is_ok());
     }
 }

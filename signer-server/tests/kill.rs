@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, again and again, while phones sign, mistype, change their PINs and shops check codes.
 //!
 //! What was answered must hold: each worker remembers the answers it got and looks for them again. What was not answered is
-//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (100).
+//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (100; on PostgreSQL a quarter of it).
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(dead_code, reason = "the support module is shared with the other binary")]
@@ -11,6 +11,7 @@ mod support;
 use std::{
     collections::BTreeMap,
     path::{Path, PathBuf},
+    process::Command,
     sync::{
         Mutex,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -25,7 +26,7 @@ use signer_client::{
 use signer_core::{
     credential::{Colour, DocumentType, Reason, VerificationResult},
     history::{Act, Entry},
-    ids::RequestId,
+    ids::{DeviceId, RequestId},
     pin::Pin,
     suite::SuiteId,
     wire::{
@@ -36,7 +37,8 @@ use signer_core::{
 
 use support::{
     http::{Answer, Client},
-    phone::{Fault, MemoryStorage, TestPhone},
+    phone::{Fault, MemoryStorage, TestPhone, network},
+    postgres::block_on,
     process::Process,
 };
 
@@ -60,14 +62,22 @@ const TRIES_MAX: u64 = 80;
 
 /// What all workers share.
 struct World {
-    url: String,
+    /// One of each node.
+    urls: Vec<String>,
     admin: String,
     folder: PathBuf,
-    database: PathBuf,
+    kept: Kept,
     stop: AtomicBool,
     serial: AtomicU64,
     enrolments: AtomicU64,
     counts: Mutex<Counts>,
+}
+
+/// Where the nodes keep what is durable.
+enum Kept {
+    File(PathBuf),
+    /// Where the database is.
+    Postgres(String),
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +100,18 @@ impl World {
     fn done(&self) -> u64 {
         let counts = self.counts.lock().unwrap();
         counts.signed.min(counts.wrong * 2).min(counts.verified)
+    }
+
+    /// A client of one node, the nodes by turns.
+    fn client(&self) -> Client {
+        let next = usize::try_from(self.serial.fetch_add(1, Ordering::Relaxed)).unwrap();
+        Client::new(&self.urls[next % self.urls.len()])
+    }
+
+    /// A phone whose messages go to the nodes by turns.
+    fn phone(&self, keystore: &Path, storage: MemoryStorage) -> TestPhone {
+        let networks = self.urls.iter().map(|url| *network(url)).collect();
+        TestPhone::open_over(networks, keystore, storage, SystemClock)
     }
 
     fn count(&self, change: impl FnOnce(&mut Counts)) {
@@ -145,7 +167,7 @@ impl World {
     /// A phone, enrolled whatever happens meanwhile; with the suites by turns.
     fn enrol(&self, client: &Client, person: &str) -> TestPhone {
         let keystore = self.folder.join(self.unique("keystore"));
-        let mut phone = TestPhone::open(&self.url, &keystore, MemoryStorage::default(), SystemClock);
+        let mut phone = self.phone(&keystore, MemoryStorage::default());
         let body = serde_json::json!({ "person": person });
         let path = "/admin/v1/enrolment-codes";
         let code =
@@ -168,7 +190,10 @@ impl World {
                 Err(ClientError::Problem(problem))
                     if matches!(
                         problem.code,
-                        ProblemCode::CeremonyUnknown | ProblemCode::Busy | ProblemCode::Internal
+                        ProblemCode::CeremonyUnknown
+                            | ProblemCode::Busy
+                            | ProblemCode::Internal
+                            | ProblemCode::Overloaded
                     ) => {}
                 Err(error) => panic!("{what}: {error:?}"),
             }
@@ -180,16 +205,35 @@ impl World {
     /// Wrong PINs of a device as they are in the file: at least what was answered, whether the server lives or not.
     fn counted(&self, phone: &Phone) -> u64 {
         let device = phone.enrolled().unwrap().device;
-        let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
         loop {
-            let db = rusqlite::Connection::open_with_flags(&self.database, flags);
-            let sql = "SELECT level * 10 + wrong FROM installation WHERE device = ?1";
-            let counted =
-                db.and_then(|db| db.query_row(sql, [device.as_bytes()], |row| row.get::<_, i64>(0)));
-            match counted {
-                Ok(counted) => return u64::try_from(counted).unwrap(),
-                // Between death and recovery the file cannot be opened for reading only.
-                Err(_) => std::thread::sleep(Duration::from_millis(10)),
+            match self.kept.counted(device) {
+                Some(counted) => return u64::try_from(counted).unwrap(),
+                // Between death and recovery the file cannot be opened for reading only, and the database is away.
+                None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    }
+}
+
+impl Kept {
+    fn counted(&self, device: DeviceId) -> Option<i64> {
+        match self {
+            Self::File(path) => {
+                let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+                let db = rusqlite::Connection::open_with_flags(path, flags).ok()?;
+                let sql = "SELECT level * 10 + wrong FROM installation WHERE device = ?1";
+                db.query_row(sql, [device.as_bytes()], |row| row.get(0)).ok()
+            }
+            Self::Postgres(url) => {
+                let sql = "SELECT (level * 10 + wrong)::bigint FROM installation WHERE device = $1";
+                block_on(async {
+                    let config: tokio_postgres::Config = url.parse().ok()?;
+                    let (client, connection) = config.connect(tokio_postgres::NoTls).await.ok()?;
+                    let connection = tokio::spawn(connection);
+                    let row = client.query_one(sql, &[&device.as_bytes().as_slice()]).await;
+                    connection.abort();
+                    row.ok()?.try_get(0).ok()
+                })
             }
         }
     }
@@ -212,7 +256,7 @@ struct Signer<'a> {
 
 impl<'a> Signer<'a> {
     fn new(world: &'a World, person: String) -> Self {
-        let client = Client::new(&world.url);
+        let client = world.client();
         let bank = world.relying_party(&client, true);
         let phone = world.enrol(&client, &person);
         let mut signer = Self {
@@ -318,7 +362,7 @@ impl<'a> Signer<'a> {
             match self.phone.phone.approve(shown, &Pin::entered(pin).unwrap()) {
                 Err(ClientError::OutcomeUnknown(_)) => break,
                 // An undecided key makes the phone ask for its status first.
-                Err(ClientError::Transport(_)) => self.phone.wire.mend(),
+                Err(error) if away(&error) => self.phone.wire.mend(),
                 held => panic!("{held:?}"),
             }
         }
@@ -352,9 +396,20 @@ impl<'a> Signer<'a> {
     }
 }
 
+/// Whether a server, or its database, is dead or dying.
+fn away(error: &ClientError) -> bool {
+    match error {
+        ClientError::Transport(_) => true,
+        ClientError::Problem(problem) => {
+            matches!(problem.code, ProblemCode::Overloaded | ProblemCode::Internal)
+        }
+        _ => false,
+    }
+}
+
 /// A phone that shows codes and a shop that checks them.
 fn show_and_verify(world: &World, person: &str) {
-    let client = Client::new(&world.url);
+    let client = world.client();
     let shop = world.relying_party(&client, false);
     let mut phone = world.enrol(&client, person);
     let mut session: Option<ShowSession> = None;
@@ -398,7 +453,7 @@ fn show_and_verify(world: &World, person: &str) {
             Ok(true) => {}
             // All turns of this step are used up, or the server is dead.
             Ok(false) | Err(ClientError::State(_)) => session = None,
-            Err(ClientError::Transport(_)) => {
+            Err(error) if away(&error) => {
                 let polled = world.until_ok("poll", || match phone.phone.poll(show) {
                     Err(ClientError::State(_)) => Ok(false),
                     other => other,
@@ -429,7 +484,7 @@ fn change_pin(world: &World, person: &str) {
         // The app is killed too.
         let TestPhone { phone, storage, keystore, .. } = signer.phone;
         drop(phone);
-        signer.phone = TestPhone::open(&world.url, &keystore, storage, SystemClock);
+        signer.phone = world.phone(&keystore, storage);
         world.until_ok("status", || signer.phone.phone.status());
         let (id, body) = signer.prepare(pin_of(&signer.phone.phone));
         let reply = world.insist(&signer.client, |client| {
@@ -455,18 +510,62 @@ fn app_050_what_was_answered_survives_kill_nine() {
     let folder = tempfile::tempdir().unwrap();
     let register = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/register.json");
     let settings = format!("register_file = {register:?}\n{SETTINGS}");
-    let mut server = Process::start(folder.path(), &settings);
+    let server = Process::start(folder.path(), &settings);
+    let kept = Kept::File(server.data.join("store.db"));
+    survive(folder.path(), vec![server], kept, None, kills());
+}
+
+/// Two nodes on one PostgreSQL: each kill is that of a node or, as often, of the database.
+#[cfg(unix)]
+#[test]
+fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let register = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/register.json");
+    let mut cluster = support::cluster::Cluster::create();
+    let settings = format!(
+        "register_file = {register:?}\n{SETTINGS}\n[store]\nurl = {:?}\n[ca]\npublic_url = \"http://ca.example\"",
+        cluster.url()
+    );
+    let (first, second) = (folder.path().join("one"), folder.path().join("two"));
+    std::fs::create_dir_all(&first).unwrap();
+    std::fs::create_dir_all(second.join("data")).unwrap();
+    let one = Process::start(&first, &settings);
+    // It listens before it has made everything.
+    let client = Client::new(one.url());
+    while !client.try_send("GET", "/health/ready", &[], &[]).is_ok_and(|answer| answer.status == 200) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    for file in ["kek", "admin-token", "trust-root"] {
+        std::fs::copy(first.join("data").join(file), second.join("data").join(file)).unwrap();
+    }
+    let two = Process::start(&second, &settings);
+    let kept = Kept::Postgres(cluster.url());
+    let mut crash = || {
+        cluster.stop();
+        cluster.start();
+    };
+    survive(folder.path(), vec![one, two], kept, Some(&mut crash), kills() / 4);
+}
+
+/// Kills servers, and what keeps their store, while phones and shops are at work.
+fn survive(
+    folder: &Path,
+    mut servers: Vec<Process>,
+    kept: Kept,
+    mut crash: Option<&mut dyn FnMut()>,
+    kills: u64,
+) {
     let world = World {
-        url: server.url(),
-        admin: server.admin_token(),
-        folder: folder.path().to_owned(),
-        database: server.data.join("store.db"),
+        urls: servers.iter().map(Process::url).collect(),
+        admin: servers[0].admin_token(),
+        folder: folder.to_owned(),
+        kept,
         stop: AtomicBool::new(false),
         serial: AtomicU64::new(0),
         enrolments: AtomicU64::new(0),
         counts: Mutex::default(),
     };
-    let (began, kills) = (Instant::now(), kills());
+    let began = Instant::now();
     std::thread::scope(|scope| {
         let world = &world;
         let workers = [
@@ -486,8 +585,15 @@ fn app_050_what_was_answered_survives_kill_nine() {
             let pause = Duration::from_millis(100 + (random >> 33) % 500);
             std::thread::sleep(pause * (1 + longer.min(20)));
             longer = if world.done() * 3 > kill { longer.saturating_sub(1) } else { longer + 1 };
-            server.kill();
-            server.restart();
+            let turn = usize::try_from(kill).unwrap();
+            match &mut crash {
+                Some(crash) if turn.is_multiple_of(2) => crash(),
+                _ => {
+                    let victim = turn / 2 % servers.len();
+                    servers[victim].kill();
+                    servers[victim].restart();
+                }
+            }
             if workers.iter().any(|worker| worker.is_finished()) {
                 println!("a worker failed after {} kills", kill + 1);
                 break;
@@ -498,6 +604,7 @@ fn app_050_what_was_answered_survives_kill_nine() {
             worker.join().unwrap();
         }
     });
+    verify_log(&servers[0], &world.folder);
     let counts = world.counts.into_inner().unwrap();
     println!("{kills} kills in {:.0} s: {counts:?}", began.elapsed().as_secs_f64());
     assert!(
@@ -505,6 +612,23 @@ fn app_050_what_was_answered_survives_kill_nine() {
         "{counts:?}"
     );
     assert!(SuiteId::ALL.iter().all(|suite| counts.enrolled.contains_key(suite.name())), "{counts:?}");
-    server.terminate();
-    assert!(server.wait().success());
+    for mut server in servers {
+        server.terminate();
+        assert!(server.wait().success());
+    }
+}
+
+/// The audit log is whole: every entry after the one before, under a checkpoint.
+fn verify_log(server: &Process, folder: &Path) {
+    let file = folder.join("log.jsonl").display().to_string();
+    let run = |arguments: &[&str]| {
+        let mut signer = Command::new(env!("CARGO_BIN_EXE_signer-server"));
+        let done = signer.arg("--config").arg(&server.config).args(arguments).output().unwrap();
+        let (said, log) = (String::from_utf8_lossy(&done.stderr), server.log());
+        assert!(done.status.success(), "{arguments:?}: {said}\n{}", &log[log.len().saturating_sub(2000)..]);
+        String::from_utf8(done.stdout).unwrap()
+    };
+    let key = run(&["audit", "key"]);
+    run(&["audit", "export", &file]);
+    run(&["audit", "verify", &file, "--log-key", key.trim()]);
 }

@@ -12,11 +12,12 @@ use signer_core::{
         AuditEntry,
         tree::{TreeHash, leaf_hash},
     },
-    ids::RequestId,
+    ids::{DeviceId, RequestId},
     time::UnixSeconds,
+    wire::Event,
 };
 use signer_server::store::{
-    AuditLog as _, Ended, ServerKeyRow, ServerKeys as _, Store as _, StoreError,
+    AuditLog as _, Ended, News, ServerKeyRow, ServerKeys as _, Store as _, StoreError,
     postgres::{OpenError, PostgresOptions, PostgresStore},
 };
 
@@ -85,9 +86,16 @@ async fn sto_155_nodes_that_start_at_once_make_one_store() {
 async fn sto_156_nodes_hear_what_ended_and_one_leads() {
     let database = Database::create();
     let (one, two) = (open(&database).await.unwrap(), open(&database).await.unwrap());
-    let ended = Ended::Request(RequestId::from_bytes([7; 16]));
-    one.tell_nodes(ended);
-    assert_eq!(two.told_by_node().await, ended);
+    let ended = News::Ended(Ended::Request(RequestId::from_bytes([7; 16])));
+    let phone = |event| News::Phone(DeviceId::from_bytes([8; 16]), event);
+    let told: Vec<News> = [ended, News::Keys].into_iter().chain(Event::ALL.map(phone)).collect();
+    told.iter().for_each(|news| one.tell_nodes(*news));
+    for news in told {
+        assert_eq!(two.told_by_node().await, news);
+    }
+    // Nobody is told what he said himself.
+    two.tell_nodes(News::Keys);
+    assert_eq!(one.told_by_node().await, News::Keys);
     let leaders = || [&one, &two].iter().filter(|node| node.leads()).count();
     while leaders() == 0 {
         tokio::task::yield_now().await;
@@ -123,6 +131,27 @@ async fn sto_157_a_database_that_went_away_is_answered_so_and_taken_up_again() {
     assert_eq!(answer.unwrap(), key("after", 1));
     assert_eq!(store.server_key(key("before", 2), T0).await.unwrap(), key("before", 1));
     store.check().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sto_203_who_goes_away_while_waiting_for_a_connection_waits_no_more() {
+    let database = Database::create();
+    let options = PostgresOptions { connections: 1, ..PostgresOptions::new(database.url()) };
+    let store = PostgresStore::open(&options, &mut StdRng::seed_from_u64(1)).await.unwrap();
+    let mut left = 0;
+    while left < 16 {
+        let busy = tokio::spawn({
+            let store = Arc::clone(&store);
+            async move { store.server_key(key("x", 1), T0).await }
+        });
+        // Each is asked for once, and given up if it would wait.
+        for _ in 0..64 {
+            let given_up = tokio::time::timeout(std::time::Duration::ZERO, store.audit_size()).await;
+            left += u32::from(given_up.is_err());
+        }
+        busy.await.unwrap().unwrap();
+    }
+    assert_eq!(store.load().waiting, 0);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

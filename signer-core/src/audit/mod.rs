@@ -161,6 +161,13 @@ acts! {
     27 FleetChanged = "fleet_changed",
     /// An installation's name in this log was forgotten.
     28 Forgotten = "forgotten",
+    /// Another generation of the key-encryption key was put to use.
+    29 KekRotated = "kek_rotated",
+    /// A generation of the key-encryption key was retired: nothing is wrapped under it any more.
+    30 KekRetired = "kek_retired",
+    /// The store was brought back from an earlier state: the detail says between which entries acts are lost, the object is the
+    /// beginning of the hash of the last one that was seen.
+    31 Restored = "restored",
 }
 
 impl fmt::Display for AuditAct {

@@ -15,9 +15,10 @@
 
 mod device;
 mod proof;
+mod resting;
 mod server;
 
-pub use self::{device::*, proof::*, server::*};
+pub use self::{device::*, proof::*, resting::*, server::*};
 use crate::{
     certificate::request_digest,
     device_key::DevicePublicKeyBytes,

@@ -1,4 +1,4 @@
-//! The server's side of enrolment and refresh. Everything here lives in memory until [`CheckedConfirmation::evaluate`].
+//! The server's side of enrolment and refresh, in memory. Between two messages it rests as [`super::resting`] says.
 
 use alloc::{boxed::Box, vec::Vec};
 

@@ -11,6 +11,7 @@ mod credentials;
 mod displays;
 mod enrol;
 mod history;
+mod keks;
 mod link;
 mod oauth;
 mod problem;
@@ -27,8 +28,8 @@ use minicbor::{Decode, Encode};
 
 pub use self::{
     audit::*, certificate::*, choice::*, codes::*, credentials::*, displays::*, enrol::*, history::*,
-    link::*, oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*, verification::*,
-    webhook::*,
+    keks::*, link::*, oauth::*, problem::*, refresh::*, relying_party::*, sign::*, summary::*,
+    verification::*, webhook::*,
 };
 use crate::{
     codec::{self, Blob, CodecError},

@@ -52,6 +52,9 @@ pub(super) enum AuditCommand {
         /// Key of the log, as `audit key` printed it.
         #[arg(long, value_name = "KEY")]
         log_key: String,
+        /// Key of the log before a restore, for checkpoints kept from then. Repeat it for several.
+        #[arg(long, value_name = "KEY")]
+        former_key: Vec<String>,
         /// A checkpoint kept from before: the log must continue it. Repeat it for several.
         #[arg(long, value_name = "FILE")]
         checkpoint: Vec<PathBuf>,
@@ -77,9 +80,10 @@ pub(super) fn run(config: &Config, json: bool, command: AuditCommand) -> Result<
             list(&AdminClient::new(config)?, json, about, before, limit)
         }
         AuditCommand::Export { file } => export(&AdminClient::new(config)?, json, &file),
-        AuditCommand::Verify { file, log_key, checkpoint } => {
-            let key = log_key.parse().map_err(|error: CheckpointError| error.to_string())?;
-            verify(json, &file, &key, &checkpoint)
+        AuditCommand::Verify { file, log_key, former_key, checkpoint } => {
+            let key = |text: &String| text.parse().map_err(|error: CheckpointError| error.to_string());
+            let former = former_key.iter().map(key).collect::<Result<Vec<_>, String>>()?;
+            verify(json, &file, &key(&log_key)?, &former, &checkpoint)
         }
         AuditCommand::Prove { index } => {
             let path = format!("/admin/v1/audit/proofs/{index}");
@@ -138,7 +142,7 @@ fn line(line: &AuditLine) -> String {
 /// One line of an exported log.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
-enum Line {
+pub(super) enum Line {
     /// An entry, base64 of its CBOR.
     Entry(String),
     /// The checkpoint over all entries before it: a signed note.
@@ -183,9 +187,15 @@ fn size_of(note: &str) -> Result<u64, String> {
         .ok_or_else(|| "the server's checkpoint is none".into())
 }
 
-fn verify(json: bool, file: &Path, key: &CheckpointVerifier, kept: &[PathBuf]) -> Result<(), String> {
-    let mut known: Vec<(PathBuf, Checkpoint)> =
-        kept.iter().map(|path| Ok((path.clone(), read(path, key)?))).collect::<Result<_, String>>()?;
+fn verify(
+    json: bool,
+    file: &Path,
+    key: &CheckpointVerifier,
+    former: &[CheckpointVerifier],
+    kept: &[PathBuf],
+) -> Result<(), String> {
+    let read = |path: &PathBuf| Ok((path.clone(), read(path, key, former)?));
+    let mut known = kept.iter().map(read).collect::<Result<Vec<_>, String>>()?;
     known.sort_by_key(|(_, checkpoint)| checkpoint.size);
     let opened = fs::File::open(file).map_err(|error| format!("{}: {error}", file.display()))?;
     let (mut chain, mut last) = (AuditChain::default(), None);
@@ -234,7 +244,10 @@ fn compare(chain: &AuditChain, known: &[(PathBuf, Checkpoint)]) -> Result<(), St
     }
 }
 
-fn read(path: &Path, key: &CheckpointVerifier) -> Result<Checkpoint, String> {
+/// A checkpoint kept from before, under the log's key, or one that it had before a restore.
+fn read(path: &Path, key: &CheckpointVerifier, former: &[CheckpointVerifier]) -> Result<Checkpoint, String> {
     let note = fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
-    key.open(&note).map_err(|error| format!("{}: {error}", path.display()))
+    let opened = key.open(&note);
+    let earlier = former.iter().find_map(|key| key.open(&note).ok());
+    opened.or_else(|error| earlier.ok_or(error)).map_err(|error| format!("{}: {error}", path.display()))
 }

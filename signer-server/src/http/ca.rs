@@ -48,6 +48,6 @@ async fn crl(State(service): State<Arc<Service>>) -> Result<Response, ApiProblem
     Ok(public("application/pkix-crl", service.crl().await?))
 }
 
-fn public(media_type: &'static str, body: Vec<u8>) -> Response {
-    ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, CACHE)], body).into_response()
+fn public(media_type: &'static str, body: impl Into<axum::body::Body>) -> Response {
+    ([(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, CACHE)], body.into()).into_response()
 }

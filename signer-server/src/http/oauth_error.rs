@@ -9,6 +9,7 @@ use axum::{
 use serde_json::json;
 use signer_core::wire::ProblemCode;
 
+use super::measure::Outcome;
 use crate::service::{OauthError, OauthRefusal, Refusal, ServiceError};
 
 /// A refusal on its way out.
@@ -68,6 +69,7 @@ impl IntoResponse for OauthProblem {
             members.insert("reason".into(), reason.into());
         }
         let mut response = (status, Json(body)).into_response();
+        response.extensions_mut().insert(Outcome(error));
         let headers = response.headers_mut();
         // RFC 6750 §3.1, RFC 6749 §5.2.
         let challenge = match error {

@@ -7,6 +7,7 @@ use axum::{
 };
 use signer_core::wire::{Problem, ProblemCode, Retry};
 
+use super::measure::Outcome;
 use crate::{
     service::{Refusal, ServiceError},
     store::StoreError,
@@ -37,9 +38,11 @@ impl From<ServiceError> for ApiProblem {
             ServiceError::Store(
                 StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
             ) => ProblemCode::Overloaded,
-            ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Ca(_) | ServiceError::Bug(_) => {
-                ProblemCode::Internal
-            }
+            ServiceError::Store(_)
+            | ServiceError::Wrap(_)
+            | ServiceError::Kek(_)
+            | ServiceError::Ca(_)
+            | ServiceError::Bug(_) => ProblemCode::Internal,
         };
         if code == ProblemCode::Internal {
             tracing::error!(%error, "request failed");
@@ -53,6 +56,7 @@ impl IntoResponse for ApiProblem {
         let code = self.0.code;
         let status = StatusCode::from_u16(code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self.0)).into_response();
+        response.extensions_mut().insert(Outcome(code.code()));
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, super::header_value("application/problem+json"));
         if code.retry() == Retry::SameRequest && matches!(code.status(), 409 | 429 | 503) {

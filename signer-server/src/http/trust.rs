@@ -68,7 +68,7 @@ async fn status_list(
         (header::CONTENT_TYPE, STATUS_LIST_MEDIA_TYPE.to_owned()),
         (header::CACHE_CONTROL, until_the_next(&service)),
     ];
-    Ok((headers, list.to_vec()).into_response())
+    Ok((headers, list).into_response())
 }
 
 /// A cache may keep a list until there is another.

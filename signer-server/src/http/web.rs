@@ -23,6 +23,7 @@ use flate2::{Compression, write::GzEncoder};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use super::Audience;
 use crate::service::Service;
 
 /// Nothing inline, nothing from elsewhere; scripts reach the page only as these files.
@@ -63,6 +64,7 @@ const FILES: &[(&str, &[u8])] = files![
     "/admin/api.js"
     "/admin/app.js"
     "/admin/audit.js"
+    "/admin/figures.js"
     "/admin/index.html"
     "/admin/style.css"
     "/admin/texts.js"
@@ -134,11 +136,10 @@ static PACKED: LazyLock<BTreeMap<&'static str, OnceLock<Vec<u8>>>> = LazyLock::n
     large.map(|(path, _)| (*path, OnceLock::new())).collect()
 });
 
-pub(super) fn routes() -> Router<Arc<Service>> {
+pub(super) fn routes(audience: Audience) -> Router<Arc<Service>> {
     let mut router = Router::new()
         .route("/verify/", get(async |headers: HeaderMap| file(INDEX, &headers)))
         .route("/authorize/", get(async |headers: HeaderMap| file(AUTHORIZE_INDEX, &headers)))
-        .route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)))
         .route("/docs/", get(async |headers: HeaderMap| file(DOCS_INDEX, &headers)))
         // Whatever link it is: the page says what to do with all of them, and nothing about one.
         .route("/link", get(async || passing_page(LINK_INDEX, StatusCode::OK)))
@@ -146,10 +147,21 @@ pub(super) fn routes() -> Router<Arc<Service>> {
         .route("/verify/files.json", get(files));
     let slash = "/verify";
     router = router.route(slash, get(async || Redirect::permanent("/verify/")));
+    if audience == Audience::Operator {
+        router = router.route("/admin/", get(async |headers: HeaderMap| file(ADMIN_INDEX, &headers)));
+    }
     for (path, _) in FILES {
+        if audience == Audience::Public && path.starts_with("/admin/") {
+            continue;
+        }
         router = router.route(path, get(async |headers: HeaderMap| file(path, &headers)));
     }
     router.layer(map_response(with_headers))
+}
+
+/// Whether this is the path of a file.
+pub(super) fn is_file(path: &str) -> bool {
+    DIGESTS.contains_key(path)
 }
 
 /// The authorisation page in place of an error of this status, which it tells.

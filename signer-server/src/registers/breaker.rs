@@ -52,6 +52,11 @@ impl Breaker {
         Some(Leave { breaker: self, trial })
     }
 
+    /// Whether no question is let through, but one to see.
+    pub(super) fn is_open(&self) -> bool {
+        !matches!(*self.lock(), State::Closed { .. })
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -24,6 +24,7 @@ use tokio::{sync::Semaphore, time::timeout_at};
 
 use super::{Register, RegisterError, VehicleRecord, breaker::Breaker};
 use crate::{
+    metrics::RegisterMetrics,
     outbound,
     ports::Random,
     store::{Holder, OrganisationDocument},
@@ -63,6 +64,7 @@ pub struct HttpRegister {
     settings: HttpSettings,
     turns: Semaphore,
     breaker: Breaker,
+    metrics: RegisterMetrics,
     random: Arc<dyn Random>,
 }
 
@@ -103,7 +105,8 @@ impl HttpRegister {
         )
         .map_err(|text| refuse(&text))?;
         let turns = Semaphore::new(settings.concurrency_max);
-        Ok(Self { client, base, authorization, settings, turns, breaker: Breaker::closed(), random })
+        let (breaker, metrics) = (Breaker::closed(), RegisterMetrics::default());
+        Ok(Self { client, base, authorization, settings, turns, breaker, metrics, random })
     }
 
     /// Asks, within the time and the turns there are, as often as it is worth it.
@@ -113,9 +116,14 @@ impl HttpRegister {
         // Waiting for a turn says nothing of the register: it is busy here, not failing there. Whoever gets a turn has at
         // least half of the time left for the register.
         let turn = timeout_at((started + self.settings.timeout / 2).into(), self.turns.acquire()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or_else(|| refuse("no turn to ask it in time"))?;
-        let leave = self.breaker.leave(Instant::now());
-        let leave = leave.ok_or_else(|| refuse("left alone after its failures"))?;
+        let Some(_turn) = turn.ok().and_then(Result::ok) else {
+            self.metrics.questions.count(["no_turn"]);
+            return Err(refuse("no turn to ask it in time"));
+        };
+        let Some(leave) = self.breaker.leave(Instant::now()) else {
+            self.metrics.questions.count(["left_alone"]);
+            return Err(refuse("left alone after its failures"));
+        };
         let tries = async {
             for attempt in 0.. {
                 match self.ask_once(path).await {
@@ -130,6 +138,12 @@ impl HttpRegister {
         };
         let ended = timeout_at(end.into(), tries).await;
         let ended = ended.unwrap_or_else(|_| Err(Failure::Down("no answer in time".into())));
+        self.metrics.seconds.observe_time(started.elapsed());
+        self.metrics.questions.count([match &ended {
+            Ok(_) => "answered",
+            Err(Failure::Nonsense(_)) => "nonsense",
+            Err(Failure::Down(_)) => "down",
+        }]);
         match ended {
             Ok(answer) => {
                 leave.answered();
@@ -216,6 +230,14 @@ impl Register for HttpRegister {
         let Some(path) = vehicle_path(document) else { return Ok(None) };
         let record = self.extract::<VehicleRecord>(&path).await?;
         record.map(|record| record.claims(document)).transpose()
+    }
+
+    fn metrics(&self) -> Option<&RegisterMetrics> {
+        Some(&self.metrics)
+    }
+
+    fn left_alone(&self) -> bool {
+        self.breaker.is_open()
     }
 }
 

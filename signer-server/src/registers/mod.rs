@@ -13,7 +13,10 @@ pub use self::{
     http::{HttpRegister, HttpSettings},
     vehicle::VehicleRecord,
 };
-use crate::store::{Holder, OrganisationDocument};
+use crate::{
+    metrics::RegisterMetrics,
+    store::{Holder, OrganisationDocument},
+};
 
 /// Why a register gave no document.
 #[derive(Debug, thiserror::Error)]
@@ -37,5 +40,15 @@ pub trait Register: Send + Sync {
     async fn vehicle(&self, document: &OrganisationDocument) -> Result<Option<Vehicle>, RegisterError> {
         let _ = document;
         Ok(None)
+    }
+
+    /// What is measured of it, if anything is.
+    fn metrics(&self) -> Option<&RegisterMetrics> {
+        None
+    }
+
+    /// Whether it is left alone at this moment, for it failed again and again.
+    fn left_alone(&self) -> bool {
+        false
     }
 }

@@ -65,7 +65,8 @@ impl Service {
     ) -> ServiceResult<CreatedRequest> {
         let _announced = self.store.announce();
         let new = self.new_request(asker, request, occasion).await?;
-        let made = self.made(new.id, new.expires, new.codes.map(|codes| codes.right), new.link.as_ref())?;
+        let made =
+            self.made(new.id, new.expires, new.codes.map(|codes| codes.right), new.link.as_ref()).await?;
         let (holder, sign_in) = (new.holder.clone(), new.purpose() == Purpose::SignIn);
         let asked = Asked { party: asker.id, person: &holder, sign_in };
         // Who opens a link asks for it: nobody is asked yet.
@@ -115,10 +116,10 @@ impl Service {
     async fn made_before(&self, id: RequestId) -> ServiceResult<CreatedRequest> {
         let row = self.store.request(id, self.now()).await?.ok_or(ServiceError::Bug("stored request"))?;
         let verification_code = row.codes.map(|codes| codes.drawn.right);
-        self.made(id, row.expires, verification_code, row.link.as_ref().map(|link| &link.made))
+        self.made(id, row.expires, verification_code, row.link.as_ref().map(|link| &link.made)).await
     }
 
-    fn made(
+    async fn made(
         &self,
         id: RequestId,
         expires: UnixSeconds,
@@ -134,7 +135,7 @@ impl Service {
             link_secret: None,
         };
         if let Some(link) = link {
-            self.tell_link(&mut made, link)?;
+            self.tell_link(&mut made, link).await?;
         }
         Ok(made)
     }
@@ -177,7 +178,7 @@ impl Service {
             expires,
             fields: fields(request.fields)?,
         };
-        let link = request.link.then(|| self.new_link(object.request)).transpose()?;
+        let link = if request.link { Some(self.new_link(object.request).await?) } else { None };
         Ok(NewRequest {
             id: object.request,
             relying_party: asker.id,

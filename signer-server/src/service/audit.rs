@@ -1,6 +1,11 @@
 //! The audit log: checkpoints, and proofs under them. Its entries are written by the store, with the acts they tell.
 
-use std::{collections::HashMap, ops::Range, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    ops::Range,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use signer_core::{
@@ -18,17 +23,34 @@ use signer_core::{
 use super::{Refusal, Service, ServiceError, ServiceResult, requests::status_of};
 use crate::store::{AuditFilter, CheckpointRow, RelyingPartyRow, Store};
 
+/// How often what waits for the log is chained, where that is not done with each commit.
+const CHAIN_EVERY: Duration = Duration::from_secs(1);
 /// Most leaves that are worked on at once, where nodes of the tree are made for the first time.
 const LEAVES_AT_ONCE: u64 = 1 << 16;
 /// Most entries about one request that are looked at.
 const ABOUT_MAX: u32 = 64;
 
-/// Signs checkpoints for ever, while the log grows.
+/// Signs checkpoints for ever, while the log grows. What waits for the log is chained more often: a witness has it then.
 pub(crate) async fn sign_checkpoints(service: Arc<Service>, every: Duration) {
+    let pause = every.min(CHAIN_EVERY);
+    let (mut since, mut unsigned) = (Duration::ZERO, false);
     loop {
-        tokio::time::sleep(every).await;
-        if let Err(error) = service.sign_checkpoint().await {
-            tracing::error!(%error, "no checkpoint of the audit log was signed");
+        tokio::time::sleep(pause).await;
+        since += pause;
+        let signing = since >= every;
+        let done = if signing {
+            since = Duration::ZERO;
+            service.sign_checkpoint().await.map(|_| ())
+        } else {
+            service.store.chain_audit(service.now()).await.map_err(ServiceError::from)
+        };
+        if signing {
+            unsigned = done.is_err();
+        }
+        service.checkpoint_failed.store(unsigned || done.is_err(), Ordering::Relaxed);
+        if let Err(error) = done {
+            service.metrics().checkpoint_failures.inc();
+            tracing::error!(%error, "the audit log was not chained, or no checkpoint of it signed");
         }
     }
 }
@@ -46,6 +68,7 @@ impl Service {
         let mut done = before.as_ref().map_or(0, |row| row.size);
         if let Some(row) = before {
             if row.size >= size {
+                self.covered();
                 return Ok(row);
             }
             self.check_continued(&row).await?;
@@ -55,6 +78,7 @@ impl Service {
             let row = self.checkpoint_at(done, next).await?;
             done = next;
             if done == size {
+                self.covered();
                 return Ok(row);
             }
         }
@@ -155,10 +179,15 @@ impl Service {
         Ok(AuditProof { entry: STANDARD.encode(entry), proof, checkpoint: row.note })
     }
 
-    /// Name of the log: where the server is reached, without the scheme.
+    /// Name of the log: where the server is reached, without the scheme. After a restore another one, under which no watcher
+    /// takes the log for the one that it forks from.
     fn log_name(&self) -> String {
         let url = self.public_url();
-        format!("{}/audit", url.split_once("://").map_or(url, |(_, address)| address))
+        let address = url.split_once("://").map_or(url, |(_, address)| address);
+        match self.store.epoch() {
+            0 => format!("{address}/audit"),
+            epoch => format!("{address}/audit/{epoch}"),
+        }
     }
 
     async fn proof(&self, ranges: &[Range<u64>]) -> ServiceResult<Vec<String>> {

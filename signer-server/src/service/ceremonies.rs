@@ -1,227 +1,161 @@
-//! Enrolments and refreshes under way: in memory only, few, and short-lived. What fails or times out is dropped, with every
-//! secret in it. A ceremony keeps its place while a stage of it is computed, so that the limits hold then too.
-
-use std::{
-    collections::HashMap,
-    sync::{Mutex, MutexGuard, PoisonError},
-};
+//! Enrolments and refreshes under way. Between two messages they rest in the store, wrapped, so that the next message may
+//! come to another node; each stage is left once. What fails is deleted, with every secret in it.
 
 use signer_core::{
-    ceremony::{ServerConfirming, ServerEnrolment, ServerRefresh},
+    ceremony::{CeremonyError, Resting},
     device_key::DevicePublicKeyBytes,
     ids::{CeremonyId, DeviceId},
     time::UnixSeconds,
     wire::ProblemCode,
+    wrap::Location,
 };
 
-use super::{Refusal, ServiceResult};
+use super::{Refusal, Service, ServiceError, ServiceResult};
+use crate::store::{BeginCeremony, CeremonyRow, CeremonyStage, TakeCeremony};
 
-/// Life of a ceremony, seconds.
-const SECONDS: u64 = 300;
-/// Most ceremonies at once.
-const MAX: usize = 10_000;
-/// Most ceremonies at once under one enrolment code: one for its holder, one for a second try.
-const PER_CODE_MAX: usize = 2;
-
-/// Where a ceremony stands.
-#[derive(Debug)]
-pub(super) enum Stage {
-    /// Enrolment, hello answered.
-    Enrolling(ServerEnrolment),
-    /// Refresh, PIN proven.
-    Refreshing(ServerRefresh),
-    /// Either, first signature awaited.
-    Confirming(ServerConfirming),
-}
-
-/// Whose ceremony it is.
+/// A ceremony that a new message found.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Owner {
+pub(super) struct Place {
+    pub(super) id: CeremonyId,
     pub(super) device_key: DevicePublicKeyBytes,
     /// Hash of the enrolment code; none in a refresh.
     pub(super) code: Option<[u8; 32]>,
-    pub(super) started: UnixSeconds,
+    stage: CeremonyStage,
 }
 
-/// A device's one ceremony.
-#[derive(Debug)]
-struct Place {
-    owner: Owner,
-    /// None before the first answer, and while the next stage is computed.
-    waiting: Option<(CeremonyId, Stage)>,
-}
-
-#[derive(Debug, Default)]
-pub(super) struct Ceremonies(Mutex<HashMap<DeviceId, Place>>);
-
-/// A device's place while a stage is computed: nobody else's until this is dropped, which ends the ceremony unless it
-/// [goes on](Turn::go_on).
-#[derive(Debug)]
-pub(super) struct Turn<'a> {
-    all: &'a Ceremonies,
-    pub(super) owner: Owner,
-    ended: bool,
-}
-
-impl Ceremonies {
-    /// Takes a place for a new ceremony; an earlier one of the same device is dropped.
-    ///
-    /// # Errors
-    /// `busy` while a stage of the earlier one is computed; `too_many`, `overloaded`.
-    pub(super) fn begin(&self, owner: Owner) -> ServiceResult<Turn<'_>> {
-        let device = owner.device_key.device_id();
-        let mut all = self.lock();
-        if all.get(&device).is_some_and(|place| place.waiting.is_none()) {
-            return Err(busy().into());
-        }
-        all.remove(&device);
-        let same_code = |other: &&Place| owner.code.is_some() && other.owner.code == owner.code;
-        if all.values().filter(same_code).count() >= PER_CODE_MAX {
-            return Err(Refusal::new(ProblemCode::TooMany).into());
-        }
-        if all.len() >= MAX {
-            return Err(Refusal::new(ProblemCode::Overloaded).into());
-        }
-        all.insert(device, Place { owner, waiting: None });
-        Ok(Turn { all: self, owner, ended: true })
+impl Place {
+    const fn of(row: &CeremonyRow, stage: CeremonyStage) -> Self {
+        Self { id: row.id, device_key: row.device_key, code: row.code, stage }
     }
 
-    /// The device key a device's ceremony is bound to, without touching it.
-    pub(super) fn device_key(&self, device: DeviceId, now: UnixSeconds) -> Option<DevicePublicKeyBytes> {
-        self.lock().get(&device).filter(|place| stays(place, now)).map(|place| place.owner.device_key)
+    pub(super) fn device(&self) -> DeviceId {
+        self.device_key.device_id()
     }
+}
 
-    /// Takes a device's ceremony out for its next stage.
+impl Service {
+    /// Begins a ceremony; an earlier one of the same device is dropped.
     ///
     /// # Errors
-    /// `busy` while a stage is computed; `ceremony_unknown`.
-    pub(super) fn take(
+    /// `busy` while a confirmation of the earlier one is evaluated; `too_many`, `enrolment_code`, `already_enrolled`.
+    pub(super) async fn begin_ceremony(
+        &self,
+        id: CeremonyId,
+        device_key: DevicePublicKeyBytes,
+        code: Option<[u8; 32]>,
+        resting: &impl Resting,
+        now: UnixSeconds,
+    ) -> ServiceResult<()> {
+        let stage = CeremonyStage::Begun;
+        let state = self.rest(id, stage, resting).await?;
+        let row = CeremonyRow { id, device_key, code, stage, state, started: now };
+        let code = match self.store.begin_ceremony(row).await? {
+            BeginCeremony::Begun => return Ok(()),
+            BeginCeremony::Busy => ProblemCode::Busy,
+            BeginCeremony::TooMany => ProblemCode::TooMany,
+            BeginCeremony::CodeUnusable => ProblemCode::EnrolmentCode,
+            BeginCeremony::Enrolled => ProblemCode::AlreadyEnrolled,
+        };
+        Err(Refusal::new(code).into())
+    }
+
+    /// The ceremony that a keys message belongs to. `enrolment`: of which kind it is.
+    ///
+    /// # Errors
+    /// `ceremony_unknown`; `busy` while its confirmation is evaluated.
+    pub(super) async fn begun<R: Resting>(
         &self,
         id: CeremonyId,
         device: DeviceId,
+        enrolment: bool,
         now: UnixSeconds,
-    ) -> ServiceResult<(Stage, Turn<'_>)> {
-        let unknown = || Refusal::new(ProblemCode::CeremonyUnknown);
-        let mut all = self.lock();
-        let place = all.get_mut(&device).filter(|place| stays(place, now)).ok_or_else(unknown)?;
-        let (_, stage) = match &place.waiting {
-            None => return Err(busy().into()),
-            Some((other, _)) if *other != id => return Err(unknown().into()),
-            Some(_) => place.waiting.take().ok_or_else(unknown)?,
+    ) -> ServiceResult<(R, Place)> {
+        let found = self.store.ceremony(device, now).await?;
+        let row = found.filter(|row| row.id == id && row.code.is_some() == enrolment).ok_or_else(unknown)?;
+        match row.stage {
+            CeremonyStage::Begun => Ok((self.wake(&row).await?, Place::of(&row, row.stage))),
+            CeremonyStage::Keyed => Err(unknown().into()),
+            CeremonyStage::Confirming => Err(Refusal::new(ProblemCode::Busy).into()),
+        }
+    }
+
+    /// Writes down that a keys message was taken. Only then may it be answered.
+    ///
+    /// # Errors
+    /// `ceremony_unknown` if another message was answered in its place.
+    pub(super) async fn keyed(&self, place: &Place, resting: &impl Resting) -> ServiceResult<()> {
+        let state = self.rest(place.id, CeremonyStage::Keyed, resting).await?;
+        let done = self.store.key_ceremony(place.id, place.device(), state, self.now()).await?;
+        if done { Ok(()) } else { Err(unknown().into()) }
+    }
+
+    /// Takes a device's ceremony for the evaluation of a confirmation: nobody else gets it.
+    ///
+    /// # Errors
+    /// `busy` while another is evaluated; `ceremony_unknown`.
+    pub(super) async fn take_ceremony<R: Resting>(
+        &self,
+        id: CeremonyId,
+        device: DeviceId,
+        enrolment: bool,
+        now: UnixSeconds,
+    ) -> ServiceResult<(R, Place)> {
+        let row = match self.store.take_ceremony(id, device, now).await? {
+            TakeCeremony::Taken(row) => row,
+            // A phone sends the same again, and is told then what became of it.
+            TakeCeremony::Busy => return Err(Refusal::new(ProblemCode::Busy).into()),
+            TakeCeremony::Unknown => return Err(unknown().into()),
         };
-        Ok((stage, Turn { all: self, owner: place.owner, ended: true }))
+        let place = Place::of(&row, CeremonyStage::Confirming);
+        let woken =
+            if row.code.is_some() == enrolment { self.wake(&row).await } else { Err(unknown().into()) };
+        self.or_end(&place, woken).await.map(|resting| (resting, place))
     }
 
-    pub(super) fn expire(&self, now: UnixSeconds) {
-        self.lock().retain(|_, place| stays(place, now));
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<DeviceId, Place>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Turn<'_> {
-    /// Gives the place back with the ceremony at its next stage.
-    pub(super) fn go_on(mut self, id: CeremonyId, stage: Stage) {
-        if let Some(place) = self.all.lock().get_mut(&self.owner.device_key.device_id()) {
-            place.waiting = Some((id, stage));
-            self.ended = false;
+    /// Ends the ceremony if `result` is a failure. One that another message has brought further meanwhile goes on.
+    pub(super) async fn or_end<T>(&self, place: &Place, result: ServiceResult<T>) -> ServiceResult<T> {
+        if result.is_err() {
+            // Where this fails it ends by its time, and no confirmation is taken twice.
+            let ended = self.store.end_ceremony(place.id, place.device(), place.stage, self.now()).await;
+            if let Err(error) = ended {
+                tracing::warn!(%error, "a ceremony that failed ends by its time");
+            }
         }
+        result
+    }
+
+    async fn rest(
+        &self,
+        id: CeremonyId,
+        stage: CeremonyStage,
+        resting: &impl Resting,
+    ) -> ServiceResult<Vec<u8>> {
+        let bytes = resting.to_bytes();
+        Ok(self.wrapping.wrap_secret(&location(&id, stage), &bytes).await?)
+    }
+
+    async fn wake<R: Resting>(&self, row: &CeremonyRow) -> ServiceResult<R> {
+        let bytes = self.wrapping.unwrap_secret(&location(&row.id, row.stage), &row.state).await?;
+        R::from_bytes(&bytes).map_err(|_| ServiceError::Bug("a stored ceremony does not decode"))
     }
 }
 
-impl Drop for Turn<'_> {
-    fn drop(&mut self) {
-        if self.ended {
-            self.all.lock().remove(&self.owner.device_key.device_id());
-        }
+/// A stage that is computed again and does not come out as it was is a fault of the server: nobody is blamed, the key lives.
+pub(super) fn again(error: CeremonyError) -> ServiceError {
+    match error {
+        CeremonyError::Own => ServiceError::Bug("a stored ceremony does not come out as it was"),
+        error => error.into(),
     }
 }
 
-/// A phone sends the same again, and is told then what became of the stage that was computed.
-const fn busy() -> Refusal {
-    Refusal::new(ProblemCode::Busy)
-}
-
-/// A place whose stage is computed stays, however old: it is somebody's turn.
-const fn stays(place: &Place, now: UnixSeconds) -> bool {
-    place.waiting.is_none() || now.0 <= place.owner.started.0.saturating_add(SECONDS)
-}
-
-#[cfg(test)]
-mod tests {
-    use signer_core::{
-        ids::{Epoch, KeyId},
-        suite::{GroupPublicKey, KeyContext, SuiteId},
+const fn location(id: &CeremonyId, stage: CeremonyStage) -> Location<'_> {
+    let epoch = match stage {
+        CeremonyStage::Begun => 1,
+        CeremonyStage::Keyed | CeremonyStage::Confirming => 2,
     };
+    Location { table: "ceremony", row: id.as_bytes(), column: "state", epoch }
+}
 
-    use super::*;
-    use crate::{
-        ports::{Random as _, SystemRandom},
-        service::ServiceError,
-    };
-
-    const NOW: UnixSeconds = UnixSeconds(1_800_000_000);
-    const CODE: Option<[u8; 32]> = Some([7; 32]);
-
-    fn owner(n: u8, code: Option<[u8; 32]>) -> Owner {
-        Owner { device_key: DevicePublicKeyBytes([n; 33]), code, started: NOW }
-    }
-
-    fn device(n: u8) -> DeviceId {
-        owner(n, None).device_key.device_id()
-    }
-
-    fn stage(n: u8) -> (CeremonyId, Stage) {
-        let context = KeyContext {
-            suite: SuiteId::Es256,
-            key: KeyId::from_bytes([n; 16]),
-            epoch: Epoch(0),
-            device: device(n),
-        };
-        let public_key = GroupPublicKey([2; 33]);
-        let rng = &mut *SystemRandom.rng();
-        let (stage, id, _) = ServerRefresh::start(&context, owner(n, None).device_key, public_key, rng);
-        (id, Stage::Refreshing(stage))
-    }
-
-    fn code<T: std::fmt::Debug>(result: ServiceResult<T>) -> ProblemCode {
-        match result {
-            Err(ServiceError::Refused(refusal)) => refusal.code,
-            other => panic!("expected a refusal, got {other:?}"),
-        }
-    }
-
-    #[test]
-    fn limits_hold_while_a_stage_is_computed() {
-        let all = Ceremonies::default();
-        let first = all.begin(owner(1, CODE)).unwrap();
-        let (id, stage) = stage(2);
-        all.begin(owner(2, CODE)).unwrap().go_on(id, stage);
-        assert_eq!(code(all.begin(owner(3, CODE))), ProblemCode::TooMany);
-        let taken = all.take(id, device(2), NOW).unwrap();
-        assert_eq!(code(all.begin(owner(3, CODE))), ProblemCode::TooMany);
-        assert_eq!(code(all.begin(owner(1, CODE))), ProblemCode::Busy, "one of a device");
-        assert_eq!(code(all.begin(owner(2, None))), ProblemCode::Busy, "under no code too");
-        assert_eq!(code(all.take(id, device(2), NOW)), ProblemCode::Busy);
-        all.expire(NOW.plus(SECONDS + 1));
-        assert_eq!(code(all.begin(owner(3, CODE))), ProblemCode::TooMany, "however long it takes");
-        drop((first, taken));
-        assert_eq!(code(all.take(id, device(2), NOW)), ProblemCode::CeremonyUnknown, "it has failed");
-        let _both = (all.begin(owner(1, CODE)).unwrap(), all.begin(owner(3, CODE)).unwrap());
-    }
-
-    #[test]
-    fn a_new_ceremony_of_a_device_drops_the_one_that_waits() {
-        let all = Ceremonies::default();
-        let (id, first) = stage(1);
-        all.begin(owner(1, CODE)).unwrap().go_on(id, first);
-        let (new, second) = stage(1);
-        all.begin(owner(1, CODE)).unwrap().go_on(new, second);
-        assert_eq!(code(all.take(id, device(1), NOW)), ProblemCode::CeremonyUnknown);
-        assert_eq!(code(all.take(new, device(2), NOW)), ProblemCode::CeremonyUnknown);
-        assert_eq!(code(all.take(new, device(1), NOW.plus(SECONDS + 1))), ProblemCode::CeremonyUnknown);
-        all.take(new, device(1), NOW.plus(SECONDS)).unwrap();
-    }
+const fn unknown() -> Refusal {
+    Refusal::new(ProblemCode::CeremonyUnknown)
 }

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use bytes::Bytes;
 use signer_core::{
     ceremony::ProvenKey,
     certificate::{CERTIFICATE_BYTES_MAX, CHAIN_MAX, Request, check_chain, verify_request},
@@ -19,9 +20,7 @@ use signer_core::{
     wrap::Location,
 };
 
-use super::{
-    Refusal, Service, ServiceError, ServiceResult, good_standing, sign::blocking, unwrap_secret, wrap_secret,
-};
+use super::{Refusal, Service, ServiceError, ServiceResult, good_standing, sign::blocking};
 use crate::{
     ca::Subject,
     store::{CertificateRow, Holder, Installation, RelyingPartyRow},
@@ -43,7 +42,7 @@ const fn chain_location(sha256: &[u8; 32]) -> Location<'_> {
 /// The list in use.
 #[derive(Debug)]
 pub(super) struct Crl {
-    der: Vec<u8>,
+    der: Bytes,
     changes: u64,
     made: UnixSeconds,
 }
@@ -77,7 +76,7 @@ impl Service {
         // As the phone will: a certificate that does not hold must not become durable.
         check_chain(&chain, &request.public_key, now)
             .map_err(|_| ServiceError::Bug("an own certificate does not hold"))?;
-        let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
+        let (sha256, wrapped_chain) = self.wrap_chain(chain).await?;
         tracing::info!(%device, "certificate issued");
         Ok(CertificateRow {
             device,
@@ -91,19 +90,18 @@ impl Service {
     }
 
     /// The chain as it is stored: it names a person, and a dump of the store should not.
-    fn wrap_chain(&self, chain: Vec<Vec<u8>>) -> ServiceResult<([u8; 32], Vec<u8>)> {
+    async fn wrap_chain(&self, chain: Vec<Vec<u8>>) -> ServiceResult<([u8; 32], Vec<u8>)> {
         let sha256 = chain.first().map(|der| sha256(der));
         let chain: Option<Chain> =
             chain.into_iter().map(Blob::new).collect::<Option<Vec<Der>>>().and_then(List::new);
         let (sha256, chain) = sha256.zip(chain).ok_or(ServiceError::Bug("a chain that cannot be stored"))?;
-        let wrapped =
-            wrap_secret(&self.kek, &chain_location(&sha256), &codec::encode(&chain), &mut *self.rng())?;
+        let wrapped = self.wrapping.wrap_secret(&chain_location(&sha256), &codec::encode(&chain)).await?;
         Ok((sha256, wrapped))
     }
 
-    pub(super) fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
-        let bytes =
-            unwrap_secret(&self.kek, &chain_location(&certificate.sha256), &certificate.wrapped_chain)?;
+    pub(super) async fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
+        let location = chain_location(&certificate.sha256);
+        let bytes = self.wrapping.unwrap_secret(&location, &certificate.wrapped_chain).await?;
         codec::decode(&bytes, CHAIN_BYTES_MAX).map_err(|_| ServiceError::Bug("stored certificate"))
     }
 
@@ -139,7 +137,7 @@ impl Service {
         if is_due(&certificate, now) {
             certificate = self.renew_or_keep(installation, &request, certificate, now).await?;
         }
-        let chain = self.unwrap_chain(&certificate)?;
+        let chain = self.unwrap_chain(&certificate).await?;
         let request = Blob::new(request).ok_or(ServiceError::Bug("stored certificate"))?;
         Ok(CertificateReply { time: now, request, chain })
     }
@@ -195,7 +193,7 @@ impl Service {
             return Err(not_found());
         }
         // Checked when it was added: since then only time can have ended it, or an authority of its chain.
-        let chain = self.unwrap_chain(&certificate)?;
+        let chain = self.unwrap_chain(&certificate).await?;
         let checked = check_chain(&ders(&chain), &installation.key.public_key, self.now());
         let checked = checked.map_err(|_| not_found())?;
         Ok(SigningCertificate {
@@ -216,7 +214,7 @@ impl Service {
     ) -> ServiceResult<Option<Vec<String>>> {
         let certificate = self.store.certificate_at(device, requested).await?;
         let Some(certificate) = certificate else { return Ok(None) };
-        let chain = self.unwrap_chain(&certificate)?;
+        let chain = self.unwrap_chain(&certificate).await?;
         Ok(Some(ders(&chain).into_iter().map(|der| STANDARD.encode(der)).collect()))
     }
 
@@ -255,7 +253,7 @@ impl Service {
                 return Err(invalid("chain: the certificate was issued for another request".into()).into());
             }
         }
-        let (sha256, wrapped_chain) = self.wrap_chain(chain)?;
+        let (sha256, wrapped_chain) = self.wrap_chain(chain).await?;
         let row = CertificateRow {
             device,
             sha256,
@@ -282,7 +280,7 @@ impl Service {
     ///
     /// # Errors
     /// [`ServiceError`].
-    pub async fn crl(&self) -> ServiceResult<Vec<u8>> {
+    pub async fn crl(&self) -> ServiceResult<Bytes> {
         let mut list = self.crl.lock().await;
         let now = self.now();
         let changes = self.store.revocation_changes().await?;
@@ -293,7 +291,7 @@ impl Service {
         }
         let basis = self.store.next_crl(now).await?;
         let authority = Arc::clone(&self.authority);
-        let der = blocking(move || authority.crl(basis.number, &basis.entries, now)).await??;
+        let der = Bytes::from(blocking(move || authority.crl(basis.number, &basis.entries, now)).await??);
         *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
         Ok(der)
     }
@@ -309,7 +307,7 @@ const fn waits(error: &ServiceError) -> bool {
     match error {
         ServiceError::Refused(refusal) => matches!(refusal.code, ProblemCode::RegisterNotReached),
         ServiceError::Ca(_) => true,
-        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Bug(_) => false,
+        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Kek(_) | ServiceError::Bug(_) => false,
     }
 }
 

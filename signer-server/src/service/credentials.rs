@@ -23,7 +23,7 @@ use signer_core::{
 
 use super::{
     Caller, KeyPurpose, Refusal, Service, ServiceError, ServiceResult, good_standing,
-    status_lists::LISTS_PER_DAY, unwrap_secret, wrap_secret,
+    status_lists::LISTS_PER_DAY,
 };
 use crate::store::{AddedCredentials, CredentialRow, Holder};
 
@@ -50,7 +50,7 @@ impl Service {
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
             let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
-            let rows = self.rows(&caller, &asked, &places, &secret, credentials.as_slice())?;
+            let rows = self.rows(&caller, &asked, &places, &secret, credentials.as_slice()).await?;
             match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
                     if self.store.document_events(caller.installation.device).await? != events {
@@ -58,6 +58,7 @@ impl Service {
                         // not end what was not there yet. Nobody gets these credentials.
                         return Err(Refusal::new(ProblemCode::Stale).into());
                     }
+                    self.metrics.credentials.inc_by(count.into());
                     tracing::info!(device = %caller.installation.device, count = places.len(), "credentials issued");
                     let otp_secret = WireSecret(secret);
                     return Ok(IssuedCredentials { time: caller.now, otp_secret, credentials });
@@ -143,7 +144,7 @@ impl Service {
         List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
     }
 
-    fn rows(
+    async fn rows(
         &self,
         caller: &Caller,
         asked: &IssueCredentials,
@@ -151,24 +152,21 @@ impl Service {
         secret: &SecretBytes<32>,
         credentials: &[Blob<CREDENTIAL_BYTES_MAX>],
     ) -> ServiceResult<Vec<CredentialRow>> {
-        let row = |((status, key), credential): ((&StatusIndex, &DayKeyRequest), &Blob<_>)| {
-            Ok(CredentialRow {
+        let mut rows = Vec::with_capacity(places.len());
+        for ((status, key), credential) in places.iter().zip(asked.keys.as_slice()).zip(credentials) {
+            let location = place_row(*status);
+            rows.push(CredentialRow {
                 list: status.list,
                 index: status.index,
                 device: caller.installation.device,
                 document_type: asked.document_type,
-                wrapped_otp: wrap_secret(
-                    &self.kek,
-                    &otp_location(&place_row(*status)),
-                    secret.expose(),
-                    &mut *self.rng(),
-                )?,
+                wrapped_otp: self.wrapping.wrap_secret(&otp_location(&location), secret.expose()).await?,
                 day_key: key.day_key.0,
                 hash: Some(sha256(credential.as_slice())),
                 expires: caller.now.hour().plus(LIFE_SECONDS),
-            })
-        };
-        places.iter().zip(asked.keys.as_slice()).zip(credentials).map(row).collect()
+            });
+        }
+        Ok(rows)
     }
 
     fn sign_credential<const MAX: usize>(
@@ -188,9 +186,10 @@ impl Service {
         Blob::new(credential.as_bytes().to_vec()).ok_or(ServiceError::Bug("credential is too long"))
     }
 
-    pub(super) fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
+    pub(super) async fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
         let status = StatusIndex { list: row.list, index: row.index };
-        let bytes = unwrap_secret(&self.kek, &otp_location(&place_row(status)), &row.wrapped_otp)?;
+        let location = place_row(status);
+        let bytes = self.wrapping.unwrap_secret(&otp_location(&location), &row.wrapped_otp).await?;
         SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored otp secret"))
     }
 }

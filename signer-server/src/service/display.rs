@@ -43,7 +43,7 @@ impl Service {
         let row = self.store.credential(asked.list, asked.index).await?;
         let row =
             row.filter(|row| row.device == device).ok_or_else(|| Refusal::new(ProblemCode::NotFound))?;
-        let candidates = self.candidates(&asked, &self.otp_secret(&row)?);
+        let candidates = self.candidates(&asked, &self.otp_secret(&row).await?);
         let until = self.rule.end(asked.step).plus(self.rule.grace().saturating_mul(GRACES));
         let new = NewDisplay {
             device,
@@ -58,6 +58,7 @@ impl Service {
         };
         match self.store.display(new).await? {
             DisplayResult::Displayed(position) => {
+                self.metrics.displays.inc();
                 let found = candidates.get(position).ok_or(ServiceError::Bug("a turn not asked for"))?;
                 Ok(Displayed { time: now, turn: found.turn, digits: found.digits, bar: found.bar, until })
             }

@@ -1,22 +1,22 @@
 //! Enrolment: a code becomes an installation with a split key.
 
 use signer_core::{
-    ceremony::{CeremonyError, CheckedConfirmation, ServerEnrolment},
+    ceremony::{CeremonyError, CheckedConfirmation, RestingEnrolment, RestingEnrolmentKeys},
     device_key::DevicePublicKeyBytes,
     domain::{Domain, Hasher},
     history::Act,
-    ids::{CeremonyId, Epoch},
+    ids::Epoch,
     suite::KeyContext,
     time::UnixSeconds,
     wire::{
-        Confirmed, EnrolConfirm, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, Envelope, Exchange,
-        ProblemCode,
+        Confirmation, Confirmed, EnrolConfirm, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, Envelope,
+        Exchange, ProblemCode,
     },
 };
 
 use super::{
     Refusal, Service, ServiceError, ServiceResult,
-    ceremonies::{Owner, Stage, Turn},
+    ceremonies::{Place, again},
     clock_refusal,
     history::code as code_name,
     token,
@@ -42,8 +42,7 @@ impl Service {
         let device_key = envelope.peek::<EnrolStart>()?.device_key;
         let start: EnrolStart = open_with(&envelope, &device_key, now)?;
         let code = code_hash(start.code.0.as_str());
-        // The place first: a confirmation that is computed makes this wait until it is known what became of it.
-        let turn = self.ceremonies.begin(Owner { device_key, code: Some(code), started: now })?;
+        // Looked at again when the ceremony begins; here so that nothing is computed for nobody.
         if self.store.holder_of_code(code, now).await?.is_none() {
             return Err(Refusal::new(ProblemCode::EnrolmentCode).into());
         }
@@ -61,12 +60,12 @@ impl Service {
             return Err(Refusal::because(ProblemCode::InvalidValue, "the history key is of low order").into());
         }
         let mut rng = self.rng();
-        let (stage, started) = self
+        let (resting, started) = self
             .compute(move || {
-                ServerEnrolment::start(context, device_key, holder_keys, &start.hello, &mut *rng)
+                RestingEnrolment::start(context, device_key, holder_keys, start.hello, now, &mut *rng)
             })
             .await??;
-        turn.go_on(started.ceremony, Stage::Enrolling(stage));
+        self.begin_ceremony(started.ceremony, device_key, Some(code), &resting, now).await?;
         Ok(started)
     }
 
@@ -76,14 +75,13 @@ impl Service {
     /// A refusal; the ceremony has then ended, unless the message was not the device's.
     pub async fn enrol_keys(&self, bytes: &[u8]) -> ServiceResult<EnrolKeyed> {
         let now = self.now();
-        let (keys, stage, turn) = self.open_in_ceremony(bytes, now, |keys: &EnrolKeys| keys.ceremony)?;
-        let Stage::Enrolling(stage) = stage else {
-            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
-        };
-        let first = token::make(&self.keys.device_token, turn.owner.device_key.device_id(), 0);
-        let (id, mut rng) = (keys.ceremony, self.rng());
-        let (stage, keyed) = self.compute(move || stage.keys(&keys, first, now, &mut *rng)).await??;
-        turn.go_on(id, Stage::Confirming(stage));
+        let keys: EnrolKeys = self.open_in_ceremony(bytes, now).await?;
+        let device = Envelope::decode(bytes)?.device;
+        let (resting, place) = self.begun::<RestingEnrolment>(keys.ceremony, device, true, now).await?;
+        let first = token::make(&self.keys.device_token, device, 0);
+        let computed = self.compute(move || resting.keys(keys, first, now)).await?;
+        let (resting, keyed) = self.or_end(&place, computed.map_err(Into::into)).await?;
+        self.keyed(&place, &resting).await?;
         Ok(keyed)
     }
 
@@ -94,13 +92,26 @@ impl Service {
     /// the code is used up then. If the answer is lost, `status` brings it again.
     pub async fn enrol_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let now = self.now();
-        let (EnrolConfirm(confirmation), stage, turn) =
-            self.open_in_ceremony(bytes, now, |confirm: &EnrolConfirm| confirm.0.ceremony)?;
-        let (Stage::Confirming(stage), Some(code)) = (stage, turn.owner.code) else {
-            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
+        let EnrolConfirm(confirmation) = self.open_in_ceremony(bytes, now).await?;
+        let device = Envelope::decode(bytes)?.device;
+        let (resting, place) = self.take_ceremony(confirmation.ceremony, device, true, now).await?;
+        let confirmed = self.confirm_enrolment(resting, &place, confirmation, now).await;
+        self.or_end(&place, confirmed).await
+    }
+
+    async fn confirm_enrolment(
+        &self,
+        resting: RestingEnrolmentKeys,
+        place: &Place,
+        confirmation: Confirmation,
+        now: UnixSeconds,
+    ) -> ServiceResult<Confirmed> {
+        let code = place.code.ok_or(ServiceError::Bug("an enrolment without a code"))?;
+        let evaluate = move || {
+            let stage = resting.confirming().map_err(again)?;
+            Ok::<_, ServiceError>(stage.check(confirmation).and_then(CheckedConfirmation::evaluate))
         };
-        let evaluate = move || stage.check(confirmation).and_then(CheckedConfirmation::evaluate);
-        let proven = match self.compute(evaluate).await? {
+        let proven = match self.compute(evaluate).await?? {
             Err(CeremonyError::Cheating) => return Err(self.used_up(code, now).await),
             proven => proven?,
         };
@@ -114,7 +125,7 @@ impl Service {
             suite: proven.context.suite,
             epoch: proven.context.epoch,
             public_key: proven.public_key,
-            wrapped: self.wrap_key(&proven.context, &proven.key)?,
+            wrapped: self.wrap_key(&proven.context, &proven.key).await?,
             proof: proven.proof.as_slice().to_vec(),
         };
         let holder_keys = proven.holder_keys.ok_or(ServiceError::Bug("an enrolment without holder keys"))?;
@@ -131,6 +142,7 @@ impl Service {
         };
         match self.store.enrol(new, now).await? {
             EnrolResult::Created => {
+                self.metrics.enrolments.inc();
                 tracing::info!(device = %proven.context.device, suite = proven.context.suite.name(), "enrolled");
                 Ok(Confirmed { signature: proven.proof })
             }
@@ -153,22 +165,13 @@ impl Service {
     }
 
     /// Opens a message of a device that is not installed yet: its key is the one its ceremony is bound to. Only a message
-    /// that the device signed takes the ceremony out.
-    pub(super) fn open_in_ceremony<E: Exchange>(
-        &self,
-        bytes: &[u8],
-        now: UnixSeconds,
-        id: impl Fn(&E) -> CeremonyId,
-    ) -> ServiceResult<(E, Stage, Turn<'_>)> {
+    /// that the device signed can end the ceremony.
+    async fn open_in_ceremony<E: Exchange>(&self, bytes: &[u8], now: UnixSeconds) -> ServiceResult<E> {
         let envelope = Envelope::decode(bytes)?;
-        let ceremony = id(&envelope.peek::<E>()?);
-        let device_key = self
-            .ceremonies
-            .device_key(envelope.device, now)
-            .ok_or_else(|| Refusal::new(ProblemCode::CeremonyUnknown))?;
-        let body = open_with(&envelope, &device_key, now)?;
-        let (stage, turn) = self.ceremonies.take(ceremony, envelope.device, now)?;
-        Ok((body, stage, turn))
+        envelope.peek::<E>()?;
+        let row = self.store.ceremony(envelope.device, now).await?;
+        let device_key = row.ok_or_else(|| Refusal::new(ProblemCode::CeremonyUnknown))?.device_key;
+        open_with(&envelope, &device_key, now)
     }
 }
 

@@ -46,6 +46,9 @@ pub enum ServiceError {
     /// Wrapping or unwrapping failed: a wrong key-encryption key or a damaged store.
     #[error("wrapped secret: {0}")]
     Wrap(#[from] WrapError),
+    /// A key-encryption key cannot be used.
+    #[error(transparent)]
+    Kek(#[from] crate::wrap::KekError),
     /// The certification authority failed.
     #[error(transparent)]
     Ca(#[from] crate::ca::CaError),

@@ -12,13 +12,14 @@ use signer_core::{
     secret::SecretBytes,
     time::UnixSeconds,
     trust::{IssuerId, KeyUse, Life, TrustedKey},
-    wrap::{Kek, Location},
+    wrap::Location,
 };
 
-use super::{ServiceError, ServiceResult, unwrap_secret, wrap_secret};
+use super::{ServiceError, ServiceResult};
 use crate::{
     ports::Random,
     store::{IssuerKeyRow, ServerKeyRow, Store},
+    wrap::Wrapping,
 };
 
 /// Life of a key, seconds: about two years.
@@ -134,21 +135,22 @@ impl ServerKeys {
     /// [`ServiceError`] if the store or the wrapping fails.
     pub async fn load_or_make(
         store: &dyn Store,
-        kek: &Kek,
+        wrapping: &Wrapping,
         random: &dyn Random,
         issuer: IssuerId,
         now: UnixSeconds,
     ) -> ServiceResult<Self> {
         for purpose in KeyPurpose::ALL {
-            signing_key(store, kek, random, purpose.name(), now).await?;
+            signing_key(store, wrapping, random, purpose.name(), now).await?;
         }
-        let (answer, answer_made) = signing_key(store, kek, random, "answer", now).await?;
-        let (authority, _) = signing_key(store, kek, random, "authority", now).await?;
-        let (device_token, _) = secret(store, kek, random, "device-token", now, |_| Some(Vec::new())).await?;
-        let (online, _) = secret(store, kek, random, "online", now, |_| Some(Vec::new())).await?;
-        let (names, _) = secret(store, kek, random, "names", now, |_| Some(Vec::new())).await?;
-        let (audit, _) = secret(store, kek, random, "audit", now, |_| Some(Vec::new())).await?;
-        let series = Series::load(store, kek, issuer).await?;
+        let (answer, answer_made) = signing_key(store, wrapping, random, "answer", now).await?;
+        let (authority, _) = signing_key(store, wrapping, random, "authority", now).await?;
+        let (device_token, _) =
+            secret(store, wrapping, random, "device-token", now, |_| Some(Vec::new())).await?;
+        let (online, _) = secret(store, wrapping, random, "online", now, |_| Some(Vec::new())).await?;
+        let (names, _) = secret(store, wrapping, random, "names", now, |_| Some(Vec::new())).await?;
+        let (audit, _) = secret(store, wrapping, random, "audit", now, |_| Some(Vec::new())).await?;
+        let series = Series::load(store, wrapping, issuer).await?;
         for purpose in KeyPurpose::ALL {
             let end = in_use(series.of(purpose)).map(|key| key.created.plus(KEY_SECONDS));
             if end.is_none_or(|end| end <= now.plus(WARN_SECONDS)) {
@@ -206,41 +208,41 @@ impl ServerKeys {
     pub(super) async fn note_listed(
         &self,
         store: &dyn Store,
-        kek: &Kek,
+        wrapping: &Wrapping,
         purpose: KeyPurpose,
         listed: bool,
         now: UnixSeconds,
     ) -> ServiceResult<()> {
         let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
         store.note_listed(purpose.row(used.saturating_add(1)), listed, now).await?;
-        self.reload(store, kek).await
+        self.reload(store, wrapping).await.map(|_| ())
     }
 
     /// Makes the key that is to follow the one in use, if none waits.
     pub(super) async fn make_next(
         &self,
         store: &dyn Store,
-        kek: &Kek,
+        wrapping: &Wrapping,
         random: &dyn Random,
         purpose: KeyPurpose,
         now: UnixSeconds,
     ) -> ServiceResult<()> {
         let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
-        signing_key(store, kek, random, &purpose.row(used.saturating_add(1)), now).await?;
-        self.reload(store, kek).await
+        signing_key(store, wrapping, random, &purpose.row(used.saturating_add(1)), now).await?;
+        self.reload(store, wrapping).await.map(|_| ())
     }
 
     /// Puts the key that waits to use. False if none does.
     pub(super) async fn activate(
         &self,
         store: &dyn Store,
-        kek: &Kek,
+        wrapping: &Wrapping,
         purpose: KeyPurpose,
         now: UnixSeconds,
     ) -> ServiceResult<bool> {
         let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
         let done = store.activate_server_key(purpose.row(used.saturating_add(1)), now).await?;
-        self.reload(store, kek).await?;
+        self.reload(store, wrapping).await?;
         Ok(done)
     }
 
@@ -277,10 +279,15 @@ impl ServerKeys {
         all
     }
 
-    async fn reload(&self, store: &dyn Store, kek: &Kek) -> ServiceResult<()> {
-        let series = Series::load(store, kek, self.issuer).await?;
-        *self.series.write().unwrap_or_else(PoisonError::into_inner) = series;
-        Ok(())
+    /// Reads the keys anew. Whether another is in use now.
+    pub(super) async fn reload(&self, store: &dyn Store, wrapping: &Wrapping) -> ServiceResult<bool> {
+        let numbers =
+            |series: &Series| KeyPurpose::ALL.map(|purpose| in_use(series.of(purpose)).map(|key| key.number));
+        let read = Series::load(store, wrapping, self.issuer).await?;
+        let mut series = self.series.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = numbers(&series) != numbers(&read);
+        *series = read;
+        Ok(changed)
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Series> {
@@ -289,7 +296,7 @@ impl ServerKeys {
 }
 
 impl Series {
-    async fn load(store: &dyn Store, kek: &Kek, issuer: IssuerId) -> ServiceResult<Self> {
+    async fn load(store: &dyn Store, wrapping: &Wrapping, issuer: IssuerId) -> ServiceResult<Self> {
         let mut keys: [Vec<Numbered>; KeyPurpose::ALL.len()] = Default::default();
         for (place, purpose) in keys.iter_mut().zip(KeyPurpose::ALL) {
             for IssuerKeyRow { key: row, activated, listed } in
@@ -297,7 +304,8 @@ impl Series {
             {
                 let number = row.purpose.rsplit_once('.').map_or(Ok(1), |(_, number)| number.parse());
                 let number = number.map_err(|_| ServiceError::Bug("stored name of a server key"))?;
-                let secret = unwrapped(kek, &row, |secret| parse(secret).map(|key| compressed(&key)))?;
+                let secret =
+                    unwrapped(wrapping, &row, |secret| parse(secret).map(|key| compressed(&key))).await?;
                 let key = parse(secret.expose()).ok_or(ServiceError::Bug("stored signing key"))?;
                 place.push(Numbered { number, key, created: row.created, activated, listed });
             }
@@ -354,48 +362,45 @@ fn parse(secret: &[u8]) -> Option<SigningKey> {
 
 async fn signing_key(
     store: &dyn Store,
-    kek: &Kek,
+    wrapping: &Wrapping,
     random: &dyn Random,
     purpose: &str,
     now: UnixSeconds,
 ) -> ServiceResult<(SigningKey, UnixSeconds)> {
     let public = |secret: &[u8]| parse(secret).map(|key| compressed(&key));
-    let (secret, made) = secret(store, kek, random, purpose, now, public).await?;
+    let (secret, made) = secret(store, wrapping, random, purpose, now, public).await?;
     parse(secret.expose()).map(|key| (key, made)).ok_or(ServiceError::Bug("stored signing key"))
 }
 
 /// A secret of 32 bytes for which `public` gives a public half (empty for symmetric keys), stored or drawn.
 async fn secret(
     store: &dyn Store,
-    kek: &Kek,
+    wrapping: &Wrapping,
     random: &dyn Random,
     purpose: &str,
     now: UnixSeconds,
-    public: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    public: impl Fn(&[u8]) -> Option<Vec<u8>> + Send,
 ) -> ServiceResult<(SecretBytes<32>, UnixSeconds)> {
-    let offer = {
-        let mut rng = random.rng();
-        let mut drawn = SecretBytes::new([0; 32]);
-        // A P-256 scalar is out of range with probability 2^-32; draw again.
-        let public_key = loop {
-            rng.fill_bytes(drawn.expose_mut());
-            if let Some(public_key) = public(drawn.expose()) {
-                break public_key;
-            }
-        };
-        let wrapped = wrap_secret(kek, &location(purpose), drawn.expose(), &mut *rng)?;
-        ServerKeyRow { purpose: purpose.into(), public_key, wrapped, created: now }
+    let mut drawn = SecretBytes::new([0; 32]);
+    // A P-256 scalar is out of range with probability 2^-32; draw again.
+    let public_key = loop {
+        random.rng().fill_bytes(drawn.expose_mut());
+        if let Some(public_key) = public(drawn.expose()) {
+            break public_key;
+        }
     };
+    let wrapped = wrapping.wrap_secret(&location(purpose), drawn.expose()).await?;
+    let offer = ServerKeyRow { purpose: purpose.into(), public_key, wrapped, created: now };
     let row = store.server_key(offer, now).await?;
-    Ok((unwrapped(kek, &row, public)?, row.created))
+    Ok((unwrapped(wrapping, &row, public).await?, row.created))
 }
 
-fn unwrapped(
-    kek: &Kek,
+async fn unwrapped(
+    wrapping: &Wrapping,
     row: &ServerKeyRow,
-    public: impl Fn(&[u8]) -> Option<Vec<u8>>,
+    public: impl Fn(&[u8]) -> Option<Vec<u8>> + Send,
 ) -> ServiceResult<SecretBytes<32>> {
-    let bytes = unwrap_secret(kek, &location(&row.purpose), &row.wrapped)?;
+    let bytes = wrapping.unwrap_secret(&location(&row.purpose), &row.wrapped).await?;
     let secret = SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored server key"))?;
     if public(secret.expose()).as_ref() != Some(&row.public_key) {
         return Err(ServiceError::Bug("stored server key does not match its public half"));

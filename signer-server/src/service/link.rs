@@ -15,10 +15,7 @@ use signer_core::{
     wrap::Location,
 };
 
-use super::{
-    Refusal, Service, ServiceError, ServiceResult, good_standing, sign::decode_object, unwrap_secret,
-    wrap_secret,
-};
+use super::{Refusal, Service, ServiceError, ServiceResult, good_standing, sign::decode_object};
 use crate::store::{NewLink, OpenLinkResult, RequestLink, RequestRow};
 
 /// Wrong links of one phone within [`MISSES_SECONDS`]; a holder who scans has none.
@@ -30,26 +27,25 @@ pub(super) type LinkMisses = HashMap<DeviceId, (u32, UnixSeconds)>;
 
 impl Service {
     /// A link for a new request.
-    pub(super) fn new_link(&self, request: RequestId) -> ServiceResult<NewLink> {
-        let mut rng = self.rng();
+    pub(super) async fn new_link(&self, request: RequestId) -> ServiceResult<NewLink> {
         let mut token = [0; 32];
-        rng.fill_bytes(&mut token);
-        let secret = SecretBytes::<32>::random(&mut *rng);
-        let wrapped_secret = wrap_secret(&self.kek, &location(&request), secret.expose(), &mut *rng)?;
+        self.rng().fill_bytes(&mut token);
+        let secret = SecretBytes::<32>::random(&mut *self.rng());
+        let wrapped_secret = self.wrapping.wrap_secret(&location(&request), secret.expose()).await?;
         Ok(NewLink { token, wrapped_secret })
     }
 
     /// What the maker of a link is told: all that makes its links.
-    pub(super) fn tell_link(&self, made: &mut CreatedRequest, link: &NewLink) -> ServiceResult<()> {
-        let secret = self.link_secret(&made.id, link)?;
+    pub(super) async fn tell_link(&self, made: &mut CreatedRequest, link: &NewLink) -> ServiceResult<()> {
+        let secret = self.link_secret(&made.id, link).await?;
         made.link_url = Some(self.public_url().into());
         made.link_token = Some(URL_SAFE_NO_PAD.encode(link.token));
         made.link_secret = Some(URL_SAFE_NO_PAD.encode(secret.expose()));
         Ok(())
     }
 
-    fn link_secret(&self, request: &RequestId, link: &NewLink) -> ServiceResult<SecretBytes<32>> {
-        let secret = unwrap_secret(&self.kek, &location(request), &link.wrapped_secret)?;
+    async fn link_secret(&self, request: &RequestId, link: &NewLink) -> ServiceResult<SecretBytes<32>> {
+        let secret = self.wrapping.unwrap_secret(&location(request), &link.wrapped_secret).await?;
         SecretBytes::from_slice(&secret).ok_or(ServiceError::Bug("the secret of a link"))
     }
 
@@ -64,7 +60,7 @@ impl Service {
         let device = caller.installation.device;
         self.may_miss(device, caller.now)?;
         let row = self.store.request_by_link(asked.token, caller.now).await?;
-        let Some((row, link)) = self.with_right_mac(row, &asked)? else {
+        let Some((row, link)) = self.with_right_mac(row, &asked).await? else {
             self.note_miss(device, caller.now);
             return Err(Refusal::new(ProblemCode::LinkUnknown).into());
         };
@@ -92,14 +88,14 @@ impl Service {
     }
 
     /// The request of a link, if its MAC is right. For an unknown link a MAC is checked too, under a key that nobody has.
-    fn with_right_mac(
+    async fn with_right_mac(
         &self,
         row: Option<RequestRow>,
         asked: &OpenLink,
     ) -> ServiceResult<Option<(RequestRow, RequestLink)>> {
         let found = row.and_then(|row| row.link.clone().map(|link| (row, link)));
         let secret = match &found {
-            Some((row, link)) => self.link_secret(&row.id, &link.made)?,
+            Some((row, link)) => self.link_secret(&row.id, &link.made).await?,
             None => SecretBytes::random(&mut *self.rng()),
         };
         let right = link_mac(&secret, &asked.token, asked.elapsed).verify(&asked.mac);

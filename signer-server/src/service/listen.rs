@@ -1,4 +1,4 @@
-//! Tells phones that something happened, on this node. A phone asks by itself now and then, so a message that is missed costs
+//! Tells phones that something happened, on this node or another. A phone asks by itself now and then, so a message that is missed costs
 //! time, never the result.
 
 use std::{
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{Refusal, Service, ServiceResult, good_standing};
-use crate::store::Holder;
+use crate::store::{Holder, News};
 
 /// How long a stream lasts: then the phone signs for it again.
 const STREAM_TIME: Duration = Duration::from_secs(900);
@@ -106,7 +106,7 @@ impl Service {
         let (Listen {}, caller) = self.open(bytes).await?;
         good_standing(&caller.installation)?;
         let place = Arc::clone(&self.streams).try_acquire_owned();
-        let place = place.map_err(|_| Refusal::new(ProblemCode::Overloaded))?;
+        let place = place.map_err(|_| self.shed("streams"))?;
         let device = caller.installation.device;
         let inbox = Arc::new(Inbox::default());
         // Whatever happened before the stream began: the phone looks at everything once.
@@ -124,14 +124,20 @@ impl Service {
     }
 
     /// Ends every stream: the server stops.
-    pub fn hang_up(&self) {
+    pub(super) fn end_streams(&self) {
         let mut streams = lock(&self.listeners.0);
         streams.closed = true;
         streams.open.drain().for_each(|(_, inbox)| inbox.end());
     }
 
-    /// Tells a device.
+    /// Tells a device, on whichever node it listens.
     pub(super) fn tell(&self, device: DeviceId, event: Event) {
+        self.tell_here(device, event);
+        self.store.tell_nodes(News::Phone(device, event));
+    }
+
+    /// Tells a device that listens on this node.
+    pub(super) fn tell_here(&self, device: DeviceId, event: Event) {
         if let Some(inbox) = lock(&self.listeners.0).open.get(&device) {
             inbox.put(event);
         }
@@ -139,7 +145,7 @@ impl Service {
 
     /// Tells a holder's device. That it is not told when the store fails costs time only.
     pub(super) async fn tell_holder(&self, holder: &Holder, event: Event) {
-        if lock(&self.listeners.0).open.is_empty() {
+        if lock(&self.listeners.0).open.is_empty() && !self.store.has_nodes() {
             return;
         }
         if let Ok(Some(device)) = self.store.living(holder.clone()).await {

@@ -17,12 +17,15 @@ mod error;
 mod events;
 mod fleets;
 mod flights;
+mod health;
 mod history;
+mod keks;
 mod keys;
 mod limits;
 mod link;
 mod listen;
 mod lost;
+mod measure;
 mod oauth;
 mod pairwise;
 mod quota;
@@ -44,7 +47,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -58,15 +61,15 @@ use signer_core::{
     suite::KeyContext,
     time::UnixSeconds,
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
-    wrap::{self, Kek, Location, Wrapped},
+    wrap::Location,
 };
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use zeroize::Zeroizing;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as watch_channel};
 
 use self::quota::Quota;
 pub(crate) use self::{
     admin::{new_token, token_hash},
     audit::sign_checkpoints,
+    keks::tend_keks,
     webhooks::SignedDelivery,
 };
 pub use self::{
@@ -76,6 +79,7 @@ pub use self::{
     },
     error::*,
     events::{CloudEvent, EventData},
+    health::Unready,
     keys::{KeyPurpose, ServerKeys},
     limits::{Allowance, CALLS_PER_SECOND_MAX, KEPT_BYTES_MAX, KEPT_BYTES_MIN, LimitSettings, Rate},
     listen::Listening,
@@ -90,9 +94,11 @@ pub use self::{
 };
 use crate::{
     ca::{Authority, Settings},
+    metrics::ServiceMetrics,
     ports::{Clock, Random},
     registers::Register,
-    store::{Installation, LockPolicy, RelyingPartyRow, Store},
+    store::{Installation, LockPolicy, RelyingPartyRow, Store, StoreResult},
+    wrap::Wrapping,
 };
 
 /// How long a reservation holds against other payloads, seconds: far longer than an evaluation takes.
@@ -104,13 +110,10 @@ const FETCHES_MAX: u32 = 50;
 /// keeps the others, and the phones that want credentials, from asking.
 const REGISTER_CALLS_MAX: u32 = 32;
 
-/// How often the store is checked, however often someone asks.
-const CHECK_EVERY: Duration = Duration::from_secs(2);
-
 /// The server's use cases over a store.
 pub struct Service {
     store: Arc<dyn Store>,
-    kek: Kek,
+    wrapping: Wrapping,
     keys: ServerKeys,
     issuer: IssuerSettings,
     trust: trust::Trust,
@@ -124,7 +127,6 @@ pub struct Service {
     policy: LockPolicy,
     rule: StepRule,
     newest: AtomicU64,
-    ceremonies: ceremonies::Ceremonies,
     fleets: fleets::Fleets,
     flights: flights::Flights,
     link_misses: Mutex<link::LinkMisses>,
@@ -144,8 +146,12 @@ pub struct Service {
     register_calls: Arc<Quota<RelyingPartyId>>,
     limits: limits::Limits,
     releases: releases::Releases,
-    checked: tokio::sync::Mutex<Option<Instant>>,
+    checked: tokio::sync::Mutex<Option<(Instant, StoreResult<()>)>>,
     checkpoint_turn: tokio::sync::Mutex<()>,
+    covered: Mutex<Instant>,
+    checkpoint_failed: AtomicBool,
+    draining: watch_channel::Sender<health::Drain>,
+    metrics: ServiceMetrics,
     admin_token: [u8; 32],
 }
 
@@ -160,7 +166,7 @@ pub struct Parts {
     /// The store.
     pub store: Arc<dyn Store>,
     /// Wraps every secret in it.
-    pub kek: Kek,
+    pub wrapping: Wrapping,
     /// Tells the time.
     pub clock: Arc<dyn Clock>,
     /// Gives out random generators.
@@ -215,8 +221,8 @@ impl Service {
     /// [`ServiceError`] if the store or the wrapping fails.
     pub async fn new(parts: Parts) -> ServiceResult<Self> {
         let now = parts.clock.now().max(parts.store.latest_time());
-        let (store, kek, random) = (&*parts.store, &parts.kek, &*parts.random);
-        let keys = ServerKeys::load_or_make(store, kek, random, parts.issuer.id, now).await?;
+        let (store, wrapping, random) = (&*parts.store, &parts.wrapping, &*parts.random);
+        let keys = ServerKeys::load_or_make(store, wrapping, random, parts.issuer.id, now).await?;
         let trust = trust::Trust::load(parts.trust_root, store).await?;
         let authority = open_authority(&*parts.store, &parts.ca, &keys, &*parts.random, now).await?;
         // A quarter of the polls of a kind.
@@ -224,7 +230,7 @@ impl Service {
         let service = Self {
             newest: AtomicU64::new(now.0),
             store: parts.store,
-            kek: parts.kek,
+            wrapping: parts.wrapping,
             keys,
             issuer: parts.issuer,
             trust,
@@ -237,7 +243,6 @@ impl Service {
             crl: tokio::sync::Mutex::default(),
             policy: parts.policy,
             rule: parts.rule,
-            ceremonies: ceremonies::Ceremonies::default(),
             fleets: fleets::Fleets::default(),
             flights: flights::Flights::default(),
             link_misses: Mutex::default(),
@@ -259,6 +264,10 @@ impl Service {
             releases: releases::Releases::default(),
             checked: tokio::sync::Mutex::default(),
             checkpoint_turn: tokio::sync::Mutex::default(),
+            covered: Mutex::new(Instant::now()),
+            checkpoint_failed: AtomicBool::new(false),
+            draining: watch_channel::Sender::default(),
+            metrics: ServiceMetrics::default(),
             admin_token: parts.admin_token,
         };
         service.check_audit().await?;
@@ -302,8 +311,11 @@ impl Service {
     /// [`ServiceError::Store`].
     pub async fn expire(&self) -> ServiceResult<u64> {
         let now = self.now();
+        if self.store.has_nodes() {
+            // What another node said of them may have been lost.
+            self.take_up_keys().await?;
+        }
         self.renew_trust_list().await?;
-        self.ceremonies.expire(now);
         self.fleets.expire(now);
         self.forget_refusals(now);
         self.forget_link_misses(now);
@@ -314,19 +326,6 @@ impl Service {
             return Ok(0);
         }
         Ok(self.store.expire(now, self.credential_life()).await?)
-    }
-
-    /// Whether the store works. Asked at most every two seconds, whoever asks: the check writes.
-    ///
-    /// # Errors
-    /// [`ServiceError::Store`].
-    pub async fn check(&self) -> ServiceResult<()> {
-        let mut checked = self.checked.lock().await;
-        if checked.is_none_or(|at| at.elapsed() >= CHECK_EVERY) {
-            self.store.check().await?;
-            *checked = Some(Instant::now());
-        }
-        Ok(())
     }
 
     /// Whether short codes are guessed so often that every verifier is slowed.
@@ -342,7 +341,7 @@ impl Service {
     /// # Errors
     /// `overloaded`, at once: waiting would only make a queue.
     pub fn admit(&self) -> ServiceResult<OwnedSemaphorePermit> {
-        Arc::clone(&self.turns).try_acquire_owned().map_err(|_| Refusal::new(ProblemCode::Overloaded).into())
+        Arc::clone(&self.turns).try_acquire_owned().map_err(|_| self.shed("turns").into())
     }
 
     /// A place for a verifier to wait for a holder's answer.
@@ -350,7 +349,7 @@ impl Service {
     /// # Errors
     /// `overloaded`, or `too_many` if the verifier has its quota.
     pub fn admit_check_poll(&self, verifier: &RelyingPartyRow) -> ServiceResult<Place> {
-        self.check_polls.take(verifier.id)
+        self.counting("check_polls", self.check_polls.take(verifier.id))
     }
 
     /// A place for a relying party to wait for a holder's signature.
@@ -358,7 +357,7 @@ impl Service {
     /// # Errors
     /// `overloaded`, or `too_many` if the relying party has its quota.
     pub fn admit_request_poll(&self, asker: &RelyingPartyRow) -> ServiceResult<Place> {
-        self.request_polls.take(asker.id)
+        self.counting("request_polls", self.request_polls.take(asker.id))
     }
 
     /// Waits until everything admitted is done, so that the store can be closed; no longer than `limit`.
@@ -387,16 +386,16 @@ impl Service {
         sign::blocking(work).await
     }
 
-    fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
+    async fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
         let key = &installation.key;
         let location = share_location(&key.id, key.epoch.0);
-        let bytes = unwrap_secret(&self.kek, &location, &key.wrapped)?;
+        let bytes = self.wrapping.unwrap_secret(&location, &key.wrapped).await?;
         ServerKey::decode(&bytes).map_err(|_| ServiceError::Bug("stored key share does not decode"))
     }
 
-    fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
+    async fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
         let location = share_location(&context.key, context.epoch.0);
-        wrap_secret(&self.kek, &location, &key.encode(), &mut *self.rng())
+        Ok(self.wrapping.wrap_secret(&location, &key.encode()).await?)
     }
 }
 
@@ -411,21 +410,6 @@ async fn open_authority(
     let offer = Authority::self_signed(&keys.authority, &settings.name, now, &mut *random.rng())?;
     let certificate = store.authority(offer, now).await?;
     Ok(Authority::new(keys.authority.clone(), certificate, settings.terms.clone())?)
-}
-
-/// Wraps a secret for its place in the store.
-fn wrap_secret(
-    kek: &Kek,
-    location: &Location<'_>,
-    secret: &[u8],
-    rng: &mut dyn CryptoRng,
-) -> ServiceResult<Vec<u8>> {
-    Ok(wrap::wrap(kek, location, secret, rng)?.as_bytes().to_vec())
-}
-
-/// Takes a secret back from its place in the store.
-fn unwrap_secret(kek: &Kek, location: &Location<'_>, wrapped: &[u8]) -> ServiceResult<Zeroizing<Vec<u8>>> {
-    Ok(wrap::unwrap(kek, location, &Wrapped::from_bytes(wrapped.to_vec())?)?)
 }
 
 const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {

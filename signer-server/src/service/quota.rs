@@ -15,6 +15,7 @@ use super::{Refusal, ServiceResult, to_usize};
 #[derive(Debug)]
 pub(super) struct Quota<K: Eq + Hash> {
     all: Arc<Semaphore>,
+    most: usize,
     each: usize,
     taken: Mutex<HashMap<K, usize>>,
 }
@@ -22,8 +23,8 @@ pub(super) struct Quota<K: Eq + Hash> {
 impl<K: Eq + Hash + Clone> Quota<K> {
     /// `all` places, at most `each` of them for one caller.
     pub(super) fn new(all: u32, each: u32) -> Arc<Self> {
-        let (all, each) = (Arc::new(Semaphore::new(to_usize(all))), to_usize(each));
-        Arc::new(Self { all, each, taken: Mutex::default() })
+        let (most, each) = (to_usize(all), to_usize(each));
+        Arc::new(Self { all: Arc::new(Semaphore::new(most)), most, each, taken: Mutex::default() })
     }
 
     /// A place for `caller`, until it is dropped.
@@ -46,6 +47,16 @@ impl<K: Eq + Hash + Clone> Quota<K> {
 }
 
 impl<K: Eq + Hash> Quota<K> {
+    /// How many places there are.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// How many of them are taken.
+    pub(super) fn taken(&self) -> usize {
+        self.most.saturating_sub(self.all.available_permits())
+    }
+
     fn lock(&self) -> MutexGuard<'_, HashMap<K, usize>> {
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
     }

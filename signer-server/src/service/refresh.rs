@@ -3,22 +3,22 @@
 
 use signer_core::{
     ceremony::{
-        CeremonyError, CheckedConfirmation, CheckedRefresh, ProvenKey, ServerRefresh, refresh_challenge,
+        CeremonyError, CheckedConfirmation, CheckedRefresh, ProvenKey, RestingRefresh, RestingRefreshKeys,
+        refresh_challenge,
     },
     device_key::DevicePublicKeyBytes,
     history::Act,
     suite::{KeyContext, Signature},
     time::UnixSeconds,
     wire::{
-        Confirmed, ProblemCode, RefreshChallenge, RefreshChallenged, RefreshConfirm, RefreshKeyed,
-        RefreshKeys, RefreshStart, RefreshStarted,
+        Confirmation, Confirmed, ProblemCode, RefreshChallenge, RefreshChallenged, RefreshConfirm,
+        RefreshKeyed, RefreshKeys, RefreshStart, RefreshStarted,
     },
 };
 
 use super::{
-    Caller, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult,
-    ceremonies::{Owner, Stage},
-    good_standing, key_context,
+    Caller, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult, ceremonies::again, good_standing,
+    key_context,
 };
 use crate::store::{KeyRow, Lease, OutcomeKind, PayloadHash, Reserve, Sealer, StoredOutcome, Verdict};
 
@@ -33,7 +33,7 @@ impl Service {
         if challenge.key != caller.installation.key.id {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
-        let key = self.unwrap_key(&caller.installation)?;
+        let key = self.unwrap_key(&caller.installation).await?;
         Ok(refresh_challenge(&key, &key_context(&caller.installation), caller.now))
     }
 
@@ -48,7 +48,7 @@ impl Service {
         let context = key_context(&caller.installation);
         let payload = PayloadHash(CheckedRefresh::payload_hash(&context, &start));
         let checked = CheckedRefresh::new(&context, &start)?;
-        let key = self.unwrap_key(&caller.installation)?;
+        let key = self.unwrap_key(&caller.installation).await?;
         let based_on =
             checked.based_on(&key, &context, caller.now).ok_or_else(|| Refusal::new(ProblemCode::Stale))?;
         let reserve = Reserve {
@@ -76,10 +76,10 @@ impl Service {
             }
             Err(stored) => stored,
         };
-        self.refresh_started(&caller, &context, &stored)
+        self.refresh_started(&caller, &context, &stored).await
     }
 
-    fn refresh_started(
+    async fn refresh_started(
         &self,
         caller: &Caller,
         context: &KeyContext,
@@ -98,10 +98,9 @@ impl Service {
         }
         let device_key = DevicePublicKeyBytes(caller.installation.device_key);
         let public_key = caller.installation.key.public_key;
-        let (stage, ceremony, commitment) =
-            ServerRefresh::start(context, device_key, public_key, &mut *self.rng());
-        let turn = self.ceremonies.begin(Owner { device_key, code: None, started: caller.now })?;
-        turn.go_on(ceremony, Stage::Refreshing(stage));
+        let (resting, ceremony, commitment) =
+            RestingRefresh::start(context, device_key, public_key, caller.now, &mut *self.rng());
+        self.begin_ceremony(ceremony, device_key, None, &resting, caller.now).await?;
         let token = self.next_token(&caller.installation, stored.next_token);
         Ok(RefreshStarted::Started { ceremony, commitment, token })
     }
@@ -113,14 +112,18 @@ impl Service {
     pub async fn refresh_keys(&self, bytes: &[u8]) -> ServiceResult<RefreshKeyed> {
         let (keys, caller) = self.open::<RefreshKeys>(bytes).await?;
         good_standing(&caller.installation)?;
-        let (stage, turn) = self.ceremonies.take(keys.ceremony, caller.installation.device, caller.now)?;
-        let Stage::Refreshing(stage) = stage else {
-            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
+        let (device, old) = (caller.installation.device, key_context(&caller.installation));
+        let (resting, place) = self.begun::<RestingRefresh>(keys.ceremony, device, false, caller.now).await?;
+        let key = self.unwrap_key(&caller.installation).await?;
+        let compute = move || {
+            if *resting.old() != old {
+                return Err(Refusal::new(ProblemCode::Stale).into());
+            }
+            resting.keys(&key, keys, caller.now).map_err(ServiceError::from)
         };
-        let old = self.unwrap_key(&caller.installation)?;
-        let (id, mut rng) = (keys.ceremony, self.rng());
-        let (stage, keyed) = self.compute(move || stage.keys(&old, &keys, caller.now, &mut *rng)).await??;
-        turn.go_on(id, Stage::Confirming(stage));
+        let computed = self.compute(compute).await?;
+        let (resting, keyed) = self.or_end(&place, computed).await?;
+        self.keyed(&place, &resting).await?;
         Ok(keyed)
     }
 
@@ -135,23 +138,32 @@ impl Service {
     pub async fn refresh_confirm(&self, bytes: &[u8]) -> ServiceResult<Confirmed> {
         let (RefreshConfirm(confirmation), caller) = self.open::<RefreshConfirm>(bytes).await?;
         good_standing(&caller.installation)?;
-        let (stage, _turn) =
-            self.ceremonies.take(confirmation.ceremony, caller.installation.device, caller.now)?;
-        let Stage::Confirming(stage) = stage else {
-            return Err(Refusal::new(ProblemCode::CeremonyUnknown).into());
-        };
+        let device = caller.installation.device;
+        let (resting, place) = self.take_ceremony(confirmation.ceremony, device, false, caller.now).await?;
+        let confirmed = self.confirm_refresh(resting, &caller, confirmation).await;
+        self.or_end(&place, confirmed).await
+    }
+
+    async fn confirm_refresh(
+        &self,
+        resting: RestingRefreshKeys,
+        caller: &Caller,
+        confirmation: Confirmation,
+    ) -> ServiceResult<Confirmed> {
         let old = key_context(&caller.installation);
-        let check = move || {
-            let payload = CheckedConfirmation::payload_hash(&old, &confirmation);
-            stage.check(confirmation).map(|checked| (checked, PayloadHash(payload)))
-        };
-        let (checked, payload) = self.compute(check).await??;
-        if *checked.context() != (KeyContext { epoch: old.epoch.next(), ..old }) {
+        if *resting.old() != old {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
+        let key = self.unwrap_key(&caller.installation).await?;
+        let check = move || {
+            let payload = CheckedConfirmation::payload_hash(&old, &confirmation);
+            let checked = resting.confirming(&key).map_err(again)?.check(confirmation)?;
+            Ok::<_, ServiceError>((checked, PayloadHash(payload)))
+        };
+        let (checked, payload) = self.compute(check).await??;
         let lease = self.reserve_confirmation(&old, payload, caller.now).await?;
         let proven = self.compute(move || checked.evaluate()).await?;
-        let (verdict, proof) = self.confirmation_verdict(&caller.installation.key, proven);
+        let (verdict, proof) = self.confirmation_verdict(&caller.installation.key, proven).await;
         match (self.settle(&caller.installation, lease, None, verdict).await?, proof) {
             (None, Some(signature)) => Ok(Confirmed { signature }),
             (Some(StoredOutcome { kind: OutcomeKind::Cheating, .. }), _) => {
@@ -193,7 +205,7 @@ impl Service {
     }
 
     /// What an evaluated confirmation means for the key `old`, and the first signature if there is one.
-    fn confirmation_verdict(
+    async fn confirmation_verdict(
         &self,
         old: &KeyRow,
         proven: Result<ProvenKey, CeremonyError>,
@@ -203,7 +215,7 @@ impl Service {
             Err(CeremonyError::Cheating) => return (Verdict::Cheating, None),
             Err(_) => return (Verdict::ServerFault, None),
         };
-        match self.wrap_key(&proven.context, &proven.key) {
+        match self.wrap_key(&proven.context, &proven.key).await {
             Ok(wrapped) => {
                 let proof = proven.proof.as_slice().to_vec();
                 let key = KeyRow { wrapped, epoch: proven.context.epoch, proof, ..*old };

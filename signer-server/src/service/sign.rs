@@ -39,7 +39,7 @@ impl Service {
             return Err(Refusal::new(ProblemCode::Stale).into());
         }
         self.count_fetch(&request)?;
-        let key = self.unwrap_key(&caller.installation)?;
+        let key = self.unwrap_key(&caller.installation).await?;
         let context = key_context(&caller.installation);
         let public_key = caller.installation.key.public_key;
         let object = decode_object(&request)?;
@@ -68,7 +68,7 @@ impl Service {
             return Err(Refusal::new(ProblemCode::CodeNotChosen).into());
         }
         let object = decode_object(&request)?;
-        let key = self.unwrap_key(&caller.installation)?;
+        let key = self.unwrap_key(&caller.installation).await?;
         let (checked, key) = self.check_approve(received, key, &caller, object).await?;
         let reserve = Reserve {
             device: context.device,
@@ -129,7 +129,9 @@ impl Service {
     /// A refusal; none counts an attempt.
     pub(super) async fn reserve(&self, reserve: Reserve) -> ServiceResult<Result<Lease, StoredOutcome>> {
         let device = reserve.device;
-        let refusal = match self.store.reserve(reserve).await? {
+        let reserved = self.store.reserve(reserve).await?;
+        self.count_refused(&reserved);
+        let refusal = match reserved {
             Reserved::Granted(lease) => return Ok(Ok(lease)),
             Reserved::Stored(stored) => return Ok(Err(stored)),
             Reserved::RequestClosed => Refusal::new(ProblemCode::RequestClosed),
@@ -173,7 +175,9 @@ impl Service {
         };
         let told = told.map(|act| self.note(installation, act)).transpose()?.flatten();
         let settle = Settle { lease, request, verdict, told, policy: self.policy.clone(), now };
+        let verdict = settle.verdict.name();
         let settled = self.store.settle(settle).await?;
+        self.count_evaluation(verdict, &settled);
         // Whose act this was, phone or copy, nobody knows; the phone that listens looks.
         self.tell(device, Event::History);
         match settled {

@@ -3,9 +3,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Mutex, MutexGuard, PoisonError},
 };
 
+use bytes::Bytes;
 use signer_core::{
     status::{ENTRIES, STATUS_LIST_PERIOD_SECONDS, Status, Statuses},
     time::UnixSeconds,
@@ -20,7 +21,7 @@ pub(super) const LISTS_PER_DAY: u32 = 64;
 const DAY_SECONDS: u64 = 86_400;
 
 /// A signed list.
-type Signed = Arc<Vec<u8>>;
+type Signed = Bytes;
 
 /// The lists of this quarter of an hour that somebody has asked for.
 #[derive(Debug, Default)]
@@ -43,7 +44,7 @@ impl StatusLists {
         }
         // One that was begun in the quarter before is not kept for this one.
         if made.0 == period {
-            made.1.insert(number, Arc::clone(list));
+            made.1.insert(number, list.clone());
         }
     }
 
@@ -74,7 +75,7 @@ impl Service {
     ///
     /// # Errors
     /// `not_found` for a list in which no credential lives.
-    pub async fn status_list(&self, number: u32) -> ServiceResult<Arc<Vec<u8>>> {
+    pub async fn status_list(&self, number: u32) -> ServiceResult<Bytes> {
         if !self.live_lists().any(|live| live == number) {
             return Err(Refusal::new(ProblemCode::NotFound).into());
         }
@@ -87,7 +88,7 @@ impl Service {
         if let Some(list) = self.status_lists.find(period, number) {
             return Ok(list);
         }
-        let list = Arc::new(self.make_list(number, now).await?);
+        let list = Bytes::from(self.make_list(number, now).await?);
         self.status_lists.keep(period, number, &list);
         Ok(list)
     }

@@ -14,7 +14,7 @@ use signer_core::{
 };
 
 use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
-use crate::store::{Store, TrustListRow};
+use crate::store::{News, Store, TrustListRow};
 
 /// How far ahead of this server's clock a list may be dated, seconds: its date becomes the floor of verifiers' clocks.
 const AHEAD_SECONDS: u64 = 300;
@@ -73,18 +73,17 @@ pub(super) struct Trust {
 impl Trust {
     /// Takes up the stored list, unless another root is pinned now.
     pub(super) async fn load(root: TrustRoot, store: &dyn Store) -> ServiceResult<Self> {
-        let mut list = None;
-        if let Some(row) = store.trust_list().await? {
-            if row.pinned == point(root.public()) {
-                let signer = VerifyingKey::from_sec1_bytes(&row.root).map_err(|_| damaged())?;
-                list = Some(Arc::new(SignedTrustList::verify(&row.bytes, &[signer]).map_err(|_| damaged())?));
-            } else {
+        let list = match store.trust_list().await? {
+            Some(row) if row.pinned == point(root.public()) => Some(verified(&row)?),
+            Some(row) => {
                 tracing::warn!(
                     number = row.number,
                     "the stored trust list is under another root and not given out"
                 );
+                None
             }
-        }
+            None => None,
+        };
         if list.is_none() && matches!(root, TrustRoot::Pinned(_)) {
             tracing::warn!(
                 "no trust list is given out yet: `signer-server trust-list put` one that your root signed"
@@ -96,6 +95,14 @@ impl Trust {
     /// The pinned root, compressed.
     pub(super) fn root_point(&self) -> [u8; 33] {
         point(self.root.public())
+    }
+
+    /// Gives a list out, unless a later one is.
+    fn give_out(&self, list: Arc<SignedTrustList>) {
+        let mut given = self.list.write().unwrap_or_else(PoisonError::into_inner);
+        if given.as_ref().is_none_or(|given| given.list().number() <= list.list().number()) {
+            *given = Some(list);
+        }
     }
 
     fn current(&self) -> Option<Arc<SignedTrustList>> {
@@ -119,6 +126,27 @@ impl Service {
         self.issuer.id
     }
 
+    /// Takes up the keys and the trust list that another node has put into the store.
+    ///
+    /// # Errors
+    /// [`ServiceError`].
+    pub(super) async fn take_up_keys(&self) -> ServiceResult<()> {
+        let _changing = self.trust.changing.lock().await;
+        if self.keys.reload(&*self.store, &self.wrapping).await? {
+            self.status_lists.forget();
+        }
+        self.take_up_list().await
+    }
+
+    async fn take_up_list(&self) -> ServiceResult<()> {
+        if let Some(row) = self.store.trust_list().await?
+            && row.pinned == self.trust.root_point()
+        {
+            self.trust.give_out(verified(&row)?);
+        }
+        Ok(())
+    }
+
     /// Takes a list that the root has signed elsewhere.
     ///
     /// # Errors
@@ -131,6 +159,7 @@ impl Service {
             return Err(invalid(text.into()).into());
         };
         let _changing = self.trust.changing.lock().await;
+        self.take_up_list().await?;
         let refused = |error: TrustListError| invalid(error.to_string());
         let list = match self.trust.current() {
             Some(current) => {
@@ -195,7 +224,8 @@ impl Service {
     /// # Errors
     /// [`ServiceError`].
     pub async fn make_next_key(&self, purpose: KeyPurpose) -> ServiceResult<()> {
-        self.keys.make_next(&*self.store, &self.kek, &*self.random, purpose, self.now()).await?;
+        self.keys.make_next(&*self.store, &self.wrapping, &*self.random, purpose, self.now()).await?;
+        self.store.tell_nodes(News::Keys);
         tracing::info!(purpose = purpose.name(), "the next key waits");
         self.renew_trust_list().await
     }
@@ -226,10 +256,11 @@ impl Service {
         if !is_known {
             tracing::warn!(purpose = purpose.name(), "a key is put to use before every verifier can know it");
         }
-        if !self.keys.activate(&*self.store, &self.kek, purpose, self.now()).await? {
+        if !self.keys.activate(&*self.store, &self.wrapping, purpose, self.now()).await? {
             return Err(invalid("no key waits: make the next one first").into());
         }
         self.status_lists.forget();
+        self.store.tell_nodes(News::Keys);
         tracing::info!(purpose = purpose.name(), "the next key is in use");
         self.renew_trust_list().await
     }
@@ -263,15 +294,19 @@ impl Service {
             pinned: point(self.trust.root.public()),
             bytes: list.as_bytes().to_vec(),
         };
-        // The same list again is there already.
-        let _new = self.store.put_trust_list(row, now).await?;
+        let new = self.store.put_trust_list(row, now).await?;
         for purpose in KeyPurpose::ALL {
             if let Some(next) = self.keys.next(purpose) {
                 let listed = self.names(list.list(), purpose, &next.key);
-                self.keys.note_listed(&*self.store, &self.kek, purpose, listed, now).await?;
+                self.keys.note_listed(&*self.store, &self.wrapping, purpose, listed, now).await?;
             }
         }
-        *self.trust.list.write().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(list));
+        if !new {
+            // The same list is there already, or another node was faster with a later one.
+            return self.take_up_list().await;
+        }
+        self.trust.give_out(Arc::new(list));
+        self.store.tell_nodes(News::Keys);
         Ok(())
     }
 
@@ -316,6 +351,11 @@ impl Service {
         }
         notes
     }
+}
+
+fn verified(row: &TrustListRow) -> ServiceResult<Arc<SignedTrustList>> {
+    let signer = VerifyingKey::from_sec1_bytes(&row.root).map_err(|_| damaged())?;
+    Ok(Arc::new(SignedTrustList::verify(&row.bytes, &[signer]).map_err(|_| damaged())?))
 }
 
 fn point(key: &VerifyingKey) -> [u8; 33] {

@@ -89,9 +89,11 @@ impl Service {
             None => self.verify_qr(&question, asked, request.as_ref(), now).await?,
         };
         let (colour, reason) = match &told {
-            Verifying::Asked(_) => ("none", "asked".to_owned()),
-            Verifying::Done(done) => (colour(done.result.result), format!("{:?}", done.result.reason)),
+            Verifying::Asked(_) => ("none", code(ASKED)?),
+            Verifying::Done(done) => (colour(done.result.result), reason_name(done.result.reason)?),
         };
+        let reason = reason.as_str();
+        self.metrics.codes.count([colour.to_owned(), reason.to_owned()]);
         tracing::info!(verifier = %verifier.id, colour, reason, "code verified");
         Ok(told)
     }
@@ -213,7 +215,7 @@ impl Service {
         now: UnixSeconds,
     ) -> ServiceResult<Result<Verifying, CodeRefusal>> {
         let once = verified.once();
-        let expected = digits(&self.otp_secret(row)?, once.status, once.step, once.turn);
+        let expected = digits(&self.otp_secret(row).await?, once.status, once.step, once.turn);
         if !bool::from(expected.ct_eq(&verified.digits())) {
             return Ok(Err(CodeRefusal::BadSignature));
         }

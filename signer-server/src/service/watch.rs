@@ -15,7 +15,7 @@ use tokio::{
 };
 
 use super::{Refusal, Service, ServiceError, ServiceResult, WaitMs};
-use crate::store::Ended;
+use crate::store::{Ended, News};
 
 /// Most polls that wait for one thing: the second is for a caller whose first was cut off.
 const WAITING_MAX: usize = 2;
@@ -66,13 +66,21 @@ impl Service {
     /// Wakes those who wait for what has ended, on this node and on others.
     pub(super) fn ring(&self, ended: Ended) {
         self.watch.ring(ended);
-        self.store.tell_nodes(ended);
+        self.store.tell_nodes(News::Ended(ended));
     }
 
-    /// Wakes those who wait for what other nodes say has ended, without end.
+    /// Does what other nodes' news call for, without end.
     pub async fn hear_nodes(&self) {
         loop {
-            self.watch.ring(self.store.told_by_node().await);
+            match self.store.told_by_node().await {
+                News::Ended(ended) => self.watch.ring(ended),
+                News::Phone(device, event) => self.tell_here(device, event),
+                News::Keys => {
+                    if let Err(error) = self.take_up_keys().await {
+                        tracing::error!(%error, "another node changed keys or trust list, and they are not taken up yet");
+                    }
+                }
+            }
         }
     }
 
@@ -97,17 +105,26 @@ impl Service {
             Refusal::because(ProblemCode::TooMany, "two polls wait for this already; it ends for both")
         })?;
         let deadline = Instant::now() + wait.duration();
+        let hung_up = self.hung_up();
+        tokio::pin!(hung_up);
+        let mut stops = false;
         loop {
             let Some(notify) = bell.notify() else { return Err(ServiceError::Bug("bell")) };
             let rung = notify.notified();
             tokio::pin!(rung);
             rung.as_mut().enable();
             let (found, open_until) = look().await?;
-            let Some(ends) = open_until.filter(|_| Instant::now() < deadline) else { return Ok(found) };
+            let Some(ends) = open_until.filter(|_| !stops && Instant::now() < deadline) else {
+                return Ok(found);
+            };
             // What nobody decides wakes nobody: look again when its time is up.
             let left = Duration::from_secs(ends.0.saturating_sub(self.now().0).max(1));
             let left = self.store.look_again().map_or(left, |again| left.min(again));
-            let _rung_or_not = timeout_at(deadline.min(Instant::now() + left), rung).await;
+            tokio::select! {
+                _rung_or_not = timeout_at(deadline.min(Instant::now() + left), rung) => {}
+                // The caller learns how it stands, and asks again: another server, or the next run of this one.
+                () = &mut hung_up => stops = true,
+            }
         }
     }
 }

@@ -5,16 +5,22 @@
 //! runs against every engine.
 
 mod audit;
+mod ceremonies;
 mod certificates;
 mod counter;
 mod csc;
 mod displays;
 mod fleets;
 mod history;
+mod inspection;
+mod keks;
+mod metrics;
 mod oauth;
 pub mod postgres;
 mod reports;
+mod restore;
 mod rows;
+mod slots;
 mod sql;
 pub mod sqlite;
 mod visits;
@@ -28,26 +34,31 @@ use signer_core::{
     ids::{CheckId, DeviceId, RelyingPartyId, RequestId},
     time::UnixSeconds,
     trust::Life,
-    wire::{Standing, VerificationCode},
+    wire::{Event, Standing, VerificationCode},
 };
 
 pub use self::{
     audit::{AuditFilter, AuditLog, AuditMark, CheckpointRow},
+    ceremonies::*,
     certificates::*,
     counter::*,
     csc::*,
     displays::*,
     fleets::*,
     history::*,
+    inspection::Inspection,
+    keks::*,
+    metrics::*,
     oauth::*,
     reports::*,
+    restore::*,
     rows::*,
     visits::*,
     webhooks::*,
 };
 
 /// Why the store could not do its work. Callers answer 503 or 500 and release nothing.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
     /// The write queue is full: shed load.
     #[error("the store's write queue is full")]
@@ -306,6 +317,7 @@ pub trait ServerKeys: Send + Sync {
 pub trait Store:
     std::fmt::Debug
     + Installations
+    + Ceremonies
     + Attempts
     + Requests
     + RelyingParties
@@ -320,13 +332,14 @@ pub trait Store:
     + Histories
     + Reports
     + ServerKeys
+    + Keks
     + Webhooks
     + AuditLog
 {
     /// Drops what has run out: requests become expired and are deleted 7 days after their end, sign-ins 24 h; outcomes after 24 h, codes of
     /// past steps, access tokens, used assertions, pushed requests, displays, checks, questions and misses at their end, visits
     /// [`VISIT_KEPT_SECONDS`] after theirs, credentials 24 h after theirs by the `life` in force, events of registers after 30
-    /// days, those of webhooks after 7, used and expired enrolment codes are deleted. Returns how many rows were touched.
+    /// days, those of webhooks after 7, used and expired enrolment codes and ceremonies are deleted. Returns how many rows were touched.
     async fn expire(&self, now: UnixSeconds, life: Life) -> StoreResult<u64>;
 
     /// Latest time any committed transaction was made at: the clock never goes back behind it.
@@ -335,17 +348,31 @@ pub trait Store:
     /// When the store was last brought back from a backup; 0 for never. What was used up shortly before may be forgotten.
     fn restored_at(&self) -> UnixSeconds;
 
+    /// How often it was: part of the audit log's name, so that nobody takes the log for the one that was lost.
+    fn epoch(&self) -> u32;
+
     /// Says that a caller is about to write. The writer waits a moment for announced writes to share its commit.
     fn announce(&self) -> Announcement;
 
     /// Transactions committed since the store was opened.
     fn commits(&self) -> u64;
 
-    /// Tells other nodes on this store that something ended: long polls there look again. Nothing for a store of one node.
-    fn tell_nodes(&self, _ended: Ended) {}
+    /// What the store measures of itself.
+    fn metrics(&self) -> &StoreMetrics;
 
-    /// What another node says has ended; never for a store of one node.
-    async fn told_by_node(&self) -> Ended {
+    /// How much it has to do now.
+    fn load(&self) -> StoreLoad;
+
+    /// Whether other nodes may work on this store.
+    fn has_nodes(&self) -> bool {
+        false
+    }
+
+    /// Tells other nodes on this store. Nothing for a store of one node.
+    fn tell_nodes(&self, _news: News) {}
+
+    /// What another node says; never for a store of one node.
+    async fn told_by_node(&self) -> News {
         std::future::pending().await
     }
 
@@ -360,11 +387,25 @@ pub trait Store:
         None
     }
 
+    /// Whether it stopped for good, and has to be opened anew.
+    fn is_stopped(&self) -> bool;
+
     /// Whether reading and writing work now.
     async fn check(&self) -> StoreResult<()>;
 
     /// Finishes queued writes and closes.
     async fn close(&self);
+}
+
+/// What nodes tell each other. It may be lost: whoever needs to know looks at the store, sooner or later.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum News {
+    /// Something ended that somebody may wait for.
+    Ended(Ended),
+    /// Something happened that a phone is told of, where it listens.
+    Phone(DeviceId, Event),
+    /// The server's keys or its trust list changed.
+    Keys,
 }
 
 /// What somebody may wait for on any node, and has ended.

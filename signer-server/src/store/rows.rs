@@ -200,6 +200,25 @@ pub enum Reserved {
     Revoked,
 }
 
+impl Reserved {
+    /// Name of a refusal for figures; none if nothing was refused.
+    #[must_use]
+    pub const fn refusal(&self) -> Option<&'static str> {
+        Some(match self {
+            Self::Granted(_) | Self::Stored(_) => return None,
+            Self::RequestClosed => "request_closed",
+            Self::Stale => "stale",
+            Self::UnknownToken => "unknown_token",
+            Self::Busy => "busy",
+            Self::Locked(_) => "locked",
+            Self::Blocked => "blocked",
+            Self::Frozen => "frozen",
+            Self::Suspended => "suspended",
+            Self::Revoked => "revoked",
+        })
+    }
+}
+
 /// How an evaluation ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {

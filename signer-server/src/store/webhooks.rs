@@ -75,6 +75,9 @@ pub trait Webhooks: Send + Sync {
     /// others, and at most `limit`.
     async fn due_deliveries(&self, now: UnixSeconds, each: u32, limit: u32) -> StoreResult<Vec<DueDelivery>>;
 
+    /// How many deliveries wait, due or not.
+    async fn deliveries_waiting(&self) -> StoreResult<u64>;
+
     /// Records how a try ended.
     async fn settle_delivery(&self, tried: Tried, now: UnixSeconds) -> StoreResult<()>;
 

@@ -1,4 +1,4 @@
-//! A key-encryption key in a file: for trying out. Whoever reads the file and the store has every server share.
+//! Key-encryption keys in files: for trying out. Whoever reads the files and the store has every server share.
 
 use std::{
     fs, io,
@@ -10,54 +10,112 @@ use rand::CryptoRng;
 use signer_core::{secret::SecretBytes, wrap::Kek};
 use zeroize::Zeroizing;
 
-/// Why there is no key-encryption key.
-#[derive(Debug, thiserror::Error)]
-pub enum KekError {
-    /// The file cannot be read or written.
-    #[error("key-encryption key {path}: {source}")]
-    Io {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The file does not hold 32 bytes.
-    #[error(
-        "key-encryption key {0}: not 32 bytes; restore the right file, the store cannot be read without it"
-    )]
-    Form(PathBuf),
-    /// A store exists and the file does not: a new key would not open it.
-    #[error(
-        "key-encryption key {0}: missing, but the store exists; restore the file, the store cannot be read without it"
-    )]
-    Missing(PathBuf),
+use super::KekError;
+
+/// Where the key of a generation lies.
+pub(super) fn path(folder: &Path, generation: u32) -> PathBuf {
+    if generation == 1 { folder.join("kek") } else { folder.join(format!("kek-{generation}")) }
 }
 
-/// Reads the key, or makes it if `store_exists` is false. Returns whether it was made.
+/// Reads a key.
 ///
 /// # Errors
 /// [`KekError`].
-pub(crate) fn load_or_create(
-    path: &Path,
-    store_exists: bool,
-    rng: &mut dyn CryptoRng,
-) -> Result<(Kek, bool), KekError> {
-    let io = |source| KekError::Io { path: path.to_owned(), source };
-    match fs::read(path).map(Zeroizing::new) {
-        Ok(bytes) => {
-            let secret = SecretBytes::from_slice(&bytes).ok_or_else(|| KekError::Form(path.to_owned()))?;
-            Ok((Kek::new(secret), false))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound && store_exists => {
-            Err(KekError::Missing(path.to_owned()))
-        }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let secret = SecretBytes::random(rng);
-            write_private(path, secret.expose()).map_err(io)?;
-            Ok((Kek::new(secret), true))
-        }
-        Err(error) => Err(io(error)),
+pub(super) fn load(folder: &Path, generation: u32) -> Result<Kek, KekError> {
+    let path = path(folder, generation);
+    match fs::read(&path).map(Zeroizing::new) {
+        Ok(bytes) => SecretBytes::from_slice(&bytes).map(Kek::new).ok_or(KekError::Form(path)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(KekError::Missing(path)),
+        Err(source) => Err(KekError::Io { path, source }),
     }
+}
+
+/// Makes the file of the first generation, unless it is there: a start that was cut short is taken up. Returns whether it was made.
+///
+/// # Errors
+/// [`KekError::Io`].
+pub(super) fn make_first(folder: &Path, rng: &mut dyn CryptoRng) -> Result<bool, KekError> {
+    if path(folder, 1).exists() {
+        return Ok(false);
+    }
+    make(folder, 1, rng).map(|()| true)
+}
+
+/// Makes the file of a generation. One that is there is never taken up: after a restore it may be a key that was rotated away.
+///
+/// # Errors
+/// [`KekError::Exists`], [`KekError::Io`].
+pub(super) fn make(folder: &Path, generation: u32, rng: &mut dyn CryptoRng) -> Result<(), KekError> {
+    let (path, retired) = (path(folder, generation), retired(folder, generation));
+    if let Some(there) = [&path, &retired].into_iter().find(|path| path.exists()) {
+        return Err(KekError::Exists(there.clone()));
+    }
+    let secret = SecretBytes::<32>::random(rng);
+    write_private(&path, secret.expose()).map_err(|source| KekError::Io { path, source })
+}
+
+/// Where the key of a retired generation is put away.
+fn retired(folder: &Path, generation: u32) -> PathBuf {
+    path(folder, generation).with_extension("retired")
+}
+
+/// Puts the key of a retired generation away, if it is here: backups from before still need it, this server does not.
+///
+/// # Errors
+/// [`KekError::Exists`] if another key lies there, [`KekError::Io`].
+pub(super) fn put_away(folder: &Path, generation: u32) -> Result<(), KekError> {
+    let (from, to) = (path(folder, generation), retired(folder, generation));
+    let io = |path: &Path| {
+        let path = path.to_owned();
+        move |source| KekError::Io { path, source }
+    };
+    if !from.exists() {
+        return Ok(());
+    }
+    if to.exists() {
+        let there = fs::read(&to).map(Zeroizing::new).map_err(io(&to))?;
+        if fs::read(&from).map(Zeroizing::new).map_err(io(&from))? != there {
+            return Err(KekError::Exists(to));
+        }
+    }
+    fs::rename(&from, &to).and_then(|()| fs::File::open(folder)?.sync_all()).map_err(io(&from))
+}
+
+/// Where it is written which generation this node wraps under.
+pub(super) fn mark_path(folder: &Path) -> PathBuf {
+    folder.join("kek-current")
+}
+
+/// The newest generation this node ever wrapped under; 0 if it never did.
+///
+/// # Errors
+/// [`KekError::Io`] also for a file that holds something else.
+pub(super) fn mark(folder: &Path) -> Result<u32, KekError> {
+    let path = mark_path(folder);
+    let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "not the number of a generation");
+    match fs::read_to_string(&path) {
+        Ok(text) => text.trim_end().parse().map_err(|error| KekError::Io { path, source: invalid(error) }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+        Err(source) => Err(KekError::Io { path, source }),
+    }
+}
+
+/// Writes down, durably, that this node wraps under a generation from now on.
+///
+/// # Errors
+/// [`KekError::Io`].
+pub(super) fn set_mark(folder: &Path, generation: u32) -> Result<(), KekError> {
+    let (path, new) = (mark_path(folder), folder.join("kek-current.new"));
+    let replace = || {
+        match fs::remove_file(&new) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        write_private(&new, format!("{generation}\n").as_bytes())?;
+        fs::rename(&new, &path)?;
+        fs::File::open(folder)?.sync_all()
+    };
+    replace().map_err(|source| KekError::Io { path: path.clone(), source })
 }
 
 /// Writes a new file only its owner can read, durably.

@@ -10,11 +10,9 @@ use signer_core::{
     credential::{DocumentRecord, StepRule},
     domain::sha256,
     pin::Pin,
-    secret::SecretBytes,
     suite::SuiteId,
     time::UnixSeconds,
     wire::{CertificateQuery, CertificateRequestView, ProblemCode, SigningCertificate, Standing},
-    wrap::Kek,
 };
 use signer_server::{
     ports::{Random as _, SystemRandom},
@@ -24,6 +22,7 @@ use signer_server::{
         Holder, Store,
         sqlite::{SqliteOptions, SqliteStore},
     },
+    wrap::Wrapping,
 };
 
 use crate::{
@@ -199,14 +198,16 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
     let config = &app.config;
     let options = SqliteOptions::new(app.database(), config.witness_dir().join("witness"));
     let store = SqliteStore::open(&options, &mut SystemRandom.rng()).unwrap();
-    let kek = fs::read(config.data_dir.join("kek")).unwrap();
+    let random = Arc::new(SystemRandom);
+    let wrapping =
+        Wrapping::open(&*store, &config.data_dir, random, UnixSeconds(app.clock.seconds())).await.unwrap();
     let parts = Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,
-        kek: Kek::new(SecretBytes::from_slice(&kek).unwrap()),
+        wrapping,
         clock: Arc::new(app.clock.clone()),
         random: Arc::new(SystemRandom),
         register: Some(Arc::new(Down)),
-        ca: config.ca.settings(config.listen).unwrap(),
+        ca: config.ca.settings("http://127.0.0.1").unwrap(),
         issuer: config.issuer.settings("http://127.0.0.1").unwrap(),
         trust_root: TrustRoot::Own(Box::new(p256::ecdsa::SigningKey::from_slice(&[7; 32]).unwrap())),
         policy: config.lock_policy.clone(),

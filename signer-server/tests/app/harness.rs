@@ -87,18 +87,18 @@ impl TestApp {
     pub(crate) fn spawn_with(change: impl FnOnce(&mut Config)) -> Self {
         // For a run by hand: every test on PostgreSQL. Those that look into the file fail.
         let everywhere = std::env::var("SIGNER_TEST_STORE").is_ok_and(|engine| engine == "postgres");
-        Self::spawn_in(everywhere.then(|| Arc::new(Database::create())), change)
+        Self::spawn_in(everywhere.then(|| Arc::new(Database::create())), TestClock::at(T0), change)
     }
 
     /// A server whose store is in PostgreSQL.
     pub(crate) fn spawn_on_postgres() -> Self {
-        Self::spawn_in(Some(Arc::new(Database::create())), |_| {})
+        Self::spawn_in(Some(Arc::new(Database::create())), TestClock::at(T0), |_| {})
     }
 
     /// Another node on the same database and clock, with the same keys.
     pub(crate) fn beside(&self) -> Self {
         let keys = &self.config.data_dir;
-        Self::spawn_in(self.postgres.clone(), |config| {
+        Self::spawn_in(self.postgres.clone(), self.clock.clone(), |config| {
             std::fs::create_dir(&config.data_dir).unwrap();
             for file in ["kek", "admin-token", "trust-root"] {
                 std::fs::copy(keys.join(file), config.data_dir.join(file)).unwrap();
@@ -107,7 +107,7 @@ impl TestApp {
         })
     }
 
-    fn spawn_in(postgres: Option<Arc<Database>>, change: impl FnOnce(&mut Config)) -> Self {
+    fn spawn_in(postgres: Option<Arc<Database>>, clock: TestClock, change: impl FnOnce(&mut Config)) -> Self {
         let folder = Arc::new(tempfile::tempdir().unwrap());
         let mut config = Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -124,7 +124,7 @@ impl TestApp {
         change(&mut config);
         let mut app = Self {
             http: Client::new(""),
-            clock: TestClock::at(T0),
+            clock,
             config,
             suite: SUITE,
             running: None,
@@ -156,7 +156,8 @@ impl TestApp {
             runtime.block_on(async {
                 match App::start_with(config, Arc::new(clock), Arc::new(SystemRandom)).await {
                     Ok(app) => {
-                        tell.send(Ok((app.address().unwrap(), Arc::downgrade(&app.service())))).unwrap();
+                        let addresses = (app.address().unwrap(), app.metrics_address().unwrap());
+                        tell.send(Ok((addresses, Arc::downgrade(&app.service())))).unwrap();
                         app.run(async {
                             let _stop_or_gone = stopped.await;
                         })
@@ -166,7 +167,8 @@ impl TestApp {
                 }
             });
         });
-        let (address, service) = told.recv().unwrap()?;
+        let ((address, metrics), service) = told.recv().unwrap()?;
+        self.config.metrics.listen = metrics;
         self.service = service;
         self.config.listen = address;
         self.http = Client::new(format!("http://{address}"));
@@ -245,6 +247,13 @@ impl TestApp {
         self.blank_phone_on(&self.clock)
     }
 
+    /// A phone that is not enrolled and whose messages go to this node and to `other` by turns.
+    pub(crate) fn blank_phone_between(&self, other: &Self) -> TestPhone {
+        let keystore = self.folder().join(self.unique("keystore"));
+        let servers = vec![*network(self.url()), *network(other.url())];
+        TestPhone::open_over(servers, &keystore, MemoryStorage::default(), self.clock.clone())
+    }
+
     pub(crate) fn blank_phone_on(&self, clock: &TestClock) -> TestPhone {
         let keystore = self.folder().join(self.unique("keystore"));
         TestPhone::open(self.url(), &keystore, MemoryStorage::default(), clock.clone())
@@ -305,10 +314,11 @@ impl TestApp {
         Connection::open_with_flags(self.database(), OpenFlags::SQLITE_OPEN_READ_ONLY).unwrap()
     }
 
-    /// Number of rows and a hash of every table.
+    /// Number of rows and a hash of every table, but for ceremonies under way: a message of one that fails ends it.
     pub(crate) fn dump(&self) -> Dump {
         let db = self.read_only();
-        let mut names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").unwrap();
+        let mut names =
+            db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table' AND name <> 'ceremony'").unwrap();
         let names: Vec<String> = names.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
         assert!(names.len() >= 10, "{names:?}");
         names
@@ -318,6 +328,15 @@ impl TestApp {
                 (name, table)
             })
             .collect()
+    }
+}
+
+impl TestApp {
+    /// [`TestApp::dump`] without the number of the transaction: for messages that end a ceremony, which is written.
+    pub(crate) fn dump_of_acts(&self) -> Dump {
+        let mut dump = self.dump();
+        dump.remove("meta").unwrap();
+        dump
     }
 }
 

@@ -303,11 +303,11 @@ fn app_122_a_malformed_confirmation_ends_its_ceremony_and_tests_nothing() {
     ];
     for change in changes {
         let good = confirmation(&mut phone);
-        let before = app.dump();
+        let before = app.dump_of_acts();
         let wrong = cheated_confirmation(&app, &phone, good, change);
         assert_eq!(app.device("refresh-confirm", &wrong).code(), ProblemCode::CeremonyFailed);
         assert_eq!(app.device("refresh-confirm", &wrong).code(), ProblemCode::CeremonyUnknown);
-        assert_eq!(app.dump(), before, "nothing was counted");
+        assert_eq!(app.dump_of_acts(), before, "nothing was counted");
     }
     let id = app.ask(&bank, "olena");
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
@@ -336,7 +336,7 @@ fn app_125_a_wrong_first_signature_uses_up_the_enrolment_code() {
         assert_eq!(told.code(), ProblemCode::EnrolmentCode, "{suite:?}");
         assert_eq!(app.device("enrol-confirm", &wrong).code(), ProblemCode::CeremonyUnknown);
         let honest = second.wire.last("enrol-confirm").body;
-        assert_eq!(app.device("enrol-confirm", &honest).code(), ProblemCode::EnrolmentCode);
+        assert_eq!(app.device("enrol-confirm", &honest).code(), ProblemCode::CeremonyUnknown);
         app.restart();
         let again = app.blank_phone().phone.enrol(suite, &code, &Pin::new(PIN).unwrap());
         assert_eq!(crate::harness::code(again), ProblemCode::EnrolmentCode);

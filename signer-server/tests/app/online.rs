@@ -566,10 +566,10 @@ fn dis_023_after_a_restore_codes_of_the_steps_before_are_refused() {
 }
 
 /// Names of events as they arrive.
-struct Stream(BufReader<TcpStream>);
+pub(crate) struct Stream(BufReader<TcpStream>);
 
 impl Stream {
-    fn open(app: &TestApp, phone: &TestPhone) -> Self {
+    pub(crate) fn open(app: &TestApp, phone: &TestPhone) -> Self {
         let body = phone.seal(app.clock.seconds(), &Listen {});
         let mut stream = TcpStream::connect(app.url().trim_start_matches("http://")).unwrap();
         stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
@@ -607,7 +607,7 @@ impl Stream {
         }
     }
 
-    fn take(&mut self, count: usize) -> Vec<Event> {
+    pub(crate) fn take(&mut self, count: usize) -> Vec<Event> {
         (0..count).map(|_| self.next().unwrap()).collect()
     }
 }

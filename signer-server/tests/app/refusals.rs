@@ -567,6 +567,16 @@ fn json_calls(others: RequestId, signed: RequestId, bank: RelyingPartyId, shop: 
             calls.push((route, format!("/admin/v1/keys/{purpose}/{act}"), None, NotFound));
         }
     }
+    for number in ["0", "1", "9", "x", "-1", "4294967296"] {
+        let path = format!("/admin/v1/keks/{number}/prepare");
+        calls.push(("POST /admin/v1/keks/{id}/prepare", path, None, NotFound));
+        calls.push((
+            "POST /admin/v1/keks/{id}/retire",
+            format!("/admin/v1/keks/{number}/retire"),
+            None,
+            NotFound,
+        ));
+    }
     for query in ["force=1", "force=yes", "why=x"] {
         let path = format!("/admin/v1/keys/issuer/activate?{query}");
         calls.push(("POST /admin/v1/keys/{id}/activate", path, None, Malformed));
@@ -788,6 +798,8 @@ fn app_102_wrong_json_values_objects_and_queries_are_precise_problems() {
                 "GET /admin/v1/relying-parties",
                 "GET /admin/v1/keys",
                 "GET /admin/v1/audit/key",
+                "GET /admin/v1/figures",
+                "GET /admin/v1/keks",
                 "GET /v1/webhooks",
                 "DELETE /v1/webhooks",
             ];
@@ -1068,7 +1080,7 @@ fn others_and_absent(suite: SuiteId) {
     use ProblemCode as Code;
     let messages = Messages::new(suite);
     let nobody = RequestId::from_bytes([9; 16]);
-    let before = messages.app.dump();
+    let before = messages.app.dump_of_acts();
     let check = |operation: Operation, bytes: &[u8], code: Code, case: &str| {
         let answer = messages.app.device(operation.path(), bytes);
         assert_eq!(answer.code(), code, "{operation:?}: {case}");
@@ -1125,14 +1137,14 @@ fn others_and_absent(suite: SuiteId) {
     refresh_cases(&messages, &check);
     credential_cases(&messages, &check);
     enrol_cases(&messages, &check);
-    assert_eq!(messages.app.dump(), before);
+    assert_eq!(messages.app.dump_of_acts(), before);
 
     // More fetches than a holder needs. Counted in memory only.
     let good = messages.seal(&fetch);
     let mut answers = (0..60).map(|_| messages.app.device("fetch", &good));
     let refused = answers.find(|answer| answer.status != 200).unwrap();
     assert_eq!(refused.code(), Code::TooMany);
-    assert_eq!(messages.app.dump(), before);
+    assert_eq!(messages.app.dump_of_acts(), before);
 }
 
 /// Commitments of wrong length; and, where they are points, the identity and one that is off the curve.

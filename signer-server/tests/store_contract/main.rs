@@ -3,14 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod attempts;
+mod ceremonies;
 mod certificates;
 mod clients;
 mod credentials;
 mod displays;
 mod fixture;
 mod fleets;
+mod groups;
 mod history;
 mod installations;
+mod keks;
 mod lease;
 mod model;
 #[path = "../support/postgres.rs"]
@@ -59,8 +62,10 @@ macro_rules! store_contract {
                 tokens: att_010_two_phones_with_one_state_give_themselves_away,
                 tokens: att_010_a_retired_token_freezes,
                 tokens: att_010_a_late_message_is_stale_and_does_not_freeze,
+                tokens: att_010_a_late_message_overtakes_no_number,
                 tokens: att_010_an_unknown_token_changes_nothing,
                 races: att_002_of_64_reservations_one_is_granted,
+                groups: sto_201_attempts_of_many_installations_at_once_end_as_each_would_alone,
                 races: sto_011_of_32_enrolments_with_one_code_one_is_created,
                 races: sto_013_of_32_requests_with_one_key_one_is_added,
                 races: sto_016_of_100_burns_one_is_fresh,
@@ -71,7 +76,13 @@ macro_rules! store_contract {
                 refresh: sto_012_promotion_replaces_the_share,
                 refresh: sto_140_the_proof_of_an_enrolment_stays,
                 refresh: sto_012_promotion_refuses_what_does_not_fit,
+                keks: hsm_001_a_generation_is_used_when_all_hold_it_and_retired_when_nothing_is_under_it,
+                keks: hsm_006_what_changed_meanwhile_is_not_rewrapped,
+                keks: hsm_009_a_leader_that_was_slow_writes_nothing_under_a_retired_key,
                 installations: sto_024_revocation_is_final_and_erases,
+                ceremonies: sto_160_each_stage_of_a_ceremony_is_left_once,
+                ceremonies: sto_161_ceremonies_are_bounded_and_end_by_their_time,
+                ceremonies: sto_162_a_ceremony_ends_with_what_it_stands_on,
                 certificates: sto_030_a_certificate_comes_with_its_installation,
                 certificates: sto_031_the_last_certificate_added_is_in_use,
                 certificates: sto_032_a_suspension_is_listed_and_taken_back,

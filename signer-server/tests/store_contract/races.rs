@@ -14,7 +14,12 @@ use crate::{
     fixture::*,
 };
 
-async fn all<T, F>(store: &Arc<dyn Store>, tasks: u8, act: impl Fn(Arc<dyn Store>, u8) -> F) -> Vec<T>
+/// Does `act` many times at once.
+pub(crate) async fn all<T, F>(
+    store: &Arc<dyn Store>,
+    tasks: u8,
+    act: impl Fn(Arc<dyn Store>, u8) -> F,
+) -> Vec<T>
 where
     T: Send + 'static,
     F: Future<Output = T> + Send + 'static,

@@ -94,6 +94,19 @@ pub(crate) async fn att_010_a_late_message_is_stale_and_does_not_freeze<E: Engin
     assert_eq!(counted(store).await, (0, 0));
 }
 
+pub(crate) async fn att_010_a_late_message_overtakes_no_number<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    let given = success(store, 0, 1, T0.plus(20)).await;
+    // Made before that success and held back since: the phone holds a newer number.
+    let late = Reserve { based_on: T0.plus(10), ..with(0, 2, T0.plus(30)) };
+    assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
+    assert_eq!(counted(store).await, (0, 0));
+    success(store, given, 3, T0.plus(40)).await;
+    assert_eq!(current(store).await, (given, Standing::Good));
+}
+
 pub(crate) async fn att_010_an_unknown_token_changes_nothing<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();

@@ -6,6 +6,7 @@ use signer_core::{
     codec,
     wire::{PROBLEM_TYPE_PREFIX, Problem, ProblemCode},
 };
+use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
 /// One answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -59,7 +60,18 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(base: impl Into<String>) -> Self {
+        Self::with_tls(base, TlsConfig::default())
+    }
+
+    /// A client that trusts this certificate (PEM) alone.
+    pub(crate) fn with_root(base: impl Into<String>, pem: &[u8]) -> Self {
+        let root = Certificate::from_pem(pem).unwrap();
+        Self::with_tls(base, TlsConfig::builder().root_certs(RootCerts::from(vec![root])).build())
+    }
+
+    fn with_tls(base: impl Into<String>, tls: TlsConfig) -> Self {
         let agent = ureq::Agent::config_builder()
+            .tls_config(tls)
             .http_status_as_error(false)
             .max_redirects(0)
             .proxy(None)

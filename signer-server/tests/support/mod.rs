@@ -2,6 +2,8 @@
 //! a client library in the way.
 
 pub(crate) mod clock;
+#[cfg(unix)]
+pub(crate) mod cluster;
 pub(crate) mod http;
 pub(crate) mod phone;
 pub(crate) mod postgres;

@@ -3,7 +3,10 @@
 use std::{
     collections::HashMap,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use signer_client::{
@@ -117,13 +120,21 @@ impl Wire {
 }
 
 struct FaultyHttp {
-    inner: NetworkHttp,
+    /// Servers by turns: no two messages in a row go to one, where there are more.
+    inner: Vec<NetworkHttp>,
+    next: AtomicUsize,
     wire: Wire,
+}
+
+impl FaultyHttp {
+    fn turn(&self) -> &NetworkHttp {
+        &self.inner[self.next.fetch_add(1, Ordering::Relaxed) % self.inner.len()]
+    }
 }
 
 impl Http for FaultyHttp {
     fn server(&self) -> &str {
-        self.inner.server()
+        self.inner[0].server()
     }
 
     fn send(&self, request: &HttpRequest) -> Result<HttpResponse, TransportError> {
@@ -132,7 +143,7 @@ impl Http for FaultyHttp {
             state.faults.get_mut(&request.path).and_then(Vec::pop)
         };
         let lost = || TransportError::Unreachable("lost by the test".into());
-        let answer = if fault == Some(Fault::LoseRequest) { Err(lost()) } else { self.inner.send(request) };
+        let answer = if fault == Some(Fault::LoseRequest) { Err(lost()) } else { self.turn().send(request) };
         self.wire.0.lock().unwrap().passed.push(Passed {
             path: request.path.clone(),
             body: request.body.to_vec(),
@@ -142,7 +153,7 @@ impl Http for FaultyHttp {
     }
 
     fn stream(&self, request: &HttpRequest) -> Result<HttpStream, TransportError> {
-        self.inner.stream(request)
+        self.turn().stream(request)
     }
 }
 
@@ -166,10 +177,20 @@ impl TestPhone {
         storage: MemoryStorage,
         clock: impl Clock + 'static,
     ) -> Self {
+        Self::open_over(vec![*network(server)], keystore, storage, clock)
+    }
+
+    /// The same over networks of one's own: its messages go over them by turns.
+    pub(crate) fn open_over(
+        inner: Vec<NetworkHttp>,
+        keystore: &Path,
+        storage: MemoryStorage,
+        clock: impl Clock + 'static,
+    ) -> Self {
         let wire = Wire::default();
         let (key, _) = SoftwareKey::open(keystore, system_rng()).unwrap();
         let ports = Ports {
-            http: Box::new(FaultyHttp { inner: *network(server), wire: wire.clone() }),
+            http: Box::new(FaultyHttp { inner, next: AtomicUsize::new(0), wire: wire.clone() }),
             key: Box::new(key),
             storage: Box::new(storage.clone()),
             clock: Box::new(clock),

@@ -129,7 +129,7 @@ impl Drop for Database {
 }
 
 /// Runs to the end on a thread of its own: tests come from inside and outside of runtimes.
-fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
+pub(crate) fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
     std::thread::scope(|scope| {
         let work = || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
@@ -139,13 +139,25 @@ fn block_on<T: Send>(future: impl Future<Output = T> + Send) -> T {
     })
 }
 
-fn is_root() -> bool {
+/// A command whose arguments are a program that PostgreSQL's user runs; the folder is given to that user.
+pub(crate) fn as_postgres(dir: &Path) -> Command {
+    if !is_root() {
+        return Command::new("env");
+    }
+    let given = Command::new("chown").args(["-R", "postgres:"]).arg(dir).status().expect("chown");
+    assert!(given.success(), "there is no user postgres: apt-get install postgresql");
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    command
+}
+
+pub(crate) fn is_root() -> bool {
     let id = Command::new("id").arg("-u").output().expect("id");
     id.stdout.starts_with(b"0\n")
 }
 
 /// The folder with `initdb` and `postgres`: on the path, or where Debian puts them, the newest version.
-fn binaries() -> PathBuf {
+pub(crate) fn binaries() -> PathBuf {
     let on_path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&on_path).collect();
     match fs::read_dir("/usr/lib/postgresql") {

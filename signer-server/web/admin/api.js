@@ -4,6 +4,10 @@
  * @typedef {{ id: string, name: string, may_ask: boolean, may_verify: boolean, report: string[], report_deceased: boolean, generates_for?: string, kept_bytes: number, revoked: boolean }} Party
  * @typedef {{ id: string, relying_party: string, status: string, documents: number, created: number, expires: number }} Summary
  * @typedef {{ index: number, at: number, act: string, subject?: string, relying_party?: string, object?: string, detail?: string }} AuditLine
+ * @typedef {{ node: string, version: string, time: number, started: number, unready: string[],
+ *   totals: { calls: number, refused: number, failed: number, signatures: number, wrong_pins: number, keys_ended: number, codes_good: number, commits: number, acts: number },
+ *   now: { connections: number, turns: number, turns_max: number, waiting: number, store_waiting: number, audit_entries: number, checkpoint_age: number, webhooks_waiting: number, memory: number, leads: boolean },
+ *   call_seconds: { at_most?: number, count: number }[] }} Figures
  */
 
 /** Entries of the audit log that are asked for at once. */
@@ -51,6 +55,8 @@ export const audit = (about, before) => {
   if (before !== undefined) query.set('before', String(before));
   return call('GET', `audit/found?${query}`);
 };
+/** @returns {Promise<Figures>} of the node that answers */
+export const figures = () => call('GET', 'figures');
 /** @returns {Promise<{ key: string }>} */
 export const auditKey = () => call('GET', 'audit/key');
 /** @param {{ name: string, may_ask: boolean, may_verify: boolean }} party @returns {Promise<{ id: string, token: string }>} */

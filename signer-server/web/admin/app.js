@@ -1,9 +1,10 @@
-/** The operator's page: relying parties, their keys, how their requests ended, and the audit log. */
+/** The operator's page: live figures, relying parties, their keys, how their requests ended, and the audit log. */
 
 import { make, node, say } from '../verify/dom.js';
 import { wordsOf } from '../verify/language.js';
 import * as api from './api.js';
 import { auditLog } from './audit.js';
+import { liveFigures } from './figures.js';
 import { TEXTS } from './texts.js';
 
 const { t, hasText, setLanguage, otherLanguage, locale } = wordsOf(TEXTS);
@@ -20,6 +21,8 @@ const dialog = (/** @type {string} */ id) => /** @type {HTMLDialogElement} */ (n
 const nameOf = (/** @type {string} */ id) => parties.find((party) => party.id === id)?.name ?? id;
 
 const log = auditLog({ t, hasText, locale, nameOf });
+
+const live = liveFigures({ t, hasText, locale }, doing);
 
 /** Does one thing and says what went wrong. @param {() => Promise<void>} act */
 async function doing(act) {
@@ -44,10 +47,14 @@ function enter(inside) {
   node('enter').hidden = inside;
   node('parties').hidden = !inside;
   node('leave').hidden = !inside;
-  if (inside) return node('parties-title').focus();
+  if (inside) {
+    void live.watch();
+    return node('parties-title').focus();
+  }
   api.use('');
   [parties, requests] = [[], []];
   log.forget();
+  live.forget();
   draw();
   node('token').focus();
 }
@@ -56,6 +63,7 @@ function draw() {
   node('party-rows').replaceChildren(...(parties.length ? parties.map(partyRow) : [empty(5)]));
   drawFilter();
   log.draw();
+  live.draw();
   node('request-rows').replaceChildren(...(requests.length ? requests.map(requestRow) : [empty(5)]));
   /** @type {Map<string, number>} */
   const counts = new Map();

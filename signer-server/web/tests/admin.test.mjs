@@ -166,3 +166,24 @@ test('WEB-133 both languages of the operator’s page have every text', () => {
     assert.deepEqual(text.match(/\{\w+\}/g)?.sort(), TEXTS.en[key].match(/\{\w+\}/g)?.sort(), key);
   }
 });
+
+test('WEB-135 an operator sees what the node does now, and which node it is', async (t) => {
+  const page = await open(t);
+  await enter(page);
+  await page.waitForSelector('#live-figures .tile');
+  assert.match(await page.innerText('#live-node'), new RegExp(`127\\.0\\.0\\.1:${server.port}`));
+  assert.equal(await page.innerText('#live-state'), 'It takes calls.');
+  // Another snapshot brings rates; the page's own calls are calls.
+  await page.waitForFunction(() => Number.parseFloat(document.querySelector('[data-figure="calls"] .value')?.textContent ?? '') > 0);
+  const entries = async () => Number((await page.innerText('[data-figure="audit_entries"] .value')).replace(/\D/g, ''));
+  const before = await entries();
+  await register(page, 'Bank of Figures');
+  await page.waitForFunction((before) => Number(document.querySelector('[data-figure="audit_entries"] .value')?.textContent?.replace(/\D/g, '')) > before, before);
+  assert.ok((await page.$$('.chart polyline[points*=" "]')).length > 10);
+  await page.$eval('#live', (live) => live.scrollIntoView());
+  await browser.shot(page, 'admin-figures');
+  assert.equal((await fetch(`${origin}/admin/v1/figures`)).status, 401);
+  await page.click('#leave');
+  assert.ok(await page.isHidden('#live'));
+  assert.equal(await page.textContent('#live-figures'), '');
+});

@@ -42,7 +42,8 @@ words for; see `spec/wire.md`.";
 
 /// The document as it is served and committed.
 pub(crate) static DOCUMENT: LazyLock<String> = LazyLock::new(|| {
-    let document = document(super::api(std::time::Duration::ZERO).into_openapi());
+    let document =
+        document(super::api(std::time::Duration::ZERO, super::Audience::Operator, 0).into_openapi());
     let mut text = serde_json::to_string_pretty(&document).unwrap_or_default();
     text.push('\n');
     text

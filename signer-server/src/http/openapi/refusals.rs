@@ -278,7 +278,10 @@ mod tests {
 
     #[test]
     fn oap_002_every_refusal_that_a_route_names_is_one_of_the_closed_lists() {
-        let document = serde_json::to_value(crate::http::api(Duration::ZERO).into_openapi()).unwrap();
+        let document = serde_json::to_value(
+            crate::http::api(Duration::ZERO, crate::http::Audience::Operator, 0).into_openapi(),
+        )
+        .unwrap();
         let items =
             document["paths"].as_object().unwrap().values().flat_map(|item| item.as_object().unwrap());
         let mut seen = 0;

@@ -160,6 +160,17 @@ pub(in crate::http) struct StatusLists {
     status_lists: Vec<String>,
 }
 
+/// Why the server should get no calls, or needs a restart.
+#[derive(utoipa::ToSchema)]
+#[schema(examples(json!({ "status": "not_ready", "reasons": ["draining"] })))]
+pub(in crate::http) struct Health {
+    /// `not_live` or `not_ready`.
+    status: String,
+    /// `draining`: it is about to stop; `store_stopped`: only a restart helps; `store`: it cannot be read or written now; `audit`:
+    /// no checkpoint of the audit log could be signed; `clock`: it is behind what was written down.
+    reasons: Vec<String>,
+}
+
 /// The process answers.
 #[derive(utoipa::ToSchema)]
 pub(in crate::http) struct Live {

@@ -145,7 +145,7 @@ impl Service {
     ) -> ServiceResult<Option<CscCredential>> {
         let Some(installation) = self.store.installation(device).await? else { return Ok(None) };
         let Some(row) = self.store.certificate(device).await? else { return Ok(None) };
-        let chain = self.unwrap_chain(&row)?;
+        let chain = self.unwrap_chain(&row).await?;
         let chain: Vec<Vec<u8>> = ders(&chain).into_iter().map(<[u8]>::to_vec).collect();
         let own = chain.first().ok_or(ServiceError::Bug("an empty chain"))?;
         let certificate = fields(own).map_err(|_| ServiceError::Bug("stored certificate"))?;

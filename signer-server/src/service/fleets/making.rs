@@ -22,7 +22,6 @@ use crate::{
         KeyPurpose, Refusal, Service, ServiceError, ServiceResult,
         credentials::{DRAWS_MAX, place_row},
         sign::blocking,
-        wrap_secret,
     },
     store::{DocumentHash, FleetCredentialRow},
 };
@@ -85,7 +84,10 @@ impl Service {
         let with_key = |(wanted, day_key)| Begun { wanted, status: self.draw_place(now), day_key };
         let mut begun: Vec<Begun> = wanted.into_iter().zip(day_keys).map(with_key).collect();
         for _ in 0..DRAWS_MAX {
-            let rows = begun.iter().map(|begun| self.row(begun, now)).collect::<ServiceResult<_>>()?;
+            let mut rows = Vec::with_capacity(begun.len());
+            for begun in &begun {
+                rows.push(self.row(begun, now).await?);
+            }
             let taken = self.store.take_places(rows, now).await?;
             if taken.is_empty() {
                 return Ok(begun);
@@ -98,7 +100,7 @@ impl Service {
         Err(Refusal::new(ProblemCode::Overloaded).into())
     }
 
-    fn row(&self, begun: &Begun, now: UnixSeconds) -> ServiceResult<FleetCredentialRow> {
+    async fn row(&self, begun: &Begun, now: UnixSeconds) -> ServiceResult<FleetCredentialRow> {
         let location = place_row(begun.status);
         let document = begun.wanted.document.to_string();
         let point = begun.day_key.verifying_key().to_sec1_point(true);
@@ -106,12 +108,10 @@ impl Service {
             status: begun.status,
             document: begun.wanted.hash,
             document_type: begun.wanted.document_type.number().into(),
-            wrapped_document: wrap_secret(
-                &self.kek,
-                &document_location(&location),
-                document.as_bytes(),
-                &mut *self.rng(),
-            )?,
+            wrapped_document: self
+                .wrapping
+                .wrap_secret(&document_location(&location), document.as_bytes())
+                .await?,
             day_key: point.as_bytes().try_into().map_err(|_| ServiceError::Bug("a day key"))?,
             expires: now.hour().plus(LIFE_SECONDS),
         })

@@ -11,7 +11,6 @@ use crate::{
         Service, ServiceError, ServiceResult,
         answer::Question,
         credentials::place_row,
-        unwrap_secret,
         verify::{CodeAsked, Noted, Verifying, burn_of},
     },
     store::{Burned, FleetCredentialRow, OrganisationDocument},
@@ -62,7 +61,7 @@ impl Service {
         row: &FleetCredentialRow,
     ) -> ServiceResult<Option<bool>> {
         let location = place_row(row.status);
-        let text = unwrap_secret(&self.kek, &document_location(&location), &row.wrapped_document)?;
+        let text = self.wrapping.unwrap_secret(&document_location(&location), &row.wrapped_document).await?;
         let document = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
         let document: OrganisationDocument = document.ok_or(ServiceError::Bug("stored document"))?;
         let Some(register) = &self.register else { return Ok(Some(false)) };

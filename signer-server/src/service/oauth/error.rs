@@ -67,9 +67,9 @@ impl From<ServiceError> for OauthError {
     fn from(error: ServiceError) -> Self {
         match error {
             ServiceError::Refused(refusal) => Self::Refused(refusal.into()),
-            ServiceError::Store(StoreError::Overloaded) => {
-                Self::Refused(Refusal::new(ProblemCode::Overloaded).into())
-            }
+            ServiceError::Store(
+                StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
+            ) => Self::Refused(Refusal::new(ProblemCode::Overloaded).into()),
             failed => Self::Failed(failed),
         }
     }

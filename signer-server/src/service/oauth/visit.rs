@@ -115,7 +115,7 @@ impl Service {
     /// # Errors
     /// `temporarily_unavailable`.
     pub fn admit_visit_poll(&self, relying_party: RelyingPartyId) -> ServiceResult<Place> {
-        self.visit_polls.take(relying_party)
+        self.counting("visit_polls", self.visit_polls.take(relying_party))
     }
 
     /// Whose visit it is.

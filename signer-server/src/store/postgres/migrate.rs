@@ -4,7 +4,13 @@ use tokio_postgres::Client;
 
 use super::{LOCKS, OpenError};
 
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/postgres/0001_store.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/postgres/0001_store.sql"),
+    include_str!("../../../migrations/postgres/0002_ceremonies.sql"),
+    include_str!("../../../migrations/postgres/0003_restore.sql"),
+    include_str!("../../../migrations/postgres/0004_kek.sql"),
+    include_str!("../../../migrations/postgres/0005_token_given.sql"),
+];
 
 /// The schema version this binary works with.
 pub(super) fn newest() -> u32 {

@@ -3,46 +3,60 @@
 //! | file | what |
 //! |---|---|
 //! | `open` | options, errors, what is checked before the store runs |
+//! | `group` | acts of many installations in one transaction |
 //! | `server` | what a server must promise, asked on every connection |
 //! | `migrate` | the schema's versions |
+//! | `restore` | going on with an earlier state |
 //! | `transaction` | one transaction on one connection |
+//! | `witness` | what this node has seen, kept outside the database |
 //! | `node` | this node among the others: its run, what they tell each other |
 //!
 //! What it does to the tables is in `store/sql`. Why serializable transactions: `spec/decisions/postgres.md`.
 
+mod group;
+mod inspect;
 mod migrate;
 mod node;
 mod open;
+mod restore;
 mod server;
 mod transaction;
+mod witness;
 
 use std::{
     sync::{
         Arc,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 use deadpool_postgres::{Object, Pool, PoolError};
-use signer_core::{time::UnixSeconds, trust::Life};
+use signer_core::{ids::DeviceId, time::UnixSeconds, trust::Life};
 use tokio::{runtime::Handle, sync::Mutex};
 
-pub use self::open::{OpenError, PostgresOptions};
 pub(super) use self::transaction::{PgRow, PgTransaction};
 use self::{
+    group::Groups,
     node::Node,
     server::Watched,
     transaction::{Failure, Kind, store_error},
 };
+pub use self::{
+    open::{OpenError, PostgresOptions},
+    restore::{RestoreError, Survey},
+};
 use super::{
-    Announcement, Ended, Store, StoreError, StoreResult,
+    Announcement, News, Store, StoreError, StoreLoad, StoreMetrics, StoreResult,
     sql::{Engine, audit, columns::time, db::Db, expire},
 };
 
-/// Class of the advisory locks: "sign". The second number is a run, 0 for migrations, or -1 for the node that leads.
+/// Class of the advisory locks: "sign". The second number is a run, 0 for migrations, -1 for the node that leads, or
+/// [`RESTORE_LOCK`].
 const LOCKS: i32 = 0x7369_676E;
+/// Held by all nodes together, or by a restore alone.
+const RESTORE_LOCK: i32 = -2;
 /// Most acts that wait for a connection; more are refused as overload.
 const WAITING_MAX: usize = 4096;
 /// How often an act is run that meets others. After the first few it waits for its turn among those of this node.
@@ -61,14 +75,17 @@ pub struct PostgresStore {
     pool: Pool,
     handle: Handle,
     node: Node,
+    groups: Groups,
     watched: Arc<Watched>,
     waiting: AtomicUsize,
     /// Those that met others again and again, one at a time.
     turn: Arc<Mutex<()>>,
     clock: Clock,
     commits: Arc<AtomicU64>,
+    metrics: StoreMetrics,
     announced: Arc<AtomicUsize>,
     restored: UnixSeconds,
+    epoch: u32,
 }
 
 /// The latest time written down, for all nodes.
@@ -111,10 +128,12 @@ impl PostgresStore {
         self.watched.running()?;
         if self.waiting.fetch_add(1, Ordering::AcqRel) >= WAITING_MAX {
             self.waiting.fetch_sub(1, Ordering::AcqRel);
+            self.metrics.refused.inc();
             return Err(StoreError::Overloaded);
         }
+        let waits = Waits(&self.waiting);
         let connection = self.pool.get().await;
-        self.waiting.fetch_sub(1, Ordering::AcqRel);
+        drop(waits);
         self.watched.running()?;
         connection.map_err(|error| match error {
             PoolError::Timeout(_) => StoreError::Overloaded,
@@ -134,16 +153,26 @@ impl PostgresStore {
         self.move_clock(now).await?;
         let mut turn = None;
         for tries in 1..=TRIES_MAX {
+            let begun = Instant::now();
             let (tried, again) = self.transact(kind, work).await?;
             work = again;
             match tried {
                 Ok(value) => {
                     self.commits.fetch_add(1, Ordering::AcqRel);
+                    self.witnessed().await?;
+                    self.metrics.committed(1, begun.elapsed());
                     return Ok(value);
                 }
-                Err((_, Some(Failure::Conflict))) if tries < TRIES_MAX => {}
-                Err((_, Some(Failure::Duplicate))) if tries < DUPLICATE_TRIES => {}
-                Err((error, _)) => return Err(error),
+                Err((_, Some(Failure::Conflict))) if tries < TRIES_MAX => {
+                    self.metrics.retries.count(["conflict"]);
+                }
+                Err((_, Some(Failure::Duplicate))) if tries < DUPLICATE_TRIES => {
+                    self.metrics.retries.count(["duplicate"]);
+                }
+                Err((error, _)) => {
+                    self.watched.witness.may_have_missed(&error);
+                    return Err(error);
+                }
             }
             if tries >= TRIES_AT_ONCE {
                 if turn.is_none() {
@@ -155,6 +184,18 @@ impl PostgresStore {
             }
         }
         Err(StoreError::Overloaded)
+    }
+
+    /// Returns when what was committed before is witnessed. If the witness cannot be written the store stops: what it answered
+    /// then could be forgotten unnoticed.
+    async fn witnessed(&self) -> StoreResult<()> {
+        let begun = Instant::now();
+        let done = self.watched.witness.witness(self.connection()).await;
+        self.metrics.witness_seconds.observe_time(begun.elapsed());
+        if let Err(StoreError::Stopped(reason)) = &done {
+            self.watched.stop(reason);
+        }
+        done
     }
 
     /// Runs `work` in a transaction on a thread that may wait, and gives `work` back to be run again.
@@ -177,6 +218,15 @@ impl PostgresStore {
     }
 }
 
+/// One that waits for a connection, until it has one or its caller goes away.
+struct Waits<'w>(&'w AtomicUsize);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 /// What became of one run of an act.
 type Tried<T> = Result<T, (StoreError, Option<Failure>)>;
 
@@ -191,6 +241,15 @@ impl Engine for PostgresStore {
         self.commit(Kind::Write, now, work).await
     }
 
+    async fn write_of<T: Send + 'static>(
+        &self,
+        device: DeviceId,
+        now: UnixSeconds,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        self.groups.write(device, now, work).await
+    }
+
     async fn chain(&self, now: UnixSeconds) -> StoreResult<()> {
         self.commit(Kind::Append, now, move |db| audit::chain(db, now).map(|_| ())).await
     }
@@ -199,7 +258,12 @@ impl Engine for PostgresStore {
         &self,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.transact(Kind::Read, work).await?.0.map_err(|(error, _)| error)
+        let value = self.transact(Kind::Read, work).await?.0.map_err(|(error, _)| error)?;
+        // What was committed and could not be witnessed is shown to nobody before it is.
+        if self.watched.witness.missed().await {
+            self.witnessed().await?;
+        }
+        Ok(value)
     }
 }
 
@@ -217,6 +281,10 @@ impl Store for PostgresStore {
         self.restored
     }
 
+    fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     fn announce(&self) -> Announcement {
         Announcement::new(&self.announced)
     }
@@ -225,11 +293,33 @@ impl Store for PostgresStore {
         self.commits.load(Ordering::Acquire)
     }
 
-    fn tell_nodes(&self, ended: Ended) {
-        self.node.tell(ended);
+    fn metrics(&self) -> &StoreMetrics {
+        &self.metrics
     }
 
-    async fn told_by_node(&self) -> Ended {
+    fn is_stopped(&self) -> bool {
+        self.watched.running().is_err()
+    }
+
+    fn load(&self) -> StoreLoad {
+        let status = self.pool.status();
+        StoreLoad {
+            waiting: self.waiting.load(Ordering::Acquire).saturating_add(self.groups.waiting()),
+            connections: status.size.saturating_sub(status.available),
+            connections_max: status.max_size,
+            leads: self.node.leads(),
+        }
+    }
+
+    fn has_nodes(&self) -> bool {
+        true
+    }
+
+    fn tell_nodes(&self, news: News) {
+        self.node.tell(news);
+    }
+
+    async fn told_by_node(&self) -> News {
         self.node.told().await
     }
 

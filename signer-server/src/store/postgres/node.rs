@@ -5,12 +5,15 @@ use std::{
     future::poll_fn,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
 
-use signer_core::ids::{CheckId, RequestId};
+use signer_core::{
+    ids::{CheckId, DeviceId, RequestId},
+    wire::Event,
+};
 use tokio::{
     sync::{Mutex, Notify, mpsc},
     task::JoinHandle,
@@ -18,13 +21,13 @@ use tokio::{
 use tokio_postgres::{AsyncMessage, Client, Config};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{LOCKS, OpenError, server::Watched};
-use crate::store::Ended;
+use super::{LOCKS, OpenError, RESTORE_LOCK, server::Watched};
+use crate::store::{Ended, News};
 
 /// Most of what is told that waits; what does not fit is found by looking again.
 const QUEUE_MAX: usize = 4096;
-/// Most names in one message: PostgreSQL takes less than 8000 bytes.
-const MESSAGE_MAX: usize = 200;
+/// Most news in one message: PostgreSQL takes less than 8000 bytes, and each is shorter than 50.
+const MESSAGE_MAX: usize = 150;
 /// Pause before the next try to connect.
 const PAUSE: Duration = Duration::from_secs(1);
 const CHANNEL: &str = "signer_ended";
@@ -33,8 +36,8 @@ const CHANNEL: &str = "signer_ended";
 #[derive(Debug)]
 pub(super) struct Node {
     run: i64,
-    telling: mpsc::Sender<Ended>,
-    told: Mutex<mpsc::Receiver<Ended>>,
+    telling: mpsc::Sender<News>,
+    told: Mutex<mpsc::Receiver<News>>,
     hears: Arc<AtomicBool>,
     leads: Arc<AtomicBool>,
     leaving: Arc<Notify>,
@@ -91,14 +94,14 @@ impl Node {
         self.leads.load(Ordering::Acquire)
     }
 
-    pub(super) fn tell(&self, ended: Ended) {
-        let _full_or_over = self.telling.try_send(ended);
+    pub(super) fn tell(&self, news: News) {
+        let _full_or_over = self.telling.try_send(news);
     }
 
-    pub(super) async fn told(&self) -> Ended {
+    pub(super) async fn told(&self) -> News {
         let next = self.told.lock().await.recv().await;
         match next {
-            Some(ended) => ended,
+            Some(news) => news,
             None => std::future::pending().await,
         }
     }
@@ -127,8 +130,8 @@ struct Line {
     tls: MakeRustlsConnect,
     run: i64,
     watched: Arc<Watched>,
-    to_tell: mpsc::Receiver<Ended>,
-    hearing: mpsc::Sender<Ended>,
+    to_tell: mpsc::Receiver<News>,
+    hearing: mpsc::Sender<News>,
     hears: Arc<AtomicBool>,
     leads: Arc<AtomicBool>,
     leaving: Arc<Notify>,
@@ -148,17 +151,27 @@ impl Line {
     async fn connect(&self) -> Result<Connected, OpenError> {
         let (client, mut connection) = self.config.connect(self.tls.clone()).await?;
         let hearing = self.hearing.clone();
+        // Of this connection's own words this node knows already.
+        let own = Arc::new(AtomicI32::new(0));
+        let known = Arc::clone(&own);
         let reader = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
-                if let AsyncMessage::Notification(message) = message {
-                    for ended in message.payload().split(',').filter_map(read) {
-                        let _full_or_over = hearing.try_send(ended);
+                let AsyncMessage::Notification(message) = message else { continue };
+                if message.process_id() != known.load(Ordering::Acquire) {
+                    for news in message.payload().split(',').filter_map(read) {
+                        let _full_or_over = hearing.try_send(news);
                     }
                 }
             }
         });
+        let process = client.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
+        own.store(process, Ordering::Release);
         self.watched.look(&client).await?;
         let run = i32::try_from(self.run).map_err(|error| OpenError::Engine(error.to_string()))?;
+        if let Err(error) = keep_restores_out(&client).await {
+            self.watched.stop(&error.to_string());
+            return Err(error);
+        }
         // A broken connection's server process may still have it, for a moment.
         client.execute("SELECT pg_advisory_lock($1, $2)", &[&LOCKS, &run]).await?;
         client.batch_execute(&format!("LISTEN {CHANNEL}")).await?;
@@ -219,23 +232,40 @@ impl Line {
     }
 }
 
+/// Takes the lock that no restore is at work beside, for as long as the connection holds.
+pub(super) async fn keep_restores_out(client: &Client) -> Result<(), OpenError> {
+    let sql = "SELECT pg_try_advisory_lock_shared($1, $2)";
+    if client.query_one(sql, &[&LOCKS, &RESTORE_LOCK]).await?.try_get(0)? {
+        Ok(())
+    } else {
+        Err(OpenError::Restoring)
+    }
+}
+
 /// Tries to be the node that leads: it is as long as its connection holds.
 async fn lead(client: &Client) -> Result<bool, tokio_postgres::Error> {
     client.query_one("SELECT pg_try_advisory_lock($1, -1)", &[&LOCKS]).await?.try_get(0)
 }
 
-fn write(ended: &Ended) -> String {
-    match ended {
-        Ended::Request(id) => format!("r{id}"),
-        Ended::Check(id) => format!("c{id}"),
+fn write(news: &News) -> String {
+    match news {
+        News::Ended(Ended::Request(id)) => format!("r{id}"),
+        News::Ended(Ended::Check(id)) => format!("c{id}"),
+        News::Phone(device, event) => format!("p{device}.{}", event.name()),
+        News::Keys => "k".to_owned(),
     }
 }
 
-fn read(text: &str) -> Option<Ended> {
-    let (kind, id) = text.split_at_checked(1)?;
+fn read(text: &str) -> Option<News> {
+    let (kind, rest) = text.split_at_checked(1)?;
     match kind {
-        "r" => Some(Ended::Request(id.parse::<RequestId>().ok()?)),
-        "c" => Some(Ended::Check(id.parse::<CheckId>().ok()?)),
+        "r" => Some(News::Ended(Ended::Request(rest.parse::<RequestId>().ok()?))),
+        "c" => Some(News::Ended(Ended::Check(rest.parse::<CheckId>().ok()?))),
+        "p" => {
+            let (device, event) = rest.split_once('.')?;
+            Some(News::Phone(device.parse::<DeviceId>().ok()?, Event::from_name(event)?))
+        }
+        "k" if rest.is_empty() => Some(News::Keys),
         _ => None,
     }
 }

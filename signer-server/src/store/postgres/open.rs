@@ -21,11 +21,14 @@ use tokio_postgres::{
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use super::{
-    Clock, PostgresStore, migrate,
-    node::Node,
+    Clock, PostgresStore,
+    group::Groups,
+    migrate,
+    node::{Node, keep_restores_out},
     server::{Place, Watched, kept, promises, write_down},
+    witness::{NodeWitness, look},
 };
-use crate::outbound;
+use crate::{outbound, store::StoreMetrics};
 
 /// Which database the store is in, and how it is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -39,15 +42,27 @@ pub struct PostgresOptions {
     pub ca_file: Option<PathBuf>,
     /// Most connections of this node, beside the one it listens on.
     pub connections: usize,
+    /// How long a group of writes waits at most for announced ones to share its commit.
+    pub group_window: Duration,
     /// Allows a connection without TLS to another machine.
     pub insecure: bool,
+    /// This node's witness, outside the database; none: it remembers only while it runs.
+    pub witness_path: Option<PathBuf>,
 }
 
 impl PostgresOptions {
-    /// Without a password, 16 connections.
+    /// Without a password, 16 connections, a window of a millisecond.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
-        Self { url: url.into(), password_file: None, ca_file: None, connections: 16, insecure: false }
+        Self {
+            url: url.into(),
+            password_file: None,
+            ca_file: None,
+            connections: 16,
+            group_window: Duration::from_millis(1),
+            insecure: false,
+            witness_path: None,
+        }
     }
 
     /// The settings of a connection.
@@ -142,15 +157,15 @@ pub enum OpenError {
     /// The store was moved by a dump.
     #[error(
         "the store was written in another database cluster: it was restored from a dump, or moved. It may have forgotten \
-         counted attempts, used codes or revocations. Go back to the cluster it was in; `restore`, which would raise the \
-         epoch, is not built yet"
+         counted attempts, used codes or revocations. Go back to the cluster it was in; if that is lost, \
+         `signer-server restore`"
     )]
     OtherCluster,
     /// A standby that may lack commits became the primary.
     #[error(
         "the database was promoted or restored (timeline {before}, now {found}) while no standby was synchronous: it may have \
          forgotten counted attempts, used codes or revocations. Go back to the old primary and set \
-         synchronous_standby_names; `restore`, which would raise the epoch, is not built yet"
+         synchronous_standby_names; if it is lost, `signer-server restore`"
     )]
     Promoted {
         /// Timeline the store was last seen on.
@@ -158,6 +173,33 @@ pub enum OpenError {
         /// Timeline of this server.
         found: i64,
     },
+    /// The database lacks what this node has seen.
+    #[error(
+        "the database is behind this node's witness: it was put back to an earlier state, and has forgotten counted attempts, used \
+         codes or revocations. Bring back the newest one; if it is lost, `signer-server restore`"
+    )]
+    Behind,
+    /// The audit log is not the one that this node has seen.
+    #[error(
+        "the audit log is not the one that this node's witness has seen: the database was changed, or put back and continued \
+         otherwise. Find out who had access, then bring back the newest true one, or `signer-server restore`"
+    )]
+    AuditChanged,
+    /// Another node restored the database without what this one has seen.
+    #[error(
+        "the database was restored by another node, without what this node's witness has seen: stop all nodes, and run \
+         `signer-server restore` on this one"
+    )]
+    RestoredWithout,
+    /// A restore is at work.
+    #[error("`signer-server restore` is at work on this database: start the node when it is done")]
+    Restoring,
+    /// Witness and store do not belong together.
+    #[error("this node's witness belongs to another store; set the witness_dir that belongs to this one")]
+    WitnessOfAnother,
+    /// The witness cannot be read or written.
+    #[error("the witness: {0}; repair its disk or its permissions")]
+    Witness(io::Error),
     /// Written by a newer binary.
     #[error("the store has schema {found}, this binary knows up to {supported}: start the newer binary")]
     SchemaNewer {
@@ -169,6 +211,13 @@ pub enum OpenError {
     /// The server is not reached, or refuses.
     #[error("the store does not open: {0}")]
     Engine(String),
+}
+
+impl OpenError {
+    /// Whether something is lost for good, not only out of reach.
+    pub(super) const fn is_lost(&self) -> bool {
+        matches!(self, Self::Behind | Self::AuditChanged | Self::RestoredWithout | Self::WitnessOfAnother)
+    }
 }
 
 impl From<tokio_postgres::Error> for OpenError {
@@ -187,13 +236,25 @@ impl PostgresStore {
         let mut client = connect(&config, &tls).await?;
         let place = promises(&client).await?;
         migrate::apply(&mut client).await?;
+        // Until the node's own connection holds it.
+        keep_restores_out(&client).await?;
+        let witness = NodeWitness::open(options.witness_path.as_deref())?;
+        witness.held_by(&client).await?;
+        if witness.seen().is_none() && options.witness_path.is_some() {
+            tracing::warn!("this node has no witness yet: it takes the database for the newest");
+        }
         let mut store_id = [0; 16];
         rng.fill_bytes(&mut store_id);
         let begun = begin_run(&client, place, store_id).await?;
-        drop(client);
-        let watched = Arc::new(Watched::new(place));
+        let found = look(&client).await?.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
+        witness.write(found).await.map_err(OpenError::Witness)?;
+        let watched = Arc::new(Watched::new(place, witness));
         let node = Node::join(config.clone(), tls.clone(), begun.run, Arc::clone(&watched)).await?;
-        Ok(Arc::new(Self {
+        drop(client);
+        let metrics = StoreMetrics::default();
+        let (groups, queue) = Groups::new(metrics.refused.clone());
+        let store = Arc::new(Self {
+            groups,
             pool: pool(config, tls, options.connections.max(1), &watched)?,
             handle: Handle::current(),
             node,
@@ -202,9 +263,13 @@ impl PostgresStore {
             turn: Arc::default(),
             clock: Clock { latest: AtomicU64::new(begun.latest.0), moving: Mutex::new(()) },
             commits: Arc::default(),
+            metrics,
             announced: Arc::default(),
             restored: begun.restored,
-        }))
+            epoch: begun.epoch,
+        });
+        Groups::work(&store, queue, options.group_window);
+        Ok(store)
     }
 
     /// Brings a store to the newest schema and returns the versions before and after.
@@ -230,7 +295,7 @@ impl PostgresStore {
     }
 }
 
-async fn connect(config: &Config, tls: &MakeRustlsConnect) -> Result<Client, OpenError> {
+pub(super) async fn connect(config: &Config, tls: &MakeRustlsConnect) -> Result<Client, OpenError> {
     let (client, connection) = config.connect(tls.clone()).await?;
     // It ends with its client.
     tokio::spawn(async move {
@@ -241,11 +306,22 @@ async fn connect(config: &Config, tls: &MakeRustlsConnect) -> Result<Client, Ope
     Ok(client)
 }
 
+/// Where the store was last seen.
+pub(super) async fn place_before(client: &Client) -> Result<Place, OpenError> {
+    let row = client.query_one("SELECT cluster, timeline, synchronous FROM meta", &[]).await?;
+    Ok(Place {
+        cluster: row.try_get(0)?,
+        timeline: row.try_get(1)?,
+        synchronous: row.try_get::<_, i16>(2)? == 1,
+    })
+}
+
 /// What a new run finds.
 struct Begun {
     run: i64,
     latest: UnixSeconds,
     restored: UnixSeconds,
+    epoch: u32,
 }
 
 async fn begin_run(client: &Client, place: Place, store_id: [u8; 16]) -> Result<Begun, OpenError> {
@@ -253,13 +329,7 @@ async fn begin_run(client: &Client, place: Place, store_id: [u8; 16]) -> Result<
         VALUES (1, $1, 0, 0, $2, $3, $4) ON CONFLICT DO NOTHING";
     let synchronous = i16::from(place.synchronous);
     client.execute(sql, &[&store_id.as_slice(), &place.cluster, &place.timeline, &synchronous]).await?;
-    let row = client.query_one("SELECT cluster, timeline, synchronous FROM meta", &[]).await?;
-    let before = Place {
-        cluster: row.try_get(0)?,
-        timeline: row.try_get(1)?,
-        synchronous: row.try_get::<_, i16>(2)? == 1,
-    };
-    kept(before, place)?;
+    kept(place_before(client).await?, place)?;
     write_down(client, place).await?;
     let sql = "UPDATE meta SET run = run + 1 RETURNING run, latest_time, restored";
     let row = client.query_one(sql, &[]).await?;
@@ -267,10 +337,12 @@ async fn begin_run(client: &Client, place: Place, store_id: [u8; 16]) -> Result<
         let seconds: i64 = row.try_get(place)?;
         Ok(UnixSeconds(u64::try_from(seconds).unwrap_or_default()))
     };
-    Ok(Begun { run: i64::from(row.try_get::<_, i32>(0)?), latest: time(1)?, restored: time(2)? })
+    let epoch = client.query_one("SELECT coalesce(max(epoch), 0) FROM restored", &[]).await?;
+    let epoch = u32::try_from(epoch.try_get::<_, i32>(0)?).unwrap_or_default();
+    Ok(Begun { run: i64::from(row.try_get::<_, i32>(0)?), latest: time(1)?, restored: time(2)?, epoch })
 }
 
-fn pool(
+pub(super) fn pool(
     config: Config,
     tls: MakeRustlsConnect,
     size: usize,

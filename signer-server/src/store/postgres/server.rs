@@ -4,7 +4,7 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use tokio_postgres::Client;
 
-use super::OpenError;
+use super::{OpenError, witness::NodeWitness};
 use crate::store::{StoreError, StoreResult};
 
 /// Oldest version whose behaviour is tested.
@@ -23,12 +23,13 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(super) struct Watched {
     place: Mutex<Option<Place>>,
+    pub(super) witness: NodeWitness,
     stopped: OnceLock<String>,
 }
 
 impl Watched {
-    pub(super) fn new(place: Place) -> Self {
-        Self { place: Mutex::new(Some(place)), stopped: OnceLock::new() }
+    pub(super) fn new(place: Place, witness: NodeWitness) -> Self {
+        Self { place: Mutex::new(Some(place)), witness, stopped: OnceLock::new() }
     }
 
     pub(super) fn running(&self) -> StoreResult<()> {
@@ -46,6 +47,12 @@ impl Watched {
     /// now is written down, for the next start to compare.
     pub(super) async fn look(&self, client: &Client) -> Result<(), OpenError> {
         let found = promises(client).await?;
+        if let Err(error) = self.witness.held_by(client).await {
+            if error.is_lost() {
+                self.stop(&error.to_string());
+            }
+            return Err(error);
+        }
         let before = self.place.lock().unwrap_or_else(PoisonError::into_inner).replace(found);
         let Some(before) = before.filter(|before| *before != found) else { return Ok(()) };
         if let Err(error) = kept(before, found) {

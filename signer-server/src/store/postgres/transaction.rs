@@ -1,6 +1,6 @@
 //! One transaction on one connection, driven from a blocking thread: an act is plain code that reads and writes in turn.
 
-use std::{cell::Cell, error::Error, time::Duration};
+use std::{cell::Cell, error::Error, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use deadpool_postgres::Object;
@@ -45,10 +45,12 @@ pub(super) enum Failure {
 /// one, decides what became of it.
 pub(super) const STATEMENT_TIME: Duration = Duration::from_secs(20);
 
-/// A transaction. It begins with its first statement.
+/// A transaction. It begins with its first statement, unless it is one act's part of a shared one.
 pub(in crate::store) struct PgTransaction {
     /// None once it has been given back.
-    connection: Option<Object>,
+    connection: Option<Arc<Object>>,
+    /// Whether other acts run in it too; who began it ends it.
+    shared: bool,
     handle: Handle,
     run: i64,
     kind: Kind,
@@ -57,14 +59,45 @@ pub(in crate::store) struct PgTransaction {
 }
 
 impl PgTransaction {
-    pub(super) const fn new(connection: Object, handle: Handle, run: i64, kind: Kind) -> Self {
+    pub(super) fn new(connection: Object, handle: Handle, run: i64, kind: Kind) -> Self {
         Self {
-            connection: Some(connection),
+            connection: Some(Arc::new(connection)),
+            shared: false,
             handle,
             run,
             kind,
             begun: Cell::new(false),
             failure: Cell::new(None),
+        }
+    }
+
+    /// One act's part of a shared transaction.
+    pub(super) fn within(shared: &Shared, handle: Handle, run: i64) -> Self {
+        Self {
+            connection: Some(Arc::clone(&shared.0)),
+            shared: true,
+            handle,
+            run,
+            kind: Kind::Write,
+            begun: Cell::new(true),
+            failure: Cell::new(None),
+        }
+    }
+
+    /// Why a statement failed, if one did.
+    pub(super) const fn failed(&self) -> Option<Failure> {
+        self.failure.get()
+    }
+
+    /// Refuses to go on beside other acts in one transaction.
+    ///
+    /// # Errors
+    /// The group is taken back, and this act run by itself.
+    pub(in crate::store) fn alone(&self) -> StoreResult<()> {
+        if self.shared {
+            Err(StoreError::Engine("an act that others must not share".to_owned()))
+        } else {
+            Ok(())
         }
     }
 
@@ -144,7 +177,7 @@ impl PgTransaction {
             self.roll_back();
             return Err((StoreError::Engine("a statement failed".to_owned()), Some(failure)));
         }
-        let Some(connection) = self.connection.take() else { return Ok(()) };
+        let Some(connection) = self.connection.take().and_then(Arc::into_inner) else { return Ok(()) };
         if !self.begun.get() {
             return Ok(());
         }
@@ -153,32 +186,17 @@ impl PgTransaction {
             let _ = connection.batch_execute("COMMIT").now_or_never();
             return Ok(());
         }
-        let commit = tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("COMMIT"));
-        match self.handle.block_on(commit) {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(error)) if error.as_db_error().is_some() && !connection.is_closed() => {
-                // The server's own word that it did not.
-                match failure(&error) {
-                    Failure::Gone => Err(unknown(connection, &error.to_string())),
-                    failure => Err((store_error(&error), Some(failure))),
-                }
-            }
-            Ok(Err(error)) => Err(unknown(connection, &error.to_string())),
-            Err(_elapsed) => Err(unknown(connection, "no answer in time")),
-        }
+        self.handle.block_on(commit(connection))
     }
 
     /// Takes everything back; why a statement failed, if one did.
     pub(super) fn roll_back(&mut self) -> Option<Failure> {
         let failure = self.failure.get();
-        let Some(connection) = self.connection.take() else { return failure };
+        let Some(connection) = self.connection.take().and_then(Arc::into_inner) else { return failure };
         if failure == Some(Failure::Gone) {
             drop(Object::take(connection));
         } else if self.begun.get() {
-            let end = tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("ROLLBACK"));
-            if !matches!(self.handle.block_on(end), Ok(Ok(()))) {
-                drop(Object::take(connection));
-            }
+            self.handle.block_on(roll_back(connection));
         }
         failure
     }
@@ -187,9 +205,70 @@ impl PgTransaction {
 impl Drop for PgTransaction {
     /// After a panic: what was begun must not go on under another act.
     fn drop(&mut self) {
-        if let Some(connection) = self.connection.take() {
+        if let Some(connection) = self.connection.take().filter(|_| !self.shared).and_then(Arc::into_inner) {
             drop(Object::take(connection));
         }
+    }
+}
+
+/// A transaction of many acts. It is not committed unless it is said.
+pub(super) struct Shared(Arc<Object>);
+
+impl Shared {
+    /// Begins one.
+    pub(super) async fn begin(connection: Object) -> StoreResult<Self> {
+        let begin = connection.batch_execute("BEGIN ISOLATION LEVEL SERIALIZABLE");
+        match tokio::time::timeout(STATEMENT_TIME, begin).await {
+            Ok(Ok(())) => Ok(Self(Arc::new(connection))),
+            Ok(Err(error)) => {
+                drop(Object::take(connection));
+                Err(store_error(&error))
+            }
+            Err(_elapsed) => {
+                drop(Object::take(connection));
+                Err(gone("no answer in time"))
+            }
+        }
+    }
+
+    /// Makes it durable. No act runs in it any more.
+    pub(super) async fn commit(self) -> Result<(), (StoreError, Option<Failure>)> {
+        match Arc::into_inner(self.0) {
+            Some(connection) => commit(connection).await,
+            // An act that panicked left its part behind: the connection is dropped with it.
+            None => Err((StoreError::Engine("an act is still running".to_owned()), Some(Failure::Refused))),
+        }
+    }
+
+    /// Takes it back.
+    pub(super) async fn roll_back(self) {
+        if let Some(connection) = Arc::into_inner(self.0) {
+            roll_back(connection).await;
+        }
+    }
+}
+
+/// Makes what was done on a connection durable.
+async fn commit(connection: Object) -> Result<(), (StoreError, Option<Failure>)> {
+    match tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("COMMIT")).await {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(error)) if error.as_db_error().is_some() && !connection.is_closed() => {
+            // The server's own word that it did not.
+            match failure(&error) {
+                Failure::Gone => Err(unknown(connection, &error.to_string())),
+                failure => Err((store_error(&error), Some(failure))),
+            }
+        }
+        Ok(Err(error)) => Err(unknown(connection, &error.to_string())),
+        Err(_elapsed) => Err(unknown(connection, "no answer in time")),
+    }
+}
+
+/// Takes back what was done on a connection.
+async fn roll_back(connection: Object) {
+    let end = tokio::time::timeout(STATEMENT_TIME, connection.batch_execute("ROLLBACK")).await;
+    if !matches!(end, Ok(Ok(()))) {
+        drop(Object::take(connection));
     }
 }
 

@@ -31,7 +31,7 @@ const KEEP: i64 = 24 * 3600;
 #[async_trait]
 impl<E: Engine> Attempts for E {
     async fn reserve(&self, reserve: Reserve) -> StoreResult<Reserved> {
-        self.write(reserve.now, move |db| take(db, &reserve)).await
+        self.write_of(reserve.device, reserve.now, move |db| take(db, &reserve)).await
     }
 
     async fn stored_outcome(
@@ -44,7 +44,7 @@ impl<E: Engine> Attempts for E {
     }
 
     async fn settle(&self, settle: Settle) -> StoreResult<Settled> {
-        self.write(settle.now, move |db| finish(db, &settle)).await
+        self.write_of(settle.lease.device, settle.now, move |db| finish(db, &settle)).await
     }
 }
 
@@ -58,6 +58,8 @@ struct State {
     token_pending: Option<u64>,
     token_issued: u64,
     token_changed_at: UnixSeconds,
+    token_given_at: UnixSeconds,
+    token_open: bool,
     serial: u64,
     payload: Option<PayloadHash>,
     holds: bool,
@@ -75,7 +77,7 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
         standing_column!(),
         ", epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
         token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
-        before_level, before_wrong, before_locked_until, before_stepped_down_at
+        before_level, before_wrong, before_locked_until, before_stepped_down_at, token_open, token_given_at
         FROM installation JOIN signing_key USING (device) WHERE device = ?1"
     );
     first(db, sql, [device.as_bytes()], |row| {
@@ -92,6 +94,8 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
             payload: row.get::<Option<_>>(12)?.map(PayloadHash),
             holds: lease_holds(db, row, 13, now)?,
             before: get_counter(row, 15)?,
+            token_open: row.get(19)?,
+            token_given_at: get_time(row, 20)?,
         })
     })
 }
@@ -139,8 +143,17 @@ fn take(db: &Db<'_>, reserve: &Reserve) -> StoreResult<Reserved> {
 fn present(db: &Db<'_>, state: &State, reserve: &Reserve) -> StoreResult<Option<Reserved>> {
     let device = reserve.device.as_bytes();
     let Some(token) = reserve.token else { return Ok(None) };
-    if token == state.token {
+    if state.token_open && (state.token..=state.token_issued).contains(&token) {
+        // The first since a restore: which number the phone had got to is not known.
+        let sql =
+            "UPDATE installation SET token = ?2, token_open = 0, token_changed_at = ?3 WHERE device = ?1";
+        execute_one(db, sql, (device, int(token)?, time(reserve.now)))?;
         return Ok(None);
+    }
+    if token == state.token {
+        // The phone has had success since it made this: what comes late must not overtake the number it was given then.
+        let late = state.token_pending.is_some() && reserve.based_on < state.token_given_at;
+        return Ok(late.then_some(Reserved::Stale));
     }
     if Some(token) == state.token_pending {
         let sql = "UPDATE installation SET token = ?2, token_pending = NULL, token_changed_at = ?3 WHERE device = ?1";
@@ -153,6 +166,8 @@ fn present(db: &Db<'_>, state: &State, reserve: &Reserve) -> StoreResult<Option<
     if reserve.based_on < state.token_changed_at {
         return Ok(Some(Reserved::Stale));
     }
+    // Certificates and their list are everybody's.
+    db.alone()?;
     execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
     certificates::follow(db, reserve.device, reserve.now)?;
     history::append_now(db, reserve.device, &reserve.frozen, reserve.now)?;
@@ -162,10 +177,11 @@ fn present(db: &Db<'_>, state: &State, reserve: &Reserve) -> StoreResult<Option<
 /// Gives out the next token number: it replaces a pending one that was never presented.
 fn give_token(db: &Db<'_>, device: DeviceId, state: &State, now: UnixSeconds) -> StoreResult<u64> {
     let number = state.token_issued.saturating_add(1);
-    let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3 WHERE device = ?1";
+    let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3, token_given_at = ?4
+        WHERE device = ?1";
     // Overtaking a pending number is a change; giving out the first one after a presentation is not.
     let changed_at = if state.token_pending.is_some() { now } else { state.token_changed_at };
-    execute_one(db, sql, (device.as_bytes(), int(number)?, time(changed_at)))?;
+    execute_one(db, sql, (device.as_bytes(), int(number)?, time(changed_at), time(now)))?;
     Ok(number)
 }
 
@@ -208,6 +224,10 @@ fn lease(
 fn finish(db: &Db<'_>, settle: &Settle) -> StoreResult<Settled> {
     let Lease { device, payload, serial, .. } = settle.lease;
     // Whether the lease still holds does not matter as long as nobody took it.
+    if matches!(settle.verdict, Verdict::Cheating | Verdict::Refreshed { .. }) {
+        // It ends or replaces keys, with certificates and credentials.
+        db.alone()?;
+    }
     let Some(state) = load(db, device, settle.now)? else { return Ok(Settled::LeaseLost) };
     if state.payload != Some(payload) || state.serial != serial {
         // Fencing keeps results back, never a finding: a cheat that was only slow would cost nothing.

@@ -69,7 +69,7 @@ impl<E: Engine> AuditLog for E {
                 execute(db, sql, (node.level, int(node.index)?, hash.0))?;
             }
             let sql = "INSERT INTO audit_checkpoint (only_row, size, note) VALUES (1, ?1, ?2)
-                ON CONFLICT (only_row) DO UPDATE SET size = ?1, note = ?2 WHERE size < ?1";
+                ON CONFLICT (only_row) DO UPDATE SET size = ?1, note = ?2 WHERE audit_checkpoint.size < ?1";
             execute(db, sql, (int(checkpoint.size)?, &checkpoint.note)).map(|_| ())
         })
         .await
@@ -87,13 +87,22 @@ impl<E: Engine> AuditLog for E {
     }
 }
 
-/// Moves what waits into the chain. What the chain ends with, if anything waited.
-pub(in crate::store) fn chain(db: &Db<'_>, now: UnixSeconds) -> StoreResult<Option<AuditMark>> {
+/// What was added to the chain.
+#[derive(Debug, Default)]
+pub(in crate::store) struct Chained {
+    /// What the chain ends with, if anything was.
+    pub(in crate::store) mark: Option<AuditMark>,
+    /// The entries, each with its place.
+    pub(in crate::store) entries: Vec<(u64, Vec<u8>)>,
+}
+
+/// Moves what waits into the chain.
+pub(in crate::store) fn chain(db: &Db<'_>, now: UnixSeconds) -> StoreResult<Chained> {
     let sql = "SELECT act, subject, relying_party, object, detail FROM audit_waiting ORDER BY number";
     let waiting = all(db, sql, [], waiting)?;
-    let mut mark = None;
+    let mut chained = Chained::default();
     for entry in waiting {
-        let before = mark.map_or_else(|| head(db), Ok)?;
+        let before = chained.mark.map_or_else(|| head(db), Ok)?;
         let entry = AuditEntry { index: before.size, previous: before.last, at: now, ..entry };
         let bytes = entry.encode();
         let sql = "INSERT INTO audit (idx, entry, subject, object) VALUES (?1, ?2, ?3, ?4)";
@@ -105,12 +114,13 @@ pub(in crate::store) fn chain(db: &Db<'_>, now: UnixSeconds) -> StoreResult<Opti
             object.map(AuditObject::as_bytes)
         ];
         execute(db, sql, params)?;
-        mark = Some(AuditMark { size: before.size.saturating_add(1), last: leaf_hash(&bytes) });
+        chained.mark = Some(AuditMark { size: before.size.saturating_add(1), last: leaf_hash(&bytes) });
+        chained.entries.push((before.size, bytes));
     }
-    if mark.is_some() {
+    if chained.mark.is_some() {
         execute(db, "DELETE FROM audit_waiting", [])?;
     }
-    Ok(mark)
+    Ok(chained)
 }
 
 /// An entry that has no place in the chain yet.

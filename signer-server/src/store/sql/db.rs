@@ -39,6 +39,19 @@ impl Db<'_> {
         }
     }
 
+    /// For an act that reads and then changes what other installations share: it goes on only in a transaction of its own, in
+    /// which nothing happens in between.
+    ///
+    /// # Errors
+    /// The act is run again by itself.
+    pub(super) fn alone(&self) -> StoreResult<()> {
+        match self {
+            // Its one writer runs one act after the other.
+            Self::Sqlite(..) => Ok(()),
+            Self::Postgres(db) => db.alone(),
+        }
+    }
+
     /// Whether the server process with this run may still be at work.
     pub(super) fn runs(&self, run: i64) -> StoreResult<bool> {
         match self {
@@ -156,7 +169,10 @@ impl rusqlite::ToSql for Value<'_> {
 
 impl From<rusqlite::Error> for StoreError {
     fn from(error: rusqlite::Error) -> Self {
-        Self::Engine(error.to_string())
+        match error.sqlite_error_code() {
+            Some(rusqlite::ErrorCode::DiskFull) => Self::Unavailable("the disk is full".to_owned()),
+            _ => Self::Engine(error.to_string()),
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::{
     columns::time,
     db::{Db, execute},
 };
-use crate::store::{MISS_SECONDS, StoreResult, VISIT_KEPT_SECONDS};
+use crate::store::{CEREMONY_SECONDS, CONFIRMATION_SECONDS, MISS_SECONDS, StoreResult, VISIT_KEPT_SECONDS};
 
 /// Most rows of one kind in one transaction.
 const PART: usize = 1_000;
@@ -46,6 +46,8 @@ const QUESTIONS: &str = "DELETE FROM question WHERE (verifier, request) IN
     (SELECT verifier, request FROM question WHERE until <= ?1 LIMIT ?2)";
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
     (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
+const CEREMONIES: &str = "DELETE FROM ceremony WHERE device IN
+    (SELECT device FROM ceremony WHERE started <= ?1 LIMIT ?2)";
 
 const TOKENS: &str = "DELETE FROM access_token WHERE hash IN
     (SELECT hash FROM access_token WHERE expires <= ?1 LIMIT ?2)";
@@ -88,6 +90,7 @@ fn some(db: &Db<'_>, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
         (EVENTS, now.minus(30 * DAY)),
         (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
+        (CEREMONIES, now.minus(CEREMONY_SECONDS + CONFIRMATION_SECONDS + 1)),
         (TOKENS, now),
         (ASSERTIONS, now),
         (PUSHED, now),

@@ -12,7 +12,7 @@ use signer_core::{
 };
 
 use super::{
-    Engine, certificates,
+    Engine, ceremonies, certificates,
     columns::{
         FROZEN, GOOD, REVOKED, corrupt, get_counter, get_u64, holder, standing, standing_column, suite, time,
     },
@@ -44,7 +44,11 @@ impl<E: Engine> Installations for E {
 
     async fn void_enrolment_code(&self, hash: [u8; 32], now: UnixSeconds) -> StoreResult<()> {
         let sql = "UPDATE enrolment_code SET used = 1 WHERE hash = ?1";
-        self.write(now, move |db| execute(db, sql, [hash]).map(|_| ())).await
+        self.write(now, move |db| {
+            execute(db, sql, [hash])?;
+            ceremonies::end_under(db, &hash)
+        })
+        .await
     }
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
@@ -108,7 +112,7 @@ impl<E: Engine> Installations for E {
     }
 }
 
-fn usable_code(db: &Db<'_>, hash: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
+pub(super) fn usable_code(db: &Db<'_>, hash: &[u8; 32], now: UnixSeconds) -> StoreResult<Option<Holder>> {
     let sql = "SELECT holder FROM enrolment_code WHERE hash = ?1 AND used = 0 AND expires > ?2";
     first(db, sql, (hash, time(now)), |row| holder(&row.get::<String>(0)?))
 }
@@ -125,6 +129,7 @@ fn enrol(db: &Db<'_>, new: &NewInstallation, now: UnixSeconds) -> StoreResult<En
         return Ok(EnrolResult::Exists);
     }
     execute_one(db, "UPDATE enrolment_code SET used = 1 WHERE hash = ?1 AND used = 0", [new.code])?;
+    ceremonies::end_under(db, &new.code)?;
     if let Some(earlier) = living(db, &holder)? {
         revoke(db, earlier, RevocationReason::Superseded, now)?;
         history::append_now(db, earlier, &new.superseded, now)?;
@@ -210,7 +215,7 @@ fn enrolment_proof(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<Enrolmen
     })
 }
 
-/// Replaces the shares of a key by those of the next epoch. Key, suite and group public key stay; the old wrapped share is
+/// Replaces the shares of a key by those of the next epoch, which ends the refresh. Key, suite and group public key stay; the old wrapped share is
 /// overwritten, and zeroed where it stood.
 pub(super) fn promote(db: &Db<'_>, key: &KeyRow) -> StoreResult<()> {
     let sql = "UPDATE signing_key SET epoch = ?1, wrapped = ?2, proof = ?3
@@ -218,7 +223,8 @@ pub(super) fn promote(db: &Db<'_>, key: &KeyRow) -> StoreResult<()> {
     let (device, id) = (key.device.as_bytes(), key.id.as_bytes());
     let params =
         params![key.epoch.0, key.wrapped, key.proof, device, id, key.suite.number(), key.public_key.0];
-    execute_one(db, sql, params)
+    execute_one(db, sql, params)?;
+    ceremonies::end_of(db, key.device)
 }
 
 fn set_standing(db: &Db<'_>, device: DeviceId, standing: Standing, now: UnixSeconds) -> StoreResult<bool> {
@@ -279,10 +285,11 @@ pub(super) fn end(
     revoke(db, device, reason, now)
 }
 
-/// Revokes an installation and its certificates, erases its wrapped share and takes away its reservation.
+/// Revokes an installation and its certificates, erases its wrapped share, ends its refresh and takes away its reservation.
 fn revoke(db: &Db<'_>, device: DeviceId, reason: RevocationReason, now: UnixSeconds) -> StoreResult<()> {
     certificates::revoke_all(db, device, reason, now)?;
     let sql = "UPDATE installation SET standing = ?2, lease_payload = NULL WHERE device = ?1";
     execute_one(db, sql, (device.as_bytes(), REVOKED))?;
+    ceremonies::end_of(db, device)?;
     execute_one(db, "UPDATE signing_key SET wrapped = ?2 WHERE device = ?1", (device.as_bytes(), Vec::new()))
 }

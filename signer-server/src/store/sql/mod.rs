@@ -12,6 +12,7 @@
 
 mod attempts;
 pub(super) mod audit;
+mod ceremonies;
 mod certificates;
 mod checks;
 mod codes;
@@ -24,6 +25,7 @@ pub(super) mod expire;
 mod fleets;
 mod history;
 mod installations;
+mod keks;
 mod links;
 mod misses;
 mod oauth;
@@ -31,11 +33,12 @@ mod questions;
 mod relying_parties;
 mod reports;
 mod requests;
+pub(super) mod restore;
 mod server_keys;
 mod visits;
 mod webhooks;
 
-use signer_core::time::UnixSeconds;
+use signer_core::{ids::DeviceId, time::UnixSeconds};
 
 use self::db::Db;
 use super::StoreResult;
@@ -48,6 +51,17 @@ pub(super) trait Engine: Send + Sync + 'static {
         now: UnixSeconds,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> impl Future<Output = StoreResult<T>> + Send;
+
+    /// A write that may share its transaction with those of other installations. It touches nothing but what is this
+    /// installation's, and what triggers change in one statement, unless it says [`Db::alone`] first.
+    fn write_of<T: Send + 'static>(
+        &self,
+        _device: DeviceId,
+        now: UnixSeconds,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> impl Future<Output = StoreResult<T>> + Send {
+        self.write(now, work)
+    }
 
     /// Moves what waits for the audit log into its chain, if that is not done before each commit.
     fn chain(&self, now: UnixSeconds) -> impl Future<Output = StoreResult<()>> + Send;

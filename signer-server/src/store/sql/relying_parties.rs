@@ -69,17 +69,18 @@ impl<E: Engine> RelyingParties for E {
     }
 
     async fn revoke_relying_party(&self, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
-        let sql = "UPDATE relying_party SET revoked = 1 WHERE id = ?1";
-        self.write(now, move |db| {
-            // First: it is told nothing any more, not even of what ends with it.
-            webhooks::forget_all_of(db, id)?;
-            requests::cancel_all_of(db, id, now)?;
-            checks::forget_all_of(db, id)?;
-            oauth::forget_all_of(db, id)?;
-            Ok(execute(db, sql, [id.as_bytes()])? == 1)
-        })
-        .await
+        self.write(now, move |db| revoke(db, id, now)).await
     }
+}
+
+/// Revokes one with all that is its; false if there is none.
+pub(super) fn revoke(db: &Db<'_>, id: RelyingPartyId, now: UnixSeconds) -> StoreResult<bool> {
+    // First: it is told nothing any more, not even of what ends with it.
+    webhooks::forget_all_of(db, id)?;
+    requests::cancel_all_of(db, id, now)?;
+    checks::forget_all_of(db, id)?;
+    oauth::forget_all_of(db, id)?;
+    Ok(execute(db, "UPDATE relying_party SET revoked = 1 WHERE id = ?1", [id.as_bytes()])? == 1)
 }
 
 /// A relying party that is not revoked.

@@ -374,6 +374,12 @@ pub(super) fn end_all_of(db: &Db<'_>, holder: &str, now: UnixSeconds) -> StoreRe
     execute(db, sql, (holder, KEY_ENDED, time(now))).map(|_| ())
 }
 
+/// Ends every open request as expired; how many those were.
+pub(super) fn expire_all(db: &Db<'_>, now: UnixSeconds) -> StoreResult<u64> {
+    let sql = "UPDATE request SET state = ?1, ended = ?2 WHERE state = 0";
+    Ok(u64::try_from(execute(db, sql, (EXPIRED, time(now)))?).unwrap_or(u64::MAX))
+}
+
 fn read(row: &Row<'_>, now: UnixSeconds) -> StoreResult<RequestRow> {
     let expires = get_time(row, 4)?;
     let (codes, link) = (codes::read(row, 11)?, links::read(row, 14)?);

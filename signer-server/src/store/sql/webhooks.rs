@@ -34,6 +34,11 @@ impl<E: Engine> Webhooks for E {
         self.read(move |db| due(db, now, each, limit)).await
     }
 
+    async fn deliveries_waiting(&self) -> StoreResult<u64> {
+        let sql = "SELECT count(*) FROM webhook_delivery WHERE next IS NOT NULL";
+        self.read(move |db| Ok(first(db, sql, [], |row| get_u64(row, 0))?.unwrap_or_default())).await
+    }
+
     async fn settle_delivery(&self, tried: Tried, now: UnixSeconds) -> StoreResult<()> {
         self.write(now, move |db| settle(db, &tried)).await
     }

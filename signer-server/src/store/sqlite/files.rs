@@ -4,12 +4,18 @@ use std::{
     fs::{DirBuilder, File, OpenOptions},
     io,
     path::{Path, PathBuf},
+    time::{Duration, Instant},
 };
 
 use super::OpenError;
 
+/// How long a process that is just ending is waited for: a killed one, or a child that was forked and holds copies of its
+/// parent's files until it becomes another program.
+const LOCK_TIME: Duration = Duration::from_millis(500);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
 /// Creates a new file of mode 0600, with its directory (0700) if that is missing.
-pub(super) fn create_private(path: &Path) -> io::Result<File> {
+pub(in crate::store) fn create_private(path: &Path) -> io::Result<File> {
     if let Some(parent) = parent(path) {
         let mut builder = DirBuilder::new();
         builder.recursive(true);
@@ -25,7 +31,7 @@ pub(super) fn create_private(path: &Path) -> io::Result<File> {
 }
 
 /// Makes the entry of `path` in its directory durable.
-pub(super) fn sync_parent(path: &Path) -> io::Result<()> {
+pub(in crate::store) fn sync_parent(path: &Path) -> io::Result<()> {
     match parent(path) {
         Some(parent) if cfg!(unix) => File::open(parent)?.sync_all(),
         _ => Ok(()),
@@ -41,10 +47,14 @@ pub(super) fn lock(database: &Path) -> Result<File, OpenError> {
         }
         other => other?,
     };
-    match fs4::FileExt::try_lock(&file) {
-        Ok(()) => Ok(file),
-        Err(fs4::TryLockError::WouldBlock) => Err(OpenError::Locked(path)),
-        Err(fs4::TryLockError::Error(error)) => Err(error.into()),
+    let end = Instant::now() + LOCK_TIME;
+    loop {
+        match fs4::FileExt::try_lock(&file) {
+            Ok(()) => return Ok(file),
+            Err(fs4::TryLockError::WouldBlock) if Instant::now() < end => std::thread::sleep(LOCK_PAUSE),
+            Err(fs4::TryLockError::WouldBlock) => return Err(OpenError::Locked(path)),
+            Err(fs4::TryLockError::Error(error)) => return Err(error.into()),
+        }
     }
 }
 

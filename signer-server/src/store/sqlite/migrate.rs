@@ -23,6 +23,10 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0014_enrolment_proof.sql"),
     include_str!("../../../migrations/sqlite/0015_question_once.sql"),
     include_str!("../../../migrations/sqlite/0016_audit.sql"),
+    include_str!("../../../migrations/sqlite/0017_ceremonies.sql"),
+    include_str!("../../../migrations/sqlite/0018_restore.sql"),
+    include_str!("../../../migrations/sqlite/0019_kek.sql"),
+    include_str!("../../../migrations/sqlite/0020_token_given.sql"),
 ];
 
 /// The schema version this binary works with.

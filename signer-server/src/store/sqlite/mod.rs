@@ -6,13 +6,18 @@
 //! | `writer` | the thread that commits many writes together; stopping |
 //! | `witness` | the mark outside the database |
 //! | `readers` | connections that only read |
+//! | `backup` | copies with a manifest |
+//! | `restore` | going on with an earlier state |
 //!
 //! What it does to the tables is in `store/sql`.
 
+mod backup;
 mod files;
+mod inspect;
 mod migrate;
 mod open;
 mod readers;
+mod restore;
 mod settings;
 #[cfg(test)]
 mod tests;
@@ -22,7 +27,7 @@ mod writer;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::AtomicUsize,
+        atomic::{AtomicUsize, Ordering},
         mpsc::{SyncSender, TrySendError},
     },
     thread::JoinHandle,
@@ -32,8 +37,11 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use signer_core::{time::UnixSeconds, trust::Life};
 
+pub(super) use self::files::{create_private, sync_parent};
 pub use self::{
+    backup::{BackupError, Manifest, back_up, check as check_backup},
     open::{OpenError, SqliteOptions},
+    restore::{RestoreError, Survey},
     witness::{FileWitness, Mark, Witness},
 };
 use self::{
@@ -41,7 +49,7 @@ use self::{
     writer::{CLOSED, Job, Shared},
 };
 use super::{
-    Announcement, Store, StoreError, StoreResult,
+    Announcement, Store, StoreError, StoreLoad, StoreMetrics, StoreResult,
     sql::{Engine, db, db::Db, expire},
 };
 
@@ -55,8 +63,9 @@ pub struct SqliteStore {
     announced: Arc<AtomicUsize>,
     /// Number of this opening of the store: leases of earlier ones are dead.
     run: i64,
-    /// When it was last brought back from a backup.
+    /// When it was last brought back from a backup, and how often.
     restored: UnixSeconds,
+    epoch: u32,
 }
 
 impl SqliteStore {
@@ -74,10 +83,18 @@ impl SqliteStore {
 
     fn queue(&self, job: Job) -> StoreResult<()> {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
-        let sent = jobs.as_ref().ok_or_else(|| self.shared.stopped())?.try_send(job);
-        sent.map_err(|error| match error {
-            TrySendError::Full(_) => StoreError::Overloaded,
-            TrySendError::Disconnected(_) => self.shared.stopped(),
+        let jobs = jobs.as_ref().ok_or_else(|| self.shared.stopped())?;
+        // Before it is sent: the writer takes it off the count.
+        self.shared.queued.fetch_add(1, Ordering::Relaxed);
+        jobs.try_send(job).map_err(|error| {
+            self.shared.queued.fetch_sub(1, Ordering::Relaxed);
+            match error {
+                TrySendError::Full(_) => {
+                    self.shared.metrics.refused.inc();
+                    StoreError::Overloaded
+                }
+                TrySendError::Disconnected(_) => self.shared.stopped(),
+            }
         })
     }
 
@@ -135,12 +152,30 @@ impl Store for SqliteStore {
         self.restored
     }
 
+    fn epoch(&self) -> u32 {
+        self.epoch
+    }
+
     fn announce(&self) -> Announcement {
         Announcement::new(&self.announced)
     }
 
     fn commits(&self) -> u64 {
         self.shared.commits()
+    }
+
+    fn metrics(&self) -> &StoreMetrics {
+        &self.shared.metrics
+    }
+
+    fn is_stopped(&self) -> bool {
+        self.shared.running().is_err()
+    }
+
+    fn load(&self) -> StoreLoad {
+        let (connections, connections_max) = self.readers.load();
+        let waiting = self.shared.queued.load(Ordering::Relaxed);
+        StoreLoad { waiting, connections, connections_max, leads: true }
     }
 
     async fn check(&self) -> StoreResult<()> {

@@ -24,6 +24,7 @@ use crate::store::{
         audit,
         columns::{get_time, get_u64, int},
         db::{Db, first},
+        restore,
     },
 };
 
@@ -83,7 +84,7 @@ pub enum OpenError {
     /// The store has forgotten something.
     #[error(
         "the store is behind its witness (transaction {store}, witnessed {witness}): was it restored from a backup? It has \
-         forgotten counted attempts, used codes or revocations. Bring back the newest files, or follow the restore procedure"
+         forgotten counted attempts, used codes or revocations. Bring back the newest files; if they are lost, `signer-server restore`"
     )]
     BehindWitness {
         /// Transactions in the store.
@@ -114,7 +115,7 @@ pub enum OpenError {
     /// The store was used before, its witness is gone.
     #[error(
         "the store exists but its witness {0} does not: set the right witness path. If the witness is lost, nobody can \
-         tell whether this store is the newest; follow the restore procedure"
+         tell whether this store is the newest: `signer-server restore`"
     )]
     WitnessMissing(PathBuf),
     /// The witness knows a store that is gone.
@@ -171,8 +172,9 @@ impl SqliteStore {
         if let Some(name) = migrate::altered(&db)? {
             return Err(OpenError::SchemaAltered(name));
         }
-        let (run, latest, restored) = begin_run(&mut db, &mut mark)?;
-        witness.advance(mark).map_err(OpenError::Witness)?;
+        let ((run, latest, restored), entries) = begin_run(&mut db, &mut mark)?;
+        let epoch = restore::epoch(&Db::Sqlite(&db, run))?;
+        witness.keep(&entries).and_then(|()| witness.advance(mark)).map_err(OpenError::Witness)?;
 
         let shared = Shared::new(mark.seq, latest);
         let announced = Arc::new(AtomicUsize::new(0));
@@ -196,6 +198,7 @@ impl SqliteStore {
             announced,
             run,
             restored,
+            epoch,
         }))
     }
 
@@ -238,14 +241,10 @@ fn identify(
     witnessed: Option<Mark>,
     rng: &mut impl CryptoRng,
 ) -> Result<Mark, OpenError> {
-    let found = first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
-        let audit = audit::head(&Db::Sqlite(db, 0))?;
-        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, audit })
-    })?;
-    match (found, witnessed) {
+    match (mark_of(db)?, witnessed) {
         (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
         (None, None) => {
-            let mut mark = Mark { store: [0; 16], seq: 0, audit: AuditMark::default() };
+            let mut mark = Mark { store: [0; 16], seq: 0, epoch: 0, audit: AuditMark::default() };
             rng.fill_bytes(&mut mark.store);
             db.execute(
                 "INSERT INTO meta (only_row, store_id, seq, latest_time, run) VALUES (1, ?1, 0, 0, 0)",
@@ -270,8 +269,23 @@ fn identify(
     }
 }
 
+/// How far a database has come; none if nothing was ever in it.
+pub(super) fn mark_of(db: &Connection) -> Result<Option<Mark>, OpenError> {
+    Ok(first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
+        let audit = audit::head(&Db::Sqlite(db, 0))?;
+        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, epoch: epoch_of(db)?, audit })
+    })?)
+}
+
+/// A backup may be from before there were restores.
+fn epoch_of(db: &Connection) -> Result<u32, StoreError> {
+    let db = &Db::Sqlite(db, 0);
+    let any = "SELECT count(*) FROM sqlite_master WHERE name = 'restored'";
+    if first(db, any, [], |row| row.get::<i64>(0))? == Some(1) { restore::epoch(db) } else { Ok(0) }
+}
+
 /// The entries that were witnessed are there, and no others unless a commit came after.
-fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError> {
+pub(super) fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError> {
     let last = match seen.audit.size.checked_sub(1) {
         Some(index) => audit::leaf(&Db::Sqlite(db, 0), index)?,
         None => Some(seen.audit.last),
@@ -282,8 +296,14 @@ fn check_audit(db: &Connection, mark: Mark, seen: Mark) -> Result<(), OpenError>
     Err(OpenError::AuditChanged { size: mark.audit.size, witnessed: seen.audit.size })
 }
 
+/// Entries that the audit log grew by, each with its place.
+type Entries = Vec<(u64, Vec<u8>)>;
+
+/// Run, latest time, last restore.
+type Begun = (i64, UnixSeconds, UnixSeconds);
+
 /// Begins a new run: reservations of earlier runs no longer hold, for their processes are gone.
-fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, UnixSeconds), OpenError> {
+fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(Begun, Entries), OpenError> {
     let seq = mark.seq.saturating_add(1);
     let transaction = db.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     transaction.execute("UPDATE meta SET seq = ?1, run = run + 1", [int(seq)?])?;
@@ -292,8 +312,8 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(i64, UnixSeconds, 
         Ok((row.get(0)?, get_time(row, 1)?, get_time(row, 2)?))
     })?;
     let answer = answer.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
-    let audit = audit::chain(&Db::Sqlite(&transaction, 0), answer.1)?;
+    let chained = audit::chain(&Db::Sqlite(&transaction, 0), answer.1)?;
     transaction.commit()?;
-    *mark = Mark { seq, audit: audit.unwrap_or(mark.audit), ..*mark };
-    Ok(answer)
+    *mark = Mark { seq, audit: chained.mark.unwrap_or(mark.audit), ..*mark };
+    Ok((answer, chained.entries))
 }

@@ -12,6 +12,8 @@ use super::{settings, writer::Shared};
 use crate::store::{StoreError, StoreResult};
 
 const READERS: usize = 4;
+/// Most reads that wait for a connection; more are refused as overload.
+const WAITING_MAX: usize = 4096;
 
 /// A small pool.
 #[derive(Debug)]
@@ -19,12 +21,14 @@ pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
     permits: Arc<Semaphore>,
+    waiting: Semaphore,
     shared: Arc<Shared>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
-        Arc::new(Self { path, idle: Mutex::default(), permits: Arc::new(Semaphore::new(READERS)), shared })
+        let (permits, waiting) = (Arc::new(Semaphore::new(READERS)), Semaphore::new(WAITING_MAX));
+        Arc::new(Self { path, idle: Mutex::default(), permits, waiting, shared })
     }
 
     /// Reads from one snapshot, and answers once that is witnessed: nothing is shown that may still be lost.
@@ -33,13 +37,20 @@ impl Readers {
         work: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
         self.shared.running()?;
+        let place = self.waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
         let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| self.shared.stopped())?;
+        drop(place);
         let readers = Arc::clone(self);
         let task = tokio::task::spawn_blocking(move || {
             let _permit = permit;
             readers.read_now(work)
         });
         task.await.map_err(|error| StoreError::Engine(format!("reader: {error}")))?
+    }
+
+    /// How many connections are in use, and how many there may be.
+    pub(super) fn load(&self) -> (usize, usize) {
+        (READERS.saturating_sub(self.permits.available_permits()), READERS)
     }
 
     /// Closes the idle connections; ones in use close when they are done.

@@ -33,7 +33,7 @@ async fn sto_010_a_full_disk_refuses_what_has_no_room_and_the_store_goes_on() {
     let (small, large) =
         tokio::join!(store.server_key(key("small", 10), T0), store.server_key(key("large", 100_000), T0));
     drop(announced);
-    assert!(matches!(&large, Err(StoreError::Engine(reason)) if reason.contains("full")), "{large:?}");
+    assert!(matches!(&large, Err(StoreError::Unavailable(reason)) if reason.contains("full")), "{large:?}");
     assert_eq!((small.unwrap(), store.commits()), (key("small", 10), 1));
     run(store, "PRAGMA max_page_count = 1000000").await.unwrap();
     assert_eq!(store.server_key(key("large", 100_000), T0).await.unwrap(), key("large", 100_000));

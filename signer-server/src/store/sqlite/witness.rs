@@ -11,7 +11,7 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use signer_core::audit::tree::TreeHash;
+use signer_core::audit::{AUDIT_ENTRY_BYTES_MAX, tree::TreeHash};
 
 use super::files;
 use crate::store::AuditMark;
@@ -23,6 +23,8 @@ pub struct Mark {
     pub store: [u8; 16],
     /// Its transactions so far.
     pub seq: u64,
+    /// Its epoch, which each restore raises. A backup from before one does not know of it.
+    pub epoch: u32,
     /// What its audit log ends with.
     pub audit: AuditMark,
 }
@@ -35,6 +37,14 @@ pub trait Witness: Send {
     /// If it cannot be read or is damaged: the store then does not start.
     fn read(&self) -> io::Result<Option<Mark>>;
 
+    /// Keeps entries of the audit log, each with its place, until others take their room. They are durable with the next mark.
+    ///
+    /// # Errors
+    /// If they cannot be written: the store then stops.
+    fn keep(&mut self, _entries: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        Ok(())
+    }
+
     /// Makes `mark` the latest, durably, before it returns.
     ///
     /// # Errors
@@ -44,8 +54,15 @@ pub trait Witness: Send {
 
 /// Where the two slots begin: far enough apart not to share a disk sector or page.
 const SLOTS: [u64; 2] = [0, 4096];
-const SLOT_BYTES: usize = 104;
-const MAGIC: &[u8; 8] = b"SGNWIT02";
+const SLOT_BYTES: usize = 108;
+const MAGIC: &[u8; 8] = b"SGNWIT03";
+/// Where kept entries begin, how much room each has, and for how many there is room.
+const ENTRIES: u64 = 8192;
+const ENTRY_BYTES: usize = 2 + AUDIT_ENTRY_BYTES_MAX;
+const ENTRIES_MAX: u64 = 1 << 16;
+/// Before there were restores.
+const SECOND_SLOT_BYTES: usize = 104;
+const SECOND_MAGIC: &[u8; 8] = b"SGNWIT02";
 /// Before there was an audit log.
 const OLD_SLOT_BYTES: usize = 64;
 const OLD_MAGIC: &[u8; 8] = b"SGNWIT01";
@@ -66,6 +83,29 @@ impl FileWitness {
         Self { path: path.into(), file: None }
     }
 
+    /// Entries of the audit log that are kept, from a place up to another, as far as they are: what follows one that is gone or
+    /// torn is left out. They are what was witnessed only if their chain ends in the mark.
+    ///
+    /// # Errors
+    /// If the file cannot be read.
+    pub fn kept(&self, from: u64, to: u64) -> io::Result<Vec<Vec<u8>>> {
+        let (mut found, mut slot) = (Vec::new(), [0; ENTRY_BYTES]);
+        let mut file = match File::open(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(found),
+            other => other?,
+        };
+        for index in from.max(to.saturating_sub(ENTRIES_MAX))..to {
+            file.seek(SeekFrom::Start(place_of(index)))?;
+            let count = read_up_to(&mut file, &mut slot)?;
+            let length = usize::from(u16::from_be_bytes([slot[0], slot[1]]));
+            match slot.get(2..2 + length).filter(|_| length > 0 && 2 + length <= count) {
+                Some(entry) => found.push(entry.to_vec()),
+                None => break,
+            }
+        }
+        Ok(found)
+    }
+
     fn create(&self, mark: Mark) -> io::Result<File> {
         let draft = self.path.with_extension("new");
         let _ = std::fs::remove_file(&draft);
@@ -81,7 +121,7 @@ impl Witness for FileWitness {
     fn read(&self) -> io::Result<Option<Mark>> {
         let mut bytes = Vec::new();
         match File::open(&self.path) {
-            Ok(mut file) => file.read_to_end(&mut bytes)?,
+            Ok(file) => file.take(ENTRIES).read_to_end(&mut bytes)?,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(error),
         };
@@ -93,6 +133,22 @@ impl Witness for FileWitness {
             Some(mark) => Ok(Some(mark)),
             None => Err(io::Error::new(io::ErrorKind::InvalidData, "both slots of the witness are damaged")),
         }
+    }
+
+    fn keep(&mut self, entries: &[(u64, Vec<u8>)]) -> io::Result<()> {
+        if self.file.is_none() {
+            self.file = match open_existing(&self.path) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+                other => Some(other?),
+            };
+        }
+        let Some(file) = &mut self.file else { return Ok(()) };
+        for (index, entry) in entries {
+            let length = u16::try_from(entry.len()).map_err(io::Error::other)?;
+            file.seek(SeekFrom::Start(place_of(*index)))?;
+            file.write_all(&[&length.to_be_bytes()[..], entry].concat())?;
+        }
+        Ok(())
     }
 
     fn advance(&mut self, mark: Mark) -> io::Result<()> {
@@ -107,6 +163,22 @@ impl Witness for FileWitness {
             None => Err(io::Error::other("the witness is not open")),
         }
     }
+}
+
+fn place_of(index: u64) -> u64 {
+    ENTRIES + index % ENTRIES_MAX * ENTRY_BYTES as u64
+}
+
+/// Fills `bytes`, or as much as there is.
+fn read_up_to(file: &mut File, bytes: &mut [u8]) -> io::Result<usize> {
+    let mut count = 0;
+    while count < bytes.len() {
+        match file.read(&mut bytes[count..])? {
+            0 => break,
+            more => count += more,
+        }
+    }
+    Ok(count)
 }
 
 fn open_existing(path: &Path) -> io::Result<File> {
@@ -127,23 +199,32 @@ fn encode(mark: Mark) -> [u8; SLOT_BYTES] {
     bytes[24..32].copy_from_slice(&mark.seq.to_be_bytes());
     bytes[32..40].copy_from_slice(&mark.audit.size.to_be_bytes());
     bytes[40..72].copy_from_slice(&mark.audit.last.0);
-    let sum = Sha256::digest(&bytes[..72]);
-    bytes[72..].copy_from_slice(&sum);
+    bytes[72..76].copy_from_slice(&mark.epoch.to_be_bytes());
+    let sum = Sha256::digest(&bytes[..76]);
+    bytes[76..].copy_from_slice(&sum);
     bytes
 }
 
 fn decode(bytes: &[u8]) -> Option<Mark> {
     let store = *bytes.get(8..)?.first_chunk::<16>()?;
     let seq = u64::from_be_bytes(*bytes.get(24..)?.first_chunk::<8>()?);
-    if let Some(bytes) = bytes.get(..SLOT_BYTES).filter(|bytes| bytes.starts_with(MAGIC)) {
-        let size = u64::from_be_bytes(*bytes.get(32..)?.first_chunk::<8>()?);
-        let last = TreeHash(*bytes.get(40..)?.first_chunk::<32>()?);
-        let mark = Mark { store, seq, audit: AuditMark { size, last } };
-        return (bytes == encode(mark)).then_some(mark);
+    let length = match bytes.first_chunk::<8>()? {
+        MAGIC => SLOT_BYTES,
+        SECOND_MAGIC => SECOND_SLOT_BYTES,
+        OLD_MAGIC => OLD_SLOT_BYTES,
+        _ => return None,
+    };
+    let (told, sum) = bytes.get(..length)?.split_at_checked(length - 32)?;
+    if Sha256::digest(told).as_slice() != sum {
+        return None;
     }
-    let old = bytes.get(..OLD_SLOT_BYTES).filter(|bytes| bytes.starts_with(OLD_MAGIC))?;
-    let (told, sum) = old.split_at_checked(32)?;
-    (Sha256::digest(told).as_slice() == sum).then_some(Mark { store, seq, audit: AuditMark::default() })
+    // What an older form does not have is 0.
+    let mut fields = [0; SLOT_BYTES - 32];
+    fields.get_mut(..told.len())?.copy_from_slice(told);
+    let size = u64::from_be_bytes(*fields.get(32..)?.first_chunk::<8>()?);
+    let last = TreeHash(*fields.get(40..)?.first_chunk::<32>()?);
+    let epoch = u32::from_be_bytes(*fields.get(72..)?.first_chunk::<4>()?);
+    Some(Mark { store, seq, epoch, audit: AuditMark { size, last } })
 }
 
 #[cfg(test)]
@@ -153,7 +234,7 @@ mod tests {
     const STORE: [u8; 16] = [7; 16];
 
     fn mark(seq: u64) -> Mark {
-        Mark { store: STORE, seq, audit: AuditMark { size: seq * 3, last: TreeHash([5; 32]) } }
+        Mark { store: STORE, seq, epoch: 4, audit: AuditMark { size: seq * 3, last: TreeHash([5; 32]) } }
     }
 
     #[test]
@@ -198,13 +279,33 @@ mod tests {
     }
 
     #[test]
+    fn res_025_the_last_entries_are_kept_and_what_has_no_room_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut witness = FileWitness::new(dir.path().join("witness"));
+        let entry = |index: u64| (index, vec![u8::try_from(index % 250).unwrap() + 1; 200]);
+        witness.keep(&[entry(0)]).unwrap();
+        assert!(witness.kept(0, 1).unwrap().is_empty(), "there is no witness yet");
+        witness.advance(mark(1)).unwrap();
+        witness.keep(&[entry(0), entry(1), entry(2)]).unwrap();
+        witness.advance(mark(2)).unwrap();
+        let bytes = |indexes: std::ops::Range<u64>| indexes.map(|index| entry(index).1).collect::<Vec<_>>();
+        assert_eq!(witness.kept(1, 3).unwrap(), bytes(1..3));
+        assert_eq!(witness.kept(1, 9).unwrap(), bytes(1..3));
+        let later = ENTRIES_MAX + 1;
+        witness.keep(&[entry(later)]).unwrap();
+        assert_eq!(witness.kept(later, later + 1).unwrap(), bytes(later..later + 1));
+        assert_eq!(witness.kept(0, 2).unwrap(), [entry(0).1, entry(later).1], "a chain does not lead there");
+        assert_eq!(FileWitness::new(dir.path().join("witness")).read().unwrap(), Some(mark(2)));
+    }
+
+    #[test]
     fn aud_012_a_witness_from_before_the_log_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("witness");
         let mut slot = [&OLD_MAGIC[..], &STORE, &8_u64.to_be_bytes()].concat();
         slot.extend_from_slice(&Sha256::digest(&slot));
         std::fs::write(&path, slot).unwrap();
-        let old = Mark { store: STORE, seq: 8, audit: AuditMark::default() };
+        let old = Mark { store: STORE, seq: 8, epoch: 0, audit: AuditMark::default() };
         assert_eq!(FileWitness::new(&path).read().unwrap(), Some(old));
         FileWitness::new(&path).advance(mark(9)).unwrap();
         assert_eq!(FileWitness::new(&path).read().unwrap(), Some(mark(9)));

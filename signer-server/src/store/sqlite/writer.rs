@@ -15,14 +15,18 @@ use std::{
     time::{Duration, Instant},
 };
 
-use rusqlite::Connection;
+use rusqlite::{Connection, ErrorCode};
 use signer_core::time::UnixSeconds;
 use tokio::sync::oneshot;
 
 use super::witness::{Mark, Witness};
 use crate::store::{
-    StoreError, StoreResult,
-    sql::{audit, columns::time, db::Db},
+    StoreError, StoreMetrics, StoreResult,
+    sql::{
+        audit,
+        columns::{int, time},
+        db::Db,
+    },
 };
 
 /// Most jobs in one transaction.
@@ -40,6 +44,9 @@ pub(super) struct Shared {
     commits: AtomicU64,
     witnessed: Mutex<u64>,
     moved: Condvar,
+    /// Jobs that wait for the writer.
+    pub(super) queued: AtomicUsize,
+    pub(super) metrics: StoreMetrics,
 }
 
 impl Shared {
@@ -50,6 +57,8 @@ impl Shared {
             commits: AtomicU64::new(0),
             witnessed: Mutex::new(seq),
             moved: Condvar::new(),
+            queued: AtomicUsize::new(0),
+            metrics: StoreMetrics::default(),
         })
     }
 
@@ -115,7 +124,7 @@ pub(super) struct Job {
 /// A job after its work: its answer is still held back.
 struct Worked {
     /// Why the whole group is lost with it, if it is.
-    lost: Option<String>,
+    lost: Option<StoreError>,
     answer: Box<dyn FnOnce(StoreResult<()>) + Send>,
 }
 
@@ -128,7 +137,7 @@ impl Job {
         let (sender, receiver) = oneshot::channel();
         let work = Box::new(move |db: &Connection| {
             let (result, kept) = in_savepoint(db, work);
-            let lost = if kept { None } else { result.as_ref().err().map(ToString::to_string) };
+            let lost = if kept { None } else { result.as_ref().err().map(again) };
             let answer = Box::new(move |group: StoreResult<()>| {
                 let _ = sender.send(group.and(result));
             });
@@ -162,7 +171,7 @@ fn in_savepoint<T>(
 /// How a group failed.
 enum Failure {
     /// Nothing of it was committed.
-    Refused(String),
+    Refused(StoreError),
     /// What is durable is not known, or not ours.
     Unknown(String),
 }
@@ -186,6 +195,7 @@ impl Writer {
         let mut checkpointed_at = self.db.total_changes();
         while let Ok(first) = self.jobs.recv() {
             if self.shared.running().is_err() {
+                self.shared.queued.fetch_sub(1, Ordering::Relaxed);
                 continue;
             }
             let jobs = self.gather(first);
@@ -227,12 +237,15 @@ impl Writer {
     }
 
     fn group(&mut self, jobs: Vec<Job>) {
+        let (count, begun) = (jobs.len(), Instant::now());
+        self.shared.queued.fetch_sub(count, Ordering::Relaxed);
+        let commits = self.shared.commits();
         let latest = jobs.iter().map(|job| job.now).max().unwrap_or_default().max(self.shared.latest());
         let mut worked = Vec::with_capacity(jobs.len());
         let failure = match self.transact(jobs, latest, &mut worked) {
             Ok(()) => None,
             Err(Failure::Refused(reason)) => match self.roll_back() {
-                Ok(()) => Some(StoreError::Engine(reason)),
+                Ok(()) => Some(reason),
                 Err(error) => Some(self.stop(&format!("{reason}; rolling back: {error}"))),
             },
             Err(Failure::Unknown(reason)) => {
@@ -242,6 +255,9 @@ impl Writer {
                 Some(stopped)
             }
         };
+        if self.shared.commits() > commits {
+            self.shared.metrics.committed(count, begun.elapsed());
+        }
         for done in worked {
             (done.answer)(failure.as_ref().map_or(Ok(()), |error| Err(again(error))));
         }
@@ -253,12 +269,12 @@ impl Writer {
         latest: UnixSeconds,
         worked: &mut Vec<Worked>,
     ) -> Result<(), Failure> {
-        let refused = |error: rusqlite::Error| Failure::Refused(error.to_string());
+        let refused = |error: rusqlite::Error| Failure::Refused(error.into());
         self.db.execute_batch("BEGIN IMMEDIATE").map_err(refused)?;
         let before = self.db.total_changes();
         for job in jobs {
             let done = (job.work)(&self.db);
-            let lost = done.lost.clone();
+            let lost = done.lost.as_ref().map(again);
             worked.push(done);
             if let Some(reason) = lost {
                 return Err(Failure::Refused(reason));
@@ -272,22 +288,28 @@ impl Writer {
     }
 
     fn commit(&mut self, latest: UnixSeconds) -> Result<(), Failure> {
-        let audit = audit::chain(&Db::Sqlite(&self.db, 0), latest)
-            .map_err(|error| Failure::Refused(error.to_string()))?;
-        let audit = audit.unwrap_or(self.mark.audit);
+        let chained = audit::chain(&Db::Sqlite(&self.db, 0), latest).map_err(Failure::Refused)?;
+        let audit = chained.mark.unwrap_or(self.mark.audit);
         let next = Mark { seq: self.mark.seq.saturating_add(1), audit, ..self.mark };
-        let seq = i64::try_from(next.seq).map_err(|error| Failure::Refused(error.to_string()))?;
+        let seq = int(next.seq).map_err(Failure::Refused)?;
         let rows = self
             .db
             .prepare_cached("UPDATE meta SET seq = ?1, latest_time = ?2 WHERE seq < ?1")
             .and_then(|mut statement| statement.execute((seq, time(latest))))
-            .map_err(|error| Failure::Refused(error.to_string()))?;
+            .map_err(|error| Failure::Refused(error.into()))?;
         if rows != 1 {
             return Err(Failure::Unknown("another process has written to the store".to_owned()));
         }
-        self.db.execute_batch("COMMIT").map_err(|error| Failure::Unknown(format!("commit: {error}")))?;
+        self.db.execute_batch("COMMIT").map_err(|error| match error.sqlite_error_code() {
+            // The log had no room for all of it, and without its last page it is none.
+            Some(ErrorCode::DiskFull) => Failure::Refused(error.into()),
+            _ => Failure::Unknown(format!("commit: {error}")),
+        })?;
         self.mark = next;
-        self.witness.advance(next).map_err(|error| Failure::Unknown(format!("witness: {error}")))?;
+        let begun = Instant::now();
+        let witnessed = self.witness.keep(&chained.entries).and_then(|()| self.witness.advance(next));
+        witnessed.map_err(|error| Failure::Unknown(format!("witness: {error}")))?;
+        self.shared.metrics.witness_seconds.observe_time(begun.elapsed());
         self.shared.committed(next.seq, latest);
         Ok(())
     }
@@ -299,8 +321,15 @@ impl Writer {
     /// Copies the log into the database, after the answers are out. SQLite's own checkpoints hide a failed sync.
     fn checkpoint(&self) {
         let result = self.db.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()));
-        if let Err(error) = result {
-            self.stop(&format!("checkpoint: {error}"));
+        match result {
+            Ok(()) => {}
+            // It stays in the log.
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DiskFull) => {
+                tracing::error!("the disk is full: the store's log is not copied back");
+            }
+            Err(error) => {
+                self.stop(&format!("checkpoint: {error}"));
+            }
         }
     }
 
@@ -313,6 +342,7 @@ impl Writer {
 fn again(error: &StoreError) -> StoreError {
     match error {
         StoreError::Stopped(reason) => StoreError::Stopped(reason.clone()),
+        StoreError::Unavailable(reason) => StoreError::Unavailable(reason.clone()),
         other => StoreError::Engine(other.to_string()),
     }
 }

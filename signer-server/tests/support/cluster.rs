@@ -1,0 +1,190 @@
+//! A PostgreSQL server of a test's own, which may be stopped, copied and put back. It ends with the test process.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    sync::atomic::{AtomicU32, Ordering},
+    time::{Duration, Instant},
+};
+
+use super::postgres::{binaries, block_on, is_root};
+
+/// The server, with an empty database.
+pub(crate) struct Cluster {
+    dir: PathBuf,
+    child: Option<Child>,
+}
+
+impl Cluster {
+    pub(crate) fn create() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = PathBuf::from(format!("/tmp/signer-cluster-{}-{number}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres:").arg(&dir).status().unwrap().success());
+        }
+        let mut cluster = Self { dir, child: None };
+        let data = cluster.data();
+        cluster.run(
+            "initdb",
+            &[
+                "-A",
+                "trust",
+                "-U",
+                "postgres",
+                "--no-locale",
+                "-E",
+                "UTF8",
+                "--no-sync",
+                "--wal-segsize=1",
+                "-D",
+                &data,
+            ],
+        );
+        cluster.start();
+        cluster.run("createdb", &["-h", &cluster.socket(), "-U", "postgres", "signer"]);
+        cluster
+    }
+
+    /// Where it is, for the store.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@{}/signer", self.socket().replace('/', "%2F"))
+    }
+
+    pub(crate) fn start(&mut self) {
+        assert!(self.child.is_none());
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
+        let mut command = as_postgres(&binaries().join("postgres"), true);
+        command.args(["-D", &self.data(), "-c", "listen_addresses=", "-c", "shared_buffers=16MB", "-c"]);
+        command.arg(format!("unix_socket_directories={}", self.socket()));
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        self.child = Some(child);
+        let end = Instant::now() + Duration::from_secs(60);
+        while !self.answers() {
+            assert!(Instant::now() < end, "{}", fs::read_to_string(self.dir.join("log")).unwrap());
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// As a power cut would: nothing is finished, the log is replayed at the next start.
+    pub(crate) fn stop(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            let told = Command::new("kill").args(["-QUIT", &child.id().to_string()]).status().unwrap();
+            assert!(told.success());
+            child.wait().unwrap();
+        }
+    }
+
+    /// A copy of the stopped server's disk.
+    pub(crate) fn copy(&self, name: &str) {
+        assert!(self.child.is_none());
+        self.shell(&["cp", "-a", &self.data(), &self.named(name)]);
+    }
+
+    /// Puts a copy in the place of the stopped server's disk.
+    pub(crate) fn put_back(&self, name: &str) {
+        assert!(self.child.is_none());
+        self.shell(&["rm", "-rf", &self.data()]);
+        self.shell(&["cp", "-a", &self.named(name), &self.data()]);
+    }
+
+    /// A dump, as operators make them.
+    pub(crate) fn dump(&self) -> Vec<u8> {
+        let mut command = as_postgres(&binaries().join("pg_dump"), false);
+        let output =
+            command.args(["-h", &self.socket(), "-U", "postgres", "-Fp", "signer"]).output().unwrap();
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    /// Reads a dump in.
+    pub(crate) fn read_in(&self, dump: &[u8]) {
+        use std::io::Write as _;
+        let mut command = as_postgres(&binaries().join("psql"), false);
+        command.args(["-h", &self.socket(), "-U", "postgres", "-q", "-v", "ON_ERROR_STOP=1", "signer"]);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).spawn().unwrap();
+        child.stdin.take().unwrap().write_all(dump).unwrap();
+        assert!(child.wait().unwrap().success());
+    }
+
+    pub(crate) fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        let config: tokio_postgres::Config = self.url().parse().unwrap();
+        block_on(async {
+            let (client, connection) = config.connect(tokio_postgres::NoTls).await.unwrap();
+            let connection = tokio::spawn(connection);
+            let rows = client.query(sql, &[]).await.unwrap();
+            connection.abort();
+            rows
+        })
+    }
+
+    /// Every file of its disk.
+    pub(crate) fn files(&self) -> Vec<(String, Vec<u8>)> {
+        let (mut found, mut folders) = (Vec::new(), vec![PathBuf::from(self.data())]);
+        while let Some(folder) = folders.pop() {
+            for entry in fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if path.is_file() {
+                    found.push((path.display().to_string(), fs::read(&path).unwrap()));
+                }
+            }
+        }
+        found
+    }
+
+    fn answers(&self) -> bool {
+        let config: tokio_postgres::Config = self.url().replace("/signer", "/postgres").parse().unwrap();
+        block_on(async {
+            let Ok((client, connection)) = config.connect(tokio_postgres::NoTls).await else { return false };
+            let connection = tokio::spawn(connection);
+            let answered = client.batch_execute("SELECT 1").await.is_ok();
+            connection.abort();
+            answered
+        })
+    }
+
+    fn run(&self, program: &str, arguments: &[&str]) {
+        let output = as_postgres(&binaries().join(program), false).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{program}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn shell(&self, command: &[&str]) {
+        assert!(Command::new(command[0]).args(&command[1..]).status().unwrap().success());
+    }
+
+    fn socket(&self) -> String {
+        self.dir.display().to_string()
+    }
+
+    fn data(&self) -> String {
+        self.named("data")
+    }
+
+    fn named(&self, name: &str) -> String {
+        self.dir.join(name).display().to_string()
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.stop();
+        let _best_effort = fs::remove_dir_all(&self.dir);
+    }
+}
+
+/// PostgreSQL refuses to run as root. What runs on dies with this process.
+fn as_postgres(program: &Path, dies: bool) -> Command {
+    let mut command = Command::new("setpriv");
+    if is_root() {
+        command.args(["--reuid=postgres", "--regid=postgres", "--init-groups"]);
+    }
+    if dies {
+        command.args(["--pdeathsig", "QUIT"]);
+    }
+    command.arg(program).current_dir("/tmp");
+    command
+}
