@@ -79,7 +79,7 @@ pub(crate) async fn att_006_the_same_payload_gets_its_outcome_for_a_day<E: Engin
         RequestState::Signed { signatures, record, record_signature, device: device(1), at: T0.plus(1) };
     assert_eq!(store.request(id, T0.plus(9999)).await.unwrap().unwrap().state, state);
 
-    let lease = granted(&*store, reserve(2, T0)).await;
+    let lease = granted(&*store, reserve(2, T0.plus(1))).await;
     let wrong = recorded(&*store, settle(lease, None, Verdict::WrongPin, T0.plus(2))).await;
     drop(store);
     engine.reopen().await;
