@@ -143,6 +143,22 @@ impl Wrapped {
         &self.0
     }
 
+    /// What a key elsewhere, in a token, made: AES-256-GCM under `kek` with this nonce over [`associated_data`].
+    ///
+    /// # Errors
+    /// [`WrapError::TooLong`]; [`WrapError::Malformed`] if `body` is shorter than a tag.
+    pub fn from_parts(kek: KekId, nonce: &[u8; 12], body: &[u8]) -> Result<Self, WrapError> {
+        if body.len() > PLAINTEXT_BYTES_MAX.saturating_add(TAG_BYTES) {
+            return Err(WrapError::TooLong);
+        }
+        let mut bytes = Vec::with_capacity(HEADER_BYTES.saturating_add(body.len()));
+        bytes.push(VERSION);
+        bytes.extend_from_slice(&kek.0);
+        bytes.extend_from_slice(nonce);
+        bytes.extend_from_slice(body);
+        Self::from_bytes(bytes)
+    }
+
     /// The key it is wrapped under.
     #[must_use]
     pub fn kek_id(&self) -> Option<KekId> {
@@ -150,7 +166,8 @@ impl Wrapped {
     }
 
     /// KEK id, nonce, ciphertext with tag.
-    fn parts(&self) -> Option<(KekId, [u8; 12], &[u8])> {
+    #[must_use]
+    pub fn parts(&self) -> Option<(KekId, [u8; 12], &[u8])> {
         let (version, rest) = self.0.split_first()?;
         let (id, rest) = rest.split_first_chunk::<4>()?;
         let (nonce, body) = rest.split_first_chunk::<12>()?;
@@ -178,12 +195,7 @@ pub fn wrap(
     let body = Aes256Gcm::new(kek.key.expose().into())
         .encrypt(&nonce.into(), Payload { msg: plaintext, aad: &aad })
         .map_err(|_| WrapError::TooLong)?;
-    let mut bytes = Vec::with_capacity(HEADER_BYTES.saturating_add(body.len()));
-    bytes.push(VERSION);
-    bytes.extend_from_slice(&kek.id.0);
-    bytes.extend_from_slice(&nonce);
-    bytes.extend_from_slice(&body);
-    Ok(Wrapped(bytes))
+    Wrapped::from_parts(kek.id, &nonce, &body)
 }
 
 /// Takes a secret back from its place.
@@ -206,7 +218,9 @@ pub fn unwrap(
         .map_err(|_| WrapError::Altered)
 }
 
-fn associated_data(kek: KekId, location: &Location<'_>) -> Vec<u8> {
+/// What is authenticated beside a secret: its place, and the key. For keys elsewhere; [`wrap`] and [`unwrap`] do it themselves.
+#[must_use]
+pub fn associated_data(kek: KekId, location: &Location<'_>) -> Vec<u8> {
     #[derive(Encode)]
     struct Data<'a> {
         #[n(0)]

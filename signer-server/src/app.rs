@@ -10,6 +10,7 @@ use tokio::sync::watch;
 
 use crate::{
     config::{Config, ConfigError, WebhooksConfig},
+    hsm::Token,
     http,
     metrics::{HsmMetrics, HttpMetrics, Metrics},
     ports::{Clock, Random, SystemClock, SystemRandom},
@@ -105,11 +106,14 @@ impl App {
         let existed = engine::exists(&config).await?;
         // The key first: a crash in between leaves a key without a store, which the next start takes up.
         if !existed {
-            Wrapping::prepare(&config.data_dir, &*random)?;
+            Wrapping::prepare(config.hsm.source(), &config.data_dir, &*random)?;
         }
         let store = engine::open(&config, &*random).await?;
         let now = clock.now().max(store.latest_time());
-        let wrapping = Wrapping::open(&*store, &config.data_dir, Arc::clone(&random), now).await?;
+        let hsm = HsmMetrics::default();
+        let token = Token::open(&config.hsm, hsm.clone())?;
+        let (source, generator) = (config.hsm.source(), Arc::clone(&random));
+        let wrapping = Wrapping::open(&*store, &config.data_dir, source, token, generator, now).await?;
         let admin_token = admin_token(&config.data_dir, &*random)?;
         let tls = config
             .tls
@@ -149,7 +153,7 @@ impl App {
             limits: config.limits.settings()?,
         })
         .await?;
-        let metrics = Metrics::new(&service, &HsmMetrics::default(), server.address()?);
+        let metrics = Metrics::new(&service, &hsm, server.address()?);
         let (service, sender, metrics) = (Arc::new(service), Arc::new(sender), Arc::new(metrics));
         Ok(Self { config, store, service, server, admin, tls, sender, metrics, metrics_server })
     }

@@ -2,6 +2,7 @@
 //! Runs with none. `spec/config.toml` shows every key; a test parses it.
 
 mod drain;
+mod hsm;
 mod metrics;
 mod tls;
 
@@ -19,7 +20,7 @@ use signer_core::{
     trust::{IssuerId, StatusUri},
 };
 
-pub use self::{drain::DrainConfig, metrics::MetricsConfig, tls::TlsConfig};
+pub use self::{drain::DrainConfig, hsm::{HsmConfig, HsmMode}, metrics::MetricsConfig, tls::TlsConfig};
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,
@@ -41,6 +42,8 @@ pub struct Config {
     pub admin_listen: Option<SocketAddr>,
     /// TLS of [`Config::listen`].
     pub tls: TlsConfig,
+    /// The token that holds keys.
+    pub hsm: HsmConfig,
     /// Folder of the store, the key-encryption key and the admin token.
     pub data_dir: PathBuf,
     /// Folder of the witness; on another disk than the store, it also notices that the store's disk was put back.
@@ -411,6 +414,7 @@ impl Default for Config {
             listen: SocketAddr::from(([127, 0, 0, 1], 7400)),
             admin_listen: None,
             tls: TlsConfig::default(),
+            hsm: HsmConfig::default(),
             data_dir: PathBuf::from("signer-data"),
             witness_dir: None,
             insecure: false,
@@ -502,6 +506,7 @@ impl Config {
         if self.body_bytes_max < BODY_BYTES_LEAST {
             return refuse("body_bytes_max must be at least 1048576: three of the longest bodies");
         }
+        self.hsm.check()?;
         if self.drain.delay_seconds > 300 {
             return refuse("drain.delay_seconds must be at most 300");
         }

@@ -7,6 +7,7 @@ pub mod ca;
 pub mod cli;
 pub mod config;
 mod doctor;
+pub mod hsm;
 mod http;
 pub mod metrics;
 mod outbound;

@@ -5,7 +5,7 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use p256::ecdsa::{Signature, SigningKey, signature::hazmat::PrehashSigner as _};
+use p256::ecdsa::{Signature, SigningKey, signature::{Signer as _, hazmat::PrehashSigner as _}};
 use rand::{SeedableRng as _, rngs::StdRng};
 use signer_core::{
     certificate::{
@@ -39,10 +39,24 @@ fn country() -> Country {
 fn authority_of(n: u8, name: &str) -> Authority {
     let (key, _) = key(n);
     let name = AuthorityName::new(country(), name).unwrap();
-    let der = Authority::self_signed(&key, &name, NOW, &mut StdRng::seed_from_u64(1)).unwrap();
+    let rng = &mut StdRng::seed_from_u64(1);
+    let unsigned = Authority::self_signed(key.verifying_key(), &name, NOW, rng).unwrap();
+    let signature = sign(&key, unsigned.bytes());
+    let der = unsigned.complete(&signature).unwrap();
     let terms =
         Terms { public_url: "https://ca.example".into(), certificate_seconds: 365 * DAY, crl_seconds: DAY };
-    Authority::new(key, der, terms).unwrap()
+    Authority::new(*key.verifying_key(), der, terms).unwrap()
+}
+
+/// As the server does with the key of an authority, which is not where the authority is.
+fn sign(key: &SigningKey, bytes: &[u8]) -> [u8; 64] {
+    let signature: Signature = key.sign(bytes);
+    signature.to_bytes().into()
+}
+
+/// Signs as the authority of [`authority`].
+fn own_sign(bytes: &[u8]) -> [u8; 64] {
+    sign(&key(0x11).0, bytes)
 }
 
 fn authority() -> Authority {
@@ -65,14 +79,10 @@ fn request_of(n: u8) -> Request {
 }
 
 fn issue(authority: &Authority, subject: &Subject, n: u8) -> Issued {
-    authority
-        .issue(
-            &Request { public_key: key(n).1, binding: BINDING },
-            subject,
-            NOW,
-            &mut StdRng::seed_from_u64(n.into()),
-        )
-        .unwrap()
+    let rng = &mut StdRng::seed_from_u64(n.into());
+    let issue = authority.issue(&request_of(n), subject, NOW, rng).unwrap();
+    let signature = own_sign(issue.to_sign());
+    issue.complete(&signature).unwrap()
 }
 
 /// A folder for `openssl`.
@@ -253,7 +263,9 @@ fn pki_013_a_certificate_does_not_outlive_its_authority() {
     let authority = authority();
     let late = NOW.plus(3_653 * DAY - 10);
     let rng = &mut StdRng::seed_from_u64(5);
-    let issued = authority.issue(&request_of(0x22), &nameless("late"), late, rng).unwrap();
+    let issue = authority.issue(&request_of(0x22), &nameless("late"), late, rng).unwrap();
+    let signature = own_sign(issue.to_sign());
+    let issued = issue.complete(&signature).unwrap();
     assert_eq!(issued.not_after, NOW.plus(3_653 * DAY));
     assert!(authority.issue(&request_of(0x22), &nameless("late"), late.plus(10), rng).is_err());
 }
@@ -294,7 +306,9 @@ fn pki_020_openssl_follows_the_revocation_list() {
     let other = issue(&authority, &nameless("other"), 0x23);
     desk.pem("other.pem", "CERTIFICATE", &other.der);
     let list = |number: u64, entries: &[Revoked]| {
-        let crl = authority.crl(number, entries, NOW).unwrap();
+        let unsigned = authority.crl(number, entries, NOW).unwrap();
+        let signature = own_sign(unsigned.bytes());
+        let crl = unsigned.complete(&signature).unwrap();
         desk.pem("crl.pem", "X509 CRL", &crl);
         let text = desk.good("crl -in crl.pem -noout -text -CAfile ca.pem");
         assert!(text.contains("verify OK") && text.contains("Version 2 (0x1)"), "{text}");

@@ -142,6 +142,8 @@ problems! {
     Timeout = "timeout", 503, "The request took too long; send the same again.", SameRequest;
     /// More requests than the server takes at once.
     Overloaded = "overloaded", 503, "The server is busy; send the same again.", SameRequest;
+    /// The token that holds the server's keys does not work now.
+    HsmUnavailable = "hsm_unavailable", 503, "The server cannot reach its keys; send the same again later.", SameRequest;
     /// A fault of the server; nothing was released.
     Internal = "internal", 500, "The server failed; nothing was released. Send the same again or tell the operator.", SameRequest;
 }

@@ -1,11 +1,9 @@
 //! The revocation list (RFC 5280 §5): version 2, complete, numbered.
 
-use p256::ecdsa::DerSignature;
 use signer_core::time::UnixSeconds;
 use x509_cert::{
-    builder::{Builder as _, CrlBuilder},
-    crl::RevokedCert,
-    der::Encode as _,
+    builder::{Builder, CrlBuilder},
+    crl::{CertificateList, RevokedCert},
     ext::{
         ToExtension as _,
         pkix::{CrlNumber, CrlReason},
@@ -13,15 +11,21 @@ use x509_cert::{
     serial_number::SerialNumber,
 };
 
-use super::{Authority, CLOCKS_SECONDS, CaError, time};
+use super::{Authority, CLOCKS_SECONDS, CaError, ToSign, time};
 use crate::store::{RevocationReason, Revoked};
 
 impl Authority {
-    /// The list with this number, as of `now`; the next one is promised for `crl_seconds` later.
+    /// The list with this number, as of `now`; the next one is promised for `crl_seconds` later. The authority's key is to
+    /// sign it.
     ///
     /// # Errors
     /// [`CaError`].
-    pub fn crl(&self, number: u64, entries: &[Revoked], now: UnixSeconds) -> Result<Vec<u8>, CaError> {
+    pub fn crl(
+        &self,
+        number: u64,
+        entries: &[Revoked],
+        now: UnixSeconds,
+    ) -> Result<ToSign<impl Builder<Output = CertificateList> + use<>>, CaError> {
         let next = time(now.plus(self.terms.crl_seconds))?;
         let this = time(now.minus(CLOCKS_SECONDS))?;
         let list = CrlBuilder::new_with_this_update(&self.certificate, CrlNumber::try_from(number)?, this)?
@@ -29,7 +33,7 @@ impl Authority {
         let entries = entries.iter().map(|entry| self.entry(entry)).collect::<Result<Vec<_>, _>>()?;
         // RFC 5280 §5.1.2.6: an empty list is absent.
         let list = if entries.is_empty() { list } else { list.with_certificates(entries.into_iter()) };
-        Ok(list.build::<_, DerSignature>(&self.key)?.to_der()?)
+        ToSign::new(list, &self.key)
     }
 
     fn entry(&self, entry: &Revoked) -> Result<RevokedCert, CaError> {

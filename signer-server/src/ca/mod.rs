@@ -4,9 +4,10 @@
 mod crl;
 mod names;
 mod profile;
+mod to_sign;
 
 use p256::{
-    ecdsa::{DerSignature, SigningKey},
+    ecdsa::VerifyingKey,
     pkcs8::EncodePublicKey as _,
 };
 use rand::CryptoRng;
@@ -16,14 +17,15 @@ use signer_core::{
 };
 use x509_cert::{
     Certificate, SubjectPublicKeyInfo,
-    builder::{self, Builder as _, CertificateBuilder},
-    der::{Decode as _, Encode as _, asn1::GeneralizedTime},
+    builder::{self, CertificateBuilder},
+    der::{Decode as _, asn1::GeneralizedTime},
     serial_number::SerialNumber,
     time::{Time, Validity},
 };
 
 pub use self::names::*;
 use self::profile::Profile;
+pub use self::to_sign::ToSign;
 
 const DAY: u64 = 86_400;
 /// Life of the authority's own certificate, seconds: ten years.
@@ -49,6 +51,9 @@ pub enum CaError {
     /// The authority's own certificate has ended.
     #[error("the authority's own certificate has ended")]
     Ended,
+    /// The signature is not the authority's.
+    #[error("the authority's key does not sign")]
+    Signature,
 }
 
 /// What an authority writes into certificates.
@@ -73,9 +78,9 @@ pub struct Settings {
     pub terms: Terms,
 }
 
-/// A certification authority: a key with its certificate.
+/// A certification authority: its certificate. Its key is elsewhere: what is to be signed is handed out.
 pub struct Authority {
-    key: SigningKey,
+    key: VerifyingKey,
     certificate: Certificate,
     der: Vec<u8>,
     terms: Terms,
@@ -89,6 +94,37 @@ impl std::fmt::Debug for Authority {
 
 /// How long before it is made a certificate or a list begins to be valid, seconds: clocks of those who verify may be late.
 pub const CLOCKS_SECONDS: u64 = 300;
+
+/// A certificate of a holder that waits for the authority's signature.
+pub struct Issue {
+    certificate: ToSign<CertificateBuilder<Profile>>,
+    serial: Vec<u8>,
+    not_before: UnixSeconds,
+    not_after: UnixSeconds,
+}
+
+impl Issue {
+    /// The bytes to sign.
+    #[must_use]
+    pub fn to_sign(&self) -> &[u8] {
+        self.certificate.bytes()
+    }
+
+    /// Finishes with the authority's signature, r ‖ s.
+    ///
+    /// # Errors
+    /// [`CaError::Signature`] if it is not the authority's.
+    pub fn complete(self, signature: &[u8; 64]) -> Result<Issued, CaError> {
+        let Self { certificate, serial, not_before, not_after } = self;
+        Ok(Issued { der: certificate.complete(signature)?, serial, not_before, not_after })
+    }
+}
+
+impl std::fmt::Debug for Issue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Issue(..)")
+    }
+}
 
 /// A certificate that was just issued.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -104,28 +140,28 @@ pub struct Issued {
 }
 
 impl Authority {
-    /// Makes the self-signed certificate of a new authority.
+    /// The self-signed certificate of a new authority, which its key is to sign.
     ///
     /// # Errors
     /// [`CaError`] if the name cannot stand in a certificate.
     pub fn self_signed(
-        key: &SigningKey,
+        key: &VerifyingKey,
         name: &AuthorityName,
         now: UnixSeconds,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Vec<u8>, CaError> {
+    ) -> Result<ToSign<impl builder::Builder<Output = Certificate> + use<>>, CaError> {
         let name = name.to_name()?;
         let profile = Profile::authority(name, &key_info(key)?)?;
         let validity = validity(now.minus(CLOCKS_SECONDS), now.plus(AUTHORITY_SECONDS))?;
         let certificate = CertificateBuilder::new(profile, serial(rng)?, validity, key_info(key)?)?;
-        Ok(certificate.build::<_, DerSignature>(key)?.to_der()?)
+        ToSign::new(certificate, key)
     }
 
     /// The authority with this key and certificate.
     ///
     /// # Errors
     /// [`CaError::OtherKey`] if they do not belong together.
-    pub fn new(key: SigningKey, der: Vec<u8>, terms: Terms) -> Result<Self, CaError> {
+    pub fn new(key: VerifyingKey, der: Vec<u8>, terms: Terms) -> Result<Self, CaError> {
         let certificate = Certificate::from_der(&der)?;
         if *certificate.tbs_certificate().subject_public_key_info() != key_info(&key)? {
             return Err(CaError::OtherKey);
@@ -145,8 +181,8 @@ impl Authority {
         self.certificate.tbs_certificate().subject().to_string()
     }
 
-    /// Issues a certificate for the key of `request`, with its binding, valid from [`CLOCKS_SECONDS`] before `now`. It does not
-    /// outlive the authority's own.
+    /// A certificate for the key of `request`, with its binding, valid from [`CLOCKS_SECONDS`] before `now`. It does not
+    /// outlive the authority's own. The authority's key is to sign it.
     ///
     /// # Errors
     /// [`CaError`].
@@ -156,7 +192,7 @@ impl Authority {
         subject: &Subject,
         now: UnixSeconds,
         rng: &mut dyn CryptoRng,
-    ) -> Result<Issued, CaError> {
+    ) -> Result<Issue, CaError> {
         let end = self.certificate.tbs_certificate().validity().not_after.to_unix_duration().as_secs();
         let not_after = now.plus(self.terms.certificate_seconds).min(UnixSeconds(end));
         if not_after <= now {
@@ -167,9 +203,9 @@ impl Authority {
         let serial = serial(rng)?;
         let not_before = now.minus(CLOCKS_SECONDS);
         let validity = validity(not_before, not_after)?;
-        let certificate = CertificateBuilder::new(profile, serial.clone(), validity, info)?
-            .build::<_, DerSignature>(&self.key)?;
-        Ok(Issued { der: certificate.to_der()?, serial: serial.as_bytes().to_vec(), not_before, not_after })
+        let certificate = CertificateBuilder::new(profile, serial.clone(), validity, info)?;
+        let certificate = ToSign::new(certificate, &self.key)?;
+        Ok(Issue { certificate, serial: serial.as_bytes().to_vec(), not_before, not_after })
     }
 }
 
@@ -182,8 +218,8 @@ fn serial(rng: &mut dyn CryptoRng) -> Result<SerialNumber, x509_cert::der::Error
     SerialNumber::new(&bytes)
 }
 
-fn key_info(key: &SigningKey) -> Result<SubjectPublicKeyInfo, CaError> {
-    let document = key.verifying_key().to_public_key_der().map_err(|_| CertificateError::PublicKey)?;
+fn key_info(key: &VerifyingKey) -> Result<SubjectPublicKeyInfo, CaError> {
+    let document = key.to_public_key_der().map_err(|_| CertificateError::PublicKey)?;
     Ok(document.decode_msg()?)
 }
 

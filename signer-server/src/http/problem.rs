@@ -11,6 +11,7 @@ use super::measure::Outcome;
 use crate::{
     service::{Refusal, ServiceError},
     store::StoreError,
+    wrap::KekError,
 };
 
 /// A problem on its way out, and how long to wait, seconds, where that is known.
@@ -38,9 +39,11 @@ impl From<ServiceError> for ApiProblem {
             ServiceError::Store(
                 StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
             ) => ProblemCode::Overloaded,
+            ServiceError::Token(_) | ServiceError::Kek(KekError::Token(_)) => ProblemCode::HsmUnavailable,
             ServiceError::Store(_)
             | ServiceError::Wrap(_)
             | ServiceError::Kek(_)
+            | ServiceError::NoToken
             | ServiceError::Ca(_)
             | ServiceError::Bug(_) => ProblemCode::Internal,
         };

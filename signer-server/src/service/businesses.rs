@@ -8,7 +8,7 @@ use signer_core::{
     wire::{CreateBusinessCredential, CreatedBusinessCredential, ProblemCode},
 };
 
-use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
+use super::{KeyPurpose, Refusal, Service, ServiceResult};
 use crate::store::RelyingPartyRow;
 
 /// Life of a credential that does not say, and the longest, days: a till whose key was copied cannot be withdrawn by itself.
@@ -46,8 +46,7 @@ impl Service {
         let claims = BusinessClaims::new(now, now.plus(days * 86_400), key, name, asked.profiles, id);
         let claims = claims.map_err(|_| invalid("profiles names at least one of age, minimal, full"))?;
         let issuer = self.keys.in_use(KeyPurpose::Business)?;
-        let credential = claims.prepare(issuer.verifying_key()).sign(&issuer);
-        let credential = credential.map_err(|_| ServiceError::Bug("the business key does not sign"))?;
+        let credential = issuer.sign_envelope(claims.prepare(issuer.verifying_key())).await?;
         tracing::info!(business = %id, days, "business credential signed");
         Ok(CreatedBusinessCredential {
             id,

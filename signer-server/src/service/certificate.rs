@@ -71,7 +71,9 @@ impl Service {
     ) -> ServiceResult<CertificateRow> {
         let document = self.document_with_name(&holder).await?;
         let subject = Subject::new(self.ca.country, holder, document.as_ref());
-        let issued = self.authority.issue(request, &subject, now, &mut *self.rng())?;
+        let issue = self.authority.issue(request, &subject, now, &mut *self.rng())?;
+        let signature = self.keys.authority.sign(issue.to_sign()).await?;
+        let issued = issue.complete(&signature)?;
         let chain = vec![issued.der, self.authority.certificate().to_vec()];
         // As the phone will: a certificate that does not hold must not become durable.
         check_chain(&chain, &request.public_key, now)
@@ -291,7 +293,9 @@ impl Service {
         }
         let basis = self.store.next_crl(now).await?;
         let authority = Arc::clone(&self.authority);
-        let der = Bytes::from(blocking(move || authority.crl(basis.number, &basis.entries, now)).await??);
+        let unsigned = blocking(move || authority.crl(basis.number, &basis.entries, now)).await??;
+        let signature = self.keys.authority.sign(unsigned.bytes()).await?;
+        let der = Bytes::from(blocking(move || unsigned.complete(&signature)).await??);
         *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
         Ok(der)
     }
@@ -306,8 +310,8 @@ fn own_request(der: &[u8]) -> ServiceResult<Request> {
 const fn waits(error: &ServiceError) -> bool {
     match error {
         ServiceError::Refused(refusal) => matches!(refusal.code, ProblemCode::RegisterNotReached),
-        ServiceError::Ca(_) => true,
-        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Kek(_) | ServiceError::Bug(_) => false,
+        ServiceError::Ca(_) | ServiceError::Token(_) => true,
+        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Kek(_) | ServiceError::NoToken | ServiceError::Bug(_) => false,
     }
 }
 

@@ -49,7 +49,7 @@ impl Service {
         let told = self.note(&caller.installation, told)?;
         let mut places: Vec<StatusIndex> = keys.iter().map(|_| self.draw_place(caller.now)).collect();
         for _ in 0..DRAWS_MAX {
-            let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now)?;
+            let credentials = self.sign_batch(&record, keys, &places, &secret, caller.now).await?;
             let rows = self.rows(&caller, &asked, &places, &secret, credentials.as_slice()).await?;
             match self.store.add_credentials(rows, told.clone(), caller.now).await? {
                 AddedCredentials::Added => {
@@ -128,7 +128,7 @@ impl Service {
         StatusIndex { list, index: rng.next_u32() % ENTRIES }
     }
 
-    fn sign_batch<const MAX: usize, const BYTES: usize>(
+    async fn sign_batch<const MAX: usize, const BYTES: usize>(
         &self,
         record: &DocumentRecord,
         keys: &[DayKeyRequest],
@@ -137,11 +137,12 @@ impl Service {
         now: UnixSeconds,
     ) -> ServiceResult<List<Blob<BYTES>, MAX>> {
         let pairs = keys.iter().zip(places);
-        let signed = pairs.map(|(key, place)| {
+        let mut signed = Vec::with_capacity(keys.len());
+        for (key, place) in pairs {
             let document = document(record, key.profile, &portrait_salt(secret, *place), now)?;
-            self.sign_credential(document, key, *place, now)
-        });
-        List::new(signed.collect::<ServiceResult<_>>()?).ok_or(ServiceError::Bug("empty batch"))
+            signed.push(self.sign_credential(document, key, *place, now).await?);
+        }
+        List::new(signed).ok_or(ServiceError::Bug("empty batch"))
     }
 
     async fn rows(
@@ -169,7 +170,7 @@ impl Service {
         Ok(rows)
     }
 
-    fn sign_credential<const MAX: usize>(
+    async fn sign_credential<const MAX: usize>(
         &self,
         document: Document,
         key: &DayKeyRequest,
@@ -179,7 +180,7 @@ impl Service {
         let day_key = p256::ecdsa::VerifyingKey::from_sec1_bytes(&key.day_key.0)
             .map_err(|_| Refusal::because(ProblemCode::InvalidValue, "a day key is not a point of P-256"))?;
         let claims = DayClaims::new(now, day_key, status, document, false);
-        let credential = claims.sign(&self.keys.in_use(KeyPurpose::Issuer)?).map_err(|error| {
+        let credential = self.keys.in_use(KeyPurpose::Issuer)?.sign_day(claims).await?.map_err(|error| {
             tracing::warn!(%error, "credential not made");
             Refusal::because(ProblemCode::NoDocument, "the document's claims do not fit a code")
         })?;

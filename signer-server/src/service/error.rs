@@ -5,7 +5,11 @@ use signer_core::{
     time::UnixSeconds, wire::EnvelopeError, wire::ProblemCode, wrap::WrapError,
 };
 
-use crate::store::StoreError;
+use crate::{
+    hsm::TokenError,
+    store::StoreError,
+    wrap::{KekError, SecretError},
+};
 
 /// A refusal: the caller's fault or a state the caller must wait for. Goes out as a problem document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,9 +50,15 @@ pub enum ServiceError {
     /// Wrapping or unwrapping failed: a wrong key-encryption key or a damaged store.
     #[error("wrapped secret: {0}")]
     Wrap(#[from] WrapError),
+    /// The token that has the key does not work.
+    #[error("wrapped secret or own key: {0}")]
+    Token(TokenError),
+    /// One of the server's own keys is in a token, and this server has none.
+    #[error("one of this server's own keys is in a token: set hsm.module, hsm.token and hsm.pin_file")]
+    NoToken,
     /// A key-encryption key cannot be used.
     #[error(transparent)]
-    Kek(#[from] crate::wrap::KekError),
+    Kek(#[from] KekError),
     /// The certification authority failed.
     #[error(transparent)]
     Ca(#[from] crate::ca::CaError),
@@ -63,6 +73,21 @@ pub type ServiceResult<T> = Result<T, ServiceError>;
 impl From<Refusal> for ServiceError {
     fn from(refusal: Refusal) -> Self {
         Self::Refused(refusal)
+    }
+}
+
+impl From<TokenError> for ServiceError {
+    fn from(error: TokenError) -> Self {
+        SecretError::from(error).into()
+    }
+}
+
+impl From<SecretError> for ServiceError {
+    fn from(error: SecretError) -> Self {
+        match error {
+            SecretError::Wrap(error) => Self::Wrap(error),
+            SecretError::Token(error) => Self::Token(error),
+        }
     }
 }
 

@@ -12,16 +12,20 @@ use signer_core::{
     secret::SecretBytes,
     time::UnixSeconds,
     trust::{IssuerId, KeyUse, Life, TrustedKey},
-    wrap::Location,
 };
 
-use super::{ServiceError, ServiceResult};
+use super::{
+    ServiceError, ServiceResult,
+    own_key::{OwnKey, location},
+};
 use crate::{
     ports::Random,
     store::{IssuerKeyRow, ServerKeyRow, Store},
     wrap::Wrapping,
 };
 
+/// Name of the authority's key in the store.
+const AUTHORITY: &str = "authority";
 /// Life of a key, seconds: about two years.
 const KEY_SECONDS: u64 = 2 * 366 * 86_400;
 /// Life of the answer key, which no other follows, seconds: about twenty years.
@@ -85,7 +89,7 @@ impl std::str::FromStr for KeyPurpose {
 #[derive(Clone)]
 struct Numbered {
     number: u32,
-    key: SigningKey,
+    key: OwnKey,
     created: UnixSeconds,
     /// None of the first key, which was in use from the start, and of one that waits.
     activated: Option<UnixSeconds>,
@@ -112,7 +116,7 @@ struct Series {
 /// The server's own keys, in memory.
 pub struct ServerKeys {
     pub(super) answer: SigningKey,
-    pub(super) authority: SigningKey,
+    pub(super) authority: OwnKey,
     pub(super) device_token: SecretBytes<32>,
     pub(super) online: SecretBytes<32>,
     pub(super) names: SecretBytes<32>,
@@ -141,10 +145,10 @@ impl ServerKeys {
         now: UnixSeconds,
     ) -> ServiceResult<Self> {
         for purpose in KeyPurpose::ALL {
-            signing_key(store, wrapping, random, purpose.name(), now).await?;
+            own_key(store, wrapping, random, purpose.name(), now).await?;
         }
-        let (answer, answer_made) = signing_key(store, wrapping, random, "answer", now).await?;
-        let (authority, _) = signing_key(store, wrapping, random, "authority", now).await?;
+        let (answer, answer_made) = answer_key(store, wrapping, random, now).await?;
+        let authority = own_key(store, wrapping, random, AUTHORITY, now).await?;
         let (device_token, _) =
             secret(store, wrapping, random, "device-token", now, |_| Some(Vec::new())).await?;
         let (online, _) = secret(store, wrapping, random, "online", now, |_| Some(Vec::new())).await?;
@@ -182,7 +186,7 @@ impl ServerKeys {
     }
 
     /// The key in use.
-    pub(super) fn in_use(&self, purpose: KeyPurpose) -> ServiceResult<SigningKey> {
+    pub(super) fn in_use(&self, purpose: KeyPurpose) -> ServiceResult<OwnKey> {
         let series = self.read();
         let found = in_use(series.of(purpose)).map(|numbered| numbered.key.clone());
         found.ok_or(ServiceError::Bug("a purpose without a key"))
@@ -228,7 +232,7 @@ impl ServerKeys {
         now: UnixSeconds,
     ) -> ServiceResult<()> {
         let used = in_use(self.read().of(purpose)).map_or(0, |key| key.number);
-        signing_key(store, wrapping, random, &purpose.row(used.saturating_add(1)), now).await?;
+        own_key(store, wrapping, random, &purpose.row(used.saturating_add(1)), now).await?;
         self.reload(store, wrapping).await.map(|_| ())
     }
 
@@ -304,9 +308,7 @@ impl Series {
             {
                 let number = row.purpose.rsplit_once('.').map_or(Ok(1), |(_, number)| number.parse());
                 let number = number.map_err(|_| ServiceError::Bug("stored name of a server key"))?;
-                let secret =
-                    unwrapped(wrapping, &row, |secret| parse(secret).map(|key| compressed(&key))).await?;
-                let key = parse(secret.expose()).ok_or(ServiceError::Bug("stored signing key"))?;
+                let key = OwnKey::unwrap(wrapping, &row).await?;
                 place.push(Numbered { number, key, created: row.created, activated, listed });
             }
             place.sort_by_key(|numbered| numbered.number);
@@ -360,15 +362,39 @@ fn parse(secret: &[u8]) -> Option<SigningKey> {
     SigningKey::from_slice(secret).ok()
 }
 
-async fn signing_key(
+/// The key of a row with this name, stored or drawn: in the token, if there is one.
+async fn own_key(
     store: &dyn Store,
     wrapping: &Wrapping,
     random: &dyn Random,
     purpose: &str,
     now: UnixSeconds,
+) -> ServiceResult<OwnKey> {
+    let rows = store.server_keys(purpose.into()).await?;
+    if let Some(row) = rows.iter().find(|row| row.key.purpose == purpose) {
+        return OwnKey::unwrap(wrapping, &row.key).await;
+    }
+    let token = wrapping.token().filter(|_| !purpose.starts_with(KeyPurpose::Webhook.name()));
+    let (key, stored) = OwnKey::draw(token, purpose, random).await?;
+    let wrapped = wrapping.wrap_secret(&location(purpose), &stored).await?;
+    let offer = ServerKeyRow { purpose: purpose.into(), public_key: key.point(), wrapped, created: now };
+    let row = store.server_key(offer, now).await?;
+    if row.public_key != key.point() {
+        // Another node was first.
+        key.discard(purpose).await;
+    }
+    OwnKey::unwrap(wrapping, &row).await
+}
+
+/// The key that signs answers, always in memory: it signs each of them.
+async fn answer_key(
+    store: &dyn Store,
+    wrapping: &Wrapping,
+    random: &dyn Random,
+    now: UnixSeconds,
 ) -> ServiceResult<(SigningKey, UnixSeconds)> {
     let public = |secret: &[u8]| parse(secret).map(|key| compressed(&key));
-    let (secret, made) = secret(store, wrapping, random, purpose, now, public).await?;
+    let (secret, made) = secret(store, wrapping, random, "answer", now, public).await?;
     parse(secret.expose()).map(|key| (key, made)).ok_or(ServiceError::Bug("stored signing key"))
 }
 
@@ -408,16 +434,12 @@ async fn unwrapped(
     Ok(secret)
 }
 
-const fn location(purpose: &str) -> Location<'_> {
-    Location { table: "server_key", row: purpose.as_bytes(), column: "wrapped", epoch: 0 }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     fn keys(activated: &[Option<u64>]) -> Vec<Numbered> {
-        let key = SigningKey::from_slice(&[7; 32]).unwrap();
+        let key = OwnKey::Memory(SigningKey::from_slice(&[7; 32]).unwrap());
         let numbered = |(number, activated): (u32, &Option<u64>)| Numbered {
             number,
             key: key.clone(),

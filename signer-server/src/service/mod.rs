@@ -27,6 +27,7 @@ mod listen;
 mod lost;
 mod measure;
 mod oauth;
+mod own_key;
 mod pairwise;
 mod quota;
 mod refresh;
@@ -407,9 +408,14 @@ async fn open_authority(
     random: &dyn Random,
     now: UnixSeconds,
 ) -> ServiceResult<Authority> {
-    let offer = Authority::self_signed(&keys.authority, &settings.name, now, &mut *random.rng())?;
-    let certificate = store.authority(offer, now).await?;
-    Ok(Authority::new(keys.authority.clone(), certificate, settings.terms.clone())?)
+    let key = keys.authority.verifying_key();
+    let offer = {
+        let mut rng = random.rng();
+        Authority::self_signed(key, &settings.name, now, &mut *rng)?
+    };
+    let signature = keys.authority.sign(offer.bytes()).await?;
+    let certificate = store.authority(offer.complete(&signature)?, now).await?;
+    Ok(Authority::new(*key, certificate, settings.terms.clone())?)
 }
 
 const fn share_location(key: &KeyId, epoch: u32) -> Location<'_> {

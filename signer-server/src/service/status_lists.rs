@@ -14,7 +14,7 @@ use signer_core::{
     wire::ProblemCode,
 };
 
-use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult, sign::blocking};
+use super::{KeyPurpose, Refusal, Service, ServiceResult, sign::blocking};
 
 /// Status lists of one day: 2^26 places, so that a random one is nearly always free.
 pub(super) const LISTS_PER_DAY: u32 = 64;
@@ -98,7 +98,8 @@ impl Service {
         let forgotten = self.issued_before_restore(number, now).await?;
         let key = self.keys.in_use(KeyPurpose::List)?;
         let uri = self.issuer.status_uri.clone();
-        let signed = blocking(move || {
+        let public = *key.verifying_key();
+        let unsigned = blocking(move || {
             let mut statuses = Statuses::default();
             if let Some(known) = forgotten {
                 for index in 0..ENTRIES {
@@ -113,9 +114,9 @@ impl Service {
                 // A place beyond the end would be one that was never given out.
                 let _there = statuses.set(withdrawal.index, status);
             }
-            statuses.prepare(&uri, number, now, key.verifying_key()).sign(&key)
+            statuses.prepare(&uri, number, now, &public)
         });
-        signed.await?.map_err(|_| ServiceError::Bug("the list key does not sign"))
+        key.sign_envelope(unsigned.await?).await
     }
 
     /// After a restore nobody knows what was withdrawn since the backup, and a newer list would say that it is valid again. So

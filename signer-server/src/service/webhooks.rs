@@ -7,7 +7,7 @@ use base64::{
     Engine as _,
     engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
 };
-use p256::ecdsa::{Signature, SigningKey, VerifyingKey, signature::Signer as _};
+use p256::ecdsa::VerifyingKey;
 use sha2::{Digest as _, Sha256};
 use signer_core::{
     ids::{RelyingPartyId, RequestId},
@@ -20,7 +20,7 @@ use signer_core::{
 };
 use x509_cert::der::DateTime;
 
-use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult};
+use super::{KeyPurpose, Refusal, Service, ServiceError, ServiceResult, own_key::OwnKey};
 use crate::{
     store::{DueDelivery, Tried, WebhookEventRow},
     webhooks::address,
@@ -125,10 +125,10 @@ impl Service {
     }
 
     /// Makes and signs a delivery, for now.
-    pub(crate) fn sign_delivery(&self, due: &DueDelivery) -> ServiceResult<SignedDelivery> {
+    pub(crate) async fn sign_delivery(&self, due: &DueDelivery) -> ServiceResult<SignedDelivery> {
         let event = self.event(&due.event)?;
         let body = serde_json::to_vec(&event).map_err(|_| ServiceError::Bug("event to JSON"))?;
-        Ok(signed(&self.keys.in_use(KeyPurpose::Webhook)?, &due.url, body, self.now()))
+        signed(&self.keys.in_use(KeyPurpose::Webhook)?, &due.url, body, self.now()).await
     }
 
     /// Records how a try ended.
@@ -164,19 +164,24 @@ impl Service {
 }
 
 /// A POST of `body` to `url`, signed (RFC 9421; RFC 9530 for the digest).
-fn signed(key: &SigningKey, url: &str, body: Vec<u8>, now: UnixSeconds) -> SignedDelivery {
+async fn signed(
+    key: &OwnKey,
+    url: &str,
+    body: Vec<u8>,
+    now: UnixSeconds,
+) -> ServiceResult<SignedDelivery> {
     let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&body)));
     let params = webhook_signature_params(now.0, &thumbprint(key.verifying_key()));
     let base = webhook_signature_base(url, &digest, WEBHOOK_MEDIA_TYPE, &params);
-    let signature: Signature = key.sign(base.as_bytes());
-    let signature = format!("{WEBHOOK_LABEL}=:{}:", STANDARD.encode(signature.to_bytes()));
+    let signature = key.sign(base.as_bytes()).await?;
+    let signature = format!("{WEBHOOK_LABEL}=:{}:", STANDARD.encode(signature));
     let headers = [
         ("content-type", WEBHOOK_MEDIA_TYPE.into()),
         ("content-digest", digest),
         ("signature-input", format!("{WEBHOOK_LABEL}={params}")),
         ("signature", signature),
     ];
-    SignedDelivery { url: url.into(), headers, body }
+    Ok(SignedDelivery { url: url.into(), headers, body })
 }
 
 /// Seconds to wait after a try in vain that had `attempts` before it.

@@ -97,7 +97,7 @@ impl UnderWay {
 }
 
 async fn try_once(service: &Service, sender: &Sender, due: &DueDelivery) -> ServiceResult<()> {
-    let sent = sender.send(service.sign_delivery(due)?).await;
+    let sent = sender.send(service.sign_delivery(due).await?).await;
     service.metrics().deliveries.count([if sent.is_ok() { "delivered" } else { "failed" }]);
     if let Err(why) = &sent {
         tracing::info!(event = %due.event.id, webhook = due.webhook, why, "a webhook did not take an event");

@@ -1,6 +1,14 @@
 //! What wraps every secret of the store: the generations of the key-encryption key that this node holds. `spec/hsm.md`.
+//!
+//! | file | what |
+//! |---|---|
+//! | `file` | keys in files |
+//! | `pkcs11` | keys in a token, and keys that a token wrapped |
+//! | `page` | keys in memory, kept from the swap |
 
 mod file;
+mod page;
+mod pkcs11;
 
 use std::{
     io,
@@ -18,7 +26,9 @@ use signer_core::{
 use zeroize::Zeroizing;
 
 pub(crate) use self::file::write_private;
+use self::{page::OwnPage, pkcs11::TokenKek};
 use crate::{
+    hsm::{Token, TokenError},
     ports::Random,
     store::{KekNode, KekRow, KekSource, KekState, Store, StoreError},
 };
@@ -67,18 +77,87 @@ pub enum KekError {
         mark: PathBuf,
     },
     /// The generation is in a token, and this server has none.
-    #[error("key-encryption key, generation {0}: it is in a token, which this server cannot use")]
+    #[error("key-encryption key, generation {0}: it is in a token; set hsm.module, hsm.token and hsm.pin_file")]
     NoToken(u32),
+    /// The token.
+    #[error("key-encryption key: {0}")]
+    Token(#[from] TokenError),
+    /// The key would be in memory that may be swapped to a disk.
+    #[error("key-encryption key: its memory cannot be locked: {0}; raise LimitMEMLOCK (ulimit -l)")]
+    Memory(region::Error),
     /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// Why a secret could not be wrapped or unwrapped.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum SecretError {
+    /// A wrong key or damaged bytes.
+    #[error(transparent)]
+    Wrap(#[from] WrapError),
+    /// The token that has the key.
+    #[error(transparent)]
+    Token(TokenError),
+}
+
+impl From<TokenError> for SecretError {
+    fn from(error: TokenError) -> Self {
+        match error {
+            TokenError::Altered => Self::Wrap(WrapError::Altered),
+            error => Self::Token(error),
+        }
+    }
+}
+
+/// A key, where it is.
+#[derive(Debug, Clone)]
+enum Key {
+    Memory(Arc<OwnPage<Kek>>),
+    Token(TokenKek),
+}
+
+impl Key {
+    fn memory(key: Kek) -> Result<Self, KekError> {
+        OwnPage::new(key).map(|page| Self::Memory(Arc::new(page))).map_err(KekError::Memory)
+    }
+
+    fn id(&self) -> KekId {
+        match self {
+            Self::Memory(key) => key.id(),
+            Self::Token(key) => key.id(),
+        }
+    }
+
+    async fn wrap(
+        &self,
+        location: &Location<'_>,
+        secret: &[u8],
+        random: &dyn Random,
+    ) -> Result<Wrapped, SecretError> {
+        match self {
+            Self::Memory(key) => Ok(wrap::wrap(key, location, secret, &mut *random.rng())?),
+            Self::Token(key) => key.wrap(location, secret, random).await,
+        }
+    }
+
+    async fn unwrap(
+        &self,
+        location: &Location<'_>,
+        wrapped: &Wrapped,
+    ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        match self {
+            Self::Memory(key) => Ok(wrap::unwrap(key, location, wrapped)?),
+            Self::Token(key) => key.unwrap(location, wrapped).await,
+        }
+    }
 }
 
 /// A generation that is held.
 #[derive(Debug, Clone)]
 struct Held {
     generation: u32,
-    key: Arc<Kek>,
+    key: Key,
 }
 
 /// The generations that are held, and the one that is wrapped under.
@@ -89,8 +168,8 @@ struct Ring {
 }
 
 impl Ring {
-    fn key(&self, wanted: impl Fn(&Held) -> bool) -> Option<&Kek> {
-        self.held.iter().find(|held| wanted(held)).map(|held| &*held.key)
+    fn key(&self, wanted: impl Fn(&Held) -> bool) -> Option<&Key> {
+        self.held.iter().find(|held| wanted(held)).map(|held| &held.key)
     }
 
     fn has(&self) -> KekNode {
@@ -102,6 +181,9 @@ impl Ring {
 /// Wraps and unwraps.
 pub struct Wrapping {
     folder: PathBuf,
+    /// Where the next key is made.
+    source: KekSource,
+    token: Option<Token>,
     random: Arc<dyn Random>,
     ring: RwLock<Arc<Ring>>,
     /// One look at a time: what an older look saw must not take the place of what a newer one saw.
@@ -117,12 +199,12 @@ impl std::fmt::Debug for Wrapping {
 }
 
 impl Wrapping {
-    /// Makes the first key in `folder`, before there is a store that needs it.
+    /// Makes the first key in `folder`, before there is a store that needs it, if keys are in files.
     ///
     /// # Errors
     /// [`KekError::Io`].
-    pub fn prepare(folder: &Path, random: &dyn Random) -> Result<(), KekError> {
-        if file::make_first(folder, &mut *random.rng())? {
+    pub fn prepare(source: KekSource, folder: &Path, random: &dyn Random) -> Result<(), KekError> {
+        if source == KekSource::File && file::make_first(folder, &mut *random.rng())? {
             tracing::warn!(
                 path = %file::path(folder, 1).display(),
                 "MADE A KEY-ENCRYPTION KEY IN A FILE. Whoever reads this file and the store has every server share. \
@@ -132,31 +214,44 @@ impl Wrapping {
         Ok(())
     }
 
-    /// Takes up the keys of a store's generations, and tells the store which this node has.
+    /// Takes up the keys of a store's generations, and tells the store which this node has. The next ones come from `source`.
     ///
     /// # Errors
     /// [`KekError`], if one of them cannot be used.
     pub async fn open(
         store: &dyn Store,
         folder: &Path,
+        source: KekSource,
+        token: Option<Token>,
         random: Arc<dyn Random>,
         now: UnixSeconds,
     ) -> Result<Self, KekError> {
         let wrapping = Self {
             folder: folder.to_owned(),
+            source,
+            token,
             random,
             ring: RwLock::default(),
             looks: tokio::sync::Mutex::default(),
             said: AtomicU32::new(0),
         };
         if store.keks().await?.is_empty() {
-            let first = wrapping.row(1, &file::load(folder, 1)?, now);
-            store.add_kek(first, now).await?;
+            let first = match source {
+                KekSource::File => wrapping.row_of_file(1, now).await?,
+                _ => wrapping.make(1, now).await?,
+            };
+            wrapping.add(store, first, now).await?;
         }
         wrapping.follow(store, now).await?;
         // Another may have been put to use before this node was counted.
         wrapping.follow(store, now).await?;
         Ok(wrapping)
+    }
+
+    /// The token, if this server has one.
+    #[must_use]
+    pub(crate) const fn token(&self) -> Option<&Token> {
+        self.token.as_ref()
     }
 
     /// What this node has.
@@ -168,28 +263,28 @@ impl Wrapping {
     /// Wraps a secret for its place.
     ///
     /// # Errors
-    /// [`WrapError`].
-    pub async fn wrap_secret(&self, location: &Location<'_>, secret: &[u8]) -> Result<Vec<u8>, WrapError> {
+    /// [`SecretError`].
+    pub async fn wrap_secret(&self, location: &Location<'_>, secret: &[u8]) -> Result<Vec<u8>, SecretError> {
         let ring = self.ring();
         let key = ring.key(|held| held.generation == ring.wraps);
         let key = key.ok_or(WrapError::UnknownKek(KekId::from_bytes([0; 4])))?;
-        Ok(wrap::wrap(key, location, secret, &mut *self.random.rng())?.as_bytes().to_vec())
+        Ok(key.wrap(location, secret, &*self.random).await?.as_bytes().to_vec())
     }
 
     /// Takes a secret back from its place.
     ///
     /// # Errors
-    /// [`WrapError`].
+    /// [`SecretError`].
     pub async fn unwrap_secret(
         &self,
         location: &Location<'_>,
         wrapped: &[u8],
-    ) -> Result<Zeroizing<Vec<u8>>, WrapError> {
+    ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
         let wrapped = Wrapped::from_bytes(wrapped.to_vec())?;
         let id = wrapped.kek_id().ok_or(WrapError::Malformed)?;
         let ring = self.ring();
         let key = ring.key(|held| held.key.id() == id).ok_or(WrapError::UnknownKek(id))?;
-        wrap::unwrap(key, location, &wrapped)
+        key.unwrap(location, &wrapped).await
     }
 
     /// Makes the key of the next generation, and the store prepare it. False if one is being prepared.
@@ -202,14 +297,51 @@ impl Wrapping {
             return Ok(false);
         }
         let next = rows.last().map_or(0, |row| row.generation).saturating_add(1);
-        file::make(&self.folder, next, &mut *self.random.rng())?;
-        let added = store.add_kek(self.row(next, &file::load(&self.folder, next)?, now), now).await?;
-        if !added {
-            // Another node was first: its key is the one to be copied here.
-            let path = file::path(&self.folder, next);
-            std::fs::remove_file(&path).map_err(|source| KekError::Io { path, source })?;
+        let made = self.make(next, now).await?;
+        self.add(store, made, now).await
+    }
+
+    /// Makes the key of a generation.
+    async fn make(&self, generation: u32, now: UnixSeconds) -> Result<KekRow, KekError> {
+        let token = || self.token.as_ref().ok_or(KekError::NoToken(generation));
+        match self.source {
+            KekSource::File => {
+                file::make(&self.folder, generation, &mut *self.random.rng())?;
+                self.row_of_file(generation, now).await
+            }
+            KekSource::Unwrapped => {
+                let (key, wrapped) = pkcs11::draw(token()?, generation, &*self.random).await?;
+                let row = self.row(generation, &Key::memory(key)?, now).await?;
+                Ok(KekRow { token_wrapped: Some(wrapped), ..row })
+            }
+            KekSource::Token => {
+                let key = TokenKek::make(token()?, generation, &*self.random).await?;
+                self.row(generation, &Key::Token(key), now).await
+            }
         }
-        Ok(added)
+    }
+
+    /// Tells the store of a key that was made. False if another node was first: then this key is done away with.
+    async fn add(&self, store: &dyn Store, row: KekRow, now: UnixSeconds) -> Result<bool, KekError> {
+        let (generation, id, source) = (row.generation, row.id, row.source);
+        if store.add_kek(row, now).await? {
+            return Ok(true);
+        }
+        match source {
+            // The first file is there before the store, and may be the one that was copied here.
+            KekSource::File if generation == 1 => {}
+            KekSource::File => {
+                let path = file::path(&self.folder, generation);
+                std::fs::remove_file(&path).map_err(|source| KekError::Io { path, source })?;
+            }
+            KekSource::Unwrapped => {}
+            KekSource::Token => {
+                if let Some(token) = &self.token {
+                    TokenKek::find(token, generation, id).destroy().await;
+                }
+            }
+        }
+        Ok(false)
     }
 
     /// Takes up what the store says of generations, and tells it what this node has then. What it says.
@@ -219,18 +351,21 @@ impl Wrapping {
     pub async fn follow(&self, store: &dyn Store, now: UnixSeconds) -> Result<Vec<KekRow>, KekError> {
         let _alone = self.looks.lock().await;
         let rows = store.keks().await?;
-        self.learn(&rows)?;
+        self.learn(&rows).await?;
         // Each time: a node that was away for a moment may have been forgotten.
         store.hold_keks(self.has(), now).await?;
         Ok(rows)
     }
 
-    fn learn(&self, rows: &[KekRow]) -> Result<(), KekError> {
+    async fn learn(&self, rows: &[KekRow]) -> Result<(), KekError> {
         let known = self.ring();
         let mut ring = Ring::default();
         for row in rows.iter().filter(|row| row.state != KekState::Retired) {
-            let held = known.held.iter().find(|held| held.generation == row.generation);
-            match held.map_or_else(|| self.load(row), |held| Ok(held.clone())) {
+            let held = match known.held.iter().find(|held| held.generation == row.generation) {
+                Some(held) => Ok(held.clone()),
+                None => self.load(row).await,
+            };
+            match held {
                 Ok(held) => ring.held.push(held),
                 // The others wait for this node.
                 Err(error) if row.state == KekState::Prepared => {
@@ -259,35 +394,55 @@ impl Wrapping {
         rows.iter().filter(retired).try_for_each(|row| file::put_away(&self.folder, row.generation))
     }
 
-    fn load(&self, row: &KekRow) -> Result<Held, KekError> {
+    async fn load(&self, row: &KekRow) -> Result<Held, KekError> {
+        let other = KekError::Other(row.generation);
+        let token = || self.token.as_ref().ok_or(KekError::NoToken(row.generation));
         let key = match row.source {
-            KekSource::File => file::load(&self.folder, row.generation)?,
-            KekSource::Unwrapped | KekSource::Token => return Err(KekError::NoToken(row.generation)),
+            KekSource::File => Key::memory(file::load(&self.folder, row.generation)?)?,
+            KekSource::Unwrapped => {
+                let wrapped = row.token_wrapped.as_deref().ok_or(other)?;
+                let key = pkcs11::undraw(token()?, row.generation, wrapped).await;
+                Key::memory(key.map_err(|error| unusable(error, row.generation))?)?
+            }
+            KekSource::Token => Key::Token(TokenKek::find(token()?, row.generation, row.id)),
         };
-        let check = Wrapped::from_bytes(row.check.clone());
-        let opened = check.and_then(|check| wrap::unwrap(&key, &CHECK, &check));
-        if key.id() != row.id || opened.is_err() {
-            return Err(KekError::Other(row.generation));
+        let other = KekError::Other(row.generation);
+        let Ok(check) = Wrapped::from_bytes(row.check.clone()) else { return Err(other) };
+        if key.id() != row.id {
+            return Err(other);
         }
-        Ok(Held { generation: row.generation, key: Arc::new(key) })
+        key.unwrap(&CHECK, &check).await.map_err(|error| unusable(error, row.generation))?;
+        Ok(Held { generation: row.generation, key })
     }
 
-    fn row(&self, generation: u32, key: &Kek, now: UnixSeconds) -> KekRow {
-        let check = wrap::wrap(key, &CHECK, &[], &mut *self.random.rng());
-        KekRow {
+    async fn row_of_file(&self, generation: u32, now: UnixSeconds) -> Result<KekRow, KekError> {
+        self.row(generation, &Key::memory(file::load(&self.folder, generation)?)?, now).await
+    }
+
+    async fn row(&self, generation: u32, key: &Key, now: UnixSeconds) -> Result<KekRow, KekError> {
+        let check = key.wrap(&CHECK, &[], &*self.random).await;
+        Ok(KekRow {
             generation,
             id: key.id(),
-            source: KekSource::File,
+            source: self.source,
             token_wrapped: None,
-            check: check.map(|check| check.as_bytes().to_vec()).unwrap_or_default(),
+            check: check.map_err(|error| unusable(error, generation))?.as_bytes().to_vec(),
             state: KekState::Prepared,
             made: now,
             changed: now,
-        }
+        })
     }
 
     fn ring(&self) -> Arc<Ring> {
         Arc::clone(&self.ring.read().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A token that fails is no sign of another key.
+fn unusable(error: SecretError, generation: u32) -> KekError {
+    match error {
+        SecretError::Token(error) => error.into(),
+        SecretError::Wrap(_) => KekError::Other(generation),
     }
 }
 

@@ -19,6 +19,7 @@ use signer_server::{
     registers::{Register, RegisterError},
     service::{Parts, Service, ServiceError, TrustRoot},
     store::{
+        KekSource,
         Holder, Store,
         sqlite::{SqliteOptions, SqliteStore},
     },
@@ -200,7 +201,7 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
     let store = SqliteStore::open(&options, &mut SystemRandom.rng()).unwrap();
     let random = Arc::new(SystemRandom);
     let wrapping =
-        Wrapping::open(&*store, &config.data_dir, random, UnixSeconds(app.clock.seconds())).await.unwrap();
+        Wrapping::open(&*store, &config.data_dir, KekSource::File, None, random, UnixSeconds(app.clock.seconds())).await.unwrap();
     let parts = Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         wrapping,

@@ -29,6 +29,8 @@ mod forge;
 mod harness;
 mod history;
 mod hostile;
+#[cfg(unix)]
+mod hsm;
 mod keks;
 mod limits;
 mod load;

@@ -8,3 +8,5 @@ pub(crate) mod http;
 pub(crate) mod phone;
 pub(crate) mod postgres;
 pub(crate) mod process;
+#[cfg(unix)]
+pub(crate) mod token;

@@ -18,16 +18,23 @@ pub(crate) struct Process {
     pub(crate) data: PathBuf,
     pub(crate) config: PathBuf,
     log: PathBuf,
+    environment: Vec<(String, PathBuf)>,
 }
 
 impl Process {
     /// Starts a server in `folder` with `settings` (TOML) on top of address and folder.
     pub(crate) fn start(folder: &Path, settings: &str) -> Self {
+        Self::start_in(folder, settings, Vec::new())
+    }
+
+    /// The same with variables of its environment.
+    pub(crate) fn start_in(folder: &Path, settings: &str, environment: Vec<(String, PathBuf)>) -> Self {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (config, data, log) = (folder.join("config.toml"), folder.join("data"), folder.join("log"));
         let text = format!("listen = {:?}\ndata_dir = {data:?}\n{settings}\n{WIDE}\n", address.to_string());
         fs::write(&config, text).unwrap();
-        let mut process = Self { child: spawn(&config, &log), address, data, config, log };
+        let child = spawn(&config, &log, &environment);
+        let mut process = Self { child, address, data, config, log, environment };
         process.wait_until_ready();
         process
     }
@@ -68,8 +75,17 @@ impl Process {
 
     /// Starts it again where it was.
     pub(crate) fn restart(&mut self) {
-        self.child = spawn(&self.config, &self.log);
+        self.child = spawn(&self.config, &self.log, &self.environment);
         self.wait_until_ready();
+    }
+
+    /// What it says when it does not start again where it was.
+    pub(crate) fn refuses_to_start(&mut self) -> String {
+        let before = self.log().len();
+        self.child = spawn(&self.config, &self.log, &self.environment);
+        let status = self.child.wait().unwrap();
+        assert!(!status.success());
+        self.log().split_off(before)
     }
 
     fn wait_until_ready(&mut self) {
@@ -84,12 +100,13 @@ impl Process {
     }
 }
 
-fn spawn(config: &Path, log: &Path) -> Child {
+fn spawn(config: &Path, log: &Path, environment: &[(String, PathBuf)]) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
     Command::new(env!("CARGO_BIN_EXE_signer-server"))
         .arg("--config")
         .arg(config)
         .arg("serve")
+        .envs(environment.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

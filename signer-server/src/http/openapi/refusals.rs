@@ -99,6 +99,7 @@ fn problems(parts: &Parts, own: &[String]) -> ByStatus {
         (true, Code::Internal),
         (true, Code::Overloaded),
         (true, Code::Timeout),
+        (true, Code::HsmUnavailable),
         (parts.secured, Code::Unauthenticated),
         (parts.party, Code::Forbidden),
         (parts.party, Code::TooMany),

@@ -11,7 +11,7 @@ use signer_core::{
     time::UnixSeconds,
     wire::ProblemCode,
 };
-use tokio::time::Instant;
+use tokio::{runtime::Handle, time::Instant};
 
 use super::{
     Found, Wanted, document_location,
@@ -145,6 +145,8 @@ impl Service {
         let secrets: Vec<SecretBytes<32>> =
             begun.iter().map(|_| SecretBytes::random(&mut *self.rng())).collect();
         let signer = Kid::of(issuer.verifying_key());
+        // A token is waited for there, too.
+        let runtime = Handle::current();
         blocking(move || {
             let all = begun.into_iter().zip(answers).zip(secrets);
             all.map(|((begun, answer), otp_secret)| {
@@ -152,8 +154,12 @@ impl Service {
                 let held = answer.and_then(|vehicle| {
                     let document = Document::Vehicle(vehicle);
                     let claims = DayClaims::new(now, *day_key.verifying_key(), status, document, true);
+                    let signed = runtime.block_on(issuer.sign_day(claims)).map_err(|error| {
+                        tracing::error!(%error, "a credential is not signed");
+                        ProblemCode::HsmUnavailable
+                    })?;
                     // A document that ended before 1970 has no place in the format.
-                    let credential = claims.sign(&issuer).map_err(|_| ProblemCode::NoDocument)?;
+                    let credential = signed.map_err(|_| ProblemCode::NoDocument)?;
                     Ok(Held { issuer: signer, credential, day_key, otp_secret })
                 });
                 (wanted.hash, held)

@@ -70,6 +70,7 @@ impl From<ServiceError> for OauthError {
             ServiceError::Store(
                 StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
             ) => Self::Refused(Refusal::new(ProblemCode::Overloaded).into()),
+            ServiceError::Token(_) => Self::Refused(Refusal::new(ProblemCode::HsmUnavailable).into()),
             failed => Self::Failed(failed),
         }
     }
@@ -83,7 +84,9 @@ impl From<Refusal> for OauthRefusal {
             ProblemCode::Unauthenticated => Self::new(401, "invalid_token", text),
             ProblemCode::Forbidden => Self::new(400, "unauthorized_client", text),
             ProblemCode::TooMany => Self::new(429, "temporarily_unavailable", text),
-            ProblemCode::Overloaded | ProblemCode::Timeout => Self::new(503, "temporarily_unavailable", text),
+            ProblemCode::Overloaded | ProblemCode::Timeout | ProblemCode::HsmUnavailable => {
+                Self::new(503, "temporarily_unavailable", text)
+            }
             ProblemCode::Internal => Self::new(500, "server_error", text),
             _ => Self::request(text),
         };

@@ -1,0 +1,250 @@
+//! The thread that speaks to the token: its session and login, and what an error of the library means.
+
+use std::{
+    collections::HashMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError},
+    },
+    time::{Duration, Instant},
+};
+
+use cryptoki::{
+    context::{CInitializeArgs, CInitializeFlags, Pkcs11},
+    error::{Error, RvError},
+    object::ObjectHandle,
+    session::{Session, UserType},
+    slot::Slot,
+    types::AuthPin,
+};
+use zeroize::Zeroizing;
+
+use super::{Job, TokenError};
+
+/// How often a token that does not work is tried again.
+const TRY_EVERY: Duration = Duration::from_secs(1);
+/// How often a token that nobody asks is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+
+/// Why something did not work at the seat.
+#[derive(Debug)]
+pub(super) enum Failed {
+    /// The library said so.
+    Library(Error),
+    /// It is no fault of the session.
+    Token(TokenError),
+}
+
+impl From<Error> for Failed {
+    fn from(error: Error) -> Self {
+        Self::Library(error)
+    }
+}
+
+/// An open session, logged in, and the keys it has found.
+pub(super) struct Seat {
+    pub(super) session: Session,
+    pub(super) found: HashMap<Vec<u8>, ObjectHandle>,
+    /// Its end closes the library.
+    _library: Pkcs11,
+}
+
+impl Seat {
+    /// Speaks to the token without a key.
+    pub(super) fn check(&self) -> Result<(), Failed> {
+        let mut bytes = [0; 8];
+        // More than a look at the session, which a library may answer by itself.
+        Ok(self.session.generate_random_slice(&mut bytes)?)
+    }
+}
+
+/// The thread's own: where the token is, and the seat, if there is one.
+pub(super) struct Desk {
+    module: PathBuf,
+    pin_file: PathBuf,
+    token: String,
+    seat: Option<Seat>,
+    works: Arc<AtomicBool>,
+    /// When the token was last tried in vain, and what was found.
+    failed: Option<(Instant, TokenError)>,
+    /// A PIN that the token refused.
+    refused: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Desk {
+    pub(super) fn new(module: &Path, pin_file: &Path, token: &str, works: Arc<AtomicBool>) -> Self {
+        let (module, pin_file, token) = (module.into(), pin_file.into(), token.into());
+        Self { module, pin_file, token, seat: None, works, failed: None, refused: None }
+    }
+
+    /// Serves until nobody can ask any more.
+    pub(super) fn serve(mut self, jobs: &Receiver<Job>) {
+        loop {
+            let wait = if self.failed.is_some() { TRY_EVERY } else { LOOK_EVERY };
+            match jobs.recv_timeout(wait) {
+                Ok(job) => job(&mut self),
+                // Found out before somebody needs it, and mended though nobody asks.
+                Err(RecvTimeoutError::Timeout) if self.seat.is_some() || self.failed.is_some() => {
+                    let _noted = self.repeat(|seat| seat.check());
+                }
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    /// Does what may be done twice: with a new session, if the one before this was lost.
+    pub(super) fn repeat<T>(
+        &mut self,
+        work: impl Fn(&mut Seat) -> Result<T, Failed>,
+    ) -> Result<T, TokenError> {
+        let opened_before = self.seat.is_some();
+        let mut done = self.attempt(&work);
+        if opened_before && matches!(done, Err(TokenError::Unavailable(_))) {
+            done = self.attempt(&work);
+        }
+        self.note(&done);
+        done
+    }
+
+    /// Does what leaves something behind.
+    pub(super) fn once<T>(
+        &mut self,
+        work: impl FnOnce(&mut Seat) -> Result<T, Failed>,
+    ) -> Result<T, TokenError> {
+        let done = self.attempt(work);
+        self.note(&done);
+        done
+    }
+
+    fn attempt<T>(&mut self, work: impl FnOnce(&mut Seat) -> Result<T, Failed>) -> Result<T, TokenError> {
+        match work(self.seat()?) {
+            Ok(done) => Ok(done),
+            Err(Failed::Token(error)) => Err(error),
+            Err(Failed::Library(error)) => {
+                // The session may be fine. A new one costs less than to find out.
+                self.seat = None;
+                Err(TokenError::Unavailable(error.to_string()))
+            }
+        }
+    }
+
+    fn note<T>(&mut self, done: &Result<T, TokenError>) {
+        let fails = match done {
+            Err(error @ (TokenError::Unavailable(_) | TokenError::Pin(_) | TokenError::PinFile { .. })) => {
+                Some(error)
+            }
+            _ => None,
+        };
+        self.works.store(fails.is_none(), Ordering::Relaxed);
+        match (fails, &mut self.failed) {
+            (Some(error), None) => {
+                tracing::error!(%error, "THE TOKEN DOES NOT WORK");
+                self.failed = Some((Instant::now(), error.clone()));
+            }
+            (Some(error), Some((_, known))) => known.clone_from(error),
+            (None, Some(_)) => {
+                tracing::info!("the token works again");
+                self.failed = None;
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn seat(&mut self) -> Result<&mut Seat, TokenError> {
+        if self.seat.is_none() {
+            if let Some((at, error)) = &mut self.failed {
+                if at.elapsed() < TRY_EVERY {
+                    return Err(error.clone());
+                }
+                *at = Instant::now();
+            }
+            self.seat = Some(self.sit_down()?);
+        }
+        self.seat.as_mut().ok_or_else(|| TokenError::Unavailable("no session".into()))
+    }
+
+    /// Opens the library anew, finds the token and logs in: a library may not see a token that came back otherwise.
+    fn sit_down(&mut self) -> Result<Seat, TokenError> {
+        let unavailable = |what: &str, error: Error| TokenError::Unavailable(format!("{what}: {error}"));
+        let library = Pkcs11::new(&self.module)
+            .map_err(|error| unavailable(&format!("hsm.module {}", self.module.display()), error))?;
+        match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
+            Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
+            Err(error) => return Err(unavailable("C_Initialize", error)),
+        }
+        let seat = self.log_in(&library);
+        if seat.is_err() && self.failed.is_some() {
+            // What the library remembers of a token that went away may be wrong.
+            let _closed = library.finalize();
+        }
+        seat
+    }
+
+    fn log_in(&mut self, library: &Pkcs11) -> Result<Seat, TokenError> {
+        let slot = self.slot(library)?;
+        let unavailable = |error: Error| TokenError::Unavailable(error.to_string());
+        let info = library.get_token_info(slot).map_err(unavailable)?;
+        if info.user_pin_locked() {
+            return Err(TokenError::Pin("it is locked: have the token's officer unlock it".into()));
+        }
+        let pin = self.pin()?;
+        if self.refused.as_ref() == Some(&pin) {
+            return Err(TokenError::Pin("it did before".into()));
+        }
+        if info.user_pin_final_try() {
+            let text = "one try is left, which this server does not use up: log in by other means first";
+            return Err(TokenError::Pin(text.into()));
+        }
+        let session = library.open_rw_session(slot).map_err(unavailable)?;
+        let text = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not text".into()))?;
+        match session.login(UserType::User, Some(&AuthPin::from(text))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
+            Err(Error::Pkcs11(error, _)) if is_about_pin(error) => {
+                self.refused = Some(pin);
+                return Err(TokenError::Pin(error.to_string()));
+            }
+            Err(error) => return Err(unavailable(error)),
+        }
+        self.refused = None;
+        Ok(Seat { session, found: HashMap::new(), _library: library.clone() })
+    }
+
+    /// The slot with the token of this label: exactly one.
+    fn slot(&self, library: &Pkcs11) -> Result<Slot, TokenError> {
+        let unavailable = |error: Error| TokenError::Unavailable(error.to_string());
+        let mut found = None;
+        for slot in library.get_slots_with_token().map_err(unavailable)? {
+            // A slot that cannot be read now is not the one that is looked for.
+            if library.get_token_info(slot).is_ok_and(|info| info.label() == self.token)
+                && found.replace(slot).is_some()
+            {
+                return Err(TokenError::Unavailable(format!("two tokens have the label {:?}", self.token)));
+            }
+        }
+        found.ok_or_else(|| TokenError::Unavailable(format!("no token has the label {:?}", self.token)))
+    }
+
+    fn pin(&self) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+        let path = &self.pin_file;
+        let bytes = fs::read(path)
+            .map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })?;
+        let bytes = Zeroizing::new(bytes);
+        Ok(Zeroizing::new(bytes.trim_ascii().to_vec()))
+    }
+}
+
+const fn is_about_pin(error: RvError) -> bool {
+    matches!(
+        error,
+        RvError::PinIncorrect
+            | RvError::PinInvalid
+            | RvError::PinLenRange
+            | RvError::PinExpired
+            | RvError::PinLocked
+            | RvError::UserPinNotInitialized
+    )
+}

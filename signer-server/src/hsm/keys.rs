@@ -1,0 +1,266 @@
+//! Keys in the token: how they are made, found and looked at, and what they do.
+
+use cryptoki::{
+    error::{Error, RvError},
+    mechanism::{Mechanism, aead::GcmParams},
+    object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
+    session::Session,
+};
+use p256::ecdsa::VerifyingKey;
+use zeroize::Zeroizing;
+
+use super::{
+    TokenError,
+    desk::{Failed, Seat},
+};
+
+/// Length of a key that wraps, bytes.
+const AES_BYTES: u64 = 32;
+const TAG_BITS: u64 = 128;
+const TAG_BYTES: usize = 16;
+/// What a token is tried with: no associated data of a secret looks like it.
+const TRIAL: &[u8] = b"signer/token/trial";
+/// The curve P-256 by its object identifier 1.2.840.10045.3.1.7, DER.
+const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
+
+/// A key that wraps: AES-256, not to be read by anybody.
+#[derive(Debug, Clone)]
+pub(crate) struct AesKey {
+    pub(super) label: String,
+    pub(super) id: Vec<u8>,
+}
+
+/// A pair of P-256 that signs; the private half is not to be read by anybody.
+#[derive(Debug, Clone)]
+pub(crate) struct SigningPair {
+    pub(super) label: String,
+    pub(super) id: Vec<u8>,
+}
+
+impl AesKey {
+    pub(super) fn make(&self, seat: &mut Seat) -> Result<(), Failed> {
+        let wanted = [
+            Attribute::Token(true),
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::Encrypt(true),
+            Attribute::Decrypt(true),
+            Attribute::Wrap(false),
+            Attribute::Unwrap(false),
+            Attribute::ValueLen(AES_BYTES.into()),
+            Attribute::Label(self.label.clone().into_bytes()),
+            Attribute::Id(self.id.clone()),
+        ];
+        let handle = seat.session.generate_key(&Mechanism::AesKeyGen, &wanted)?;
+        self.look_at(&seat.session, handle)
+    }
+
+    /// The ids of the keys with this label.
+    pub(super) fn ids(seat: &Seat, label: &str) -> Result<Vec<Vec<u8>>, Failed> {
+        let wanted =
+            [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label.as_bytes().to_vec())];
+        let mut ids = Vec::new();
+        for handle in seat.session.find_objects(&wanted)? {
+            for attribute in seat.session.get_attributes(handle, &[AttributeType::Id])? {
+                if let Attribute::Id(id) = attribute {
+                    ids.push(id);
+                }
+            }
+        }
+        Ok(ids)
+    }
+
+    pub(super) fn seal(
+        &self,
+        seat: &mut Seat,
+        mut nonce: [u8; 12],
+        associated: &[u8],
+        secret: &[u8],
+    ) -> Result<([u8; 12], Vec<u8>), Failed> {
+        let handle = self.handle(seat)?;
+        let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
+        let sealed = seat.session.encrypt(&Mechanism::AesGcm(params), handle, secret)?;
+        if sealed.len() != secret.len().saturating_add(TAG_BYTES) {
+            return Err(self.fault("its AES-GCM does not end with a tag of 16 bytes"));
+        }
+        // A token that draws nonces of its own has written it over the proposal.
+        Ok((nonce, sealed))
+    }
+
+    pub(super) fn open(
+        &self,
+        seat: &mut Seat,
+        nonce: [u8; 12],
+        associated: &[u8],
+        sealed: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, Failed> {
+        let handle = self.handle(seat)?;
+        match decrypt(&seat.session, handle, nonce, associated, sealed) {
+            Err(Error::Pkcs11(error, _)) if may_mean_altered(error) => {
+                // Libraries say the same of altered bytes and of a token that fails: what it wrapped itself decides.
+                let mut fresh = [0; 12];
+                seat.session.generate_random_slice(&mut fresh)?;
+                let (fresh, trial) = self.seal(seat, fresh, TRIAL, TRIAL)?;
+                decrypt(&seat.session, handle, fresh, TRIAL, &trial)?;
+                decrypt(&seat.session, handle, nonce, associated, sealed)
+                    .map_err(|_| Failed::Token(TokenError::Altered))
+            }
+            opened => Ok(opened?),
+        }
+    }
+
+    pub(super) fn destroy(&self, seat: &mut Seat) -> Result<(), Failed> {
+        for class in [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+            for handle in find(&seat.session, class, &self.label, &self.id)? {
+                seat.session.destroy_object(handle)?;
+            }
+        }
+        seat.found.remove(&self.id);
+        Ok(())
+    }
+
+    fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
+        if let Some(handle) = seat.found.get(&self.id) {
+            return Ok(*handle);
+        }
+        let found = find(&seat.session, ObjectClass::SECRET_KEY, &self.label, &self.id)?;
+        let handle = only(&found).map_err(|fault| self.fault(fault))?;
+        self.look_at(&seat.session, handle)?;
+        seat.found.insert(self.id.clone(), handle);
+        Ok(handle)
+    }
+
+    /// A key that somebody may read is not used, however it came there.
+    fn look_at(&self, session: &Session, handle: ObjectHandle) -> Result<(), Failed> {
+        let kinds = [
+            AttributeType::KeyType,
+            AttributeType::Sensitive,
+            AttributeType::Extractable,
+            AttributeType::ValueLen,
+        ];
+        let attributes = session.get_attributes(handle, &kinds)?;
+        let has = |wanted: &Attribute| attributes.contains(wanted);
+        if !has(&Attribute::KeyType(KeyType::AES)) || !has(&Attribute::ValueLen(AES_BYTES.into())) {
+            return Err(self.fault("not an AES key of 256 bits"));
+        }
+        if !has(&Attribute::Sensitive(true)) || !has(&Attribute::Extractable(false)) {
+            return Err(self.fault("it can be read out of the token (CKA_SENSITIVE, CKA_EXTRACTABLE)"));
+        }
+        Ok(())
+    }
+
+    fn fault(&self, fault: &'static str) -> Failed {
+        Failed::Token(TokenError::Key { label: self.label.clone(), fault })
+    }
+}
+
+impl SigningPair {
+    pub(super) fn make(&self, seat: &mut Seat) -> Result<VerifyingKey, Failed> {
+        let named =
+            || [Attribute::Label(self.label.clone().into_bytes()), Attribute::Id(self.id.clone())];
+        let mut public = vec![
+            Attribute::Token(true),
+            Attribute::Private(false),
+            Attribute::Verify(true),
+            Attribute::EcParams(P256.to_vec()),
+        ];
+        public.extend(named());
+        let mut private = vec![
+            Attribute::Token(true),
+            Attribute::Private(true),
+            Attribute::Sensitive(true),
+            Attribute::Extractable(false),
+            Attribute::Sign(true),
+        ];
+        private.extend(named());
+        let (public, private) =
+            seat.session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private)?;
+        self.look_at(&seat.session, private)?;
+        let attributes = seat.session.get_attributes(public, &[AttributeType::EcPoint])?;
+        let point = attributes.iter().find_map(|attribute| match attribute {
+            Attribute::EcPoint(point) => Some(point.as_slice()),
+            _ => None,
+        });
+        point.and_then(point_of).ok_or_else(|| self.fault("its public half is not a point of P-256"))
+    }
+
+    pub(super) fn sign(&self, seat: &mut Seat, digest: &[u8; 32]) -> Result<[u8; 64], Failed> {
+        let handle = self.handle(seat)?;
+        let signature = seat.session.sign(&Mechanism::Ecdsa, handle, digest)?;
+        signature.try_into().map_err(|_| self.fault("its signature is not 64 bytes"))
+    }
+
+    fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
+        if let Some(handle) = seat.found.get(&self.id) {
+            return Ok(*handle);
+        }
+        let found = find(&seat.session, ObjectClass::PRIVATE_KEY, &self.label, &self.id)?;
+        let handle = only(&found).map_err(|fault| self.fault(fault))?;
+        self.look_at(&seat.session, handle)?;
+        seat.found.insert(self.id.clone(), handle);
+        Ok(handle)
+    }
+
+    fn look_at(&self, session: &Session, handle: ObjectHandle) -> Result<(), Failed> {
+        let kinds = [AttributeType::KeyType, AttributeType::Sensitive, AttributeType::Extractable];
+        let attributes = session.get_attributes(handle, &kinds)?;
+        let has = |wanted: &Attribute| attributes.contains(wanted);
+        if !has(&Attribute::KeyType(KeyType::EC)) {
+            return Err(self.fault("not a key of an elliptic curve"));
+        }
+        if !has(&Attribute::Sensitive(true)) || !has(&Attribute::Extractable(false)) {
+            return Err(self.fault("it can be read out of the token (CKA_SENSITIVE, CKA_EXTRACTABLE)"));
+        }
+        Ok(())
+    }
+
+    fn fault(&self, fault: &'static str) -> Failed {
+        Failed::Token(TokenError::Key { label: self.label.clone(), fault })
+    }
+}
+
+/// CKA_EC_POINT: an octet string in DER, or the bare point from libraries that are older than that rule.
+fn point_of(attribute: &[u8]) -> Option<VerifyingKey> {
+    let bare = attribute.strip_prefix(&[0x04, 0x41]).filter(|point| point.len() == 65);
+    VerifyingKey::from_sec1_bytes(bare.unwrap_or(attribute)).ok()
+}
+
+fn find(session: &Session, class: ObjectClass, label: &str, id: &[u8]) -> Result<Vec<ObjectHandle>, Error> {
+    session.find_objects(&[
+        Attribute::Class(class),
+        Attribute::Label(label.as_bytes().to_vec()),
+        Attribute::Id(id.to_vec()),
+    ])
+}
+
+fn only(found: &[ObjectHandle]) -> Result<ObjectHandle, &'static str> {
+    match found {
+        [one] => Ok(*one),
+        [] => Err("missing; restore the token's backup, or bring its keys here"),
+        _ => Err("there twice"),
+    }
+}
+
+fn decrypt(
+    session: &Session,
+    key: ObjectHandle,
+    mut nonce: [u8; 12],
+    associated: &[u8],
+    sealed: &[u8],
+) -> Result<Zeroizing<Vec<u8>>, Error> {
+    let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
+    session.decrypt(&Mechanism::AesGcm(params), key, sealed).map(Zeroizing::new)
+}
+
+/// What libraries say when the tag does not fit; some of it also when the device fails.
+const fn may_mean_altered(error: RvError) -> bool {
+    matches!(
+        error,
+        RvError::EncryptedDataInvalid
+            | RvError::EncryptedDataLenRange
+            | RvError::DataInvalid
+            | RvError::GeneralError
+            | RvError::FunctionFailed
+    )
+}
