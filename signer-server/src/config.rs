@@ -20,7 +20,12 @@ use signer_core::{
     trust::{IssuerId, StatusUri},
 };
 
-pub use self::{drain::DrainConfig, hsm::{HsmConfig, HsmMode}, metrics::MetricsConfig, tls::TlsConfig};
+pub use self::{
+    drain::DrainConfig,
+    hsm::{HsmConfig, HsmMode},
+    metrics::MetricsConfig,
+    tls::TlsConfig,
+};
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
     registers::HttpSettings,

@@ -5,7 +5,10 @@
 
 use std::{fs, path::PathBuf, process::Command};
 
-use p256::ecdsa::{Signature, SigningKey, signature::{Signer as _, hazmat::PrehashSigner as _}};
+use p256::ecdsa::{
+    Signature, SigningKey,
+    signature::{Signer as _, hazmat::PrehashSigner as _},
+};
 use rand::{SeedableRng as _, rngs::StdRng};
 use signer_core::{
     certificate::{

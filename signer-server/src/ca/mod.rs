@@ -6,10 +6,7 @@ mod names;
 mod profile;
 mod to_sign;
 
-use p256::{
-    ecdsa::VerifyingKey,
-    pkcs8::EncodePublicKey as _,
-};
+use p256::{ecdsa::VerifyingKey, pkcs8::EncodePublicKey as _};
 use rand::CryptoRng;
 use signer_core::{
     certificate::{CertificateError, Request},

@@ -71,7 +71,8 @@ impl HsmConfig {
 
     pub(super) fn check(&self) -> Result<(), ConfigError> {
         let refuse = |text: &str| Err(ConfigError::Value(text.into()));
-        if self.module.is_some() != self.pin_file.is_some() || self.module.is_some() == self.token.is_empty() {
+        if self.module.is_some() != self.pin_file.is_some() || self.module.is_some() == self.token.is_empty()
+        {
             return refuse("hsm.module, hsm.token and hsm.pin_file go together");
         }
         let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';

@@ -58,8 +58,7 @@ impl AesKey {
 
     /// The ids of the keys with this label.
     pub(super) fn ids(seat: &Seat, label: &str) -> Result<Vec<Vec<u8>>, Failed> {
-        let wanted =
-            [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label.as_bytes().to_vec())];
+        let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label.as_bytes().to_vec())];
         let mut ids = Vec::new();
         for handle in seat.session.find_objects(&wanted)? {
             for attribute in seat.session.get_attributes(handle, &[AttributeType::Id])? {
@@ -157,8 +156,7 @@ impl AesKey {
 
 impl SigningPair {
     pub(super) fn make(&self, seat: &mut Seat) -> Result<VerifyingKey, Failed> {
-        let named =
-            || [Attribute::Label(self.label.clone().into_bytes()), Attribute::Id(self.id.clone())];
+        let named = || [Attribute::Label(self.label.clone().into_bytes()), Attribute::Id(self.id.clone())];
         let mut public = vec![
             Attribute::Token(true),
             Attribute::Private(false),

@@ -311,7 +311,11 @@ const fn waits(error: &ServiceError) -> bool {
     match error {
         ServiceError::Refused(refusal) => matches!(refusal.code, ProblemCode::RegisterNotReached),
         ServiceError::Ca(_) | ServiceError::Token(_) => true,
-        ServiceError::Store(_) | ServiceError::Wrap(_) | ServiceError::Kek(_) | ServiceError::NoToken | ServiceError::Bug(_) => false,
+        ServiceError::Store(_)
+        | ServiceError::Wrap(_)
+        | ServiceError::Kek(_)
+        | ServiceError::NoToken
+        | ServiceError::Bug(_) => false,
     }
 }
 

@@ -164,12 +164,7 @@ impl Service {
 }
 
 /// A POST of `body` to `url`, signed (RFC 9421; RFC 9530 for the digest).
-async fn signed(
-    key: &OwnKey,
-    url: &str,
-    body: Vec<u8>,
-    now: UnixSeconds,
-) -> ServiceResult<SignedDelivery> {
+async fn signed(key: &OwnKey, url: &str, body: Vec<u8>, now: UnixSeconds) -> ServiceResult<SignedDelivery> {
     let digest = format!("sha-256=:{}:", STANDARD.encode(Sha256::digest(&body)));
     let params = webhook_signature_params(now.0, &thumbprint(key.verifying_key()));
     let base = webhook_signature_base(url, &digest, WEBHOOK_MEDIA_TYPE, &params);

@@ -77,7 +77,9 @@ pub enum KekError {
         mark: PathBuf,
     },
     /// The generation is in a token, and this server has none.
-    #[error("key-encryption key, generation {0}: it is in a token; set hsm.module, hsm.token and hsm.pin_file")]
+    #[error(
+        "key-encryption key, generation {0}: it is in a token; set hsm.module, hsm.token and hsm.pin_file"
+    )]
     NoToken(u32),
     /// The token.
     #[error("key-encryption key: {0}")]

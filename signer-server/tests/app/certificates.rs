@@ -19,8 +19,7 @@ use signer_server::{
     registers::{Register, RegisterError},
     service::{Parts, Service, ServiceError, TrustRoot},
     store::{
-        KekSource,
-        Holder, Store,
+        Holder, KekSource, Store,
         sqlite::{SqliteOptions, SqliteStore},
     },
     wrap::Wrapping,
@@ -200,8 +199,16 @@ async fn without_its_register(app: &TestApp) -> (Arc<SqliteStore>, Service) {
     let options = SqliteOptions::new(app.database(), config.witness_dir().join("witness"));
     let store = SqliteStore::open(&options, &mut SystemRandom.rng()).unwrap();
     let random = Arc::new(SystemRandom);
-    let wrapping =
-        Wrapping::open(&*store, &config.data_dir, KekSource::File, None, random, UnixSeconds(app.clock.seconds())).await.unwrap();
+    let wrapping = Wrapping::open(
+        &*store,
+        &config.data_dir,
+        KekSource::File,
+        None,
+        random,
+        UnixSeconds(app.clock.seconds()),
+    )
+    .await
+    .unwrap();
     let parts = Parts {
         store: Arc::clone(&store) as Arc<dyn Store>,
         wrapping,

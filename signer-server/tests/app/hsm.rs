@@ -81,8 +81,7 @@ impl Guarded {
 
     fn phone(&self, person: &str) -> TestPhone {
         let keystore = self.folder.path().join(format!("keystore-{person}"));
-        let mut phone =
-            TestPhone::open(&self.server.url(), &keystore, MemoryStorage::default(), SystemClock);
+        let mut phone = TestPhone::open(&self.server.url(), &keystore, MemoryStorage::default(), SystemClock);
         let body = serde_json::json!({ "person": person });
         let code: CreatedEnrolmentCode = self.admin("POST", "/enrolment-codes", Some(&body)).json();
         phone.phone.enrol(SUITE, &code.code, &Pin::new(PIN).unwrap()).unwrap();
@@ -106,7 +105,8 @@ impl Guarded {
         let end = Instant::now() + PATIENCE;
         loop {
             let view = self.keks();
-            let current = view.generations.iter().any(|kek| kek.generation as usize == next && kek.state == "current");
+            let current =
+                view.generations.iter().any(|kek| kek.generation as usize == next && kek.state == "current");
             if current && view.generations.iter().all(|kek| kek.left.is_empty()) {
                 let told = |kek: KekView| (kek.generation, kek.source, kek.state);
                 return view.generations.into_iter().map(told).collect();
@@ -216,14 +216,16 @@ fn hsm_012_keys_of_issuer_and_authority_sign_in_the_token() {
     assert_eq!(phone.phone.top_up(DocumentType::IdentityCard).unwrap(), 16);
     let chain = phone.phone.certificate().unwrap();
     let authority: Vec<u8> = {
-        let pem = app.client.send("GET", "/ca/certificate.pem", &[], &[]);
-        signer_core::certificate::certificates_from_pem(std::str::from_utf8(&pem.body).unwrap()).unwrap().remove(0)
+        let pem = app.client.send("GET", "/ca/v1/ca.pem", &[], &[]);
+        signer_core::certificate::certificates_from_pem(std::str::from_utf8(&pem.body).unwrap())
+            .unwrap()
+            .remove(0)
     };
     let der: Vec<&[u8]> = chain.chain.iter().map(Vec::as_slice).collect();
     assert_eq!(der.last(), Some(&authority.as_slice()));
     let now = UnixSeconds(std::time::SystemTime::UNIX_EPOCH.elapsed().unwrap().as_secs());
     check_chain(&der, &phone.phone.enrolled().unwrap().public_key, now).unwrap();
-    assert_eq!(app.client.send("GET", "/ca/crl.der", &[], &[]).status, 200);
+    assert_eq!(app.client.send("GET", "/ca/v1/crl.der", &[], &[]).status, 200);
     // What the store keeps of them is a name, as long as that, and not a key.
     let sql = "SELECT purpose, length(wrapped) FROM server_key ORDER BY purpose";
     let db = app.database();
@@ -318,7 +320,7 @@ fn hsm_015_altered_bytes_are_no_failure_of_the_token() {
     {
         let db = Connection::open(app.server.data.join("store.db")).unwrap();
         let changed = db.execute(
-            "UPDATE signing_key SET wrapped = substr(wrapped, 1, 100) || x'00' || substr(wrapped, 102)
+            "UPDATE signing_key SET wrapped = CAST(substr(wrapped, 1, 100) || x'00' || substr(wrapped, 102) AS BLOB)
              WHERE rowid = (SELECT min(rowid) FROM signing_key)",
             [],
         );

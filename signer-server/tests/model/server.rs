@@ -23,8 +23,7 @@ use signer_server::{
     ports::{Clock, Random},
     service::{Parts, Service, ServiceError, ServiceResult, TrustRoot},
     store::{
-        KekSource,
-        LockPolicy, RelyingPartyRow, Store, StoreError,
+        KekSource, LockPolicy, RelyingPartyRow, Store, StoreError,
         sqlite::{Mark, OpenError, SqliteOptions, SqliteStore, Witness},
     },
     wrap::Wrapping,
@@ -167,7 +166,8 @@ impl Server {
         let folder = self.path.parent().unwrap();
         std::fs::write(folder.join("kek"), [9; 32]).unwrap();
         let random = Arc::clone(&self.draws) as Arc<dyn Random>;
-        let wrapping = Wrapping::open(&**store, folder, KekSource::File, None, random, self.clocks.now()).await.unwrap();
+        let wrapping =
+            Wrapping::open(&**store, folder, KekSource::File, None, random, self.clocks.now()).await.unwrap();
         Parts {
             store: Arc::clone(store) as Arc<dyn Store>,
             wrapping,

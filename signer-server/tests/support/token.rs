@@ -28,7 +28,10 @@ impl SoftToken {
         fs::write(token.file("softhsm2.conf"), conf).unwrap();
         token.set_pin(TOKEN_PIN);
         let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/support/token_faults.c");
-        run(Command::new("cc").args(["-shared", "-fPIC", "-w", "-o"]).arg(token.module()).args([source, "-ldl"]));
+        run(Command::new("cc")
+            .args(["-shared", "-fPIC", "-w", "-o"])
+            .arg(token.module())
+            .args([source, "-ldl"]));
         let pin = format!("--pin={TOKEN_PIN}");
         let init = ["--init-token", "--free", "--label=signer test", "--so-pin=officer", &pin];
         run(Command::new("softhsm2-util").args(init).envs(token.environment()));
