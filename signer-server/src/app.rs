@@ -111,7 +111,7 @@ impl App {
         let store = engine::open(&config, &*random).await?;
         let now = clock.now().max(store.latest_time());
         let hsm = HsmMetrics::default();
-        let token = Token::open(&config.hsm, hsm.clone())?;
+        let token = Token::open(&config.hsm, &config.data_dir, hsm.clone())?;
         let (source, generator) = (config.hsm.source(), Arc::clone(&random));
         let wrapping = Wrapping::open(&*store, &config.data_dir, source, token, generator, now).await?;
         let admin_token = admin_token(&config.data_dir, &*random)?;

@@ -16,7 +16,8 @@ pub(super) enum KekCommand {
     /// Make the next generation. The server puts it to use as soon as every node holds it, and brings everything under it while
     /// it works.
     #[command(
-        after_help = "Copy the new file kek-N from this data folder to those of the other nodes: they take it up within a second."
+        after_help = "It is made where the configuration says: in the token of [hsm], which the other nodes use too, or in a file, kek-N in this data \
+                      folder, which you copy to those of the other nodes. They take it up within a second."
     )]
     Rotate,
     /// Retire an old generation. Refused while anything is wrapped under it.
@@ -42,7 +43,7 @@ pub(super) fn kek(admin: &AdminClient, json: bool, command: KekCommand) -> Resul
         KekCommand::Retire { generation } => {
             admin.send::<Value>("POST", &format!("/admin/v1/keks/{generation}/retire"), None)?;
             let text = format!(
-                "Generation {generation} is retired. Once no backup from before is needed, destroy its key: the file kek*.retired in every data folder."
+                "Generation {generation} is retired. Once no backup from before is needed, destroy its key: the file kek*.retired in every data folder, or the key of a token by its label (kek {generation})."
             );
             print(json, &json!({ "retired": generation }), &text);
         }

@@ -99,7 +99,7 @@ mod tests {
             module: Some("library.so".into()),
             token: "token".into(),
             pin_file: Some("pin".into()),
-            ..none.clone()
+            ..none
         };
         assert!(whole.check().is_ok());
         assert_eq!(whole.source(), KekSource::Unwrapped);

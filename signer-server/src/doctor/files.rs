@@ -32,17 +32,23 @@ pub(super) fn examine(config: &Config) -> Vec<Finding> {
     let keks = kek_files(data);
     findings.extend(keks.iter().filter_map(|path| private(path)));
     findings.extend(
-        [&config.tls.key_file, &config.register.token_file, &config.store.password_file]
-            .into_iter()
-            .flatten()
-            .filter_map(|path| private(path)),
+        [
+            &config.tls.key_file,
+            &config.register.token_file,
+            &config.store.password_file,
+            &config.hsm.pin_file,
+        ]
+        .into_iter()
+        .flatten()
+        .filter_map(|path| private(path)),
     );
     if !keks.is_empty() {
         let found = "the key-encryption key is a file: with the store it gives away every server share";
         findings.push(Finding::warning(
             "kek",
             found,
-            "keep backups of store and file apart, and the disk encrypted",
+            "keep the key in a token (hsm in the configuration, then kek rotate and kek retire), or backups of store and file apart and \
+             the disk encrypted",
         ));
     }
     findings.extend([witness(config), space(data), disk(data)]);

@@ -5,6 +5,7 @@ mod files;
 mod machine;
 mod network;
 mod store;
+mod token;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub(crate) async fn examine(config: &Config, clock: &Arc<dyn Clock>) -> Vec<Find
     let mut findings = settings(config);
     findings.extend(machine::examine(config));
     findings.extend(files::examine(config));
+    findings.extend(token::examine(config).await);
     findings.extend(store::examine(config, &**clock).await);
     findings.extend(network::examine(config, clock).await);
     findings

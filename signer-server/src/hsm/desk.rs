@@ -9,7 +9,7 @@ use std::{
         atomic::{AtomicBool, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use cryptoki::{
@@ -26,6 +26,8 @@ use super::{Job, TokenError};
 
 /// How often a token that does not work is tried again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
+/// File in the data folder: see [`Desk::refused_file`].
+const REFUSED_FILE: &str = "hsm-pin-refused";
 /// How often a token that nobody asks is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
 
@@ -70,14 +72,21 @@ pub(super) struct Desk {
     works: Arc<AtomicBool>,
     /// When the token was last tried in vain, and what was found.
     failed: Option<(Instant, TokenError)>,
-    /// A PIN that the token refused.
-    refused: Option<Zeroizing<Vec<u8>>>,
+    /// Where it is written down which PIN file the token refused: a server that is started again and again must not use up
+    /// the tries.
+    refused_file: PathBuf,
 }
 
 impl Desk {
-    pub(super) fn new(module: &Path, pin_file: &Path, token: &str, works: Arc<AtomicBool>) -> Self {
+    pub(super) fn new(
+        (module, pin_file): (&Path, &Path),
+        token: &str,
+        folder: &Path,
+        works: Arc<AtomicBool>,
+    ) -> Self {
         let (module, pin_file, token) = (module.into(), pin_file.into(), token.into());
-        Self { module, pin_file, token, seat: None, works, failed: None, refused: None }
+        let refused_file = folder.join(REFUSED_FILE);
+        Self { module, pin_file, token, seat: None, works, failed: None, refused_file }
     }
 
     /// Serves until nobody can ask any more.
@@ -191,8 +200,8 @@ impl Desk {
         if info.user_pin_locked() {
             return Err(TokenError::Pin("it is locked: have the token's officer unlock it".into()));
         }
-        let pin = self.pin()?;
-        if self.refused.as_ref() == Some(&pin) {
+        let (pin, version) = self.pin()?;
+        if fs::read_to_string(&self.refused_file).is_ok_and(|refused| refused == version) {
             return Err(TokenError::Pin("it did before".into()));
         }
         if info.user_pin_final_try() {
@@ -204,12 +213,14 @@ impl Desk {
         match session.login(UserType::User, Some(&AuthPin::from(text))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
             Err(Error::Pkcs11(error, _)) if is_about_pin(error) => {
-                self.refused = Some(pin);
+                if let Err(error) = fs::write(&self.refused_file, version) {
+                    tracing::error!(%error, path = %self.refused_file.display(), "not written down that a PIN is wrong");
+                }
                 return Err(TokenError::Pin(error.to_string()));
             }
             Err(error) => return Err(unavailable(error)),
         }
-        self.refused = None;
+        let _not_there = fs::remove_file(&self.refused_file);
         Ok(Seat { session, found: HashMap::new(), _library: library.clone() })
     }
 
@@ -228,12 +239,19 @@ impl Desk {
         found.ok_or_else(|| TokenError::Unavailable(format!("no token has the label {:?}", self.token)))
     }
 
-    fn pin(&self) -> Result<Zeroizing<Vec<u8>>, TokenError> {
+    /// The PIN, and which version of its file it is from: nothing that could be tried out.
+    fn pin(&self) -> Result<(Zeroizing<Vec<u8>>, String), TokenError> {
         let path = &self.pin_file;
-        let bytes = fs::read(path)
-            .map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })?;
-        let bytes = Zeroizing::new(bytes);
-        Ok(Zeroizing::new(bytes.trim_ascii().to_vec()))
+        let read = || {
+            let file = fs::metadata(path)?;
+            let written = file.modified()?.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+            let bytes = Zeroizing::new(fs::read(path)?);
+            Ok((
+                Zeroizing::new(bytes.trim_ascii().to_vec()),
+                format!("{} ns, {} bytes\n", written.as_nanos(), file.len()),
+            ))
+        };
+        read().map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })
     }
 }
 

@@ -70,7 +70,7 @@ impl AesKey {
         Ok(ids)
     }
 
-    pub(super) fn seal(
+    pub(super) fn wrap(
         &self,
         seat: &mut Seat,
         mut nonce: [u8; 12],
@@ -79,30 +79,30 @@ impl AesKey {
     ) -> Result<([u8; 12], Vec<u8>), Failed> {
         let handle = self.handle(seat)?;
         let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
-        let sealed = seat.session.encrypt(&Mechanism::AesGcm(params), handle, secret)?;
-        if sealed.len() != secret.len().saturating_add(TAG_BYTES) {
+        let wrapped = seat.session.encrypt(&Mechanism::AesGcm(params), handle, secret)?;
+        if wrapped.len() != secret.len().saturating_add(TAG_BYTES) {
             return Err(self.fault("its AES-GCM does not end with a tag of 16 bytes"));
         }
         // A token that draws nonces of its own has written it over the proposal.
-        Ok((nonce, sealed))
+        Ok((nonce, wrapped))
     }
 
-    pub(super) fn open(
+    pub(super) fn unwrap(
         &self,
         seat: &mut Seat,
         nonce: [u8; 12],
         associated: &[u8],
-        sealed: &[u8],
+        wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Failed> {
         let handle = self.handle(seat)?;
-        match decrypt(&seat.session, handle, nonce, associated, sealed) {
+        match decrypt(&seat.session, handle, nonce, associated, wrapped) {
             Err(Error::Pkcs11(error, _)) if may_mean_altered(error) => {
                 // Libraries say the same of altered bytes and of a token that fails: what it wrapped itself decides.
                 let mut fresh = [0; 12];
                 seat.session.generate_random_slice(&mut fresh)?;
-                let (fresh, trial) = self.seal(seat, fresh, TRIAL, TRIAL)?;
+                let (fresh, trial) = self.wrap(seat, fresh, TRIAL, TRIAL)?;
                 decrypt(&seat.session, handle, fresh, TRIAL, &trial)?;
-                decrypt(&seat.session, handle, nonce, associated, sealed)
+                decrypt(&seat.session, handle, nonce, associated, wrapped)
                     .map_err(|_| Failed::Token(TokenError::Altered))
             }
             opened => Ok(opened?),
@@ -245,10 +245,10 @@ fn decrypt(
     key: ObjectHandle,
     mut nonce: [u8; 12],
     associated: &[u8],
-    sealed: &[u8],
+    wrapped: &[u8],
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
-    session.decrypt(&Mechanism::AesGcm(params), key, sealed).map(Zeroizing::new)
+    session.decrypt(&Mechanism::AesGcm(params), key, wrapped).map(Zeroizing::new)
 }
 
 /// What libraries say when the tag does not fit; some of it also when the device fails.

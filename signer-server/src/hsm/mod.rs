@@ -13,7 +13,7 @@ mod keys;
 
 use std::{
     fmt, io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -46,7 +46,9 @@ pub enum TokenError {
     #[error("too many wait for the token")]
     Overloaded,
     /// It refused the PIN. It is not asked again with this one: a token locks after some wrong PINs.
-    #[error("the token refused the PIN: {0}; write the right PIN into hsm.pin_file: it is read again")]
+    #[error(
+        "the token refused the PIN: {0}; write the right PIN into hsm.pin_file, which is then read again"
+    )]
     Pin(String),
     /// The file with the PIN cannot be read.
     #[error("hsm.pin_file {path}: {source}")]
@@ -103,15 +105,15 @@ impl fmt::Debug for Token {
 }
 
 impl Token {
-    /// The token of a configuration, if it names one. It is not spoken to yet.
+    /// The token of a configuration, if it names one. It is not spoken to yet. A PIN that it refuses is noted in `folder`.
     ///
     /// # Errors
     /// As the operating system says of a new thread.
-    pub fn open(config: &HsmConfig, metrics: HsmMetrics) -> io::Result<Option<Self>> {
-        let Some((module, pin_file)) = config.files() else { return Ok(None) };
+    pub fn open(config: &HsmConfig, folder: &Path, metrics: HsmMetrics) -> io::Result<Option<Self>> {
+        let Some(files) = config.files() else { return Ok(None) };
         let works = Arc::new(AtomicBool::new(true));
         let (jobs, queue) = sync_channel::<Job>(QUEUE_MAX);
-        let desk = Desk::new(module, pin_file, &config.token, Arc::clone(&works));
+        let desk = Desk::new(files, &config.token, folder, Arc::clone(&works));
         std::thread::Builder::new().name("token".into()).spawn(move || desk.serve(&queue))?;
         let timeout = Duration::from_secs(config.timeout_seconds);
         Ok(Some(Self { jobs, works, metrics, timeout, name: config.name.as_str().into() }))
@@ -161,7 +163,7 @@ impl Token {
     ///
     /// # Errors
     /// [`TokenError`].
-    pub(crate) async fn seal(
+    pub(crate) async fn wrap(
         &self,
         key: &AesKey,
         nonce: [u8; 12],
@@ -169,22 +171,22 @@ impl Token {
         secret: Zeroizing<Vec<u8>>,
     ) -> Result<([u8; 12], Vec<u8>), TokenError> {
         let key = key.clone();
-        self.ask("wrap", move |seat| key.seal(seat, nonce, &associated, &secret)).await
+        self.ask("wrap", move |seat| key.wrap(seat, nonce, &associated, &secret)).await
     }
 
-    /// Takes back what [`Token::seal`] wrapped.
+    /// Takes back what [`Token::wrap`] wrapped.
     ///
     /// # Errors
     /// [`TokenError::Altered`], and the others.
-    pub(crate) async fn open_sealed(
+    pub(crate) async fn unwrap(
         &self,
         key: &AesKey,
         nonce: [u8; 12],
         associated: Vec<u8>,
-        sealed: Vec<u8>,
+        wrapped: Vec<u8>,
     ) -> Result<Zeroizing<Vec<u8>>, TokenError> {
         let key = key.clone();
-        self.ask("unwrap", move |seat| key.open(seat, nonce, &associated, &sealed)).await
+        self.ask("unwrap", move |seat| key.unwrap(seat, nonce, &associated, &wrapped)).await
     }
 
     /// Makes a pair of P-256 that signs, with a label that ends so.

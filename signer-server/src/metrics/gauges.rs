@@ -26,6 +26,7 @@ pub(super) struct Gauges {
     store_connections_max: Gauge,
     leads: Gauge,
     ready: Gauge,
+    hsm_works: Gauge,
     register_left_alone: Gauge,
     audit_entries: Gauge,
     checkpoint_entries: Gauge,
@@ -45,6 +46,7 @@ impl Gauges {
         gauge("store_connections_max", "Most connections to the database", &self.store_connections_max);
         gauge("leads", "Whether this node does what one does for all", &self.leads);
         gauge("ready", "Whether this node takes calls", &self.ready);
+        gauge("hsm_works", "Whether the token worked a moment ago; 1 where there is none", &self.hsm_works);
         gauge("register_left_alone", "Whether the register is left alone", &self.register_left_alone);
         gauge("audit_entries", "Entries of the audit log", &self.audit_entries);
         gauge("audit_checkpoint_entries", "Entries under its newest checkpoint", &self.checkpoint_entries);
@@ -78,6 +80,7 @@ impl Gauges {
         self.store_connections.set(number(connections));
         self.store_connections_max.set(number(connections_max));
         self.leads.set(leads.into());
+        self.hsm_works.set(service.token_works().into());
         self.register_left_alone.set(service.register_left_alone().into());
         let age = service.checkpoint_age().as_secs();
         self.checkpoint_age.set(i64::try_from(age).unwrap_or(i64::MAX));

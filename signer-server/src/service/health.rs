@@ -74,6 +74,13 @@ impl Service {
         reasons
     }
 
+    /// Whether the token worked a moment ago; true where there is none. One that does not is no reason to get no calls: most
+    /// calls need no key of it, and the other nodes have the same token.
+    #[must_use]
+    pub(crate) fn token_works(&self) -> bool {
+        self.wrapping.token().is_none_or(|token| token.works())
+    }
+
     /// Whether only a restart helps.
     #[must_use]
     pub fn is_stopped(&self) -> bool {

@@ -53,7 +53,7 @@ impl TokenKek {
         secret: &[u8],
         random: &dyn Random,
     ) -> Result<Wrapped, SecretError> {
-        seal(&self.token, &self.key, self.id, location, secret, random).await
+        wrap(&self.token, &self.key, self.id, location, secret, random).await
     }
 
     pub(super) async fn unwrap(
@@ -61,7 +61,7 @@ impl TokenKek {
         location: &Location<'_>,
         wrapped: &Wrapped,
     ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
-        open(&self.token, &self.key, location, wrapped).await
+        unwrap(&self.token, &self.key, location, wrapped).await
     }
 
     /// Does away with a key that was made in vain.
@@ -89,7 +89,7 @@ pub(super) async fn draw(
     };
     let secret = SecretBytes::<32>::random(&mut *random.rng());
     let row = generation.to_be_bytes();
-    let wrapped = seal(token, &key, id, &location(&row), secret.expose(), random).await;
+    let wrapped = wrap(token, &key, id, &location(&row), secret.expose(), random).await;
     let wrapped = wrapped.map_err(|error| match error {
         SecretError::Token(error) => error,
         SecretError::Wrap(_) => TokenError::Altered,
@@ -102,11 +102,11 @@ pub(super) async fn undraw(token: &Token, generation: u32, wrapped: &[u8]) -> Re
     let wrapped = Wrapped::from_bytes(wrapped.to_vec())?;
     let id = wrapped.kek_id().ok_or(WrapError::Malformed)?;
     let key = token.aes(WRAPPING, id.as_bytes().to_vec());
-    let bytes = open(token, &key, &location(&generation.to_be_bytes()), &wrapped).await?;
+    let bytes = unwrap(token, &key, &location(&generation.to_be_bytes()), &wrapped).await?;
     Ok(SecretBytes::from_slice(&bytes).map(Kek::new).ok_or(WrapError::Malformed)?)
 }
 
-async fn seal(
+async fn wrap(
     token: &Token,
     key: &AesKey,
     id: KekId,
@@ -117,18 +117,18 @@ async fn seal(
     let mut nonce = [0; 12];
     random.rng().fill_bytes(&mut nonce);
     let secret = Zeroizing::new(secret.to_vec());
-    let (nonce, body) = token.seal(key, nonce, associated_data(id, location), secret).await?;
+    let (nonce, body) = token.wrap(key, nonce, associated_data(id, location), secret).await?;
     Ok(Wrapped::from_parts(id, &nonce, &body)?)
 }
 
-async fn open(
+async fn unwrap(
     token: &Token,
     key: &AesKey,
     location: &Location<'_>,
     wrapped: &Wrapped,
 ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
     let (id, nonce, body) = wrapped.parts().ok_or(WrapError::Malformed)?;
-    Ok(token.open_sealed(key, nonce, associated_data(id, location), body.to_vec()).await?)
+    Ok(token.unwrap(key, nonce, associated_data(id, location), body.to_vec()).await?)
 }
 
 fn label(generation: u32) -> String {

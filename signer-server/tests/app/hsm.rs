@@ -3,6 +3,7 @@
 use std::{
     fs,
     path::Path,
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -310,6 +311,14 @@ fn hsm_014_a_refused_pin_is_tried_once() {
     let refused = app.server.refuses_to_start();
     assert!(refused.contains("refused the PIN") && refused.contains("hsm.pin_file"), "{refused}");
     assert!(!refused.contains("not the pin"), "{refused}");
+    let logins = app.token.logins();
+    for _ in 0..3 {
+        let refused = app.server.refuses_to_start();
+        assert!(refused.contains("refused the PIN"), "{refused}");
+    }
+    assert_eq!(app.token.logins(), logins, "nor does a server that is started again and again");
+    app.token.set_pin(TOKEN_PIN);
+    app.server.restart();
 }
 
 #[test]
@@ -363,4 +372,34 @@ fn hsm_017_a_key_that_may_be_read_out_of_the_token_is_not_used() {
         app.token.fault("");
         app.server.restart();
     }
+}
+
+#[test]
+fn hsm_018_doctor_asks_the_token() {
+    let app = Guarded::start("kek");
+    let doctor = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_signer-server"));
+        command
+            .arg("--config")
+            .arg(&app.server.config)
+            .args(["--json", "doctor"])
+            .envs(app.token.environment());
+        let told: serde_json::Value = serde_json::from_slice(&command.output().unwrap().stdout).unwrap();
+        let findings = told["findings"].as_array().unwrap();
+        let found = findings.iter().find(|finding| finding["check"] == "hsm").unwrap();
+        (found["level"].as_str().unwrap().to_owned(), found["found"].as_str().unwrap().to_owned())
+    };
+    let (level, found) = doctor();
+    assert_eq!(level, "good", "{found}");
+    app.token.fault("removed");
+    let (level, found) = doctor();
+    assert!(level == "bad" && found.contains("no token has the label"), "{found}");
+    app.token.fault("");
+    app.token.set_pin("not the pin");
+    let before = app.token.logins();
+    for _ in 0..3 {
+        let (level, found) = doctor();
+        assert!(level == "bad" && found.contains("refused the PIN"), "{found}");
+    }
+    assert_eq!(app.token.logins(), before + 1);
 }
