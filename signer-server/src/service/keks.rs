@@ -8,7 +8,7 @@ use signer_core::{
     wrap::{KekId, Location},
 };
 
-use super::{Refusal, Service, ServiceResult};
+use super::{Refusal, Service, ServiceError, ServiceResult};
 use crate::{
     store::{KekRow, KekState, Retirement, WrappedColumn, WrappedRow},
     wrap::KekError,
@@ -20,6 +20,8 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 const PAUSE: Duration = Duration::from_millis(5);
 /// Secrets of one part. The largest take 9 KB.
 const PART: u32 = 64;
+/// Most that are read in search of one that is not damaged.
+const PART_MAX: u32 = 4_096;
 
 impl Service {
     /// The generations, and what is left under the old ones.
@@ -141,19 +143,29 @@ impl Service {
 
     /// Brings some secrets of a column under the newest key; how many.
     async fn rewrap_part(&self, column: WrappedColumn, old: KekId) -> ServiceResult<u64> {
-        let rows = self.store.wrapped_under(column, old, PART).await?;
-        let mut wrapped = Vec::with_capacity(rows.len());
-        for row in rows {
-            match self.rewrapped(&row).await {
-                Ok(new) => wrapped.push((row, new)),
-                // It stays where it is, and keeps its key from being retired.
-                Err(error) => tracing::error!(%error, what = column.name(), "a secret is not rewrapped"),
+        let mut limit = PART;
+        loop {
+            let rows = self.store.wrapped_under(column, old, limit).await?;
+            let all = rows.len() < usize::try_from(limit).unwrap_or(usize::MAX);
+            let mut wrapped = Vec::with_capacity(rows.len());
+            for row in rows {
+                match self.rewrapped(&row).await {
+                    Ok(new) => wrapped.push((row, new)),
+                    // The next ones would not fare better.
+                    Err(error @ ServiceError::Token(_)) => return Err(error),
+                    // It stays where it is, and keeps its key from being retired.
+                    Err(error) => tracing::error!(%error, what = column.name(), "a secret is not rewrapped"),
+                }
             }
+            if !wrapped.is_empty() {
+                return Ok(self.store.rewrap(wrapped, self.now()).await?);
+            }
+            if all || limit >= PART_MAX {
+                return Ok(0);
+            }
+            // All of these are damaged. Those behind them may not be.
+            limit = limit.saturating_mul(8);
         }
-        if wrapped.is_empty() {
-            return Ok(0);
-        }
-        Ok(self.store.rewrap(wrapped, self.now()).await?)
     }
 
     async fn rewrapped(&self, row: &WrappedRow) -> ServiceResult<Vec<u8>> {

@@ -252,3 +252,26 @@ fn hsm_008_a_key_that_lies_there_is_not_taken_for_the_next_one() {
     app.admin("POST", "/keks/2/prepare", None);
     wait_for(&app, is_done);
 }
+
+#[test]
+fn hsm_019_damaged_secrets_do_not_keep_the_others_under_the_old_key() {
+    let mut app = TestApp::spawn();
+    // New ones each time: credentials of a phone that was replaced stay until they end.
+    for _ in 0..5 {
+        stocked(&app, "olena");
+    }
+    app.stop();
+    let db = rusqlite::Connection::open(app.database()).unwrap();
+    // The first ones, as the job reads them.
+    let sql = "UPDATE credential SET wrapped_otp = CAST(substr(wrapped_otp, 1, 20) || x'00' || substr(wrapped_otp, 22) AS BLOB)
+        WHERE (list, idx) IN (SELECT list, idx FROM credential
+            WHERE substr(wrapped_otp, 2, 4) = (SELECT id FROM kek) AND wrapped_otp IS NOT NULL LIMIT 70)";
+    assert_eq!(db.execute(sql, []).unwrap(), 70);
+    drop(db);
+    app.start().unwrap();
+    assert_eq!(app.admin("POST", "/keks/2/prepare", None).status, 200);
+    let left = |view: &KeksView| view.generations[0].left.iter().map(|left| left.rows).sum::<u64>();
+    let view = wait_for(&app, |view| left(view) <= 70);
+    assert!(left(&view) >= 60, "some bytes may have been zero before: {view:?}");
+    assert_eq!(refused(&app.admin("POST", "/keks/1/retire", None)), ProblemCode::InvalidValue);
+}
