@@ -66,6 +66,7 @@ struct World {
     urls: Vec<String>,
     admin: String,
     folder: PathBuf,
+    logs: Vec<PathBuf>,
     kept: Kept,
     stop: AtomicBool,
     serial: AtomicU64,
@@ -76,8 +77,8 @@ struct World {
 /// Where the nodes keep what is durable.
 enum Kept {
     File(PathBuf),
-    /// Where the database is.
-    Postgres(String),
+    /// Where the database is, and its log.
+    Postgres(String, PathBuf),
 }
 
 #[derive(Debug, Default)]
@@ -118,6 +119,17 @@ impl World {
         change(&mut self.counts.lock().unwrap());
     }
 
+    /// The last lines of what the servers, and their database, wrote to their logs.
+    fn tails(&self) -> String {
+        let tail = |log: &PathBuf| {
+            let text = std::fs::read(log).unwrap_or_default();
+            let text = String::from_utf8_lossy(&text);
+            let lines: Vec<&str> = text.lines().collect();
+            format!("\n{}:\n{}", log.display(), lines[lines.len().saturating_sub(30)..].join("\n"))
+        };
+        self.logs.iter().map(tail).collect()
+    }
+
     fn unique(&self, name: &str) -> String {
         format!("{name}-{}", self.serial.fetch_add(1, Ordering::Relaxed))
     }
@@ -127,15 +139,24 @@ impl World {
         let mut first = true;
         let end = Instant::now() + Duration::from_secs(120);
         loop {
-            assert!(Instant::now() < end, "no answer in two minutes");
-            if let Ok(answer) = send(client) {
-                let again =
-                    [ProblemCode::Busy, ProblemCode::Internal, ProblemCode::Overloaded, ProblemCode::Timeout];
-                let problem = serde_json::from_slice::<Problem>(&answer.body).ok();
-                if !problem.is_some_and(|problem| again.contains(&problem.code)) {
-                    return answer;
+            let last = match send(client) {
+                Ok(answer) => {
+                    let again = [
+                        ProblemCode::Busy,
+                        ProblemCode::Internal,
+                        ProblemCode::Overloaded,
+                        ProblemCode::Timeout,
+                    ];
+                    match serde_json::from_slice::<Problem>(&answer.body) {
+                        Ok(problem) if again.contains(&problem.code) => {
+                            format!("{} {}", answer.status, problem.code.code())
+                        }
+                        _ => return answer,
+                    }
                 }
-            }
+                Err(error) => error.to_string(),
+            };
+            assert!(Instant::now() < end, "{}: no answer in two minutes; {last}{}", client.base, self.tails());
             if std::mem::take(&mut first) {
                 self.count(|counts| counts.resent += 1);
             }
@@ -184,9 +205,9 @@ impl World {
     fn until_ok<T>(&self, what: &str, mut act: impl FnMut() -> Result<T, ClientError>) -> T {
         let end = Instant::now() + Duration::from_secs(120);
         loop {
-            match act() {
+            let last = match act() {
                 Ok(value) => return value,
-                Err(ClientError::Transport(_) | ClientError::OutcomeUnknown(_)) => {}
+                Err(error @ (ClientError::Transport(_) | ClientError::OutcomeUnknown(_))) => error,
                 Err(ClientError::Problem(problem))
                     if matches!(
                         problem.code,
@@ -194,10 +215,13 @@ impl World {
                             | ProblemCode::Busy
                             | ProblemCode::Internal
                             | ProblemCode::Overloaded
-                    ) => {}
+                    ) =>
+                {
+                    ClientError::Problem(problem)
+                }
                 Err(error) => panic!("{what}: {error:?}"),
-            }
-            assert!(Instant::now() < end, "{what}: no answer in two minutes");
+            };
+            assert!(Instant::now() < end, "{what}: no answer in two minutes; {last:?}{}", self.tails());
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -216,6 +240,13 @@ impl World {
 }
 
 impl Kept {
+    fn log(&self) -> Option<PathBuf> {
+        match self {
+            Self::File(_) => None,
+            Self::Postgres(_, log) => Some(log.clone()),
+        }
+    }
+
     fn counted(&self, device: DeviceId) -> Option<i64> {
         match self {
             Self::File(path) => {
@@ -224,7 +255,7 @@ impl Kept {
                 let sql = "SELECT level * 10 + wrong FROM installation WHERE device = ?1";
                 db.query_row(sql, [device.as_bytes()], |row| row.get(0)).ok()
             }
-            Self::Postgres(url) => {
+            Self::Postgres(url, _) => {
                 let sql = "SELECT (level * 10 + wrong)::bigint FROM installation WHERE device = $1";
                 block_on(async {
                     let config: tokio_postgres::Config = url.parse().ok()?;
@@ -539,7 +570,7 @@ fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
         std::fs::copy(first.join("data").join(file), second.join("data").join(file)).unwrap();
     }
     let two = Process::start(&second, &settings);
-    let kept = Kept::Postgres(cluster.url());
+    let kept = Kept::Postgres(cluster.url(), cluster.log());
     let mut crash = || {
         cluster.stop();
         cluster.start();
@@ -559,6 +590,7 @@ fn survive(
         urls: servers.iter().map(Process::url).collect(),
         admin: servers[0].admin_token(),
         folder: folder.to_owned(),
+        logs: servers.iter().map(|server| server.log.clone()).chain(kept.log()).collect(),
         kept,
         stop: AtomicBool::new(false),
         serial: AtomicU64::new(0),

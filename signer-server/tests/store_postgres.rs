@@ -1,9 +1,16 @@
 //! What only the PostgreSQL engine must do: which servers it takes, and many nodes on one database.
 
+#[path = "support/cut.rs"]
+mod cut;
 #[path = "support/postgres.rs"]
 mod postgres;
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use cut::Cut;
 
 use postgres::Database;
 use rand::{SeedableRng, rngs::StdRng};
@@ -134,6 +141,44 @@ async fn sto_157_a_database_that_went_away_is_answered_so_and_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sto_204_a_connection_that_breaks_while_it_is_made_is_made_again() {
+    let database = Database::create();
+    let between = Cut::before(&database.url());
+    let options = PostgresOptions::new(between.url(&database.url()));
+    let store = PostgresStore::open(&options, &mut StdRng::seed_from_u64(1)).await.unwrap();
+    let end = Instant::now() + Duration::from_secs(120);
+    // What a node asks when it connects, in this order, and the last on the connection it listens on.
+    for asked in [
+        "pg_backend_pid",
+        "server_version_num",
+        "pg_walfile_name",
+        "pg_current_wal_flush_lsn",
+        "pg_try_advisory_lock_shared",
+        "pg_advisory_lock(",
+        "LISTEN",
+        "pg_try_advisory_lock(",
+    ] {
+        between.cut_at(asked);
+        database.run(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+             WHERE datname = current_database() AND pid <> pg_backend_pid()",
+        );
+        while between.cuts() {
+            let _cut_or_not = store.check().await;
+            assert!(Instant::now() < end, "nobody asked {asked}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        while let Err(error) = store.check().await {
+            assert!(!store.is_stopped() && Instant::now() < end, "{asked}: {error}");
+        }
+    }
+    while !store.leads() {
+        assert!(!store.is_stopped() && Instant::now() < end, "the node is not connected again");
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sto_203_who_goes_away_while_waiting_for_a_connection_waits_no_more() {
     let database = Database::create();
     let options = PostgresOptions { connections: 1, ..PostgresOptions::new(database.url()) };
@@ -146,7 +191,7 @@ async fn sto_203_who_goes_away_while_waiting_for_a_connection_waits_no_more() {
         });
         // Each is asked for once, and given up if it would wait.
         for _ in 0..64 {
-            let given_up = tokio::time::timeout(std::time::Duration::ZERO, store.audit_size()).await;
+            let given_up = tokio::time::timeout(Duration::ZERO, store.audit_size()).await;
             left += u32::from(given_up.is_err());
         }
         busy.await.unwrap().unwrap();

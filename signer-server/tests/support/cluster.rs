@@ -53,9 +53,14 @@ impl Cluster {
         format!("postgres://postgres@{}/signer", self.socket().replace('/', "%2F"))
     }
 
+    /// Its log.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("log")
+    }
+
     pub(crate) fn start(&mut self) {
         assert!(self.child.is_none());
-        let log = fs::OpenOptions::new().create(true).append(true).open(self.dir.join("log")).unwrap();
+        let log = fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
         let mut command = as_postgres(&binaries().join("postgres"), true);
         command.args(["-D", &self.data(), "-c", "listen_addresses=", "-c", "shared_buffers=16MB", "-c"]);
         command.arg(format!("unix_socket_directories={}", self.socket()));
@@ -63,7 +68,7 @@ impl Cluster {
         self.child = Some(child);
         let end = Instant::now() + Duration::from_secs(60);
         while !self.answers() {
-            assert!(Instant::now() < end, "{}", fs::read_to_string(self.dir.join("log")).unwrap());
+            assert!(Instant::now() < end, "{}", fs::read_to_string(self.log()).unwrap());
             std::thread::sleep(Duration::from_millis(50));
         }
     }

@@ -17,7 +17,7 @@ pub(crate) struct Process {
     pub(crate) address: SocketAddr,
     pub(crate) data: PathBuf,
     pub(crate) config: PathBuf,
-    log: PathBuf,
+    pub(crate) log: PathBuf,
     environment: Vec<(String, PathBuf)>,
 }
 

@@ -169,7 +169,10 @@ impl Line {
         self.watched.look(&client).await?;
         let run = i32::try_from(self.run).map_err(|error| OpenError::Engine(error.to_string()))?;
         if let Err(error) = keep_restores_out(&client).await {
-            self.watched.stop(&error.to_string());
+            // A server that died before it answered says nothing about restores.
+            if matches!(error, OpenError::Restoring) {
+                self.watched.stop(&error.to_string());
+            }
             return Err(error);
         }
         // A broken connection's server process may still have it, for a moment.
