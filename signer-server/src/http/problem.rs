@@ -51,6 +51,17 @@ impl From<ServiceError> for ApiProblem {
     }
 }
 
+#[cfg(feature = "otel")]
+impl crate::traces::Coded for ApiProblem {
+    fn code(&self) -> &'static str {
+        self.0.code.code()
+    }
+
+    fn is_failure(&self) -> bool {
+        self.0.code.status() >= 500
+    }
+}
+
 impl IntoResponse for ApiProblem {
     fn into_response(self) -> Response {
         let code = self.0.code;

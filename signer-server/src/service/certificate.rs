@@ -95,13 +95,13 @@ impl Service {
         let chain: Option<Chain> =
             chain.into_iter().map(Blob::new).collect::<Option<Vec<Der>>>().and_then(List::new);
         let (sha256, chain) = sha256.zip(chain).ok_or(ServiceError::Bug("a chain that cannot be stored"))?;
-        let wrapped = self.wrapping.wrap_secret(&chain_location(&sha256), &codec::encode(&chain)).await?;
+        let wrapped = self.wrap_secret(&chain_location(&sha256), &codec::encode(&chain)).await?;
         Ok((sha256, wrapped))
     }
 
     pub(super) async fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
         let location = chain_location(&certificate.sha256);
-        let bytes = self.wrapping.unwrap_secret(&location, &certificate.wrapped_chain).await?;
+        let bytes = self.unwrap_secret(&location, &certificate.wrapped_chain).await?;
         codec::decode(&bytes, CHAIN_BYTES_MAX).map_err(|_| ServiceError::Bug("stored certificate"))
     }
 

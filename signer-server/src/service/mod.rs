@@ -61,9 +61,10 @@ use signer_core::{
     suite::KeyContext,
     time::UnixSeconds,
     wire::{Envelope, EnvelopeError, Exchange, ProblemCode, Standing},
-    wrap::Location,
+    wrap::{Location, WrapError},
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as watch_channel};
+use zeroize::Zeroizing;
 
 use self::quota::Quota;
 pub(crate) use self::{
@@ -98,6 +99,7 @@ use crate::{
     ports::{Clock, Random},
     registers::Register,
     store::{Installation, LockPolicy, RelyingPartyRow, Store, StoreResult},
+    traces::{self, Part},
     wrap::Wrapping,
 };
 
@@ -376,6 +378,7 @@ impl Service {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> ServiceResult<T> {
+        let name = traces::name_of(&work);
         let turn = Arc::clone(&self.ceremony_turns).acquire_owned().await;
         let turn = turn.map_err(|_| ServiceError::Bug("the turns of ceremonies are closed"))?;
         let work = move || {
@@ -383,19 +386,31 @@ impl Service {
             drop(turn);
             done
         };
-        sign::blocking(work).await
+        sign::blocking_as(name, work).await
+    }
+
+    async fn wrap_secret(&self, location: &Location<'_>, secret: &[u8]) -> Result<Vec<u8>, WrapError> {
+        traces::span(Part::Keys, "wrap", self.wrapping.wrap_secret(location, secret)).await
+    }
+
+    async fn unwrap_secret(
+        &self,
+        location: &Location<'_>,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, WrapError> {
+        traces::span(Part::Keys, "unwrap", self.wrapping.unwrap_secret(location, wrapped)).await
     }
 
     async fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
         let key = &installation.key;
         let location = share_location(&key.id, key.epoch.0);
-        let bytes = self.wrapping.unwrap_secret(&location, &key.wrapped).await?;
+        let bytes = self.unwrap_secret(&location, &key.wrapped).await?;
         ServerKey::decode(&bytes).map_err(|_| ServiceError::Bug("stored key share does not decode"))
     }
 
     async fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
         let location = share_location(&context.key, context.epoch.0);
-        Ok(self.wrapping.wrap_secret(&location, &key.encode()).await?)
+        Ok(self.wrap_secret(&location, &key.encode()).await?)
     }
 }
 
