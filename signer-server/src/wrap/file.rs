@@ -118,14 +118,44 @@ pub(super) fn set_mark(folder: &Path, generation: u32) -> Result<(), KekError> {
     replace().map_err(|source| KekError::Io { path: path.clone(), source })
 }
 
-/// Writes a new file only its owner can read, durably.
+/// Writes a new file only its owner can read, durably: all of it or, after a crash, none.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A name of this process alone; one that is there is of a process that ended.
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    let new = Path::new(&new);
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.open(new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    // Unlike renaming, this overwrites nothing.
+    let linked = fs::hard_link(new, path);
+    fs::remove_file(new)?;
+    linked?;
     path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_whole_and_takes_no_others_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        // What a process of this number left when it crashed.
+        fs::write(folder.path().join(format!("kek.{}", std::process::id())), "cut").unwrap();
+        write_private(&path, &[7; 32]).unwrap();
+        let again = write_private(&path, &[8; 32]).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), [7; 32]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }
