@@ -152,7 +152,7 @@ impl Part {
             let path = beside(file, &format!(".part-{number}"));
             match files::create_private(&path) {
                 Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < PARTS_MAX => {
-                    number += 1
+                    number += 1;
                 }
                 created => return created.map(|_| Self(path)),
             }
