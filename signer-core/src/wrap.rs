@@ -51,7 +51,7 @@ pub enum WrapError {
     TooLong,
 }
 
-/// Names a key-encryption key: 4 bytes of a hash of it.
+/// Names a key-encryption key: 4 bytes of a hash of it, or random ones for a key that nobody can hash, in a token.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct KekId([u8; 4]);
 

@@ -17,6 +17,7 @@ use crate::{
     registers::{FileRegister, HttpRegister, Register, RegisterError},
     service::{self, Parts, Service, ServiceError, TrustRoot},
     store::{Inspection, Store, postgres, sqlite},
+    traces::{Export, Traces},
     webhooks::{self, Sender},
     wrap::{self, KekError, Wrapping},
 };
@@ -54,6 +55,9 @@ pub enum StartError {
     /// Authorities of webhooks.
     #[error("webhooks.ca_file: {0}")]
     Webhooks(String),
+    /// Authorities of the collector of traces.
+    #[error("traces.ca_file: {0}")]
+    Traces(String),
     /// Certificate and key of TLS.
     #[error("tls: {0}")]
     Tls(String),
@@ -78,6 +82,8 @@ pub struct App {
     sender: Arc<Sender>,
     metrics: Arc<Metrics>,
     metrics_server: Option<http::Server>,
+    traces: Traces,
+    export: Export,
 }
 
 impl App {
@@ -154,8 +160,21 @@ impl App {
         })
         .await?;
         let metrics = Metrics::new(&service, &hsm, server.address()?);
+        let (traces, export) = Traces::start(&config.traces, metrics.spans()).map_err(StartError::Traces)?;
         let (service, sender, metrics) = (Arc::new(service), Arc::new(sender), Arc::new(metrics));
-        Ok(Self { config, store, service, server, admin, tls, sender, metrics, metrics_server })
+        Ok(Self {
+            config,
+            store,
+            service,
+            server,
+            admin,
+            tls,
+            sender,
+            metrics,
+            metrics_server,
+            traces,
+            export,
+        })
     }
 
     /// The address bound, with its real port.
@@ -197,7 +216,8 @@ impl App {
     /// Serves until `stop` is done; what was accepted is finished and durable when this returns.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let router = |audience| {
-            http::router(Arc::clone(&self.service), &self.config, Arc::clone(&self.metrics), audience)
+            let (metrics, traces) = (Arc::clone(&self.metrics), self.traces.clone());
+            http::router(Arc::clone(&self.service), &self.config, metrics, traces, audience)
         };
         let public = if self.admin.is_some() { http::Audience::Public } else { http::Audience::Operator };
         let (public, operator) = (router(public), router(http::Audience::Operator));
@@ -244,7 +264,9 @@ impl App {
         checkpoints.abort();
         keks.abort();
         deliveries.abort();
+        let end = tokio::time::Instant::now() + DRAIN_TIME;
         self.service.drain(DRAIN_TIME).await;
+        self.export.finish(end).await;
         drop(watched);
         if let Some(metrics) = metrics {
             let _ended = metrics.await;

@@ -5,6 +5,7 @@ mod drain;
 mod hsm;
 mod metrics;
 mod tls;
+mod traces;
 
 use std::{
     net::SocketAddr,
@@ -25,6 +26,7 @@ pub use self::{
     hsm::{HsmConfig, HsmMode},
     metrics::MetricsConfig,
     tls::TlsConfig,
+    traces::TracesConfig,
 };
 use crate::{
     ca::{AuthorityName, Country, Settings, Terms},
@@ -103,6 +105,8 @@ pub struct Config {
     pub drain: DrainConfig,
     /// Metrics for Prometheus.
     pub metrics: MetricsConfig,
+    /// Traces for an OpenTelemetry collector.
+    pub traces: TracesConfig,
     /// Where the store is, if not in a SQLite file in the data folder.
     pub store: StoreConfig,
 }
@@ -240,12 +244,7 @@ impl RegisterConfig {
                 "register.url is an http or https URL of at most 200 characters, without user, query or a slash at the end",
             );
         }
-        let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
-        let stays = loopback
-            .iter()
-            .filter_map(|host| url.strip_prefix(host))
-            .any(|rest| rest.is_empty() || rest.starts_with([':', '/']));
-        if url.starts_with("http://") && !stays && !insecure {
+        if goes_open(&url) && !insecure {
             return refuse(
                 "register.url is plain HTTP to another machine: documents and the token would be open on the way",
             );
@@ -349,6 +348,16 @@ fn is_public_url(url: &str) -> bool {
     scheme && url.len() <= 200 && url.bytes().all(|byte| byte.is_ascii_graphic()) && !url.ends_with('/')
 }
 
+/// Whether what is sent to this URL can be read on the way to another machine.
+fn goes_open(url: &str) -> bool {
+    let loopback = ["http://127.0.0.1", "http://[::1]", "http://localhost"];
+    let stays = loopback
+        .iter()
+        .filter_map(|host| url.strip_prefix(host))
+        .any(|rest| rest.is_empty() || rest.starts_with([':', '/']));
+    url.starts_with("http://") && !stays
+}
+
 /// Settings of the built-in certification authority.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -445,6 +454,7 @@ impl Default for Config {
             audit: AuditConfig::default(),
             drain: DrainConfig::default(),
             metrics: MetricsConfig::default(),
+            traces: TracesConfig::default(),
             store: StoreConfig::default(),
         }
     }
@@ -518,6 +528,7 @@ impl Config {
         if self.metrics.listen.is_some_and(|address| address.port() != 0 && address == self.listen) {
             return refuse("metrics.listen is an address of its own");
         }
+        self.traces.check(self.insecure, cfg!(feature = "otel"))?;
         if !(1..=86_400).contains(&self.audit.checkpoint_seconds) {
             return refuse("audit.checkpoint_seconds must be from 1 to 86400");
         }

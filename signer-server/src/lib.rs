@@ -17,5 +17,6 @@ pub mod registers;
 pub mod service;
 pub mod store;
 mod telemetry;
+mod traces;
 mod webhooks;
 pub mod wrap;

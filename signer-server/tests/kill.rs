@@ -156,7 +156,12 @@ impl World {
                 }
                 Err(error) => error.to_string(),
             };
-            assert!(Instant::now() < end, "{}: no answer in two minutes; {last}{}", client.base, self.tails());
+            assert!(
+                Instant::now() < end,
+                "{}: no answer in two minutes; {last}{}",
+                client.base,
+                self.tails()
+            );
             if std::mem::take(&mut first) {
                 self.count(|counts| counts.resent += 1);
             }

@@ -32,6 +32,7 @@ const KINDS: &[(&str, &str)] = &[
     ("OAP", "openapi.md"),
     ("OAU", "oauth.md"),
     ("OPS", "metrics.md"),
+    ("OTL", "traces.md"),
     ("PIN", "protocol.md"),
     ("PKI", "certificates.md"),
     ("REG", "registers.md"),

@@ -3,6 +3,7 @@
 use std::{
     collections::HashMap,
     fs,
+    io::Write as _,
     path::{Path, PathBuf},
     sync::{
         Arc,
@@ -49,9 +50,8 @@ impl From<Error> for Failed {
 /// An open session, logged in, and the keys it has found.
 pub(super) struct Seat {
     pub(super) session: Session,
-    pub(super) found: HashMap<Vec<u8>, ObjectHandle>,
-    /// Its end closes the library.
-    _library: Pkcs11,
+    /// By label and id.
+    pub(super) found: HashMap<(String, Vec<u8>), ObjectHandle>,
 }
 
 impl Seat {
@@ -68,7 +68,11 @@ pub(super) struct Desk {
     module: PathBuf,
     pin_file: PathBuf,
     token: String,
+    /// Loaded once.
+    library: Option<Pkcs11>,
     seat: Option<Seat>,
+    /// The library is to be begun anew.
+    lost: bool,
     works: Arc<AtomicBool>,
     /// When the token was last tried in vain, and what was found.
     failed: Option<(Instant, TokenError)>,
@@ -86,7 +90,17 @@ impl Desk {
     ) -> Self {
         let (module, pin_file, token) = (module.into(), pin_file.into(), token.into());
         let refused_file = folder.join(REFUSED_FILE);
-        Self { module, pin_file, token, seat: None, works, failed: None, refused_file }
+        Self {
+            module,
+            pin_file,
+            token,
+            library: None,
+            seat: None,
+            lost: false,
+            works,
+            failed: None,
+            refused_file,
+        }
     }
 
     /// Serves until nobody can ask any more.
@@ -130,12 +144,16 @@ impl Desk {
     }
 
     fn attempt<T>(&mut self, work: impl FnOnce(&mut Seat) -> Result<T, Failed>) -> Result<T, TokenError> {
-        match work(self.seat()?) {
+        let seat = self.seat()?;
+        match work(seat) {
             Ok(done) => Ok(done),
             Err(Failed::Token(error)) => Err(error),
+            // The others shall not suffer from what one wants.
+            Err(Failed::Library(error)) if !is_lost(&error) && seat.check().is_ok() => {
+                Err(TokenError::Refused(error.to_string()))
+            }
             Err(Failed::Library(error)) => {
-                // The session may be fine. A new one costs less than to find out.
-                self.seat = None;
+                (self.seat, self.lost) = (None, true);
                 Err(TokenError::Unavailable(error.to_string()))
             }
         }
@@ -176,20 +194,27 @@ impl Desk {
         self.seat.as_mut().ok_or_else(|| TokenError::Unavailable("no session".into()))
     }
 
-    /// Opens the library anew, finds the token and logs in: a library may not see a token that came back otherwise.
+    /// Finds the token and logs in, after a loss with the library begun anew: it may not see a token that came back otherwise.
     fn sit_down(&mut self) -> Result<Seat, TokenError> {
         let unavailable = |what: &str, error: Error| TokenError::Unavailable(format!("{what}: {error}"));
-        let library = Pkcs11::new(&self.module)
-            .map_err(|error| unavailable(&format!("hsm.module {}", self.module.display()), error))?;
+        let library = match &self.library {
+            Some(library) => library.clone(),
+            None => {
+                let what = format!("hsm.module {}", self.module.display());
+                let library = Pkcs11::new(&self.module).map_err(|error| unavailable(&what, error))?;
+                // For good: a library may have threads, under which it must not be unloaded.
+                self.library.insert(library).clone()
+            }
+        };
+        if self.lost {
+            let _ended = library.clone().finalize();
+        }
         match library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)) {
             Ok(()) | Err(Error::Pkcs11(RvError::CryptokiAlreadyInitialized, _)) => {}
             Err(error) => return Err(unavailable("C_Initialize", error)),
         }
         let seat = self.log_in(&library);
-        if seat.is_err() && self.failed.is_some() {
-            // What the library remembers of a token that went away may be wrong.
-            let _closed = library.finalize();
-        }
+        self.lost = seat.is_err();
         seat
     }
 
@@ -210,18 +235,31 @@ impl Desk {
         }
         let session = library.open_rw_session(slot).map_err(unavailable)?;
         let text = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not text".into()))?;
+        // Before it is tried: who dies meanwhile does not try again either.
+        self.note_refused(&version)?;
         match session.login(UserType::User, Some(&AuthPin::from(text))) {
             Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-            Err(Error::Pkcs11(error, _)) if is_about_pin(error) => {
-                if let Err(error) = fs::write(&self.refused_file, version) {
-                    tracing::error!(%error, path = %self.refused_file.display(), "not written down that a PIN is wrong");
-                }
-                return Err(TokenError::Pin(error.to_string()));
+            // The PIN was not looked at.
+            Err(error) if is_lost(&error) => {
+                let _not_there = fs::remove_file(&self.refused_file);
+                return Err(unavailable(error));
             }
-            Err(error) => return Err(unavailable(error)),
+            // Libraries have many words for a wrong PIN.
+            Err(error) => return Err(TokenError::Pin(error.to_string())),
         }
         let _not_there = fs::remove_file(&self.refused_file);
-        Ok(Seat { session, found: HashMap::new(), _library: library.clone() })
+        Ok(Seat { session, found: HashMap::new() })
+    }
+
+    /// Writes down, durably, that this version of the PIN's file is not to be tried again.
+    fn note_refused(&self, version: &str) -> Result<(), TokenError> {
+        let path = &self.refused_file;
+        let write = || {
+            let mut file = fs::File::create(path)?;
+            file.write_all(version.as_bytes())?;
+            file.sync_all()
+        };
+        write().map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })
     }
 
     /// The slot with the token of this label: exactly one.
@@ -255,14 +293,25 @@ impl Desk {
     }
 }
 
-const fn is_about_pin(error: RvError) -> bool {
+/// What libraries say when session or device are gone, whatever they were asked.
+pub(super) const fn is_lost(error: &Error) -> bool {
+    let Error::Pkcs11(code, _) = error else { return false };
     matches!(
-        error,
-        RvError::PinIncorrect
-            | RvError::PinInvalid
-            | RvError::PinLenRange
-            | RvError::PinExpired
-            | RvError::PinLocked
-            | RvError::UserPinNotInitialized
+        code,
+        RvError::CryptokiNotInitialized
+            | RvError::DeviceError
+            | RvError::DeviceMemory
+            | RvError::DeviceRemoved
+            | RvError::HostMemory
+            | RvError::KeyHandleInvalid
+            | RvError::ObjectHandleInvalid
+            | RvError::OperationActive
+            | RvError::SessionClosed
+            | RvError::SessionCount
+            | RvError::SessionHandleInvalid
+            | RvError::SlotIdInvalid
+            | RvError::TokenNotPresent
+            | RvError::TokenNotRecognized
+            | RvError::UserNotLoggedIn
     )
 }

@@ -1,7 +1,7 @@
 //! Keys in the token: how they are made, found and looked at, and what they do.
 
 use cryptoki::{
-    error::{Error, RvError},
+    error::Error,
     mechanism::{Mechanism, aead::GcmParams},
     object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle},
     session::Session,
@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use super::{
     TokenError,
-    desk::{Failed, Seat},
+    desk::{Failed, Seat, is_lost},
 };
 
 /// Length of a key that wraps, bytes.
@@ -56,20 +56,7 @@ impl AesKey {
         self.look_at(&seat.session, handle)
     }
 
-    /// The ids of the keys with this label.
-    pub(super) fn ids(seat: &Seat, label: &str) -> Result<Vec<Vec<u8>>, Failed> {
-        let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Label(label.as_bytes().to_vec())];
-        let mut ids = Vec::new();
-        for handle in seat.session.find_objects(&wanted)? {
-            for attribute in seat.session.get_attributes(handle, &[AttributeType::Id])? {
-                if let Attribute::Id(id) = attribute {
-                    ids.push(id);
-                }
-            }
-        }
-        Ok(ids)
-    }
-
+    /// Wraps, and looks whether it comes back: what is kept here may be the only copy.
     pub(super) fn wrap(
         &self,
         seat: &mut Seat,
@@ -84,6 +71,9 @@ impl AesKey {
             return Err(self.fault("its AES-GCM does not end with a tag of 16 bytes"));
         }
         // A token that draws nonces of its own has written it over the proposal.
+        if *decrypt(&seat.session, handle, nonce, associated, &wrapped)? != *secret {
+            return Err(self.fault("what it wraps it does not unwrap"));
+        }
         Ok((nonce, wrapped))
     }
 
@@ -96,16 +86,16 @@ impl AesKey {
     ) -> Result<Zeroizing<Vec<u8>>, Failed> {
         let handle = self.handle(seat)?;
         match decrypt(&seat.session, handle, nonce, associated, wrapped) {
-            Err(Error::Pkcs11(error, _)) if may_mean_altered(error) => {
-                // Libraries say the same of altered bytes and of a token that fails: what it wrapped itself decides.
+            Err(error) if !is_lost(&error) => {
+                // Libraries say the same of altered bytes and of a token that fails: what it wraps itself decides.
                 let mut fresh = [0; 12];
                 seat.session.generate_random_slice(&mut fresh)?;
-                let (fresh, trial) = self.wrap(seat, fresh, TRIAL, TRIAL)?;
-                decrypt(&seat.session, handle, fresh, TRIAL, &trial)?;
-                decrypt(&seat.session, handle, nonce, associated, wrapped)
-                    .map_err(|_| Failed::Token(TokenError::Altered))
+                self.wrap(seat, fresh, TRIAL, TRIAL)?;
+                decrypt(&seat.session, handle, nonce, associated, wrapped).map_err(|error| {
+                    if is_lost(&error) { error.into() } else { Failed::Token(TokenError::Altered) }
+                })
             }
-            opened => Ok(opened?),
+            unwrapped => Ok(unwrapped?),
         }
     }
 
@@ -115,18 +105,19 @@ impl AesKey {
                 seat.session.destroy_object(handle)?;
             }
         }
-        seat.found.remove(&self.id);
+        seat.found.remove(&(self.label.clone(), self.id.clone()));
         Ok(())
     }
 
     fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
-        if let Some(handle) = seat.found.get(&self.id) {
+        let name = (self.label.clone(), self.id.clone());
+        if let Some(handle) = seat.found.get(&name) {
             return Ok(*handle);
         }
         let found = find(&seat.session, ObjectClass::SECRET_KEY, &self.label, &self.id)?;
         let handle = only(&found).map_err(|fault| self.fault(fault))?;
         self.look_at(&seat.session, handle)?;
-        seat.found.insert(self.id.clone(), handle);
+        seat.found.insert(name, handle);
         Ok(handle)
     }
 
@@ -190,13 +181,14 @@ impl SigningPair {
     }
 
     fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
-        if let Some(handle) = seat.found.get(&self.id) {
+        let name = (self.label.clone(), self.id.clone());
+        if let Some(handle) = seat.found.get(&name) {
             return Ok(*handle);
         }
         let found = find(&seat.session, ObjectClass::PRIVATE_KEY, &self.label, &self.id)?;
         let handle = only(&found).map_err(|fault| self.fault(fault))?;
         self.look_at(&seat.session, handle)?;
-        seat.found.insert(self.id.clone(), handle);
+        seat.found.insert(name, handle);
         Ok(handle)
     }
 
@@ -249,16 +241,4 @@ fn decrypt(
 ) -> Result<Zeroizing<Vec<u8>>, Error> {
     let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
     session.decrypt(&Mechanism::AesGcm(params), key, wrapped).map(Zeroizing::new)
-}
-
-/// What libraries say when the tag does not fit; some of it also when the device fails.
-const fn may_mean_altered(error: RvError) -> bool {
-    matches!(
-        error,
-        RvError::EncryptedDataInvalid
-            | RvError::EncryptedDataLenRange
-            | RvError::DataInvalid
-            | RvError::GeneralError
-            | RvError::FunctionFailed
-    )
 }

@@ -33,6 +33,9 @@ use crate::{config::HsmConfig, metrics::HsmMetrics};
 /// Most callers that wait for the token.
 const QUEUE_MAX: usize = 1_024;
 
+/// Longest wait for a key to be made: the first of a process opens the library too.
+const MAKE_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Why a token did not do what it was asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum TokenError {
@@ -50,8 +53,8 @@ pub enum TokenError {
         "the token refused the PIN: {0}; write the right PIN into hsm.pin_file, which is then read again"
     )]
     Pin(String),
-    /// The file with the PIN cannot be read.
-    #[error("hsm.pin_file {path}: {source}")]
+    /// The file with the PIN cannot be read, or it cannot be written down that it is tried.
+    #[error("{path}: {source}")]
     PinFile {
         /// The file.
         path: PathBuf,
@@ -66,6 +69,9 @@ pub enum TokenError {
         /// What is wrong.
         fault: &'static str,
     },
+    /// It works, and does not do this.
+    #[error("the token refuses: {0}")]
+    Refused(String),
     /// The token has the key, and the bytes were not made with it for this place.
     #[error("wrapped bytes are altered or in the wrong place")]
     Altered,
@@ -73,13 +79,14 @@ pub enum TokenError {
 
 impl TokenError {
     /// How it is counted.
-    const fn outcome(&self) -> &'static str {
+    pub(crate) const fn outcome(&self) -> &'static str {
         match self {
             Self::Unavailable(_) | Self::PinFile { .. } => "unavailable",
             Self::Late => "late",
             Self::Overloaded => "overloaded",
             Self::Pin(_) => "pin",
             Self::Key { .. } => "key",
+            Self::Refused(_) => "refused",
             Self::Altered => "altered",
         }
     }
@@ -93,6 +100,8 @@ type Job = Box<dyn FnOnce(&mut Desk) + Send>;
 pub struct Token {
     jobs: SyncSender<Job>,
     works: Arc<AtomicBool>,
+    /// Somebody waited in vain, and nothing was done since.
+    late: Arc<AtomicBool>,
     metrics: HsmMetrics,
     timeout: Duration,
     name: Arc<str>,
@@ -115,8 +124,8 @@ impl Token {
         let (jobs, queue) = sync_channel::<Job>(QUEUE_MAX);
         let desk = Desk::new(files, &config.token, folder, Arc::clone(&works));
         std::thread::Builder::new().name("token".into()).spawn(move || desk.serve(&queue))?;
-        let timeout = Duration::from_secs(config.timeout_seconds);
-        Ok(Some(Self { jobs, works, metrics, timeout, name: config.name.as_str().into() }))
+        let (timeout, late) = (Duration::from_secs(config.timeout_seconds), Arc::default());
+        Ok(Some(Self { jobs, works, late, metrics, timeout, name: config.name.as_str().into() }))
     }
 
     /// Whether it did when it was last spoken to, a moment ago at most.
@@ -130,7 +139,7 @@ impl Token {
     /// # Errors
     /// [`TokenError`].
     pub async fn check(&self) -> Result<(), TokenError> {
-        self.ask("check", |seat| seat.check()).await
+        self.queue("check", MAKE_TIMEOUT, |desk| desk.repeat(|seat| seat.check()), |_| {}).await
     }
 
     /// Makes a key that wraps, with a label that ends so.
@@ -139,23 +148,14 @@ impl Token {
     /// [`TokenError`].
     pub(crate) async fn make_aes(&self, label: &str, id: Vec<u8>) -> Result<AesKey, TokenError> {
         let key = AesKey { label: self.label(label), id };
-        let made = key.clone();
-        self.once("make", move |seat| made.make(seat)).await?;
+        let (made, undone) = (key.clone(), key.clone());
+        self.make(move |seat| made.make(seat), move |seat| undone.destroy(seat)).await?;
         Ok(key)
     }
 
     /// The key that wraps with this id, whose label ends so. It is looked for when it is used.
     pub(crate) fn aes(&self, label: &str, id: Vec<u8>) -> AesKey {
         AesKey { label: self.label(label), id }
-    }
-
-    /// The ids of keys that wrap, with this end of a label.
-    ///
-    /// # Errors
-    /// [`TokenError`].
-    pub(crate) async fn aes_ids(&self, label: &str) -> Result<Vec<Vec<u8>>, TokenError> {
-        let label = self.label(label);
-        self.ask("find", move |seat| AesKey::ids(seat, &label)).await
     }
 
     /// Wraps `secret` under a key with AES-256-GCM: the nonce used, and the ciphertext with its tag. The nonce given is a proposal:
@@ -199,8 +199,8 @@ impl Token {
         id: Vec<u8>,
     ) -> Result<(SigningPair, VerifyingKey), TokenError> {
         let pair = SigningPair { label: self.label(label), id };
-        let made = pair.clone();
-        let public = self.once("make", move |seat| made.make(seat)).await?;
+        let (made, undone) = (pair.clone(), AesKey { label: pair.label.clone(), id: pair.id.clone() });
+        let public = self.make(move |seat| made.make(seat), move |seat| undone.destroy(seat)).await?;
         Ok((pair, public))
     }
 
@@ -222,7 +222,7 @@ impl Token {
     pub(crate) async fn destroy(&self, label: &str, id: Vec<u8>) {
         let key = AesKey { label: self.label(label), id };
         let told = key.label.clone();
-        if let Err(error) = self.once("destroy", move |seat| key.destroy(seat)).await {
+        if let Err(error) = self.ask("destroy", move |seat| key.destroy(seat)).await {
             tracing::warn!(%error, label = told, "a key that is not needed stays in the token");
         }
     }
@@ -242,49 +242,64 @@ impl Token {
         operation: &'static str,
         work: impl Fn(&mut Seat) -> Result<T, Failed> + Send + 'static,
     ) -> Result<T, TokenError> {
-        self.queue(operation, move |desk| desk.repeat(work)).await
+        self.queue(operation, self.timeout, move |desk| desk.repeat(work), |_| {}).await
     }
 
-    /// Asks for what leaves something behind in the token.
-    async fn once<T: Send + 'static>(
+    /// Makes something that stays in the token. `undo` takes it away if nobody waits for it any more.
+    async fn make<T: Send + 'static>(
         &self,
-        operation: &'static str,
         work: impl FnOnce(&mut Seat) -> Result<T, Failed> + Send + 'static,
+        undo: impl FnOnce(&mut Seat) -> Result<(), Failed> + Send + 'static,
     ) -> Result<T, TokenError> {
-        self.queue(operation, move |desk| desk.once(work)).await
+        let undo = move |desk: &mut Desk| {
+            if let Err(error) = desk.once(undo) {
+                tracing::warn!(%error, "a key that was made too late stays in the token");
+            }
+        };
+        self.queue("make", MAKE_TIMEOUT, move |desk| desk.once(work), undo).await
     }
 
     async fn queue<T: Send + 'static>(
         &self,
         operation: &'static str,
+        timeout: Duration,
         work: impl FnOnce(&mut Desk) -> Result<T, TokenError> + Send + 'static,
+        undo: impl FnOnce(&mut Desk) + Send + 'static,
     ) -> Result<T, TokenError> {
         let (reply, answer) = oneshot::channel();
-        let metrics = self.metrics.clone();
+        let (metrics, late) = (self.metrics.clone(), Arc::clone(&self.late));
         let job = move |desk: &mut Desk| {
             // Who does not wait any more got its error: the token is for those who do.
-            if reply.is_closed() {
-                return;
+            if !reply.is_closed() {
+                let began = Instant::now();
+                let done = work(desk);
+                let outcome = done.as_ref().err().map_or("ok", TokenError::outcome);
+                metrics.observe(operation, outcome, began.elapsed());
+                if let Err(Ok(_nobodys)) = reply.send(done) {
+                    undo(desk);
+                }
             }
-            let began = Instant::now();
-            let done = work(desk);
-            let outcome = done.as_ref().err().map_or("ok", TokenError::outcome);
-            metrics.observe(operation, outcome, began.elapsed());
-            let _gone = reply.send(done);
+            // If the library hung, it does not any more.
+            late.store(false, Ordering::Relaxed);
         };
         let refused = |error: TokenError| {
             self.metrics.observe(operation, error.outcome(), Duration::ZERO);
             error
         };
+        // While a call hangs in the library, each more would wait in vain, and keep others from what needs no token.
+        if self.late.load(Ordering::Relaxed) {
+            return Err(refused(TokenError::Late));
+        }
         match self.jobs.try_send(Box::new(job)) {
             Ok(()) => {}
             Err(TrySendError::Full(_)) => return Err(refused(TokenError::Overloaded)),
             Err(TrySendError::Disconnected(_)) => return Err(gone()),
         }
-        match tokio::time::timeout(self.timeout, answer).await {
+        match tokio::time::timeout(timeout, answer).await {
             Ok(answer) => answer.map_err(|_| gone())?,
             Err(_) => {
                 self.works.store(false, Ordering::Relaxed);
+                self.late.store(true, Ordering::Relaxed);
                 Err(refused(TokenError::Late))
             }
         }

@@ -16,7 +16,10 @@ use axum::{
 use signer_core::{codec, wire::Operation};
 
 use super::{auth::Cbor, problem::ApiProblem};
-use crate::service::{Listening, Service, ServiceResult};
+use crate::{
+    service::{Listening, Service, ServiceResult},
+    traces::{self, Part},
+};
 
 /// How often a stream of events says that it is still there.
 const COMMENT_EVERY: Duration = Duration::from_secs(15);
@@ -25,7 +28,7 @@ pub(super) fn routes() -> Router<Arc<Service>> {
     Operation::ALL.iter().fold(Router::new(), |router, operation| {
         let operation = *operation;
         let handler = async move |State(service): State<Arc<Service>>, Cbor(body, _turn): Cbor| {
-            run(&service, operation, &body).await
+            traces::span(Part::Service, operation.path(), run(&service, operation, &body)).await
         };
         router.route(&format!("/{}", operation.path()), post(handler))
     })

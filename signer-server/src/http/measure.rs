@@ -1,4 +1,4 @@
-//! Measures every call: by the template of its route, and the code it was answered with.
+//! Measures and traces every call: by the template of its route, and the code it was answered with.
 
 use axum::{
     extract::{MatchedPath, Request, State},
@@ -8,20 +8,31 @@ use axum::{
 };
 
 use super::web;
-use crate::metrics::{HttpMetrics, Route};
+use crate::{
+    metrics::{HttpMetrics, Route},
+    traces::Traces,
+};
 
 /// The stable code of a refusal, left in an answer for whoever counts.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Outcome(pub(super) &'static str);
 
 /// Counts a call and its time, up to the head of the answer.
-pub(super) async fn measure(State(metrics): State<HttpMetrics>, request: Request, next: Next) -> Response {
-    let call = metrics.begin(route(&request));
-    let response = next.run(request).await;
+pub(super) async fn measure(
+    State((metrics, traces)): State<(HttpMetrics, Traces)>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let route = route(&request);
+    let span = traces.call(&route, request.headers());
+    let call = metrics.begin(route);
+    let response = span.within(next.run(request)).await;
     let status = response.status();
     let refused = status.is_client_error() || status.is_server_error();
     let outcome = response.extensions().get().map(|Outcome(code)| *code);
-    call.end(status.as_u16(), outcome.unwrap_or(if refused { "other" } else { "ok" }));
+    let outcome = outcome.unwrap_or(if refused { "other" } else { "ok" });
+    span.end(status.as_u16(), outcome);
+    call.end(status.as_u16(), outcome);
     response
 }
 

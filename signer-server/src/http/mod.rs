@@ -56,7 +56,12 @@ pub(crate) use self::{
     openapi::DOCUMENT,
     tls::{Tls, keep_current},
 };
-use crate::{config::Config, metrics::Metrics, service::Service};
+use crate::{
+    config::Config,
+    metrics::Metrics,
+    service::Service,
+    traces::{self, Traces},
+};
 
 /// Longest JSON body, bytes.
 const JSON_BYTES_MAX: usize = 64 * 1024;
@@ -113,6 +118,7 @@ pub(crate) fn router(
     service: Arc<Service>,
     config: &Config,
     metrics: Arc<Metrics>,
+    traces: Traces,
     audience: Audience,
 ) -> Router {
     let bodies = Bodies::new(config.body_bytes_max, metrics.http().clone());
@@ -125,7 +131,7 @@ pub(crate) fn router(
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(
             ServiceBuilder::new()
-                .layer(from_fn_with_state(metrics.http().clone(), measure::measure))
+                .layer(from_fn_with_state((metrics.http().clone(), traces), measure::measure))
                 .layer(from_fn_with_state(Arc::clone(&service), leaving))
                 .layer(SetRequestIdLayer::new(REQUEST_ID, MakeRequestUuid))
                 .layer(PropagateRequestIdLayer::new(REQUEST_ID))
@@ -177,7 +183,7 @@ async fn to_the_end(State(places): State<Arc<Semaphore>>, request: Request, next
 
 /// Does work in a task of its own, though who waits for it goes away. Nothing if it panicked.
 async fn finished<T: Send + 'static>(work: impl Future<Output = T> + Send + 'static) -> Option<T> {
-    tokio::spawn(work.instrument(tracing::Span::current())).await.ok()
+    tokio::spawn(traces::carry(work.instrument(tracing::Span::current()))).await.ok()
 }
 
 fn panicked() -> Response {

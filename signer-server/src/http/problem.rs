@@ -9,6 +9,7 @@ use signer_core::wire::{Problem, ProblemCode, Retry};
 
 use super::measure::Outcome;
 use crate::{
+    hsm::TokenError,
     service::{Refusal, ServiceError},
     store::StoreError,
     wrap::KekError,
@@ -39,6 +40,7 @@ impl From<ServiceError> for ApiProblem {
             ServiceError::Store(
                 StoreError::Overloaded | StoreError::Unavailable(_) | StoreError::Unknown(_),
             ) => ProblemCode::Overloaded,
+            ServiceError::Token(TokenError::Refused(_)) => ProblemCode::Internal,
             ServiceError::Token(_) | ServiceError::Kek(KekError::Token(_)) => ProblemCode::HsmUnavailable,
             ServiceError::Store(_)
             | ServiceError::Wrap(_)
@@ -51,6 +53,17 @@ impl From<ServiceError> for ApiProblem {
             tracing::error!(%error, "request failed");
         }
         code.into()
+    }
+}
+
+#[cfg(feature = "otel")]
+impl crate::traces::Coded for ApiProblem {
+    fn code(&self) -> &'static str {
+        self.0.code.code()
+    }
+
+    fn is_failure(&self) -> bool {
+        self.0.code.status() >= 500
     }
 }
 

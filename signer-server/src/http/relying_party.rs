@@ -24,6 +24,7 @@ use super::{
 use crate::{
     service::{Refusal, Service, WaitMs},
     store::Holder,
+    traces::{self, Part},
 };
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
@@ -62,7 +63,8 @@ async fn create(
         let text = "Idempotency-Key is 1 to 128 visible ASCII characters";
         key.to_str().map_err(|_| Refusal::because(ProblemCode::InvalidValue, text))
     });
-    let created = service.create_request(&asker, request, key.transpose()?).await?;
+    let created = service.create_request(&asker, request, key.transpose()?);
+    let created = traces::span(Part::Service, "create_request", created).await?;
     Ok((StatusCode::CREATED, Json(created)))
 }
 

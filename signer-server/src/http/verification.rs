@@ -19,7 +19,10 @@ use super::{
     problem::ApiProblem,
     relying_party::{ViewQuery, query_refusal},
 };
-use crate::service::{Service, Verifying, WaitMs};
+use crate::{
+    service::{Service, Verifying, WaitMs},
+    traces::{self, Part},
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<Service>> {
     OpenApiRouter::new().routes(routes!(verify))
@@ -44,7 +47,8 @@ async fn verify(
     Verifier(verifier): Verifier,
     StrictJson(asked, _turn): StrictJson<VerifyCode>,
 ) -> Result<Response, ApiProblem> {
-    Ok(told(service.verify_code(&verifier, &asked).await?))
+    let verifying = service.verify_code(&verifier, &asked);
+    Ok(told(traces::span(Part::Service, "verify_code", verifying).await?))
 }
 
 /// The result of a check that waited for the holder.

@@ -61,6 +61,13 @@ impl<const N: usize> Counts<N> {
         self.family.get_or_create(&self.labels(values)).inc();
     }
 
+    /// Counts many at once.
+    #[cfg(feature = "otel")]
+    pub(crate) fn count_many<V: Into<Cow<'static, str>>>(&self, values: [V; N], many: usize) {
+        let many = u64::try_from(many).unwrap_or(u64::MAX);
+        self.family.get_or_create(&self.labels(values)).inc_by(many);
+    }
+
     /// How many there were.
     #[must_use]
     pub fn get(&self, values: [&'static str; N]) -> u64 {
@@ -105,6 +112,8 @@ pub(crate) struct Metrics {
     http: HttpMetrics,
     gauges: Gauges,
     process: Process,
+    /// Spans by what became of them.
+    spans: Counts,
     /// This node, for people.
     node: String,
 }
@@ -132,13 +141,23 @@ impl Metrics {
         }
         service.store_metrics().register(&mut registry);
         registry.register("hsm_seconds", "Time of an operation of the token", hsm.0.clone());
+        let spans = Counts::new(["outcome"]);
+        for outcome in ["exported", "not_taken", "no_place"] {
+            spans.start([outcome]);
+        }
+        registry.register("trace_spans", "Spans of traces by what became of them", spans.family());
         gauges.register(&mut registry);
         let node = format!("{} {address}", process::machine());
-        Self { registry, http, gauges, process, node }
+        Self { registry, http, gauges, process, spans, node }
     }
 
     pub(crate) const fn http(&self) -> &HttpMetrics {
         &self.http
+    }
+
+    /// Spans of traces by what became of them.
+    pub(crate) const fn spans(&self) -> &Counts {
+        &self.spans
     }
 
     /// How everything stands now, in the text form of OpenMetrics 1.0, which Prometheus reads.

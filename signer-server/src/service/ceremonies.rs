@@ -131,11 +131,11 @@ impl Service {
         resting: &impl Resting,
     ) -> ServiceResult<Vec<u8>> {
         let bytes = resting.to_bytes();
-        Ok(self.wrapping.wrap_secret(&location(&id, stage), &bytes).await?)
+        Ok(self.wrap_secret(&location(&id, stage), &bytes).await?)
     }
 
     async fn wake<R: Resting>(&self, row: &CeremonyRow) -> ServiceResult<R> {
-        let bytes = self.wrapping.unwrap_secret(&location(&row.id, row.stage), &row.state).await?;
+        let bytes = self.unwrap_secret(&location(&row.id, row.stage), &row.state).await?;
         R::from_bytes(&bytes).map_err(|_| ServiceError::Bug("a stored ceremony does not decode"))
     }
 }

@@ -97,13 +97,13 @@ impl Service {
         let chain: Option<Chain> =
             chain.into_iter().map(Blob::new).collect::<Option<Vec<Der>>>().and_then(List::new);
         let (sha256, chain) = sha256.zip(chain).ok_or(ServiceError::Bug("a chain that cannot be stored"))?;
-        let wrapped = self.wrapping.wrap_secret(&chain_location(&sha256), &codec::encode(&chain)).await?;
+        let wrapped = self.wrap_secret(&chain_location(&sha256), &codec::encode(&chain)).await?;
         Ok((sha256, wrapped))
     }
 
     pub(super) async fn unwrap_chain(&self, certificate: &CertificateRow) -> ServiceResult<Chain> {
         let location = chain_location(&certificate.sha256);
-        let bytes = self.wrapping.unwrap_secret(&location, &certificate.wrapped_chain).await?;
+        let bytes = self.unwrap_secret(&location, &certificate.wrapped_chain).await?;
         codec::decode(&bytes, CHAIN_BYTES_MAX).map_err(|_| ServiceError::Bug("stored certificate"))
     }
 
@@ -291,13 +291,25 @@ impl Service {
         {
             return Ok(list.der.clone());
         }
+        match self.make_crl(now).await {
+            Ok(made) => Ok(list.insert(made).der.clone()),
+            // Valid, though it does not have the newest changes: better than none.
+            Err(ServiceError::Token(error)) => {
+                let valid = |list: &&Crl| now < list.made.plus(self.ca.terms.crl_seconds);
+                list.as_ref().filter(valid).map(|list| list.der.clone()).ok_or(ServiceError::Token(error))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn make_crl(&self, now: UnixSeconds) -> ServiceResult<Crl> {
+        self.keys.authority.can_sign()?;
         let basis = self.store.next_crl(now).await?;
         let authority = Arc::clone(&self.authority);
         let unsigned = blocking(move || authority.crl(basis.number, &basis.entries, now)).await??;
         let signature = self.keys.authority.sign(unsigned.bytes()).await?;
         let der = Bytes::from(blocking(move || unsigned.complete(&signature)).await??);
-        *list = Some(Crl { der: der.clone(), changes: basis.changes, made: now });
-        Ok(der)
+        Ok(Crl { der, changes: basis.changes, made: now })
     }
 }
 

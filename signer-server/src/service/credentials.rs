@@ -25,7 +25,10 @@ use super::{
     Caller, KeyPurpose, Refusal, Service, ServiceError, ServiceResult, good_standing,
     status_lists::LISTS_PER_DAY,
 };
-use crate::store::{AddedCredentials, CredentialRow, Holder};
+use crate::{
+    store::{AddedCredentials, CredentialRow, Holder},
+    traces::{self, Part},
+};
 
 /// How often taken indexes are drawn anew.
 pub(super) const DRAWS_MAX: u32 = 8;
@@ -114,7 +117,8 @@ impl Service {
         let register = self.register.as_ref().ok_or_else(|| {
             Refusal::because(ProblemCode::RegisterNotReached, "this server has no register configured")
         })?;
-        let record = register.document(holder, document_type).await;
+        let asked = register.document(holder, document_type);
+        let record = traces::span(Part::Register, "document", asked).await;
         record.map_err(|error| {
             tracing::warn!(%error, "register");
             Refusal::new(ProblemCode::RegisterNotReached).into()
@@ -161,7 +165,7 @@ impl Service {
                 index: status.index,
                 device: caller.installation.device,
                 document_type: asked.document_type,
-                wrapped_otp: self.wrapping.wrap_secret(&otp_location(&location), secret.expose()).await?,
+                wrapped_otp: self.wrap_secret(&otp_location(&location), secret.expose()).await?,
                 day_key: key.day_key.0,
                 hash: Some(sha256(credential.as_slice())),
                 expires: caller.now.hour().plus(LIFE_SECONDS),
@@ -190,7 +194,7 @@ impl Service {
     pub(super) async fn otp_secret(&self, row: &CredentialRow) -> ServiceResult<SecretBytes<32>> {
         let status = StatusIndex { list: row.list, index: row.index };
         let location = place_row(status);
-        let bytes = self.wrapping.unwrap_secret(&otp_location(&location), &row.wrapped_otp).await?;
+        let bytes = self.unwrap_secret(&otp_location(&location), &row.wrapped_otp).await?;
         SecretBytes::from_slice(&bytes).ok_or(ServiceError::Bug("stored otp secret"))
     }
 }

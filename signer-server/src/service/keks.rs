@@ -170,8 +170,8 @@ impl Service {
 
     async fn rewrapped(&self, row: &WrappedRow) -> ServiceResult<Vec<u8>> {
         let location = location(row);
-        let secret = self.wrapping.unwrap_secret(&location, &row.wrapped).await?;
-        Ok(self.wrapping.wrap_secret(&location, &secret).await?)
+        let secret = self.unwrap_secret(&location, &row.wrapped).await?;
+        Ok(self.wrap_secret(&location, &secret).await?)
     }
 }
 

@@ -19,6 +19,7 @@ use super::{
     own_key::{OwnKey, location},
 };
 use crate::{
+    hsm::Token,
     ports::Random,
     store::{IssuerKeyRow, ServerKeyRow, Store},
     wrap::Wrapping,
@@ -362,6 +363,11 @@ fn parse(secret: &[u8]) -> Option<SigningKey> {
     SigningKey::from_slice(secret).ok()
 }
 
+/// The token, if a key for this purpose is made in it. Each delivery to a webhook is signed: too often for some tokens.
+fn in_token<'a>(wrapping: &'a Wrapping, purpose: &str) -> Option<&'a Token> {
+    wrapping.token().filter(|_| !purpose.starts_with(KeyPurpose::Webhook.name()))
+}
+
 /// The key of a row with this name, stored or drawn: in the token, if there is one.
 async fn own_key(
     store: &dyn Store,
@@ -372,11 +378,20 @@ async fn own_key(
 ) -> ServiceResult<OwnKey> {
     let rows = store.server_keys(purpose.into()).await?;
     if let Some(row) = rows.iter().find(|row| row.key.purpose == purpose) {
-        return OwnKey::unwrap(wrapping, &row.key).await;
+        let key = OwnKey::unwrap(wrapping, &row.key).await?;
+        if matches!(key, OwnKey::Memory(_)) && in_token(wrapping, purpose).is_some() {
+            tracing::warn!(purpose, "this key was made before there was a token, and is not in it");
+        }
+        return Ok(key);
     }
-    let token = wrapping.token().filter(|_| !purpose.starts_with(KeyPurpose::Webhook.name()));
-    let (key, stored) = OwnKey::draw(token, purpose, random).await?;
-    let wrapped = wrapping.wrap_secret(&location(purpose), &stored).await?;
+    let (key, stored) = OwnKey::draw(in_token(wrapping, purpose), purpose, random).await?;
+    let wrapped = match wrapping.wrap_secret(&location(purpose), &stored).await {
+        Ok(wrapped) => wrapped,
+        Err(error) => {
+            key.discard(purpose).await;
+            return Err(error.into());
+        }
+    };
     let offer = ServerKeyRow { purpose: purpose.into(), public_key: key.point(), wrapped, created: now };
     let row = store.server_key(offer, now).await?;
     if row.public_key != key.point() {

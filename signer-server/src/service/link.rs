@@ -31,7 +31,7 @@ impl Service {
         let mut token = [0; 32];
         self.rng().fill_bytes(&mut token);
         let secret = SecretBytes::<32>::random(&mut *self.rng());
-        let wrapped_secret = self.wrapping.wrap_secret(&location(&request), secret.expose()).await?;
+        let wrapped_secret = self.wrap_secret(&location(&request), secret.expose()).await?;
         Ok(NewLink { token, wrapped_secret })
     }
 
@@ -45,7 +45,7 @@ impl Service {
     }
 
     async fn link_secret(&self, request: &RequestId, link: &NewLink) -> ServiceResult<SecretBytes<32>> {
-        let secret = self.wrapping.unwrap_secret(&location(request), &link.wrapped_secret).await?;
+        let secret = self.unwrap_secret(&location(request), &link.wrapped_secret).await?;
         SecretBytes::from_slice(&secret).ok_or(ServiceError::Bug("the secret of a link"))
     }
 

@@ -65,6 +65,7 @@ use signer_core::{
     wrap::Location,
 };
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch as watch_channel};
+use zeroize::Zeroizing;
 
 use self::quota::Quota;
 pub(crate) use self::{
@@ -99,7 +100,8 @@ use crate::{
     ports::{Clock, Random},
     registers::Register,
     store::{Installation, LockPolicy, RelyingPartyRow, Store, StoreResult},
-    wrap::Wrapping,
+    traces::{self, Part},
+    wrap::{SecretError, Wrapping},
 };
 
 /// How long a reservation holds against other payloads, seconds: far longer than an evaluation takes.
@@ -377,6 +379,7 @@ impl Service {
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> ServiceResult<T> {
+        let name = traces::name_of(&work);
         let turn = Arc::clone(&self.ceremony_turns).acquire_owned().await;
         let turn = turn.map_err(|_| ServiceError::Bug("the turns of ceremonies are closed"))?;
         let work = move || {
@@ -384,19 +387,31 @@ impl Service {
             drop(turn);
             done
         };
-        sign::blocking(work).await
+        sign::blocking_as(name, work).await
+    }
+
+    async fn wrap_secret(&self, location: &Location<'_>, secret: &[u8]) -> Result<Vec<u8>, SecretError> {
+        traces::span(Part::Keys, "wrap", self.wrapping.wrap_secret(location, secret)).await
+    }
+
+    async fn unwrap_secret(
+        &self,
+        location: &Location<'_>,
+        wrapped: &[u8],
+    ) -> Result<Zeroizing<Vec<u8>>, SecretError> {
+        traces::span(Part::Keys, "unwrap", self.wrapping.unwrap_secret(location, wrapped)).await
     }
 
     async fn unwrap_key(&self, installation: &Installation) -> ServiceResult<ServerKey> {
         let key = &installation.key;
         let location = share_location(&key.id, key.epoch.0);
-        let bytes = self.wrapping.unwrap_secret(&location, &key.wrapped).await?;
+        let bytes = self.unwrap_secret(&location, &key.wrapped).await?;
         ServerKey::decode(&bytes).map_err(|_| ServiceError::Bug("stored key share does not decode"))
     }
 
     async fn wrap_key(&self, context: &KeyContext, key: &ServerKey) -> ServiceResult<Vec<u8>> {
         let location = share_location(&context.key, context.epoch.0);
-        Ok(self.wrapping.wrap_secret(&location, &key.encode()).await?)
+        Ok(self.wrap_secret(&location, &key.encode()).await?)
     }
 }
 

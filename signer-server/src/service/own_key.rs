@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 
 use super::{ServiceError, ServiceResult};
 use crate::{
-    hsm::{SigningPair, Token},
+    hsm::{SigningPair, Token, TokenError},
     ports::Random,
     store::ServerKeyRow,
     wrap::Wrapping,
@@ -95,6 +95,16 @@ impl OwnKey {
     /// The public half, SEC1 compressed.
     pub(super) fn point(&self) -> Vec<u8> {
         self.verifying_key().to_sec1_point(true).as_bytes().to_vec()
+    }
+
+    /// Fails if it could not sign now. Asked before something else is done for a signature.
+    pub(super) fn can_sign(&self) -> ServiceResult<()> {
+        match self {
+            Self::Token { token, .. } if !token.works() => {
+                Err(TokenError::Unavailable("it did not a moment ago".into()).into())
+            }
+            Self::Memory(_) | Self::Token { .. } => Ok(()),
+        }
     }
 
     /// Signs: r ‖ s. In memory without randomness (RFC 6979).

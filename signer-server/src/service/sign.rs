@@ -18,9 +18,12 @@ use super::{
     Caller, FETCHES_MAX, LEASE_SECONDS, Refusal, Service, ServiceError, ServiceResult, good_standing,
     key_context, token,
 };
-use crate::store::{
-    Ended, Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved,
-    Settle, Settled, StoredOutcome, Verdict,
+use crate::{
+    store::{
+        Ended, Installation, Lease, OutcomeKind, PayloadHash, RequestRow, RequestState, Reserve, Reserved,
+        Settle, Settled, StoredOutcome, Verdict,
+    },
+    traces::{self, Part},
 };
 
 impl Service {
@@ -182,7 +185,7 @@ impl Service {
         self.tell(device, Event::History);
         match settled {
             Settled::GivenBack => {
-                tracing::error!(%device, "two implementations disagree about a contribution: nobody is blamed");
+                tracing::error!(%device, "an evaluation failed on this side: nobody is blamed");
                 Err(ServiceError::Bug("evaluation failed on the server's side"))
             }
             Settled::Recorded(stored) => Ok(Some(stored)),
@@ -251,5 +254,15 @@ pub(super) fn decode_object(request: &RequestRow) -> ServiceResult<RequestObject
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> ServiceResult<T> {
-    tokio::task::spawn_blocking(work).await.map_err(|_| ServiceError::Bug("a computation panicked"))
+    blocking_as(traces::name_of(&work), work).await
+}
+
+/// The same, with the name it has in traces.
+pub(super) async fn blocking_as<T: Send + 'static>(
+    name: &'static str,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> ServiceResult<T> {
+    let done = tokio::task::spawn_blocking(work);
+    let done = async { done.await.map_err(|_| ServiceError::Bug("a computation panicked")) };
+    traces::span(Part::Computation, name, done).await
 }

@@ -94,6 +94,7 @@ impl Service {
     }
 
     async fn make_list(&self, number: u32, now: UnixSeconds) -> ServiceResult<Vec<u8>> {
+        self.keys.in_use(KeyPurpose::List)?.can_sign()?;
         let withdrawals = self.store.withdrawals(number).await?;
         let forgotten = self.issued_before_restore(number, now).await?;
         let key = self.keys.in_use(KeyPurpose::List)?;

@@ -81,6 +81,23 @@ pub(super) fn put_away(folder: &Path, generation: u32) -> Result<(), KekError> {
     fs::rename(&from, &to).and_then(|()| fs::File::open(folder)?.sync_all()).map_err(io(&from))
 }
 
+/// Writes down, durably, that a generation in a token was retired: the list must not bring it back.
+///
+/// # Errors
+/// [`KekError::Io`].
+pub(super) fn note_retired(folder: &Path, generation: u32) -> Result<(), KekError> {
+    let path = retired(folder, generation);
+    if path.exists() {
+        return Ok(());
+    }
+    write_private(&path, b"in a token\n").map_err(|source| KekError::Io { path, source })
+}
+
+/// Where it is written down that a generation in a token was retired, if it is.
+pub(super) fn noted_retired(folder: &Path, generation: u32) -> Option<PathBuf> {
+    Some(retired(folder, generation)).filter(|path| path.exists())
+}
+
 /// Where it is written which generation this node wraps under.
 pub(super) fn mark_path(folder: &Path) -> PathBuf {
     folder.join("kek-current")
@@ -118,14 +135,44 @@ pub(super) fn set_mark(folder: &Path, generation: u32) -> Result<(), KekError> {
     replace().map_err(|source| KekError::Io { path: path.clone(), source })
 }
 
-/// Writes a new file only its owner can read, durably.
+/// Writes a new file only its owner can read, durably: all of it or, after a crash, none.
 pub(crate) fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    // A name of this process alone; one that is there is of a process that ended.
+    let mut new = path.as_os_str().to_owned();
+    new.push(format!(".{}", std::process::id()));
+    let new = Path::new(&new);
+    match fs::remove_file(new) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path)?;
+    let mut file = options.open(new)?;
     file.write_all(bytes)?;
     file.sync_all()?;
+    // Unlike renaming, this overwrites nothing.
+    let linked = fs::hard_link(new, path);
+    fs::remove_file(new)?;
+    linked?;
     path.parent().map_or(Ok(()), |folder| fs::File::open(folder)?.sync_all())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_private_file_is_whole_and_takes_no_others_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("kek");
+        // What a process of this number left when it crashed.
+        fs::write(folder.path().join(format!("kek.{}", std::process::id())), "cut").unwrap();
+        write_private(&path, &[7; 32]).unwrap();
+        let again = write_private(&path, &[8; 32]).unwrap_err();
+        assert_eq!(again.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&path).unwrap(), [7; 32]);
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
 }

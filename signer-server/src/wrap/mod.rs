@@ -26,7 +26,7 @@ use signer_core::{
 use zeroize::Zeroizing;
 
 pub(crate) use self::file::write_private;
-use self::{page::OwnPage, pkcs11::TokenKek};
+use self::{page::Locked, pkcs11::TokenKek};
 use crate::{
     hsm::{Token, TokenError},
     ports::Random,
@@ -76,6 +76,12 @@ pub enum KekError {
         /// Where that is written down.
         mark: PathBuf,
     },
+    /// The list brings a generation back that this node saw retired: somebody changed it, or the store is an earlier one.
+    #[error(
+        "key-encryption key: the store's list needs a generation that was retired ({0} says so); the list was changed, or the \
+         store was restored to before that. Only after a restore: delete that file, start, and rotate at once"
+    )]
+    Retired(PathBuf),
     /// The generation is in a token, and this server has none.
     #[error(
         "key-encryption key, generation {0}: it is in a token; set hsm.module, hsm.token and hsm.pin_file"
@@ -115,13 +121,13 @@ impl From<TokenError> for SecretError {
 /// A key, where it is.
 #[derive(Debug, Clone)]
 enum Key {
-    Memory(Arc<OwnPage<Kek>>),
+    Memory(Arc<Locked<Kek>>),
     Token(TokenKek),
 }
 
 impl Key {
     fn memory(key: Kek) -> Result<Self, KekError> {
-        OwnPage::new(key).map(|page| Self::Memory(Arc::new(page))).map_err(KekError::Memory)
+        Locked::new(key).map(|page| Self::Memory(Arc::new(page))).map_err(KekError::Memory)
     }
 
     fn id(&self) -> KekId {
@@ -240,13 +246,18 @@ impl Wrapping {
         if store.keks().await?.is_empty() {
             let first = match source {
                 KekSource::File => wrapping.row_of_file(1, now).await?,
-                _ => wrapping.make(1, now).await?,
+                _ => wrapping.make(&[], 1, now).await?,
             };
             wrapping.add(store, first, now).await?;
         }
         wrapping.follow(store, now).await?;
         // Another may have been put to use before this node was counted.
-        wrapping.follow(store, now).await?;
+        let rows = wrapping.follow(store, now).await?;
+        if rows.iter().any(|row| row.state == KekState::Current && row.source != source) {
+            tracing::warn!(
+                "the key-encryption key in use is not where the configuration wants it: `signer-server kek rotate`"
+            );
+        }
         Ok(wrapping)
     }
 
@@ -299,12 +310,12 @@ impl Wrapping {
             return Ok(false);
         }
         let next = rows.last().map_or(0, |row| row.generation).saturating_add(1);
-        let made = self.make(next, now).await?;
+        let made = self.make(&rows, next, now).await?;
         self.add(store, made, now).await
     }
 
-    /// Makes the key of a generation.
-    async fn make(&self, generation: u32, now: UnixSeconds) -> Result<KekRow, KekError> {
+    /// Makes the key of a generation that follows `rows`.
+    async fn make(&self, rows: &[KekRow], generation: u32, now: UnixSeconds) -> Result<KekRow, KekError> {
         let token = || self.token.as_ref().ok_or(KekError::NoToken(generation));
         match self.source {
             KekSource::File => {
@@ -312,13 +323,18 @@ impl Wrapping {
                 self.row_of_file(generation, now).await
             }
             KekSource::Unwrapped => {
-                let (key, wrapped) = pkcs11::draw(token()?, generation, &*self.random).await?;
+                let known = rows.iter().rev().find_map(|row| row.token_wrapped.as_deref());
+                let (key, wrapped) = pkcs11::draw(token()?, generation, known, &*self.random).await?;
                 let row = self.row(generation, &Key::memory(key)?, now).await?;
                 Ok(KekRow { token_wrapped: Some(wrapped), ..row })
             }
             KekSource::Token => {
                 let key = TokenKek::make(token()?, generation, &*self.random).await?;
-                self.row(generation, &Key::Token(key), now).await
+                let row = self.row(generation, &Key::Token(key.clone()), now).await;
+                if row.is_err() {
+                    key.destroy().await;
+                }
+                row
             }
         }
     }
@@ -390,15 +406,21 @@ impl Wrapping {
             file::set_mark(&self.folder, ring.wraps)?;
         }
         *self.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
-        let retired = |row: &&KekRow| {
-            row.state == KekState::Retired && row.source == KekSource::File && row.generation < used
-        };
-        rows.iter().filter(retired).try_for_each(|row| file::put_away(&self.folder, row.generation))
+        let retired = |row: &&KekRow| row.state == KekState::Retired && row.generation < used;
+        rows.iter().filter(retired).try_for_each(|row| match row.source {
+            KekSource::File => file::put_away(&self.folder, row.generation),
+            KekSource::Unwrapped | KekSource::Token => file::note_retired(&self.folder, row.generation),
+        })
     }
 
     async fn load(&self, row: &KekRow) -> Result<Held, KekError> {
         let other = KekError::Other(row.generation);
-        let token = || self.token.as_ref().ok_or(KekError::NoToken(row.generation));
+        let token = || {
+            if let Some(path) = file::noted_retired(&self.folder, row.generation) {
+                return Err(KekError::Retired(path));
+            }
+            self.token.as_ref().ok_or(KekError::NoToken(row.generation))
+        };
         let key = match row.source {
             KekSource::File => Key::memory(file::load(&self.folder, row.generation)?)?,
             KekSource::Unwrapped => {

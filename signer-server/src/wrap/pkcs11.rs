@@ -70,16 +70,15 @@ impl TokenKek {
     }
 }
 
-/// Draws the key of a generation, and has the token wrap it.
+/// Draws the key of a generation, and has the token wrap it: by the key that wrapped `known`, one from before, or by a new one. A
+/// key that merely lies there with this label may be anybody's.
 pub(super) async fn draw(
     token: &Token,
     generation: u32,
+    known: Option<&[u8]>,
     random: &dyn Random,
 ) -> Result<(Kek, Vec<u8>), TokenError> {
-    // Two nodes that began at once may have made two: what is wrapped says by which.
-    let mut ids = token.aes_ids(WRAPPING).await?;
-    ids.sort();
-    let id = ids.iter().find_map(|id| id.as_slice().try_into().ok().map(KekId::from_bytes));
+    let id = known.and_then(|known| Wrapped::from_bytes(known.to_vec()).ok()?.kek_id());
     let (id, key) = match id {
         Some(id) => (id, token.aes(WRAPPING, id.as_bytes().to_vec())),
         None => {

@@ -403,3 +403,29 @@ fn hsm_018_doctor_asks_the_token() {
     }
     assert_eq!(app.token.logins(), before + 1);
 }
+
+#[test]
+fn hsm_020_a_retired_key_of_a_token_does_not_come_back() {
+    for mode in ["kek", "every"] {
+        let mut app = Guarded::start(mode);
+        let (bank, mut phone) = (app.bank(), app.phone("olena"));
+        let before: Option<Vec<u8>> =
+            app.database().query_row("SELECT token_wrapped FROM kek", [], |row| row.get(0)).unwrap();
+        assert_eq!(before.is_some(), mode == "kek");
+        app.rotate();
+        assert_eq!(app.admin("POST", "/keks/1/retire", None).status, 204);
+        app.server.terminate();
+        app.server.wait();
+        // Who writes the database has what it said before.
+        let db = Connection::open(app.server.data.join("store.db")).unwrap();
+        let brought_back =
+            db.execute("UPDATE kek SET state = 2, token_wrapped = ?1 WHERE generation = 1", [&before]);
+        assert_eq!(brought_back.unwrap(), 1);
+        let refused = app.server.refuses_to_start();
+        assert!(refused.contains("was retired") && refused.contains("kek.retired"), "{refused}");
+        // After a restore an operator says that it is right.
+        fs::remove_file(app.server.data.join("kek.retired")).unwrap();
+        app.server.restart();
+        app.sign(&bank, &mut phone, "olena");
+    }
+}

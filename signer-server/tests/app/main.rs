@@ -59,6 +59,8 @@ mod sign_in;
 mod suites;
 mod three_codes;
 mod tls;
+#[cfg(feature = "otel")]
+mod traces;
 mod trust;
 mod unlinkable;
 mod vault;

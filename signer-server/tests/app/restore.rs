@@ -15,6 +15,7 @@ use signer_core::{
     pin::Pin,
     wire::{AuditKey, AuditLine, ProblemCode, Profile, RequestStatus, Standing},
 };
+use signer_server::store::sqlite;
 
 use crate::{
     backup::copy,
@@ -115,6 +116,26 @@ fn res_002_a_backup_that_was_changed_cut_or_mixed_up_is_none() {
     assert!(check(&one).is_ok());
 }
 
+#[test]
+fn res_004_two_backups_to_one_file_are_one_backup_and_one_refusal() {
+    let app = TestApp::spawn();
+    let _phone = app.phone("olena");
+    let (store, folder) = (app.database(), app.folder().join("backups"));
+    let file = folder.join("one.db");
+    let (mut meanwhile, mut begun) = (None, Vec::new());
+    // The second begins and ends while the first copies.
+    let first = sqlite::back_up(&store, &file, |_, _| {
+        begun.extend(fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()));
+        meanwhile.get_or_insert_with(|| sqlite::back_up(&store, &file, |_, _| {}));
+    });
+    assert_eq!(begun.first().unwrap(), "one.db.part-1");
+    assert!(first.unwrap_err().to_string().contains("is there already"));
+    assert_eq!(sqlite::check_backup(&file).unwrap(), meanwhile.unwrap().unwrap());
+    let mut left: Vec<_> = fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    left.sort();
+    assert_eq!(left, ["one.db", "one.db.json"]);
+}
+
 #[cfg(unix)]
 #[test]
 fn res_003_a_backup_is_one_file_of_its_owner_and_holds_no_key_encryption_key() {
@@ -129,7 +150,7 @@ fn res_003_a_backup_is_one_file_of_its_owner_and_holds_no_key_encryption_key() {
     for path in [file, app.folder().join("one.db.json")] {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
-    for ending in ["-wal", "-shm", "-journal", ".part"] {
+    for ending in ["-wal", "-shm", "-journal", ".part-1"] {
         assert!(!app.folder().join(format!("one.db{ending}")).exists(), "{ending}");
     }
 }

@@ -29,11 +29,11 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 /// One message as it came.
 #[derive(Debug, Clone)]
-struct Received {
+pub(crate) struct Received {
     method: String,
     path: String,
-    headers: Vec<(String, String)>,
-    body: Vec<u8>,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Received {
@@ -85,13 +85,13 @@ struct State {
 
 /// A server of a relying party.
 #[derive(Clone)]
-struct Receiver {
-    origin: String,
+pub(crate) struct Receiver {
+    pub(crate) origin: String,
     state: Arc<(Mutex<State>, Condvar)>,
 }
 
 impl Receiver {
-    fn start() -> Self {
+    pub(crate) fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let origin = format!("http://{}", listener.local_addr().unwrap());
         let receiver = Self { origin, state: Arc::default() };
@@ -129,12 +129,12 @@ impl Receiver {
         format!("{}{path}", self.origin)
     }
 
-    fn answer(&self, path: &str, status: u16) {
+    pub(crate) fn answer(&self, path: &str, status: u16) {
         self.state.0.lock().unwrap().answers.insert(path.into(), status);
     }
 
     /// Messages on a path, once there are `count`.
-    fn wait(&self, path: &str, count: usize) -> Vec<Received> {
+    pub(crate) fn wait(&self, path: &str, count: usize) -> Vec<Received> {
         let (state, changed) = &*self.state;
         let on_path = |state: &State| -> Vec<Received> {
             state.received.iter().filter(|received| received.path == path).cloned().collect()

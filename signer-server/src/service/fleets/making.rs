@@ -24,6 +24,7 @@ use crate::{
         sign::blocking,
     },
     store::{DocumentHash, FleetCredentialRow},
+    traces::{self, Part},
 };
 
 /// Most credentials made in one call; the others are `overloaded`, and made when they are asked for again.
@@ -108,10 +109,7 @@ impl Service {
             status: begun.status,
             document: begun.wanted.hash,
             document_type: begun.wanted.document_type.number().into(),
-            wrapped_document: self
-                .wrapping
-                .wrap_secret(&document_location(&location), document.as_bytes())
-                .await?,
+            wrapped_document: self.wrap_secret(&document_location(&location), document.as_bytes()).await?,
             day_key: point.as_bytes().try_into().map_err(|_| ServiceError::Bug("a day key"))?,
             expires: now.hour().plus(LIFE_SECONDS),
         })
@@ -124,7 +122,7 @@ impl Service {
         if Instant::now() >= until {
             return Err(ProblemCode::Overloaded);
         }
-        match register.vehicle(&begun.wanted.document).await {
+        match traces::span(Part::Register, "vehicle", register.vehicle(&begun.wanted.document)).await {
             Ok(Some(vehicle)) => Ok(vehicle),
             Ok(None) => Err(ProblemCode::NoDocument),
             Err(error) => {

@@ -14,6 +14,7 @@ use crate::{
         verify::{CodeAsked, Noted, Verifying, burn_of},
     },
     store::{Burned, FleetCredentialRow, OrganisationDocument},
+    traces::{self, Part},
 };
 
 impl Service {
@@ -61,12 +62,12 @@ impl Service {
         row: &FleetCredentialRow,
     ) -> ServiceResult<Option<bool>> {
         let location = place_row(row.status);
-        let text = self.wrapping.unwrap_secret(&document_location(&location), &row.wrapped_document).await?;
+        let text = self.unwrap_secret(&document_location(&location), &row.wrapped_document).await?;
         let document = std::str::from_utf8(&text).ok().and_then(|text| text.parse().ok());
         let document: OrganisationDocument = document.ok_or(ServiceError::Bug("stored document"))?;
         let Some(register) = &self.register else { return Ok(Some(false)) };
         let _place = self.register_calls.take(question.verifier)?;
-        match register.vehicle(&document).await {
+        match traces::span(Part::Register, "vehicle", register.vehicle(&document)).await {
             Ok(found) => Ok(found.map(|_| true)),
             Err(error) => {
                 tracing::warn!(%error, "register");

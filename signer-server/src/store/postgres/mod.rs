@@ -51,6 +51,7 @@ use super::{
     Announcement, News, Store, StoreError, StoreLoad, StoreMetrics, StoreResult,
     sql::{Engine, audit, columns::time, db::Db, expire},
 };
+use crate::traces::{Part, name_of, span};
 
 /// Class of the advisory locks: "sign". The second number is a run, 0 for migrations, -1 for the node that leads, or
 /// [`RESTORE_LOCK`].
@@ -238,7 +239,8 @@ impl Engine for PostgresStore {
         now: UnixSeconds,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.commit(Kind::Write, now, work).await
+        let name = name_of(&work);
+        span(Part::Postgres, name, self.commit(Kind::Write, now, work)).await
     }
 
     async fn write_of<T: Send + 'static>(
@@ -247,7 +249,8 @@ impl Engine for PostgresStore {
         now: UnixSeconds,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.groups.write(device, now, work).await
+        let name = name_of(&work);
+        span(Part::Postgres, name, self.groups.write(device, now, work)).await
     }
 
     async fn chain(&self, now: UnixSeconds) -> StoreResult<()> {
@@ -258,12 +261,16 @@ impl Engine for PostgresStore {
         &self,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        let value = self.transact(Kind::Read, work).await?.0.map_err(|(error, _)| error)?;
-        // What was committed and could not be witnessed is shown to nobody before it is.
-        if self.watched.witness.missed().await {
-            self.witnessed().await?;
-        }
-        Ok(value)
+        let name = name_of(&work);
+        let read = async {
+            let value = self.transact(Kind::Read, work).await?.0.map_err(|(error, _)| error)?;
+            // What was committed and could not be witnessed is shown to nobody before it is.
+            if self.watched.witness.missed().await {
+                self.witnessed().await?;
+            }
+            Ok(value)
+        };
+        span(Part::Postgres, name, read).await
     }
 }
 

@@ -30,6 +30,8 @@ const PAUSE: std::time::Duration = std::time::Duration::from_millis(20);
 /// Entries of the audit log read at once.
 const ENTRIES: i64 = 4096;
 const FORMAT: u32 = 1;
+/// Most unfinished backups of one name, under way or left by processes that were killed.
+const PARTS_MAX: u32 = 100;
 
 /// What a backup holds. It stands beside it as JSON, in a file with `.json` behind the backup's name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,7 +100,8 @@ impl From<rusqlite::Error> for BackupError {
 /// in all, now and then.
 ///
 /// # Errors
-/// [`BackupError`]. What was begun stands in a file with `.part` behind the name, which the next try replaces.
+/// [`BackupError`]. Of two that copy to one file at once the first to be ready gets it. What was begun stands in a file with
+/// `.part-1` or so behind the name; it stays there only if this process is killed.
 pub fn back_up(
     store: &Path,
     file: &Path,
@@ -107,7 +110,7 @@ pub fn back_up(
     if !store.exists() {
         return Err(BackupError::NoStore(store.to_owned()));
     }
-    let (part, manifest_file) = (beside(file, ".part"), manifest_of(file));
+    let manifest_file = manifest_of(file);
     for path in [file, &manifest_file] {
         if path.exists() {
             return Err(BackupError::Exists(path.to_owned()));
@@ -117,14 +120,13 @@ pub fn back_up(
         let path = path.to_owned();
         move |error| BackupError::File(path, error)
     };
-    if part.exists() {
-        fs::remove_file(&part).map_err(at(&part))?;
-    }
-    files::create_private(&part).map_err(at(&part))?;
-    copy(store, &part, &mut progress)?;
-    File::open(&part).and_then(|file| file.sync_all()).map_err(at(&part))?;
-    let manifest = look(&part)?;
-    // The manifest first: a backup without one is none, a manifest without a backup is seen at once.
+    let part = Part::beside(file).map_err(at(file))?;
+    let part = part.0.as_path();
+    copy(store, part, &mut progress)?;
+    File::open(part).and_then(|file| file.sync_all()).map_err(at(part))?;
+    let manifest = look(part)?;
+    // The manifest first: a backup without one is none, a manifest without a backup is seen at once. It is made once, so that
+    // no other backup takes the name.
     let mut json = serde_json::to_vec_pretty(&manifest).map_err(|error| at(&manifest_file)(error.into()))?;
     json.push(b'\n');
     let write = || {
@@ -132,9 +134,37 @@ pub fn back_up(
         file.write_all(&json)?;
         file.sync_all()
     };
-    write().map_err(at(&manifest_file))?;
-    fs::rename(&part, file).and_then(|()| files::sync_parent(file)).map_err(at(file))?;
+    write().map_err(|error| match error.kind() {
+        io::ErrorKind::AlreadyExists => BackupError::Exists(manifest_file.clone()),
+        _ => at(&manifest_file)(error),
+    })?;
+    fs::rename(part, file).and_then(|()| files::sync_parent(file)).map_err(at(file))?;
     Ok(manifest)
+}
+
+/// A file of this backup alone, until it is whole. Removed if it never is.
+struct Part(PathBuf);
+
+impl Part {
+    fn beside(file: &Path) -> io::Result<Self> {
+        let mut number = 1_u32;
+        loop {
+            let path = beside(file, &format!(".part-{number}"));
+            match files::create_private(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < PARTS_MAX => {
+                    number += 1;
+                }
+                created => return created.map(|_| Self(path)),
+            }
+        }
+    }
+}
+
+impl Drop for Part {
+    fn drop(&mut self) {
+        // It has its own name by now, or is of no use.
+        let _renamed = fs::remove_file(&self.0);
+    }
 }
 
 /// Whether a backup is whole and what its manifest says: every page, every entry of its audit log.

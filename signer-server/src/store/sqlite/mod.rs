@@ -52,6 +52,7 @@ use super::{
     Announcement, Store, StoreError, StoreLoad, StoreMetrics, StoreResult,
     sql::{Engine, db, db::Db, expire},
 };
+use crate::traces::{Part, name_of, span};
 
 /// The store in one SQLite file.
 #[derive(Debug)]
@@ -121,8 +122,8 @@ impl Engine for SqliteStore {
         now: UnixSeconds,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        let run = self.run;
-        self.commit(now, move |db| work(&Db::Sqlite(db, run))).await
+        let (run, name) = (self.run, name_of(&work));
+        span(Part::Sqlite, name, self.commit(now, move |db| work(&Db::Sqlite(db, run)))).await
     }
 
     async fn chain(&self, _now: UnixSeconds) -> StoreResult<()> {
@@ -133,8 +134,8 @@ impl Engine for SqliteStore {
         &self,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        let run = self.run;
-        self.readers.read(move |db| work(&Db::Sqlite(db, run))).await
+        let (run, name) = (self.run, name_of(&work));
+        span(Part::Sqlite, name, self.readers.read(move |db| work(&Db::Sqlite(db, run)))).await
     }
 }
 
