@@ -30,9 +30,6 @@ use crate::{
     target::Target,
 };
 
-/// Approvals made ready for each phone in a round: a person has at most so many open requests of one bank.
-const READY: usize = 8;
-
 /// How hard, how long.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Plan {
@@ -238,7 +235,7 @@ pub(crate) fn approvals(
     let (mut rows, mut wall, mut usage) = (Rows::default(), Duration::ZERO, None::<(Usage, Usage)>);
     let mut warm = plan.warm_up.is_zero();
     while wall < plan.duration {
-        let mut ready: Vec<Vec<Vec<Request>>> = Vec::new();
+        let mut ready: Vec<Vec<Request>> = Vec::new();
         thread::scope(|scope| {
             let workers: Vec<_> =
                 parts.iter_mut().map(|part| scope.spawn(|| prepare(target, banks, part))).collect();
@@ -253,12 +250,8 @@ pub(crate) fn approvals(
                 .map(|(part, ready)| {
                     scope.spawn(move || {
                         let mut worker = Worker::new(target);
-                        for turn in 0..READY {
-                            for (phone, ready) in part.iter_mut().zip(ready) {
-                                if let Some(approve) = ready.get(turn) {
-                                    let _counted = worker.approve(phone, approve);
-                                }
-                            }
+                        for (phone, approve) in part.iter_mut().zip(ready) {
+                            let _counted = worker.approve(phone, approve);
                         }
                         worker.rows
                     })
@@ -283,16 +276,16 @@ pub(crate) fn approvals(
     (Report::new("approve", rows, wall, usage, None), parts.into_iter().flatten().collect())
 }
 
-fn prepare(target: &Target, banks: &[Bank], phones: &mut [Phone]) -> Vec<Vec<Request>> {
+/// One approve of each phone: a second one, made before the first is answered, would be late.
+fn prepare(target: &Target, banks: &[Bank], phones: &mut [Phone]) -> Vec<Request> {
     let mut worker = Worker::new(target);
-    let mut one = |phone: &mut Phone| {
-        for number in 0..READY {
-            worker.asked(&banks[number % banks.len()], phone).unwrap();
-        }
+    let one = |(number, phone): (usize, &mut Phone)| {
+        let made = worker.asked(&banks[number % banks.len()], phone).unwrap();
         let listed: PendingRequests = worker.exchange("list", phone, &RequestsQuery {}).unwrap();
-        listed.requests.into_iter().map(|object| worker.ready(phone, object).unwrap()).collect()
+        let object = listed.requests.into_iter().find(|object| object.request == made.id).unwrap();
+        worker.ready(phone, object).unwrap()
     };
-    phones.iter_mut().map(&mut one).collect()
+    phones.iter_mut().enumerate().map(one).collect()
 }
 
 fn split(phones: Vec<Phone>, parts: usize) -> Vec<Vec<Phone>> {

@@ -78,7 +78,7 @@ struct Arguments {
     /// Seconds that are measured.
     #[arg(long, default_value_t = 10.0)]
     duration: f64,
-    /// Measures approvals alone: rounds of up to 8 for each phone are made ready while the clock stands.
+    /// Measures approvals alone: rounds of one for each phone are made ready while the clock stands.
     #[arg(long, conflicts_with = "rate")]
     only_approve: bool,
     /// Suite of new phones.

@@ -30,7 +30,7 @@ const TRY_EVERY: Duration = Duration::from_secs(1);
 /// File in the data folder: see [`Desk::refused_file`].
 const REFUSED_FILE: &str = "hsm-pin-refused";
 /// How often a token that nobody asks is looked at.
-const LOOK_EVERY: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Why something did not work at the seat.
 #[derive(Debug)]
@@ -74,6 +74,8 @@ pub(super) struct Desk {
     /// The library is to be begun anew.
     lost: bool,
     works: Arc<AtomicBool>,
+    /// Somebody waited in vain, and this thread did nothing since.
+    late: Arc<AtomicBool>,
     /// When the token was last tried in vain, and what was found.
     failed: Option<(Instant, TokenError)>,
     /// Where it is written down which PIN file the token refused: a server that is started again and again must not use up
@@ -87,6 +89,7 @@ impl Desk {
         token: &str,
         folder: &Path,
         works: Arc<AtomicBool>,
+        late: Arc<AtomicBool>,
     ) -> Self {
         let (module, pin_file, token) = (module.into(), pin_file.into(), token.into());
         let refused_file = folder.join(REFUSED_FILE);
@@ -98,6 +101,7 @@ impl Desk {
             seat: None,
             lost: false,
             works,
+            late,
             failed: None,
             refused_file,
         }
@@ -106,8 +110,9 @@ impl Desk {
     /// Serves until nobody can ask any more.
     pub(super) fn serve(mut self, jobs: &Receiver<Job>) {
         loop {
-            let wait = if self.failed.is_some() { TRY_EVERY } else { LOOK_EVERY };
-            match jobs.recv_timeout(wait) {
+            // Whoever waited in vain: the library returned since.
+            self.late.store(false, Ordering::Relaxed);
+            match jobs.recv_timeout(LOOK_EVERY) {
                 Ok(job) => job(&mut self),
                 // Found out before somebody needs it, and mended though nobody asks.
                 Err(RecvTimeoutError::Timeout) if self.seat.is_some() || self.failed.is_some() => {

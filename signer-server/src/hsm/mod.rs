@@ -122,9 +122,10 @@ impl Token {
         let Some(files) = config.files() else { return Ok(None) };
         let works = Arc::new(AtomicBool::new(true));
         let (jobs, queue) = sync_channel::<Job>(QUEUE_MAX);
-        let desk = Desk::new(files, &config.token, folder, Arc::clone(&works));
+        let late = Arc::new(AtomicBool::new(false));
+        let desk = Desk::new(files, &config.token, folder, Arc::clone(&works), Arc::clone(&late));
         std::thread::Builder::new().name("token".into()).spawn(move || desk.serve(&queue))?;
-        let (timeout, late) = (Duration::from_secs(config.timeout_seconds), Arc::default());
+        let timeout = Duration::from_secs(config.timeout_seconds);
         Ok(Some(Self { jobs, works, late, metrics, timeout, name: config.name.as_str().into() }))
     }
 
@@ -267,7 +268,7 @@ impl Token {
         undo: impl FnOnce(&mut Desk) + Send + 'static,
     ) -> Result<T, TokenError> {
         let (reply, answer) = oneshot::channel();
-        let (metrics, late) = (self.metrics.clone(), Arc::clone(&self.late));
+        let metrics = self.metrics.clone();
         let job = move |desk: &mut Desk| {
             // Who does not wait any more got its error: the token is for those who do.
             if !reply.is_closed() {
@@ -279,8 +280,6 @@ impl Token {
                     undo(desk);
                 }
             }
-            // If the library hung, it does not any more.
-            late.store(false, Ordering::Relaxed);
         };
         let refused = |error: TokenError| {
             self.metrics.observe(operation, error.outcome(), Duration::ZERO);
