@@ -72,6 +72,11 @@ impl Process {
         self.wait_until_ready();
     }
 
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
+    }
+
     fn wait_until_ready(&mut self) {
         let end = Instant::now() + Duration::from_secs(60);
         while TcpStream::connect_timeout(&self.address, Duration::from_millis(500)).is_err() {
