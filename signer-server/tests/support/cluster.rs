@@ -1,5 +1,7 @@
 //! A PostgreSQL server of a test's own, which may be stopped, copied and put back. It ends with the test process.
 
+#![allow(dead_code, reason = "not every test binary does everything with it")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -91,6 +93,17 @@ impl Cluster {
         let end = Instant::now() + Duration::from_secs(60);
         while self.rows("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").is_empty() {
             assert!(Instant::now() < end, "no standby: {}", fs::read_to_string(self.log()).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Returns when this standby has what the primary has now.
+    pub(crate) fn catch_up(&self, primary: &Self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let now: String = primary.rows("SELECT pg_current_wal_lsn()::text")[0].get(0);
+        let there = format!("SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{now}'");
+        while self.rows(&there).is_empty() {
+            assert!(Instant::now() < end, "{}", fs::read_to_string(self.log()).unwrap());
             std::thread::sleep(Duration::from_millis(20));
         }
     }

@@ -1,5 +1,7 @@
 //! The real server program as a child process.
 
+#![allow(dead_code, reason = "not every test binary does everything with it")]
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
