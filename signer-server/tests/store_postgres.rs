@@ -1,5 +1,6 @@
 //! What only the PostgreSQL engine must do: which servers it takes, and many nodes on one database.
 
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #[path = "support/cluster.rs"]
 mod cluster;
 #[path = "support/cut.rs"]
