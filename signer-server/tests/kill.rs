@@ -572,7 +572,7 @@ fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
 }
 
 /// Two nodes on a primary and its synchronous standby: by turns a node is killed, and the primary, whose standby takes its place.
-/// `SIGNER_FAILOVERS` sets how often (3).
+/// `SIGNER_FAILOVERS` sets how often (2).
 #[cfg(unix)]
 #[test]
 fn sto_205_what_was_answered_survives_the_death_of_the_primary_of_a_synchronous_pair() {
@@ -593,7 +593,7 @@ fn sto_205_what_was_answered_survives_the_death_of_the_primary_of_a_synchronous_
         std::mem::swap(&mut primary, &mut standby);
         failovers += 1;
     };
-    let wanted = std::env::var("SIGNER_FAILOVERS").ok().map_or(3, |wanted| wanted.parse().unwrap());
+    let wanted = std::env::var("SIGNER_FAILOVERS").ok().map_or(2, |wanted| wanted.parse().unwrap());
     survive(folder.path(), servers, kept, Some(&mut fail_over), wanted * 2);
     assert_eq!(failovers, wanted);
     let rows = primary.rows("SELECT timeline, synchronous FROM meta");
