@@ -35,6 +35,10 @@ use signer_core::{
     },
 };
 
+use tokio_postgres::config::TargetSessionAttrs;
+
+#[cfg(unix)]
+use support::cluster::Cluster;
 use support::{
     http::{Answer, Client},
     phone::{Fault, MemoryStorage, TestPhone, network},
@@ -77,8 +81,8 @@ struct World {
 /// Where the nodes keep what is durable.
 enum Kept {
     File(PathBuf),
-    /// Where the database is, and its log.
-    Postgres(String, PathBuf),
+    /// Where the database is, and the logs of its servers.
+    Postgres(String, Vec<PathBuf>),
 }
 
 #[derive(Debug, Default)]
@@ -245,10 +249,10 @@ impl World {
 }
 
 impl Kept {
-    fn log(&self) -> Option<PathBuf> {
+    fn logs(&self) -> Vec<PathBuf> {
         match self {
-            Self::File(_) => None,
-            Self::Postgres(_, log) => Some(log.clone()),
+            Self::File(_) => Vec::new(),
+            Self::Postgres(_, logs) => logs.clone(),
         }
     }
 
@@ -263,7 +267,8 @@ impl Kept {
             Self::Postgres(url, _) => {
                 let sql = "SELECT (level * 10 + wrong)::bigint FROM installation WHERE device = $1";
                 block_on(async {
-                    let config: tokio_postgres::Config = url.parse().ok()?;
+                    let mut config: tokio_postgres::Config = url.parse().ok()?;
+                    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
                     let (client, connection) = config.connect(tokio_postgres::NoTls).await.ok()?;
                     let connection = tokio::spawn(connection);
                     let row = client.query_one(sql, &[&device.as_bytes().as_slice()]).await;
@@ -556,13 +561,55 @@ fn app_050_what_was_answered_survives_kill_nine() {
 #[test]
 fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
     let folder = tempfile::tempdir().unwrap();
+    let mut cluster = Cluster::create();
+    let servers = two_nodes(folder.path(), &cluster.url());
+    let kept = Kept::Postgres(cluster.url(), vec![cluster.log()]);
+    let mut crash = || {
+        cluster.stop();
+        cluster.start();
+    };
+    survive(folder.path(), servers, kept, Some(&mut crash), kills() / 4);
+}
+
+/// Two nodes on a primary and its synchronous standby: by turns a node is killed, and the primary, whose standby takes its place.
+/// `SIGNER_FAILOVERS` sets how often (2).
+#[cfg(unix)]
+#[test]
+fn sto_205_what_was_answered_survives_the_death_of_the_primary_of_a_synchronous_pair() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut primary = Cluster::create();
+    primary.wait_for_standbys();
+    let mut standby = primary.standby();
+    primary.in_step();
+    let url = primary.url_of_pair(&standby);
+    let servers = two_nodes(folder.path(), &url);
+    let kept = Kept::Postgres(url, vec![primary.log(), standby.log()]);
+    let mut failovers = 0;
+    let mut fail_over = || {
+        primary.stop();
+        standby.promote();
+        primary.follow(&standby);
+        standby.in_step();
+        std::mem::swap(&mut primary, &mut standby);
+        failovers += 1;
+    };
+    let wanted = std::env::var("SIGNER_FAILOVERS").ok().map_or(2, |wanted| wanted.parse().unwrap());
+    survive(folder.path(), servers, kept, Some(&mut fail_over), wanted * 2);
+    assert_eq!(failovers, wanted);
+    let rows = primary.rows("SELECT timeline, synchronous FROM meta");
+    let (timeline, synchronous): (i64, i16) = (rows[0].get(0), rows[0].get(1));
+    assert_eq!((u64::try_from(timeline).unwrap(), synchronous), (1 + wanted, 1));
+    println!("{failovers} fail-overs, the last to timeline {timeline}");
+}
+
+/// Two nodes with the same keys on one database.
+#[cfg(unix)]
+fn two_nodes(folder: &Path, url: &str) -> Vec<Process> {
     let register = Path::new(env!("CARGO_MANIFEST_DIR")).join("../spec/register.json");
-    let mut cluster = support::cluster::Cluster::create();
     let settings = format!(
-        "register_file = {register:?}\n{SETTINGS}\n[store]\nurl = {:?}\n[ca]\npublic_url = \"http://ca.example\"",
-        cluster.url()
+        "register_file = {register:?}\n{SETTINGS}\n[store]\nurl = {url:?}\n[ca]\npublic_url = \"http://ca.example\""
     );
-    let (first, second) = (folder.path().join("one"), folder.path().join("two"));
+    let (first, second) = (folder.join("one"), folder.join("two"));
     std::fs::create_dir_all(&first).unwrap();
     std::fs::create_dir_all(second.join("data")).unwrap();
     let one = Process::start(&first, &settings);
@@ -575,12 +622,7 @@ fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
         std::fs::copy(first.join("data").join(file), second.join("data").join(file)).unwrap();
     }
     let two = Process::start(&second, &settings);
-    let kept = Kept::Postgres(cluster.url(), cluster.log());
-    let mut crash = || {
-        cluster.stop();
-        cluster.start();
-    };
-    survive(folder.path(), vec![one, two], kept, Some(&mut crash), kills() / 4);
+    vec![one, two]
 }
 
 /// Kills servers, and what keeps their store, while phones and shops are at work.
@@ -595,7 +637,7 @@ fn survive(
         urls: servers.iter().map(Process::url).collect(),
         admin: servers[0].admin_token(),
         folder: folder.to_owned(),
-        logs: servers.iter().map(|server| server.log.clone()).chain(kept.log()).collect(),
+        logs: servers.iter().map(|server| server.log.clone()).chain(kept.logs()).collect(),
         kept,
         stop: AtomicBool::new(false),
         serial: AtomicU64::new(0),
@@ -621,6 +663,7 @@ fn survive(
             random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
             let pause = Duration::from_millis(100 + (random >> 33) % 500);
             std::thread::sleep(pause * (1 + longer.min(20)));
+            servers.iter_mut().for_each(supervise);
             longer = if world.done() * 3 > kill { longer.saturating_sub(1) } else { longer + 1 };
             let turn = usize::try_from(kill).unwrap();
             match &mut crash {
@@ -637,6 +680,10 @@ fn survive(
             }
         }
         world.stop.store(true, Ordering::Relaxed);
+        while !workers.iter().all(|worker| worker.is_finished()) {
+            servers.iter_mut().for_each(supervise);
+            std::thread::sleep(Duration::from_millis(50));
+        }
         for worker in workers {
             worker.join().unwrap();
         }
@@ -653,6 +700,17 @@ fn survive(
         server.terminate();
         assert!(server.wait().success());
     }
+}
+
+/// Starts a node again that ended because its database died while it started, as whatever runs it does. It says why it ended;
+/// one that was at work does not.
+fn supervise(server: &mut Process) {
+    let Some(status) = server.ended() else { return };
+    let log = server.log();
+    let said = log.lines().last().unwrap_or_default();
+    assert!(status.code() == Some(1) && said.starts_with("signer-server: "), "{status}: {said}");
+    println!("a node did not start: {said}");
+    server.restart();
 }
 
 /// The audit log is whole: every entry after the one before, under a checkpoint.

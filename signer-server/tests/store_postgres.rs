@@ -1,5 +1,8 @@
 //! What only the PostgreSQL engine must do: which servers it takes, and many nodes on one database.
 
+#[expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#[path = "support/cluster.rs"]
+mod cluster;
 #[path = "support/cut.rs"]
 mod cut;
 #[path = "support/postgres.rs"]
@@ -10,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use cluster::Cluster;
 use cut::Cut;
 
 use postgres::Database;
@@ -176,6 +180,38 @@ async fn sto_204_a_connection_that_breaks_while_it_is_made_is_made_again() {
         assert!(!store.is_stopped() && Instant::now() < end, "the node is not connected again");
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sto_206_a_primary_that_came_back_tells_nothing_that_its_standby_may_lack() {
+    let mut primary = Cluster::create();
+    primary.wait_for_standbys();
+    let mut standby = primary.standby();
+    primary.in_step();
+    let options = PostgresOptions::new(primary.url());
+    let store = PostgresStore::open(&options, &mut StdRng::seed_from_u64(1)).await.unwrap();
+    store.server_key(key("before", 1), T0).await.unwrap();
+    standby.stop();
+    let waits = tokio::time::timeout(Duration::from_secs(2), store.server_key(key("x", 1), T0)).await;
+    assert!(waits.is_err(), "the commit waits for the standby");
+    primary.stop();
+    primary.start();
+    assert_eq!(primary.rows("SELECT 1 FROM server_key WHERE purpose = 'x'").len(), 1, "the primary has it");
+    let end = Instant::now() + Duration::from_secs(3);
+    while let Ok(told) = tokio::time::timeout_at(end.into(), store.server_key(key("x", 2), T0)).await {
+        assert!(told.is_err(), "{told:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    standby.start();
+    primary.in_step();
+    let end = Instant::now() + Duration::from_secs(60);
+    let told = loop {
+        match store.server_key(key("x", 2), T0).await {
+            Ok(told) => break told,
+            Err(error) => assert!(Instant::now() < end && !store.is_stopped(), "{error}"),
+        }
+    };
+    assert_eq!(told, key("x", 1));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -258,3 +258,38 @@ fn res_030_no_node_starts_while_a_restore_is_at_work() {
     drop(runtime);
     new.start().unwrap();
 }
+
+#[test]
+fn res_044_a_standby_that_was_promoted_and_may_lack_acts_is_refused_until_a_restore() {
+    let mut primary = Cluster::create();
+    let mut standby = primary.standby();
+    let mut app = TestApp::spawn_with(|config| config.store.url = Some(primary.url_of_pair(&standby)));
+    let mut new = beside(&app);
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    standby.catch_up(&primary);
+    new.stop();
+    // No commit waits for the standby: this one it never gets.
+    standby.stop();
+    guess(&app, &bank, &mut phone, "olena");
+    primary.stop();
+    standby.start();
+    standby.promote();
+    // The node that runs stops when it connects again, and neither node starts.
+    for _ in 0..2 {
+        assert!(phone.phone.status().is_err());
+    }
+    app.stop();
+    // This one has seen the act; if that was chained already, it says so.
+    let refused = app.start().unwrap_err();
+    let why = ["while no standby was synchronous", "behind this node's witness"];
+    assert!(why.iter().any(|why| refused.contains(why)) && refused.contains("restore"), "{refused}");
+    let refused = new.start().unwrap_err();
+    assert!(refused.contains("while no standby was synchronous") && refused.contains("restore"), "{refused}");
+    let report = program(&app, &["restore", "--yes"]).unwrap();
+    assert_eq!((&report["epoch"], &report["suspended"]), (&1.into(), &1.into()));
+    app.start().unwrap();
+    new.start().unwrap();
+    assert_eq!(standing(&mut phone), Standing::Suspended);
+    act(&app, &phone, "resume");
+    sign(&app, &bank, &mut phone, "olena");
+}

@@ -1,5 +1,7 @@
 //! A PostgreSQL server of a test's own, which may be stopped, copied and put back. It ends with the test process.
 
+#![allow(dead_code, reason = "not every test binary does everything with it")]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -10,6 +12,10 @@ use std::{
 
 use super::postgres::{binaries, block_on, is_root};
 
+/// What a server calls itself when it follows another. A name of its own: "*" would let the tool that copies a disk count as
+/// a standby.
+const STANDBY: &str = "standby";
+
 /// The server, with an empty database.
 pub(crate) struct Cluster {
     dir: PathBuf,
@@ -18,14 +24,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     pub(crate) fn create() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(1);
-        let number = NEXT.fetch_add(1, Ordering::Relaxed);
-        let dir = PathBuf::from(format!("/tmp/signer-cluster-{}-{number}", std::process::id()));
-        fs::create_dir(&dir).unwrap();
-        if is_root() {
-            assert!(Command::new("chown").arg("postgres:").arg(&dir).status().unwrap().success());
-        }
-        let mut cluster = Self { dir, child: None };
+        let mut cluster = Self::in_new_folder();
         let data = cluster.data();
         cluster.run(
             "initdb",
@@ -48,6 +47,73 @@ impl Cluster {
         cluster
     }
 
+    fn in_new_folder() -> Self {
+        static NEXT: AtomicU32 = AtomicU32::new(1);
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let dir = PathBuf::from(format!("/tmp/signer-cluster-{}-{number}", std::process::id()));
+        fs::create_dir(&dir).unwrap();
+        if is_root() {
+            assert!(Command::new("chown").arg("postgres:").arg(&dir).status().unwrap().success());
+        }
+        Self { dir, child: None }
+    }
+
+    /// A standby of this one, started.
+    pub(crate) fn standby(&self) -> Self {
+        let mut standby = Self::in_new_folder();
+        standby.follow(self);
+        standby
+    }
+
+    /// Makes a stopped server a standby of another, from a copy of that one's disk, and starts it.
+    pub(crate) fn follow(&mut self, primary: &Self) {
+        assert!(self.child.is_none());
+        let data = self.data();
+        self.shell(&["rm", "-rf", &data]);
+        let from = primary.socket();
+        let copy =
+            ["-h", &from, "-U", "postgres", "-D", &data, "-c", "fast", "--write-recovery-conf", "--no-sync"];
+        self.run("pg_basebackup", &copy);
+        self.start();
+    }
+
+    /// Makes a standby the primary.
+    pub(crate) fn promote(&self) {
+        self.run("pg_ctl", &["promote", "-D", &self.data()]);
+    }
+
+    /// From now on a commit is answered when a standby has it on its disk, here and on each standby that is promoted later.
+    pub(crate) fn wait_for_standbys(&self) {
+        self.rows(&format!("ALTER SYSTEM SET synchronous_standby_names = '{STANDBY}'"));
+        self.rows("SELECT pg_reload_conf()");
+    }
+
+    /// Returns when a standby takes part in every commit.
+    pub(crate) fn in_step(&self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        while self.rows("SELECT 1 FROM pg_stat_replication WHERE sync_state = 'sync'").is_empty() {
+            assert!(Instant::now() < end, "no standby: {}", fs::read_to_string(self.log()).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Returns when this standby has what the primary has now.
+    pub(crate) fn catch_up(&self, primary: &Self) {
+        let end = Instant::now() + Duration::from_secs(60);
+        let now: String = primary.rows("SELECT pg_current_wal_lsn()::text")[0].get(0);
+        let there = format!("SELECT 1 WHERE pg_last_wal_replay_lsn() >= '{now}'");
+        while self.rows(&there).is_empty() {
+            assert!(Instant::now() < end, "{}", fs::read_to_string(self.log()).unwrap());
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Where this one or another is, whichever can be written to.
+    pub(crate) fn url_of_pair(&self, other: &Self) -> String {
+        let folder = |of: &Self| of.socket().replace('/', "%2F");
+        format!("postgres://postgres@{},{}/signer", folder(self), folder(other))
+    }
+
     /// Where it is, for the store.
     pub(crate) fn url(&self) -> String {
         format!("postgres://postgres@{}/signer", self.socket().replace('/', "%2F"))
@@ -64,6 +130,7 @@ impl Cluster {
         let mut command = as_postgres(&binaries().join("postgres"), true);
         command.args(["-D", &self.data(), "-c", "listen_addresses=", "-c", "shared_buffers=16MB", "-c"]);
         command.arg(format!("unix_socket_directories={}", self.socket()));
+        command.args(["-c", &format!("cluster_name={STANDBY}")]);
         let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
         self.child = Some(child);
         let end = Instant::now() + Duration::from_secs(60);

@@ -1,5 +1,7 @@
 //! The real server program as a child process.
 
+#![allow(dead_code, reason = "not every test binary does everything with it")]
+
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -86,6 +88,11 @@ impl Process {
         let status = self.child.wait().unwrap();
         assert!(!status.success());
         self.log().split_off(before)
+    }
+
+    /// How it ended, if it did.
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().unwrap()
     }
 
     fn wait_until_ready(&mut self) {

@@ -1,6 +1,6 @@
 //! What a server must promise, asked on every new connection: the one behind an address may change at any time.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio_postgres::Client;
 
@@ -22,14 +22,14 @@ pub(super) struct Place {
 /// Where the store was last seen, for all connections of this node, and why it stopped.
 #[derive(Debug)]
 pub(super) struct Watched {
-    place: Mutex<Option<Place>>,
+    place: Mutex<Place>,
     pub(super) witness: NodeWitness,
     stopped: OnceLock<String>,
 }
 
 impl Watched {
     pub(super) fn new(place: Place, witness: NodeWitness) -> Self {
-        Self { place: Mutex::new(Some(place)), witness, stopped: OnceLock::new() }
+        Self { place: Mutex::new(place), witness, stopped: OnceLock::new() }
     }
 
     pub(super) fn running(&self) -> StoreResult<()> {
@@ -45,6 +45,9 @@ impl Watched {
 
     /// Looks at a new connection, and stops the store if it leads to one that may have forgotten something. Where the store is
     /// now is written down, for the next start to compare.
+    ///
+    /// A server that died and came back shows at once what its synchronous standby may not have yet. Once a commit on this
+    /// connection is answered the standby has all before it, and what is read may be told.
     pub(super) async fn look(&self, client: &Client) -> Result<(), OpenError> {
         let found = promises(client).await?;
         if let Err(error) = self.witness.held_by(client).await {
@@ -53,13 +56,22 @@ impl Watched {
             }
             return Err(error);
         }
-        let before = self.place.lock().unwrap_or_else(PoisonError::into_inner).replace(found);
-        let Some(before) = before.filter(|before| *before != found) else { return Ok(()) };
+        let before = *self.place();
         if let Err(error) = kept(before, found) {
             self.stop(&error.to_string());
             return Err(error);
         }
-        write_down(client, found).await
+        if before != found {
+            write_down(client, found).await?;
+        } else if found.synchronous {
+            client.execute("UPDATE meta SET latest_time = latest_time", &[]).await?;
+        }
+        *self.place() = found;
+        Ok(())
+    }
+
+    fn place(&self) -> MutexGuard<'_, Place> {
+        self.place.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
