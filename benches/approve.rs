@@ -7,7 +7,7 @@ use signer_benches::approvals::{IN_FLIGHT, Measured, World};
 use signer_core::suite::SuiteId;
 
 fn approve(criterion: &mut Criterion) {
-    let mut world = World::new(SuiteId::Es256);
+    let mut world = World::new(SuiteId::Es256, 1);
     let mut group = criterion.benchmark_group("approve");
     group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(5));
     group.throughput(Throughput::Elements(IN_FLIGHT as u64));
@@ -16,7 +16,7 @@ fn approve(criterion: &mut Criterion) {
         b.iter_custom(|times| {
             let batches: Vec<_> = (0..times)
                 .map(|_| {
-                    let prepared = world.prepare(1);
+                    let prepared = world.prepare();
                     world.without_http(prepared)
                 })
                 .collect();
@@ -27,7 +27,7 @@ fn approve(criterion: &mut Criterion) {
         b.iter_custom(|times| {
             let batches: Vec<_> = (0..times)
                 .map(|_| {
-                    let prepared = world.prepare(1);
+                    let prepared = world.prepare();
                     world.over_http(prepared)
                 })
                 .collect();

@@ -8,9 +8,9 @@ use signer_core::suite::SuiteId;
 
 use super::figures::{Goal, Report};
 
-/// Rounds of the comparison over HTTP, and approvals of each phone in one.
+/// Rounds of the comparison over HTTP, and phones of each connection.
 const ROUNDS: usize = 7;
-const EACH: usize = 8;
+const EACH: usize = 4;
 
 pub(crate) fn measure(report: &mut Report) {
     let es256 = Rounds::run(SuiteId::Es256);
@@ -41,14 +41,14 @@ struct Rounds {
 
 impl Rounds {
     fn run(suite: SuiteId) -> Self {
-        let mut world = World::new(suite);
-        let first = world.prepare(1);
+        let mut world = World::new(suite, EACH);
+        let first = world.prepare();
         let _warm_up = world.over_http(first);
         let pairs = (0..ROUNDS)
             .map(|_| {
-                let prepared = world.prepare(EACH);
+                let prepared = world.prepare();
                 let without = world.without_http(prepared);
-                let prepared = world.prepare(EACH);
+                let prepared = world.prepare();
                 (without, world.over_http(prepared))
             })
             .collect();

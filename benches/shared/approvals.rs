@@ -1,4 +1,5 @@
-//! A whole server in this process, and phones that hold 64 approvals in flight.
+//! A whole server in this process, and phones that hold 64 approvals in flight, each one at a time: a second approve, made
+//! before the first is answered, would be late.
 //!
 //! Approvals are prepared before the clock starts: request made, fetched, contributed, signed, sealed.
 
@@ -21,7 +22,7 @@ use crate::{
     server::{Server, together},
 };
 
-/// Approvals in flight: so many phones, each with one connection, each sending its next when it has its answer.
+/// Approvals in flight: so many connections, each sending its next phone's when it has an answer.
 pub const IN_FLIGHT: usize = 64;
 
 /// The server, and the phones enrolled with it.
@@ -29,10 +30,11 @@ pub const IN_FLIGHT: usize = 64;
 pub struct World {
     server: Server,
     bank: RelyingPartyRow,
-    phones: Vec<Phone>,
+    /// One list for each connection.
+    phones: Vec<Vec<Phone>>,
 }
 
-/// Sealed approvals, one list for each phone.
+/// Sealed approvals, one list for each connection.
 pub type Prepared = Vec<Vec<Vec<u8>>>;
 
 /// What one batch of approvals took.
@@ -49,12 +51,12 @@ pub struct Measured {
 }
 
 impl World {
-    /// Starts the server on an empty folder and enrols the phones with keys of `suite`.
+    /// Starts the server on an empty folder and enrols `each` phones for each connection, with keys of `suite`.
     ///
     /// # Panics
     /// If anything fails.
     #[must_use]
-    pub fn new(suite: SuiteId) -> Self {
+    pub fn new(suite: SuiteId, each: usize) -> Self {
         let server = Server::start(None);
         let (bank, _) = server.register(CreateRelyingParty {
             name: "Bank of Examples".into(),
@@ -63,23 +65,32 @@ impl World {
         });
         let phones = server.runtime.block_on(together((0..IN_FLIGHT).map(|number| {
             let service = Arc::clone(&server.service);
-            async move { (number, Phone::enrol(&service, suite, number).await) }
+            async move {
+                let mut phones = Vec::new();
+                for phone in 0..each {
+                    phones.push(Phone::enrol(&service, suite, number * each + phone).await);
+                }
+                (number, phones)
+            }
         })));
         Self { server, bank, phones }
     }
 
-    /// Makes `each` approvals ready on every phone.
+    /// Makes an approval ready on every phone.
     ///
     /// # Panics
     /// If anything fails.
-    pub fn prepare(&mut self, each: usize) -> Prepared {
+    pub fn prepare(&mut self) -> Prepared {
         let phones = std::mem::take(&mut self.phones);
         let worked = self.server.runtime.block_on(together(phones.into_iter().enumerate().map(
-            |(number, mut phone)| {
+            |(number, mut phones)| {
                 let (service, bank) = (Arc::clone(&self.server.service), self.bank.clone());
                 async move {
-                    let approvals = phone.approvals(&service, &bank, each).await;
-                    (number, (phone, approvals))
+                    let mut approvals = Vec::new();
+                    for phone in &mut phones {
+                        approvals.push(phone.approval(&service, &bank).await);
+                    }
+                    (number, (phones, approvals))
                 }
             },
         )));
@@ -88,7 +99,7 @@ impl World {
         approvals
     }
 
-    /// Sends prepared approvals over HTTP, every phone on a thread and a connection of its own.
+    /// Sends prepared approvals over HTTP, every list on a thread and a connection of its own.
     ///
     /// # Panics
     /// If one is not signed.
@@ -108,7 +119,7 @@ impl World {
         }
     }
 
-    /// Gives prepared approvals to the service itself, every phone a task of its own.
+    /// Gives prepared approvals to the service itself, every list a task of its own.
     ///
     /// # Panics
     /// If one is not signed.

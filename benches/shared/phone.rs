@@ -139,23 +139,15 @@ impl Phone {
         self.token = token;
     }
 
-    /// So many sealed approvals, ready to be sent.
-    pub(crate) async fn approvals(
-        &mut self,
-        service: &Service,
-        bank: &RelyingPartyRow,
-        each: usize,
-    ) -> Vec<Vec<u8>> {
-        for _ in 0..each {
-            service.create_request(bank, self.request(), None).await.unwrap();
-        }
+    /// A request, and its sealed approval, ready to be sent. The token stays the first one: presenting it again is allowed until
+    /// a newer one is presented.
+    pub(crate) async fn approval(&mut self, service: &Service, bank: &RelyingPartyRow) -> Vec<u8> {
+        service.create_request(bank, self.request(), None).await.unwrap();
         let listed = service.pending(&self.seal(service.now(), &RequestsQuery {})).await.unwrap().requests;
-        assert_eq!(listed.len(), each);
-        let mut approvals = Vec::new();
-        for object in listed {
-            approvals.push(self.approval(service, object).await);
-        }
-        approvals
+        let [object] = <[RequestObject; 1]>::try_from(listed).unwrap();
+        let (sent, fetch) = self.fetch(object, service.now());
+        let fetched = service.fetch(&fetch).await.unwrap();
+        self.approve(sent, fetched, service.now())
     }
 
     /// A request of one document for this phone's holder.
@@ -168,13 +160,6 @@ impl Phone {
             documents: vec![DocumentDigest { name: "contract.pdf".into(), sha256 }],
             ..CreateRequest::default()
         }
-    }
-
-    /// The token stays the first one: presenting it again is allowed until a newer one is presented.
-    async fn approval(&mut self, service: &Service, object: RequestObject) -> Vec<u8> {
-        let (sent, fetch) = self.fetch(object, service.now());
-        let fetched = service.fetch(&fetch).await.unwrap();
-        self.approve(sent, fetched, service.now())
     }
 
     /// A sealed fetch.
