@@ -1,7 +1,7 @@
 //! SIGKILL at random moments, again and again, while phones sign, mistype, change their PINs and shops check codes.
 //!
 //! What was answered must hold: each worker remembers the answers it got and looks for them again. What was not answered is
-//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (100; on PostgreSQL a quarter of it).
+//! sent again, byte for byte, and must complete. `SIGNER_KILLS` sets the number of kills (200; on PostgreSQL an eighth of it).
 
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 #![expect(dead_code, reason = "the support module is shared with the other binary")]
@@ -543,7 +543,7 @@ fn change_pin(world: &World, person: &str) {
 }
 
 fn kills() -> u64 {
-    std::env::var("SIGNER_KILLS").ok().map_or(100, |kills| kills.parse().unwrap())
+    std::env::var("SIGNER_KILLS").ok().map_or(200, |kills| kills.parse().unwrap())
 }
 
 #[test]
@@ -568,7 +568,7 @@ fn sto_168_what_was_answered_survives_the_death_of_nodes_and_of_the_database() {
         cluster.stop();
         cluster.start();
     };
-    survive(folder.path(), servers, kept, Some(&mut crash), kills() / 4);
+    survive(folder.path(), servers, kept, Some(&mut crash), kills() / 8);
 }
 
 /// Two nodes on a primary and its synchronous standby: by turns a node is killed, and the primary, whose standby takes its place.
