@@ -78,8 +78,9 @@ pub(super) struct Desk {
     late: Arc<AtomicBool>,
     /// When the token was last tried in vain, and what was found.
     failed: Option<(Instant, TokenError)>,
-    /// Where it is written down which PIN file the token refused: a server that is started again and again must not use up
-    /// the tries.
+    /// Which version of the PIN's file the token refused.
+    refused: Option<String>,
+    /// Where that is written down: a server that is started again and again must not use up the tries.
     refused_file: PathBuf,
 }
 
@@ -103,6 +104,7 @@ impl Desk {
             works,
             late,
             failed: None,
+            refused: None,
             refused_file,
         }
     }
@@ -231,8 +233,9 @@ impl Desk {
             return Err(TokenError::Pin("it is locked: have the token's officer unlock it".into()));
         }
         let (pin, version) = self.pin()?;
-        if fs::read_to_string(&self.refused_file).is_ok_and(|refused| refused == version) {
-            return Err(TokenError::Pin("it did before".into()));
+        let refused = fs::read_to_string(&self.refused_file).ok();
+        if [&refused, &self.refused].into_iter().flatten().any(|refused| *refused == version) {
+            return Err(TokenError::Pin(format!("it did before, as {} says", self.refused_file.display())));
         }
         if info.user_pin_final_try() {
             let text = "one try is left, which this server does not use up: log in by other means first";
@@ -240,31 +243,37 @@ impl Desk {
         }
         let session = library.open_rw_session(slot).map_err(unavailable)?;
         let text = std::str::from_utf8(&pin).map_err(|_| TokenError::Pin("it is not text".into()))?;
-        // Before it is tried: who dies meanwhile does not try again either.
-        self.note_refused(&version)?;
-        match session.login(UserType::User, Some(&AuthPin::from(text))) {
-            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {}
-            // The PIN was not looked at.
-            Err(error) if is_lost(&error) => {
+        let error = match session.login(UserType::User, Some(&AuthPin::from(text))) {
+            Ok(()) | Err(Error::Pkcs11(RvError::UserAlreadyLoggedIn, _)) => {
+                self.refused = None;
                 let _not_there = fs::remove_file(&self.refused_file);
-                return Err(unavailable(error));
+                return Ok(Seat { session, found: HashMap::new() });
             }
-            // Libraries have many words for a wrong PIN.
-            Err(error) => return Err(TokenError::Pin(error.to_string())),
+            Err(error) => error,
+        };
+        let tries_fewer = || {
+            library.get_token_info(slot).is_ok_and(|info| info.user_pin_count_low() || info.user_pin_locked())
+        };
+        if is_lost(&error) || is_vague(&error) && !tries_fewer() {
+            return Err(unavailable(error));
         }
-        let _not_there = fs::remove_file(&self.refused_file);
-        Ok(Seat { session, found: HashMap::new() })
+        // Libraries have many words for a wrong PIN.
+        self.note_refused(version);
+        Err(TokenError::Pin(error.to_string()))
     }
 
     /// Writes down, durably, that this version of the PIN's file is not to be tried again.
-    fn note_refused(&self, version: &str) -> Result<(), TokenError> {
+    fn note_refused(&mut self, version: String) {
         let path = &self.refused_file;
         let write = || {
             let mut file = fs::File::create(path)?;
             file.write_all(version.as_bytes())?;
             file.sync_all()
         };
-        write().map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })
+        if let Err(error) = write() {
+            tracing::error!(%error, path = %path.display(), "not written down that a PIN is refused: do not restart");
+        }
+        self.refused = Some(version);
     }
 
     /// The slot with the token of this label: exactly one.
@@ -296,6 +305,11 @@ impl Desk {
         };
         read().map_err(|source| TokenError::PinFile { path: path.clone(), source: Arc::new(source) })
     }
+}
+
+/// What libraries say of a device that fails, and some of anything.
+const fn is_vague(error: &Error) -> bool {
+    matches!(error, Error::Pkcs11(RvError::GeneralError | RvError::FunctionFailed, _))
 }
 
 /// What libraries say when session or device are gone, whatever they were asked.

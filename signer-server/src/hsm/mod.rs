@@ -53,8 +53,8 @@ pub enum TokenError {
         "the token refused the PIN: {0}; write the right PIN into hsm.pin_file, which is then read again"
     )]
     Pin(String),
-    /// The file with the PIN cannot be read, or it cannot be written down that it is tried.
-    #[error("{path}: {source}")]
+    /// The file with the PIN cannot be read.
+    #[error("hsm.pin_file {path}: {source}")]
     PinFile {
         /// The file.
         path: PathBuf,
