@@ -15,6 +15,7 @@ use std::{
     fs,
     io::Write as _,
     net::SocketAddr,
+    num::NonZeroUsize,
     path::{Path, PathBuf},
     process::ExitCode,
     time::Duration,
@@ -37,7 +38,9 @@ use signer_core::{
 use crate::{
     app::{self, ADMIN_TOKEN_FILE, App, StartError},
     config::Config,
-    process, telemetry,
+    process,
+    store::sqlite::READERS,
+    telemetry,
 };
 
 /// The server's half of split-key signatures, and the issuer and verifier of three-minute codes.
@@ -384,8 +387,12 @@ fn serve(config: Config) -> Result<(), String> {
     })
 }
 
+/// With threads for reads of the store beside one for each core: such a read keeps its thread.
 fn in_runtime<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, String> {
-    let runtime = tokio::runtime::Runtime::new().map_err(|error| error.to_string())?;
+    let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+    let mut runtime = tokio::runtime::Builder::new_multi_thread();
+    let runtime = runtime.worker_threads(cores + READERS).enable_all().build();
+    let runtime = runtime.map_err(|error| error.to_string())?;
     runtime.block_on(work).map_err(|error| error.to_string())
 }
 

@@ -260,7 +260,11 @@ fn app_084_connections_are_bounded_and_do_not_keep_the_server_from_stopping() {
 }
 
 /// What a phone needs of a server process.
-fn enrolled(server: &Process, folder: &std::path::Path, person: &str) -> (TestPhone, CreatedRelyingParty) {
+pub(crate) fn enrolled(
+    server: &Process,
+    folder: &std::path::Path,
+    person: &str,
+) -> (TestPhone, CreatedRelyingParty) {
     let (client, admin) = (Client::new(server.url()), server.admin_token());
     let body = serde_json::json!({ "person": person });
     let code = client.json("POST", "/admin/v1/enrolment-codes", &admin, Some(&body));

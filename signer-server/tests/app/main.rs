@@ -34,6 +34,7 @@ mod hsm;
 mod keks;
 mod limits;
 mod load;
+mod lookups;
 mod lost;
 mod metrics;
 mod nodes;

@@ -10,6 +10,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0003_restore.sql"),
     include_str!("../../../migrations/postgres/0004_kek.sql"),
     include_str!("../../../migrations/postgres/0005_token_given.sql"),
+    include_str!("../../../migrations/postgres/0006_lookups.sql"),
 ];
 
 /// The schema version this binary works with.

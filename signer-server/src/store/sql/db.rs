@@ -1,10 +1,15 @@
 //! The database as an act sees it: one transaction of either engine. Statements are written once, in SQL that both read;
 //! parameters are `?1`, `?2`, …, which PostgreSQL gets as `$1`, `$2`, ….
 
+use rusqlite::StatementStatus;
+
 use crate::store::{
     StoreError, StoreResult,
     postgres::{PgRow, PgTransaction},
 };
+
+/// Rows that a statement may look at one by one without a remark in the log.
+const SCANNED_MAX: i32 = 250;
 
 /// A transaction.
 #[derive(Clone, Copy)]
@@ -65,7 +70,12 @@ impl Db<'_> {
 /// Runs a statement and says how many rows it touched.
 pub(in crate::store) fn execute(db: &Db<'_>, sql: &str, params: impl Params) -> StoreResult<usize> {
     params.with(|values| match db {
-        Db::Sqlite(db, _) => Ok(db.prepare_cached(sql)?.execute(rusqlite::params_from_iter(values))?),
+        Db::Sqlite(db, _) => {
+            let mut statement = db.prepare_cached(sql)?;
+            let rows = statement.execute(rusqlite::params_from_iter(values))?;
+            remark(&statement, sql);
+            Ok(rows)
+        }
         Db::Postgres(db) => db.execute(sql, values),
     })
 }
@@ -89,7 +99,10 @@ pub(in crate::store) fn first<T>(
         Db::Sqlite(db, _) => {
             let mut statement = db.prepare_cached(sql)?;
             let mut rows = statement.query(rusqlite::params_from_iter(values))?;
-            rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose()
+            let found = rows.next()?.map(|row| read(&Row::Sqlite(row))).transpose();
+            drop(rows);
+            remark(&statement, sql);
+            found
         }
         Db::Postgres(db) => db.query(sql, values)?.first().map(|row| read(&Row::Postgres(row))).transpose(),
     })
@@ -110,10 +123,20 @@ pub(super) fn all<T>(
             while let Some(row) = rows.next()? {
                 found.push(read(&Row::Sqlite(row))?);
             }
+            drop(rows);
+            remark(&statement, sql);
             Ok(found)
         }
         Db::Postgres(db) => db.query(sql, values)?.iter().map(|row| read(&Row::Postgres(row))).collect(),
     })
+}
+
+/// Says which statement looked at many rows one by one: with more people it takes longer.
+fn remark(statement: &rusqlite::Statement<'_>, sql: &str) {
+    let rows = statement.reset_status(StatementStatus::FullscanStep);
+    if rows > SCANNED_MAX {
+        tracing::debug!(rows, sql, "rows were looked at one by one");
+    }
 }
 
 impl Row<'_> {

@@ -45,7 +45,9 @@ const MISSES: &str = "DELETE FROM miss WHERE (verifier, at, request, code) IN
 const QUESTIONS: &str = "DELETE FROM question WHERE (verifier, request) IN
     (SELECT verifier, request FROM question WHERE until <= ?1 LIMIT ?2)";
 const CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
-    (SELECT hash FROM enrolment_code WHERE used = 1 OR expires <= ?1 LIMIT ?2)";
+    (SELECT hash FROM enrolment_code WHERE expires <= ?1 LIMIT ?2)";
+const USED_CODES: &str = "DELETE FROM enrolment_code WHERE hash IN
+    (SELECT hash FROM enrolment_code WHERE used = 1 AND created <= ?1 LIMIT ?2)";
 const CEREMONIES: &str = "DELETE FROM ceremony WHERE device IN
     (SELECT device FROM ceremony WHERE started <= ?1 LIMIT ?2)";
 
@@ -90,6 +92,7 @@ fn some(db: &Db<'_>, now: UnixSeconds, life: Life) -> StoreResult<(u64, bool)> {
         (EVENTS, now.minus(30 * DAY)),
         (ORDERS, now.minus(30 * DAY)),
         (CODES, now),
+        (USED_CODES, now),
         (CEREMONIES, now.minus(CEREMONY_SECONDS + CONFIRMATION_SECONDS + 1)),
         (TOKENS, now),
         (ASSERTIONS, now),

@@ -169,8 +169,8 @@ fn enrol(db: &Db<'_>, new: &NewInstallation, now: UnixSeconds) -> StoreResult<En
 
 /// The one installation of a holder that is not revoked.
 pub(super) fn living(db: &Db<'_>, holder: &Holder) -> StoreResult<Option<DeviceId>> {
-    let sql = "SELECT device FROM installation WHERE holder = ?1 AND standing <> ?2";
-    first(db, sql, (holder.as_str(), REVOKED), |row| Ok(DeviceId::from_bytes(row.get(0)?)))
+    let sql = format!("SELECT device FROM installation WHERE holder = ?1 AND standing <> {REVOKED}");
+    first(db, &sql, [holder.as_str()], |row| Ok(DeviceId::from_bytes(row.get(0)?)))
 }
 
 fn load(db: &Db<'_>, device: DeviceId) -> StoreResult<Option<Installation>> {

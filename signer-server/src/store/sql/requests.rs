@@ -289,8 +289,14 @@ fn newest(
     now: UnixSeconds,
     limit: u32,
 ) -> StoreResult<Vec<RequestRow>> {
-    let sql = format!("{COLUMNS} WHERE ?1 IS NULL OR relying_party = ?1 ORDER BY created DESC, id LIMIT ?2");
-    all(db, &sql, (party.as_ref().map(RelyingPartyId::as_bytes), limit), |row| read(row, now))
+    let sql = |of: &str, limit: &str| format!("{COLUMNS} {of} ORDER BY created DESC, id LIMIT {limit}");
+    match party {
+        None => all(db, &sql("", "?1"), [limit], |row| read(row, now)),
+        Some(party) => {
+            let of = "WHERE relying_party = ?1";
+            all(db, &sql(of, "?2"), (party.as_bytes(), limit), |row| read(row, now))
+        }
+    }
 }
 
 /// Cancels what a revoked relying party has open.

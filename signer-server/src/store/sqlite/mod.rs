@@ -38,6 +38,7 @@ use rusqlite::Connection;
 use signer_core::{time::UnixSeconds, trust::Life};
 
 pub(super) use self::files::{create_private, sync_parent};
+pub(crate) use self::readers::READERS;
 pub use self::{
     backup::{BackupError, Manifest, back_up, check as check_backup},
     open::{OpenError, SqliteOptions},

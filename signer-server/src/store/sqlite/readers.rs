@@ -1,4 +1,6 @@
-//! Connections that only read, used on blocking threads.
+//! Connections that only read. A read runs where it is called: most take some ten microseconds from memory, less than handing
+//! them to another thread and back. One that waits for the disk, or is long, keeps its thread; so the runtime has [`READERS`]
+//! threads more than it would need ([`crate::cli`]).
 
 use std::{
     path::PathBuf,
@@ -11,7 +13,8 @@ use tokio::sync::Semaphore;
 use super::{settings, writer::Shared};
 use crate::store::{StoreError, StoreResult};
 
-const READERS: usize = 4;
+/// Most reads at a time.
+pub(crate) const READERS: usize = 4;
 /// Most reads that wait for a connection; more are refused as overload.
 const WAITING_MAX: usize = 4096;
 
@@ -20,14 +23,14 @@ const WAITING_MAX: usize = 4096;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
+    permits: Semaphore,
     waiting: Semaphore,
     shared: Arc<Shared>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
-        let (permits, waiting) = (Arc::new(Semaphore::new(READERS)), Semaphore::new(WAITING_MAX));
+        let (permits, waiting) = (Semaphore::new(READERS), Semaphore::new(WAITING_MAX));
         Arc::new(Self { path, idle: Mutex::default(), permits, waiting, shared })
     }
 
@@ -38,14 +41,12 @@ impl Readers {
     ) -> StoreResult<T> {
         self.shared.running()?;
         let place = self.waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
-        let permit = Arc::clone(&self.permits).acquire_owned().await.map_err(|_| self.shared.stopped())?;
+        let permit = self.permits.acquire().await.map_err(|_| self.shared.stopped())?;
         drop(place);
-        let readers = Arc::clone(self);
-        let task = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
-            readers.read_now(work)
-        });
-        task.await.map_err(|error| StoreError::Engine(format!("reader: {error}")))?
+        let (value, seq) = self.read_now(work)?;
+        drop(permit);
+        self.shared.wait_witnessed(seq).await?;
+        Ok(value)
     }
 
     /// How many connections are in use, and how many there may be.
@@ -59,7 +60,8 @@ impl Readers {
         self.idle().clear();
     }
 
-    fn read_now<T>(&self, work: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<T> {
+    /// What was read, and the number of the commit it is from.
+    fn read_now<T>(&self, work: impl FnOnce(&Connection) -> StoreResult<T>) -> StoreResult<(T, u64)> {
         let idle = self.idle().pop();
         let mut db = idle.map_or_else(|| settings::open_reader(&self.path), Ok)?;
         let snapshot = db.transaction()?;
@@ -69,10 +71,8 @@ impl Readers {
         if !self.permits.is_closed() {
             self.idle().push(db);
         }
-        self.shared.wait_witnessed(
-            u64::try_from(seq).map_err(|_| StoreError::Corrupt("a negative number".to_owned()))?,
-        )?;
-        Ok(value)
+        let seq = u64::try_from(seq).map_err(|_| StoreError::Corrupt("a negative number".to_owned()))?;
+        Ok((value, seq))
     }
 
     fn idle(&self) -> std::sync::MutexGuard<'_, Vec<Connection>> {

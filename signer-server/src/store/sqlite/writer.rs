@@ -8,7 +8,7 @@
 use std::{
     fs::File,
     sync::{
-        Arc, Condvar, Mutex, OnceLock, PoisonError,
+        Arc, OnceLock,
         atomic::{AtomicU64, AtomicUsize, Ordering},
         mpsc::{Receiver, RecvTimeoutError},
     },
@@ -17,7 +17,7 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode};
 use signer_core::time::UnixSeconds;
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 
 use super::witness::{Mark, Witness};
 use crate::store::{
@@ -34,7 +34,7 @@ const GROUP_MAX: usize = 512;
 /// How often a waiting writer looks whether announced writes were given up.
 const LOOK: Duration = Duration::from_micros(500);
 /// Row changes between two checkpoints of the log.
-const CHECKPOINT_CHANGES: u64 = 1_000;
+const CHECKPOINT_CHANGES: u64 = 4_000;
 
 /// What the writer tells everybody.
 #[derive(Debug)]
@@ -42,8 +42,8 @@ pub(super) struct Shared {
     stopped: OnceLock<String>,
     latest: AtomicU64,
     commits: AtomicU64,
-    witnessed: Mutex<u64>,
-    moved: Condvar,
+    /// Up to which commit the witness has moved.
+    witnessed: watch::Sender<u64>,
     /// Jobs that wait for the writer.
     pub(super) queued: AtomicUsize,
     pub(super) metrics: StoreMetrics,
@@ -55,8 +55,7 @@ impl Shared {
             stopped: OnceLock::new(),
             latest: AtomicU64::new(latest.0),
             commits: AtomicU64::new(0),
-            witnessed: Mutex::new(seq),
-            moved: Condvar::new(),
+            witnessed: watch::Sender::new(seq),
             queued: AtomicUsize::new(0),
             metrics: StoreMetrics::default(),
         })
@@ -75,8 +74,8 @@ impl Shared {
         if self.stopped.set(reason.to_owned()).is_ok() && reason != CLOSED {
             tracing::error!(reason, "the store has stopped");
         }
-        let _witnessed = self.witnessed.lock().unwrap_or_else(PoisonError::into_inner);
-        self.moved.notify_all();
+        // Whoever waits looks again.
+        self.witnessed.send_modify(|_| {});
     }
 
     pub(super) fn running(&self) -> StoreResult<()> {
@@ -96,20 +95,17 @@ impl Shared {
     }
 
     /// Waits until what was read at `seq` is witnessed: before that it may still be lost.
-    pub(super) fn wait_witnessed(&self, seq: u64) -> StoreResult<()> {
-        let mut witnessed = self.witnessed.lock().unwrap_or_else(PoisonError::into_inner);
-        while *witnessed < seq {
-            self.running()?;
-            witnessed = self.moved.wait(witnessed).unwrap_or_else(PoisonError::into_inner);
-        }
+    pub(super) async fn wait_witnessed(&self, seq: u64) -> StoreResult<()> {
+        let mut witnessed = self.witnessed.subscribe();
+        let moved = |now: &u64| *now >= seq || self.running().is_err();
+        witnessed.wait_for(moved).await.map_err(|_| self.stopped())?;
         self.running()
     }
 
     fn committed(&self, seq: u64, latest: UnixSeconds) {
         self.latest.fetch_max(latest.0, Ordering::AcqRel);
         self.commits.fetch_add(1, Ordering::AcqRel);
-        *self.witnessed.lock().unwrap_or_else(PoisonError::into_inner) = seq;
-        self.moved.notify_all();
+        self.witnessed.send_replace(seq);
     }
 }
 
