@@ -11,7 +11,7 @@ pub(crate) struct Bank(String);
 
 /// Registers so many.
 pub(crate) fn register(target: &Target, count: usize) -> Vec<Bank> {
-    let mut line = Connection::open(target.address);
+    let mut line = Connection::open(target.address());
     let one = |number: usize| {
         let body =
             serde_json::json!({ "name": format!("Bank {number}"), "may_ask": true, "may_verify": false });

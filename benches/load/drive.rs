@@ -91,7 +91,7 @@ struct Worker<'a> {
 
 impl<'a> Worker<'a> {
     fn new(target: &'a Target) -> Self {
-        Self { line: Connection::open(target.address), target, rows: Rows::default(), counts: true }
+        Self { line: Connection::open(target.address()), target, rows: Rows::default(), counts: true }
     }
 
     /// Sends and measures. `None`: it was counted as an error.
@@ -110,7 +110,7 @@ impl<'a> Worker<'a> {
                 .map_or_else(|_| format!("status {status}"), |problem| problem.code.code().to_owned()),
             Err(error) => {
                 // The server closed it, or is gone: the next call finds out.
-                if let Ok(line) = Connection::try_open(self.target.address) {
+                if let Ok(line) = Connection::try_open(self.target.address()) {
                     self.line = line;
                 }
                 error.kind().to_string()

@@ -36,15 +36,16 @@ use crate::{drive::Plan, target::Target};
   load --openbao http://127.0.0.1:8200 --openbao-token ROOT --openbao-key bench"
 )]
 struct Arguments {
-    /// Origin of a running server (plain HTTP, an address and a port). Needs --admin-token-file and --state.
+    /// Origin of a running server (plain HTTP, an address and a port). Needs --admin-token-file and --state. May be repeated
+    /// for the nodes of one database: connections go to them by turns.
     #[arg(long, requires_all = ["admin_token_file", "state"])]
-    url: Option<String>,
+    url: Vec<String>,
     /// The admin token of the running server.
     #[arg(long)]
     admin_token_file: Option<PathBuf>,
-    /// Process id of the running server, to measure its CPU time and memory.
+    /// Process id of the running server, to measure its CPU time and memory. May be repeated: they are added up.
     #[arg(long)]
-    pid: Option<u32>,
+    pid: Vec<u32>,
     /// Program of the server to start; default: signer-server beside this program.
     #[arg(long)]
     server: Option<PathBuf>,
@@ -110,7 +111,7 @@ fn main() {
         Some(url) => {
             let token = arguments.openbao_token.as_deref().unwrap_or_default();
             let key = arguments.openbao_key.as_deref().unwrap_or_default();
-            openbao::measure(&plan, url, token, key, arguments.pid)
+            openbao::measure(&plan, url, token, key, &arguments.pid)
         }
         None => signer(&arguments, &plan),
     };

@@ -9,7 +9,7 @@ use crate::{
 };
 
 /// Signs the same digest again and again.
-pub(crate) fn measure(plan: &Plan, url: &str, token: &str, key: &str, pid: Option<u32>) -> Report {
+pub(crate) fn measure(plan: &Plan, url: &str, token: &str, key: &str, pids: &[u32]) -> Report {
     let body = br#"{"input":"LCa0a2j/xo/5m0U8HTBBNBNCLXBkg7+g+YpeiGJm564=","prehashed":true,"marshaling_algorithm":"jws"}"#;
     let header = format!("x-vault-token: {token}");
     let path = format!("/v1/transit/sign/{key}/sha2-256");
@@ -18,7 +18,7 @@ pub(crate) fn measure(plan: &Plan, url: &str, token: &str, key: &str, pid: Optio
         plan,
         address(url),
         "sign",
-        || pid.and_then(Usage::of),
+        || Usage::of(pids),
         |line| {
             let (status, reply) = line.exchange(&request).map_err(|error| error.to_string())?;
             let signed = status == 200 && reply.windows(9).any(|part| part == b"vault:v1:");

@@ -63,7 +63,7 @@ pub(crate) fn load_or_enrol(target: &Target, suite: SuiteId, count: usize) -> Ve
         for _ in 0..ENROLLING.min(count - first) {
             scope.spawn(|| {
                 let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-                let mut line = OverHttp(Connection::open(target.address));
+                let mut line = OverHttp(Connection::open(target.address()));
                 loop {
                     let number = enrolled.fetch_add(1, Ordering::Relaxed);
                     if number >= count {

@@ -10,8 +10,15 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
+    /// Of these processes together; `None` if there are none, or one is gone.
+    pub(crate) fn of(pids: &[u32]) -> Option<Self> {
+        let all = pids.iter().map(|pid| Self::of_one(*pid)).collect::<Option<Vec<_>>>()?;
+        all.into_iter()
+            .reduce(|sum, one| Self { cpu: sum.cpu + one.cpu, resident: sum.resident + one.resident })
+    }
+
     /// By `proc(5)`.
-    pub(crate) fn of(pid: u32) -> Option<Self> {
+    fn of_one(pid: u32) -> Option<Self> {
         let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
         // After the name, which may hold anything: state is field 3, utime 14, stime 15, rss 24.
         let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();

@@ -5,6 +5,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream, ToSocketAddrs as _},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -20,27 +21,30 @@ const WIDE: &str = "[limits]\ncalls_per_second = 1000000\nrequests_for_person = 
 
 /// A server.
 pub(crate) struct Target {
-    pub(crate) address: SocketAddr,
+    /// Of its nodes.
+    addresses: Vec<SocketAddr>,
+    turn: AtomicUsize,
     pub(crate) admin: String,
     /// Where its phones are kept.
     pub(crate) state: PathBuf,
-    pid: Option<u32>,
+    pids: Vec<u32>,
     child: Option<Child>,
     _folder: Option<TempDir>,
 }
 
 impl Target {
     pub(crate) fn of(arguments: &Arguments) -> Self {
-        match &arguments.url {
-            Some(url) => Self {
-                address: address(url),
+        match &arguments.url[..] {
+            [] => Self::start(arguments),
+            urls => Self {
+                addresses: urls.iter().map(|url| address(url)).collect(),
+                turn: AtomicUsize::new(0),
                 admin: read_token(arguments.admin_token_file.as_deref().unwrap()),
                 state: arguments.state.clone().unwrap(),
-                pid: arguments.pid,
+                pids: arguments.pid.clone(),
                 child: None,
                 _folder: None,
             },
-            None => Self::start(arguments),
         }
     }
 
@@ -77,10 +81,11 @@ impl Target {
         let child = child.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn();
         let child = child.unwrap_or_else(|error| panic!("{}: {error}", program.display()));
         let mut target = Self {
-            address,
+            addresses: vec![address],
+            turn: AtomicUsize::new(0),
             admin: String::new(),
             state: arguments.state.clone().unwrap_or_else(|| folder.join("phones")),
-            pid: Some(child.id()),
+            pids: vec![child.id()],
             child: Some(child),
             _folder: temporary,
         };
@@ -91,12 +96,18 @@ impl Target {
 
     fn wait(&mut self, folder: &Path) {
         let end = Instant::now() + Duration::from_secs(600);
-        while TcpStream::connect(self.address).is_err() {
+        while TcpStream::connect(self.address()).is_err() {
             let ended = self.child.as_mut().is_some_and(|child| child.try_wait().unwrap().is_some());
             let log = || fs::read_to_string(folder.join("log")).unwrap_or_default();
             assert!(!ended && Instant::now() < end, "the server did not start:\n{}", log());
             thread::sleep(Duration::from_millis(20));
         }
+    }
+
+    /// Where the next connection goes: to each node by turns.
+    pub(crate) fn address(&self) -> SocketAddr {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        self.addresses[turn % self.addresses.len()]
     }
 
     /// A request of the operator.
@@ -108,7 +119,7 @@ impl Target {
 
     /// What its process has taken so far, if that can be known.
     pub(crate) fn usage(&self) -> Option<Usage> {
-        Usage::of(self.pid?)
+        Usage::of(&self.pids)
     }
 }
 
