@@ -387,7 +387,7 @@ fn serve(config: Config) -> Result<(), String> {
     })
 }
 
-/// With threads for reads of the store beside one for each core: such a read keeps its thread.
+/// With threads for rows that are read where they are asked for, beside one for each core: such a read keeps its thread.
 fn in_runtime<T>(work: impl Future<Output = Result<T, StartError>>) -> Result<T, String> {
     let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
     let mut runtime = tokio::runtime::Builder::new_multi_thread();

@@ -26,6 +26,9 @@ use crate::{
     traces::{self, Part},
 };
 
+/// Most documents that are computed about on an async thread.
+const FEW: usize = 2;
+
 impl Service {
     /// Answers a fetch. Writes nothing.
     ///
@@ -46,8 +49,9 @@ impl Service {
         let context = key_context(&caller.installation);
         let public_key = caller.installation.key.public_key;
         let object = decode_object(&request)?;
-        let answer = || answer_fetch(&key, context, public_key, object, &fetch, caller.now);
-        Ok(brief(answer).await??)
+        let documents = object.documents.as_slice().len();
+        let answer = move || answer_fetch(&key, context, public_key, object, &fetch, caller.now);
+        Ok(computed(documents, answer).await??)
     }
 
     /// Evaluates an approve, or gives the stored outcome of the same payload.
@@ -71,7 +75,8 @@ impl Service {
         }
         let object = decode_object(&request)?;
         let key = self.unwrap_key(&caller.installation).await?;
-        let checked = check_approve(received, &key, &caller, &object).await?;
+        let documents = object.documents.as_slice().len();
+        let (checked, key) = self.check_approve(received, key, &caller, object).await?;
         let reserve = Reserve {
             device: context.device,
             epoch: context.epoch,
@@ -90,7 +95,7 @@ impl Service {
         };
         let (record, signature) = checked.record();
         let (record, record_signature) = (record.to_vec(), signature.0);
-        let verdict = match brief(|| checked.evaluate(&key)).await? {
+        let verdict = match computed(documents, move || checked.evaluate(&key)).await? {
             Evaluation::Signed(signatures) => Verdict::Signed {
                 signatures: signatures.as_slice().iter().map(|one| one.as_slice().to_vec()).collect(),
                 record,
@@ -105,6 +110,24 @@ impl Service {
         let stored = stored.ok_or(ServiceError::Bug("an approve settled as a refresh"))?;
         self.ring(Ended::Request(request.id));
         self.evaluated(&caller.installation, stored)
+    }
+
+    /// Checks the form of an approve.
+    async fn check_approve(
+        &self,
+        received: ReceivedApprove,
+        key: ServerKey,
+        caller: &Caller,
+        object: RequestObject,
+    ) -> ServiceResult<(CheckedApprove, ServerKey)> {
+        let context = key_context(&caller.installation);
+        let public_key = caller.installation.key.public_key;
+        let (device_key, now) = (caller.device_key.clone(), caller.now);
+        computed(object.documents.as_slice().len(), move || {
+            let checked = received.check(&device_key, &key, context, public_key, &object, now)?;
+            Ok((checked, key))
+        })
+        .await?
     }
 
     /// Reserves an attempt: the lease, or the stored outcome of the same payload.
@@ -220,17 +243,6 @@ impl Service {
     }
 }
 
-async fn check_approve(
-    received: ReceivedApprove,
-    key: &ServerKey,
-    caller: &Caller,
-    object: &RequestObject,
-) -> ServiceResult<CheckedApprove> {
-    let Caller { installation, device_key, now } = caller;
-    let (context, public_key) = (key_context(installation), installation.key.public_key);
-    Ok(brief(|| received.check(device_key, key, context, public_key, object, *now)).await??)
-}
-
 pub(super) fn signature_list<const MAX: usize>(
     signatures: Vec<Vec<u8>>,
 ) -> ServiceResult<List<Signature, MAX>> {
@@ -242,13 +254,20 @@ pub(super) fn decode_object(request: &RequestRow) -> ServiceResult<RequestObject
     RequestObject::decode(&request.object).map_err(|_| ServiceError::Bug("stored request object"))
 }
 
-/// Runs a computation of less than a millisecond where it is: handing it to another thread would cost as much again as some.
-async fn brief<T>(work: impl FnOnce() -> T) -> ServiceResult<T> {
+/// Runs a computation about so many documents: off the async threads, but where it is for the few of most requests. That takes
+/// some tenths of a millisecond, and handing it over and back about a tenth.
+async fn computed<T: Send + 'static>(
+    documents: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> ServiceResult<T> {
+    if documents > FEW {
+        return blocking(work).await;
+    }
     let name = traces::name_of(&work);
     traces::span(Part::Computation, name, async { Ok(work()) }).await
 }
 
-/// Runs a longer computation off the async threads.
+/// Runs a computation off the async threads.
 pub(super) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> ServiceResult<T> {

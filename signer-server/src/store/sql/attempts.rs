@@ -40,7 +40,7 @@ impl<E: Engine> Attempts for E {
         payload: PayloadHash,
         now: UnixSeconds,
     ) -> StoreResult<Option<StoredOutcome>> {
-        self.read(move |db| stored(db, device, payload, now)).await
+        self.read_row(move |db| stored(db, device, payload, now)).await
     }
 
     async fn settle(&self, settle: Settle) -> StoreResult<Settled> {

@@ -52,7 +52,7 @@ impl<E: Engine> Installations for E {
     }
 
     async fn installation(&self, device: DeviceId) -> StoreResult<Option<Installation>> {
-        self.read(move |db| load(db, device)).await
+        self.read_row(move |db| load(db, device)).await
     }
 
     async fn enrolment_proof(&self, device: DeviceId) -> StoreResult<Option<EnrolmentProof>> {

@@ -71,4 +71,12 @@ pub(super) trait Engine: Send + Sync + 'static {
         &self,
         work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
     ) -> impl Future<Output = StoreResult<T>> + Send;
+
+    /// The same for a row by its key, which is not worth another thread.
+    fn read_row<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> impl Future<Output = StoreResult<T>> + Send {
+        self.read(work)
+    }
 }

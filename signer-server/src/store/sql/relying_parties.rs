@@ -45,7 +45,7 @@ impl<E: Engine> RelyingParties for E {
 
     async fn relying_party_by_token(&self, hash: [u8; 32]) -> StoreResult<Option<RelyingPartyRow>> {
         let sql = format!("{COLUMNS} WHERE token_hash = ?1 AND revoked = 0");
-        self.read(move |db| first(db, &sql, [hash], read)).await
+        self.read_row(move |db| first(db, &sql, [hash], read)).await
     }
 
     async fn relying_parties(&self) -> StoreResult<Vec<RelyingPartyRow>> {

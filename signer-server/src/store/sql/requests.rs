@@ -68,7 +68,7 @@ impl<E: Engine> Requests for E {
     }
 
     async fn request(&self, id: RequestId, now: UnixSeconds) -> StoreResult<Option<RequestRow>> {
-        self.read(move |db| load(db, id, now)).await
+        self.read_row(move |db| load(db, id, now)).await
     }
 
     async fn pending(&self, device: DeviceId, now: UnixSeconds, limit: u32) -> StoreResult<Vec<RequestRow>> {

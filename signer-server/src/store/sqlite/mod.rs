@@ -138,6 +138,14 @@ impl Engine for SqliteStore {
         let (run, name) = (self.run, name_of(&work));
         span(Part::Sqlite, name, self.readers.read(move |db| work(&Db::Sqlite(db, run)))).await
     }
+
+    async fn read_row<T: Send + 'static>(
+        &self,
+        work: impl Fn(&Db<'_>) -> StoreResult<T> + Send + 'static,
+    ) -> StoreResult<T> {
+        let (run, name) = (self.run, name_of(&work));
+        span(Part::Sqlite, name, self.readers.read_here(move |db| work(&Db::Sqlite(db, run)))).await
+    }
 }
 
 #[async_trait]

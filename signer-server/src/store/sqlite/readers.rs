@@ -1,6 +1,5 @@
-//! Connections that only read. A read runs where it is called: most take some ten microseconds from memory, less than handing
-//! them to another thread and back. One that waits for the disk, or is long, keeps its thread; so the runtime has [`READERS`]
-//! threads more than it would need ([`crate::cli`]).
+//! Connections that only read, on blocking threads. A row by its key is read where it is asked for: that takes some ten
+//! microseconds from memory, less than handing it to another thread and back.
 
 use std::{
     path::PathBuf,
@@ -8,7 +7,7 @@ use std::{
 };
 
 use rusqlite::Connection;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{settings, writer::Shared};
 use crate::store::{StoreError, StoreResult};
@@ -23,14 +22,14 @@ const WAITING_MAX: usize = 4096;
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
     waiting: Semaphore,
     shared: Arc<Shared>,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf, shared: Arc<Shared>) -> Arc<Self> {
-        let (permits, waiting) = (Semaphore::new(READERS), Semaphore::new(WAITING_MAX));
+        let (permits, waiting) = (Arc::new(Semaphore::new(READERS)), Semaphore::new(WAITING_MAX));
         Arc::new(Self { path, idle: Mutex::default(), permits, waiting, shared })
     }
 
@@ -39,14 +38,34 @@ impl Readers {
         self: &Arc<Self>,
         work: impl FnOnce(&Connection) -> StoreResult<T> + Send + 'static,
     ) -> StoreResult<T> {
-        self.shared.running()?;
-        let place = self.waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
-        let permit = self.permits.acquire().await.map_err(|_| self.shared.stopped())?;
-        drop(place);
+        let permit = self.permit().await?;
+        let readers = Arc::clone(self);
+        let task = tokio::task::spawn_blocking(move || {
+            let _permit = permit;
+            readers.read_now(work)
+        });
+        let (value, seq) = task.await.map_err(|error| StoreError::Engine(format!("reader: {error}")))??;
+        self.shared.wait_witnessed(seq).await?;
+        Ok(value)
+    }
+
+    /// The same on this thread, for reads that are short.
+    pub(super) async fn read_here<T>(
+        &self,
+        work: impl FnOnce(&Connection) -> StoreResult<T>,
+    ) -> StoreResult<T> {
+        let permit = self.permit().await?;
         let (value, seq) = self.read_now(work)?;
         drop(permit);
         self.shared.wait_witnessed(seq).await?;
         Ok(value)
+    }
+
+    async fn permit(&self) -> StoreResult<OwnedSemaphorePermit> {
+        self.shared.running()?;
+        let _place = self.waiting.try_acquire().map_err(|_| StoreError::Overloaded)?;
+        let permit = Arc::clone(&self.permits).acquire_owned().await;
+        permit.map_err(|_| self.shared.stopped())
     }
 
     /// How many connections are in use, and how many there may be.

@@ -34,7 +34,7 @@ const GROUP_MAX: usize = 512;
 /// How often a waiting writer looks whether announced writes were given up.
 const LOOK: Duration = Duration::from_micros(500);
 /// Row changes between two checkpoints of the log.
-const CHECKPOINT_CHANGES: u64 = 4_000;
+const CHECKPOINT_CHANGES: u64 = 1_000;
 
 /// What the writer tells everybody.
 #[derive(Debug)]
