@@ -407,7 +407,9 @@ impl<'a> Signer<'a> {
                 held => panic!("{held:?}"),
             }
         }
-        (id, self.phone.wire.last("approve").body)
+        let body = self.phone.wire.last("approve").body;
+        self.phone.wire.forget();
+        (id, body)
     }
 
     fn view(&self, id: RequestId) -> RequestView {
@@ -424,10 +426,12 @@ impl<'a> Signer<'a> {
         });
         let acts = &self.acts[self.acts.len().saturating_sub(64)..];
         assert_eq!(told.collect::<Vec<_>>(), acts, "what was answered is told, and nothing else");
-        for (id, result) in self.signed.iter().rev().take(4) {
+        self.signed.drain(..self.signed.len().saturating_sub(4));
+        self.answered.drain(..self.answered.len().saturating_sub(4));
+        for (id, result) in self.signed.iter().rev() {
             assert_eq!(self.view(*id).result.as_ref(), Some(result));
         }
-        for (body, reply) in self.answered.iter().rev().take(4) {
+        for (body, reply) in self.answered.iter().rev() {
             let again = self.world.insist(&self.client, |client| {
                 client.try_send("POST", "/device/v1/approve", &[("content-type", "application/cbor")], body)
             });
@@ -490,6 +494,7 @@ fn show_and_verify(world: &World, person: &str) {
             let gone = [Reason::Used, Reason::Superseded, Reason::Clock];
             assert!(gone.contains(&again.reason), "{again:?}");
         }
+        phone.wire.forget();
         match phone.phone.poll(show) {
             Ok(true) => {}
             // All turns of this step are used up, or the server is dead.
@@ -677,6 +682,9 @@ fn survive(
             if workers.iter().any(|worker| worker.is_finished()) {
                 println!("a worker failed after {} kills", kill + 1);
                 break;
+            }
+            if (kill + 1).is_multiple_of(100) {
+                println!("{} of {kills} kills in {:.0} s", kill + 1, began.elapsed().as_secs_f64());
             }
         }
         world.stop.store(true, Ordering::Relaxed);

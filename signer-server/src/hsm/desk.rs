@@ -23,7 +23,7 @@ use cryptoki::{
 };
 use zeroize::Zeroizing;
 
-use super::{Job, TokenError};
+use super::{Job, TokenError, keys::Name};
 
 /// How often a token that does not work is tried again.
 const TRY_EVERY: Duration = Duration::from_secs(1);
@@ -51,7 +51,7 @@ impl From<Error> for Failed {
 pub(super) struct Seat {
     pub(super) session: Session,
     /// By label and id.
-    pub(super) found: HashMap<(String, Vec<u8>), ObjectHandle>,
+    pub(super) found: HashMap<Name, ObjectHandle>,
 }
 
 impl Seat {

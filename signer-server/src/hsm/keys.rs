@@ -23,23 +23,95 @@ const TRIAL: &[u8] = b"signer/token/trial";
 /// The curve P-256 by its object identifier 1.2.840.10045.3.1.7, DER.
 const P256: [u8; 10] = [0x06, 0x08, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x03, 0x01, 0x07];
 
-/// A key that wraps: AES-256, not to be read by anybody.
-#[derive(Debug, Clone)]
-pub(crate) struct AesKey {
+/// How a key is named in the token.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct Name {
     pub(super) label: String,
     pub(super) id: Vec<u8>,
 }
+
+/// A key that wraps: AES-256, not to be read by anybody.
+#[derive(Debug, Clone)]
+pub(crate) struct AesKey(pub(super) Name);
 
 /// A pair of P-256 that signs; the private half is not to be read by anybody.
 #[derive(Debug, Clone)]
-pub(crate) struct SigningPair {
-    pub(super) label: String,
-    pub(super) id: Vec<u8>,
+pub(crate) struct SigningPair(pub(super) Name);
+
+/// What a key must be besides hidden.
+struct Kind {
+    class: ObjectClass,
+    attributes: Vec<Attribute>,
+    /// What is said of another one.
+    otherwise: &'static str,
+}
+
+impl Name {
+    fn attributes(&self) -> [Attribute; 2] {
+        [Attribute::Label(self.label.clone().into_bytes()), Attribute::Id(self.id.clone())]
+    }
+
+    fn find(&self, session: &Session, class: ObjectClass) -> Result<Vec<ObjectHandle>, Error> {
+        let [label, id] = self.attributes();
+        session.find_objects(&[Attribute::Class(class), label, id])
+    }
+
+    /// The one key of this name, looked at when it is met first.
+    fn handle(&self, seat: &mut Seat, kind: impl Fn() -> Kind) -> Result<ObjectHandle, Failed> {
+        if let Some(handle) = seat.found.get(self) {
+            return Ok(*handle);
+        }
+        let kind = kind();
+        let handle = match self.find(&seat.session, kind.class)?.as_slice() {
+            [one] => *one,
+            [] => return Err(self.fault("missing; restore the token's backup, or bring its keys here")),
+            _ => return Err(self.fault("there twice")),
+        };
+        self.look_at(&seat.session, handle, &kind)?;
+        seat.found.insert(self.clone(), handle);
+        Ok(handle)
+    }
+
+    /// A key that somebody may read is not used, however it came there.
+    fn look_at(&self, session: &Session, handle: ObjectHandle, kind: &Kind) -> Result<(), Failed> {
+        let hidden = [Attribute::Sensitive(true), Attribute::Extractable(false)];
+        let asked: Vec<AttributeType> =
+            kind.attributes.iter().chain(&hidden).map(Attribute::attribute_type).collect();
+        let found = session.get_attributes(handle, &asked)?;
+        let has_all = |wanted: &[Attribute]| wanted.iter().all(|wanted| found.contains(wanted));
+        if !has_all(&kind.attributes) {
+            return Err(self.fault(kind.otherwise));
+        }
+        if !has_all(&hidden) {
+            return Err(self.fault("it can be read out of the token (CKA_SENSITIVE, CKA_EXTRACTABLE)"));
+        }
+        Ok(())
+    }
+
+    /// Takes everything of this name out of the token.
+    pub(super) fn destroy(&self, seat: &mut Seat) -> Result<(), Failed> {
+        for class in [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
+            for handle in self.find(&seat.session, class)? {
+                seat.session.destroy_object(handle)?;
+            }
+        }
+        seat.found.remove(self);
+        Ok(())
+    }
+
+    fn fault(&self, fault: &'static str) -> Failed {
+        Failed::Token(TokenError::Key { label: self.label.clone(), fault })
+    }
 }
 
 impl AesKey {
+    fn kind() -> Kind {
+        let attributes = vec![Attribute::KeyType(KeyType::AES), Attribute::ValueLen(AES_BYTES.into())];
+        Kind { class: ObjectClass::SECRET_KEY, attributes, otherwise: "not an AES key of 256 bits" }
+    }
+
     pub(super) fn make(&self, seat: &mut Seat) -> Result<(), Failed> {
-        let wanted = [
+        let mut wanted = vec![
             Attribute::Token(true),
             Attribute::Private(true),
             Attribute::Sensitive(true),
@@ -49,11 +121,10 @@ impl AesKey {
             Attribute::Wrap(false),
             Attribute::Unwrap(false),
             Attribute::ValueLen(AES_BYTES.into()),
-            Attribute::Label(self.label.clone().into_bytes()),
-            Attribute::Id(self.id.clone()),
         ];
+        wanted.extend(self.0.attributes());
         let handle = seat.session.generate_key(&Mechanism::AesKeyGen, &wanted)?;
-        self.look_at(&seat.session, handle)
+        self.0.look_at(&seat.session, handle, &Self::kind())
     }
 
     /// Wraps, and looks whether it comes back: what is kept here may be the only copy.
@@ -64,15 +135,15 @@ impl AesKey {
         associated: &[u8],
         secret: &[u8],
     ) -> Result<([u8; 12], Vec<u8>), Failed> {
-        let handle = self.handle(seat)?;
+        let handle = self.0.handle(seat, Self::kind)?;
         let params = GcmParams::new(&mut nonce, associated, TAG_BITS.into())?;
         let wrapped = seat.session.encrypt(&Mechanism::AesGcm(params), handle, secret)?;
         if wrapped.len() != secret.len().saturating_add(TAG_BYTES) {
-            return Err(self.fault("its AES-GCM does not end with a tag of 16 bytes"));
+            return Err(self.0.fault("its AES-GCM does not end with a tag of 16 bytes"));
         }
         // A token that draws nonces of its own has written it over the proposal.
         if *decrypt(&seat.session, handle, nonce, associated, &wrapped)? != *secret {
-            return Err(self.fault("what it wraps it does not unwrap"));
+            return Err(self.0.fault("what it wraps it does not unwrap"));
         }
         Ok((nonce, wrapped))
     }
@@ -84,7 +155,7 @@ impl AesKey {
         associated: &[u8],
         wrapped: &[u8],
     ) -> Result<Zeroizing<Vec<u8>>, Failed> {
-        let handle = self.handle(seat)?;
+        let handle = self.0.handle(seat, Self::kind)?;
         match decrypt(&seat.session, handle, nonce, associated, wrapped) {
             Err(error) if !is_lost(&error) => {
                 // Libraries say the same of altered bytes and of a token that fails: what it wraps itself decides.
@@ -98,63 +169,22 @@ impl AesKey {
             unwrapped => Ok(unwrapped?),
         }
     }
-
-    pub(super) fn destroy(&self, seat: &mut Seat) -> Result<(), Failed> {
-        for class in [ObjectClass::SECRET_KEY, ObjectClass::PRIVATE_KEY, ObjectClass::PUBLIC_KEY] {
-            for handle in find(&seat.session, class, &self.label, &self.id)? {
-                seat.session.destroy_object(handle)?;
-            }
-        }
-        seat.found.remove(&(self.label.clone(), self.id.clone()));
-        Ok(())
-    }
-
-    fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
-        let name = (self.label.clone(), self.id.clone());
-        if let Some(handle) = seat.found.get(&name) {
-            return Ok(*handle);
-        }
-        let found = find(&seat.session, ObjectClass::SECRET_KEY, &self.label, &self.id)?;
-        let handle = only(&found).map_err(|fault| self.fault(fault))?;
-        self.look_at(&seat.session, handle)?;
-        seat.found.insert(name, handle);
-        Ok(handle)
-    }
-
-    /// A key that somebody may read is not used, however it came there.
-    fn look_at(&self, session: &Session, handle: ObjectHandle) -> Result<(), Failed> {
-        let kinds = [
-            AttributeType::KeyType,
-            AttributeType::Sensitive,
-            AttributeType::Extractable,
-            AttributeType::ValueLen,
-        ];
-        let attributes = session.get_attributes(handle, &kinds)?;
-        let has = |wanted: &Attribute| attributes.contains(wanted);
-        if !has(&Attribute::KeyType(KeyType::AES)) || !has(&Attribute::ValueLen(AES_BYTES.into())) {
-            return Err(self.fault("not an AES key of 256 bits"));
-        }
-        if !has(&Attribute::Sensitive(true)) || !has(&Attribute::Extractable(false)) {
-            return Err(self.fault("it can be read out of the token (CKA_SENSITIVE, CKA_EXTRACTABLE)"));
-        }
-        Ok(())
-    }
-
-    fn fault(&self, fault: &'static str) -> Failed {
-        Failed::Token(TokenError::Key { label: self.label.clone(), fault })
-    }
 }
 
 impl SigningPair {
+    fn kind() -> Kind {
+        let attributes = vec![Attribute::KeyType(KeyType::EC)];
+        Kind { class: ObjectClass::PRIVATE_KEY, attributes, otherwise: "not a key of an elliptic curve" }
+    }
+
     pub(super) fn make(&self, seat: &mut Seat) -> Result<VerifyingKey, Failed> {
-        let named = || [Attribute::Label(self.label.clone().into_bytes()), Attribute::Id(self.id.clone())];
         let mut public = vec![
             Attribute::Token(true),
             Attribute::Private(false),
             Attribute::Verify(true),
             Attribute::EcParams(P256.to_vec()),
         ];
-        public.extend(named());
+        public.extend(self.0.attributes());
         let mut private = vec![
             Attribute::Token(true),
             Attribute::Private(true),
@@ -162,51 +192,22 @@ impl SigningPair {
             Attribute::Extractable(false),
             Attribute::Sign(true),
         ];
-        private.extend(named());
+        private.extend(self.0.attributes());
         let (public, private) =
             seat.session.generate_key_pair(&Mechanism::EccKeyPairGen, &public, &private)?;
-        self.look_at(&seat.session, private)?;
+        self.0.look_at(&seat.session, private, &Self::kind())?;
         let attributes = seat.session.get_attributes(public, &[AttributeType::EcPoint])?;
         let point = attributes.iter().find_map(|attribute| match attribute {
             Attribute::EcPoint(point) => Some(point.as_slice()),
             _ => None,
         });
-        point.and_then(point_of).ok_or_else(|| self.fault("its public half is not a point of P-256"))
+        point.and_then(point_of).ok_or_else(|| self.0.fault("its public half is not a point of P-256"))
     }
 
     pub(super) fn sign(&self, seat: &mut Seat, digest: &[u8; 32]) -> Result<[u8; 64], Failed> {
-        let handle = self.handle(seat)?;
+        let handle = self.0.handle(seat, Self::kind)?;
         let signature = seat.session.sign(&Mechanism::Ecdsa, handle, digest)?;
-        signature.try_into().map_err(|_| self.fault("its signature is not 64 bytes"))
-    }
-
-    fn handle(&self, seat: &mut Seat) -> Result<ObjectHandle, Failed> {
-        let name = (self.label.clone(), self.id.clone());
-        if let Some(handle) = seat.found.get(&name) {
-            return Ok(*handle);
-        }
-        let found = find(&seat.session, ObjectClass::PRIVATE_KEY, &self.label, &self.id)?;
-        let handle = only(&found).map_err(|fault| self.fault(fault))?;
-        self.look_at(&seat.session, handle)?;
-        seat.found.insert(name, handle);
-        Ok(handle)
-    }
-
-    fn look_at(&self, session: &Session, handle: ObjectHandle) -> Result<(), Failed> {
-        let kinds = [AttributeType::KeyType, AttributeType::Sensitive, AttributeType::Extractable];
-        let attributes = session.get_attributes(handle, &kinds)?;
-        let has = |wanted: &Attribute| attributes.contains(wanted);
-        if !has(&Attribute::KeyType(KeyType::EC)) {
-            return Err(self.fault("not a key of an elliptic curve"));
-        }
-        if !has(&Attribute::Sensitive(true)) || !has(&Attribute::Extractable(false)) {
-            return Err(self.fault("it can be read out of the token (CKA_SENSITIVE, CKA_EXTRACTABLE)"));
-        }
-        Ok(())
-    }
-
-    fn fault(&self, fault: &'static str) -> Failed {
-        Failed::Token(TokenError::Key { label: self.label.clone(), fault })
+        signature.try_into().map_err(|_| self.0.fault("its signature is not 64 bytes"))
     }
 }
 
@@ -214,22 +215,6 @@ impl SigningPair {
 fn point_of(attribute: &[u8]) -> Option<VerifyingKey> {
     let bare = attribute.strip_prefix(&[0x04, 0x41]).filter(|point| point.len() == 65);
     VerifyingKey::from_sec1_bytes(bare.unwrap_or(attribute)).ok()
-}
-
-fn find(session: &Session, class: ObjectClass, label: &str, id: &[u8]) -> Result<Vec<ObjectHandle>, Error> {
-    session.find_objects(&[
-        Attribute::Class(class),
-        Attribute::Label(label.as_bytes().to_vec()),
-        Attribute::Id(id.to_vec()),
-    ])
-}
-
-fn only(found: &[ObjectHandle]) -> Result<ObjectHandle, &'static str> {
-    match found {
-        [one] => Ok(*one),
-        [] => Err("missing; restore the token's backup, or bring its keys here"),
-        _ => Err("there twice"),
-    }
 }
 
 fn decrypt(

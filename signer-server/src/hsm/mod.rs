@@ -27,6 +27,7 @@ use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
 use self::desk::{Desk, Failed, Seat};
+use self::keys::Name;
 pub(crate) use self::keys::{AesKey, SigningPair};
 use crate::{config::HsmConfig, metrics::HsmMetrics};
 
@@ -148,15 +149,15 @@ impl Token {
     /// # Errors
     /// [`TokenError`].
     pub(crate) async fn make_aes(&self, label: &str, id: Vec<u8>) -> Result<AesKey, TokenError> {
-        let key = AesKey { label: self.label(label), id };
-        let (made, undone) = (key.clone(), key.clone());
+        let key = self.aes(label, id);
+        let (made, undone) = (key.clone(), key.0.clone());
         self.make(move |seat| made.make(seat), move |seat| undone.destroy(seat)).await?;
         Ok(key)
     }
 
     /// The key that wraps with this id, whose label ends so. It is looked for when it is used.
     pub(crate) fn aes(&self, label: &str, id: Vec<u8>) -> AesKey {
-        AesKey { label: self.label(label), id }
+        AesKey(self.name(label, id))
     }
 
     /// Wraps `secret` under a key with AES-256-GCM: the nonce used, and the ciphertext with its tag. The nonce given is a proposal:
@@ -199,15 +200,15 @@ impl Token {
         label: &str,
         id: Vec<u8>,
     ) -> Result<(SigningPair, VerifyingKey), TokenError> {
-        let pair = SigningPair { label: self.label(label), id };
-        let (made, undone) = (pair.clone(), AesKey { label: pair.label.clone(), id: pair.id.clone() });
+        let pair = self.pair(label, id);
+        let (made, undone) = (pair.clone(), pair.0.clone());
         let public = self.make(move |seat| made.make(seat), move |seat| undone.destroy(seat)).await?;
         Ok((pair, public))
     }
 
     /// The pair with this id, whose label ends so. It is looked for when it signs.
     pub(crate) fn pair(&self, label: &str, id: Vec<u8>) -> SigningPair {
-        SigningPair { label: self.label(label), id }
+        SigningPair(self.name(label, id))
     }
 
     /// Signs a SHA-256 digest: r ‖ s.
@@ -221,20 +222,20 @@ impl Token {
 
     /// Destroys a key that was made a moment ago and is not needed. What stays is said in the log: nothing depends on it.
     pub(crate) async fn destroy(&self, label: &str, id: Vec<u8>) {
-        let key = AesKey { label: self.label(label), id };
-        let told = key.label.clone();
-        if let Err(error) = self.ask("destroy", move |seat| key.destroy(seat)).await {
+        let name = self.name(label, id);
+        let told = name.label.clone();
+        if let Err(error) = self.ask("destroy", move |seat| name.destroy(seat)).await {
             tracing::warn!(%error, label = told, "a key that is not needed stays in the token");
         }
     }
 
     /// Destroys a pair that was made a moment ago and is not needed.
     pub(crate) async fn destroy_pair(&self, label: &str, pair: &SigningPair) {
-        self.destroy(label, pair.id.clone()).await;
+        self.destroy(label, pair.0.id.clone()).await;
     }
 
-    fn label(&self, end: &str) -> String {
-        format!("{} {end}", self.name)
+    fn name(&self, end: &str, id: Vec<u8>) -> Name {
+        Name { label: format!("{} {end}", self.name), id }
     }
 
     /// Asks for what may be asked twice: with a fresh session, if the first is found to be lost.

@@ -20,6 +20,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
     thread,
+    time::Instant,
 };
 
 use signer_core::wire::CreateRelyingParty;
@@ -122,6 +123,7 @@ fn runs(seeds: &[u64]) {
     let beginning = beginning();
     // What is expected of a failing run is said at its end, once.
     panic::set_hook(Box::new(|_| {}));
+    let began = Instant::now();
     let (next, failed) = (AtomicU64::new(0), Mutex::new(Vec::new()));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     thread::scope(|scope| {
@@ -130,6 +132,9 @@ fn runs(seeds: &[u64]) {
                 let runtime = runtime();
                 loop {
                     let index = usize::try_from(next.fetch_add(1, Ordering::Relaxed)).unwrap();
+                    if index > 0 && index.is_multiple_of(1000) {
+                        println!("{index} of {} runs in {:.0} s", seeds.len(), began.elapsed().as_secs_f64());
+                    }
                     let Some(seed) = seeds.get(index).copied() else { return };
                     if failed.lock().unwrap().len() >= 3 {
                         return;

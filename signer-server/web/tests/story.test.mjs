@@ -13,6 +13,7 @@ import { steady } from './support/server.mjs';
 
 const DEMO = process.env.SIGNER_DEMO ?? new URL('../../../target/debug/examples/demo', import.meta.url).pathname;
 const START_MS = 120_000;
+const STOP_MS = 60_000;
 
 let chromium;
 let demo;
@@ -43,11 +44,11 @@ before(async () => {
 });
 after(async () => {
   await chromium?.close();
-  const ended = new Promise((resolve) => demo.once('exit', resolve));
-  demo.removeAllListeners('exit');
-  demo.once('exit', () => {});
+  const ended = new Promise((resolve) => demo.once('exit', () => resolve(true)));
   demo.kill();
-  await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, 15_000))]);
+  if (await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, STOP_MS))])) return;
+  demo.kill('SIGKILL');
+  throw new Error(`${DEMO} does not stop`);
 });
 
 const openWallet = (t, options = {}) => browser.open(t, chromium, new URL(wallet).origin, { size: browser.PHONE, at: '/wallet/', ...options });
@@ -138,11 +139,13 @@ test('WEB-113 the picture of the code is scanned once; the phone says so and sho
   assert.match(text, /^DQ1:/);
   const [bars] = await browser.readBars(phone, '#bar');
   assert.equal(bars, (await phone.innerText('#bar-digits')).replace(/\D/g, ''));
+  // It is said for some seconds: who looks later sees it no more.
+  const said = phone.waitForSelector('#used:not([hidden])');
   await browser.wedge(clerk, text);
   const { result, when } = await browser.result(clerk);
   assert.equal(result, 'green');
   assert.match(when, /^Checked online/);
-  await phone.waitForSelector('#used:not([hidden])');
+  await said;
   await drawn(phone);
   await browser.next(clerk);
   await browser.wedge(clerk, text);

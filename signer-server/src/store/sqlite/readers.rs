@@ -87,9 +87,12 @@ impl Readers {
         let seq: i64 = snapshot.prepare_cached("SELECT seq FROM meta")?.query_row([], |row| row.get(0))?;
         let value = work(&snapshot)?;
         snapshot.finish()?;
+        let mut idle = self.idle();
+        // Asked with the list in hand, or one that closes meanwhile would leave it here.
         if !self.permits.is_closed() {
-            self.idle().push(db);
+            idle.push(db);
         }
+        drop(idle);
         let seq = u64::try_from(seq).map_err(|_| StoreError::Corrupt("a negative number".to_owned()))?;
         Ok((value, seq))
     }

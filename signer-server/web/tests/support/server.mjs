@@ -43,16 +43,20 @@ export async function startReal(settings = {}) {
   const port = await freePort();
   const env = { SIGNER_SERVER__LISTEN: `127.0.0.1:${port}`, SIGNER_SERVER__DATA_DIR: path.join(folder, 'data'), SIGNER_SERVER__LOG: 'error', ...settings };
   const child = spawn(BINARY, ['serve'], { env: { ...process.env, ...env }, stdio: ['ignore', 'ignore', 'inherit'] });
-  for (let waited = 0; waited < START_MS; waited += 200) {
+  const exited = new Promise((resolve) => child.once('exit', resolve));
+  const ready = () =>
+    fetch(`http://127.0.0.1:${port}/health/ready`, { signal: AbortSignal.timeout(START_MS) }).then((response) => response.ok, () => false);
+  for (const end = Date.now() + START_MS; !(await ready()); ) {
     if (child.exitCode !== null) throw new Error(`${BINARY} ended with ${child.exitCode}`);
-    const up = await fetch(`http://127.0.0.1:${port}/health/ready`).then((response) => response.ok, () => false);
-    if (up) break;
+    if (Date.now() > end) {
+      child.kill('SIGKILL');
+      throw new Error(`${BINARY} is not ready after ${START_MS} ms`);
+    }
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   const stop = async () => {
-    const ended = new Promise((resolve) => child.once('exit', resolve));
     child.kill();
-    await ended;
+    await exited;
     rmSync(folder, { recursive: true, force: true });
   };
   return { port, env, stop };
