@@ -105,13 +105,16 @@ pub(crate) struct Device {
     right: BTreeSet<[u8; 32]>,
     /// Wrong PINs evaluated, and when, by the server's clock.
     wrong: Vec<([u8; 32], u64)>,
-    /// Tries cut short by a crash: they may stay counted, until the same try ends.
+    /// Tries cut short by a crash: they may stay counted, until the same try is taken up again and ends.
     cut: BTreeSet<[u8; 32]>,
+    /// Tries cut short that stay counted, since another may have come between: there is room for one.
+    overtaken: u32,
     /// Ends of a refresh cut short by a crash.
     confirmations_cut: u32,
     forgiven: bool,
-    /// Who succeeded under the shares of this epoch since the last copy was made, in order, without repetitions.
-    hands: Vec<Who>,
+    /// Who succeeded under the shares of this epoch since the last copy was made, in order, and whether the phone has heard of it:
+    /// one that has not goes on with the number it has, like the copy.
+    successes: Vec<([u8; 32], Who, bool)>,
 }
 
 /// Everything that was promised.
@@ -189,6 +192,26 @@ impl Laws {
         device.confirmations_cut += u32::from(letter.ends_refresh());
     }
 
+    /// Two letters arrive at the same moment: which came first is not known.
+    pub(crate) fn raced(&mut self, one: &Letter, other: &Letter) {
+        let tries = |letter: &Letter| letter.tries().map(|one| (one.device, one.payload));
+        if let (Some(one), Some(other)) = (tries(one), tries(other))
+            && one != other
+        {
+            for device in BTreeSet::from([one.0, other.0]) {
+                self.devices.entry(device).and_modify(Device::overtake);
+            }
+        }
+    }
+
+    /// A phone got an answer to a letter.
+    pub(crate) fn heard(&mut self, letter: &Letter) {
+        let Some(one) = letter.tries() else { return };
+        if let Some(device) = self.devices.get_mut(&one.device) {
+            device.heard(one.payload);
+        }
+    }
+
     /// What the store says became of the try in a letter. `before` is its installation as it stood.
     pub(crate) fn evaluated(
         &mut self,
@@ -202,9 +225,11 @@ impl Laws {
         let device = self.devices.get_mut(&one.device).unwrap();
         let known = device.right.contains(&one.payload.0)
             || device.wrong.iter().any(|(payload, _)| *payload == one.payload.0);
-        // A try that a crash cut short is taken up again, also behind the lock that it made itself.
-        let again = device.cut.remove(&one.payload.0);
-        if !known {
+        if known {
+            device.cut.remove(&one.payload.0);
+        } else {
+            // A try that a crash cut short is taken up again, also behind the lock that it made itself.
+            let again = device.take_up(one.payload);
             device.may_evaluate(&one, before.filter(|_| !again), now);
         }
         match kind {
@@ -221,7 +246,7 @@ impl Laws {
         }
         if !known {
             device.right.insert(one.payload.0);
-            device.succeeded(letter.by);
+            device.successes.push((one.payload.0, letter.by, false));
         }
         let (OutcomeKind::Signed(signatures), Some(request)) = (kind, one.request) else { return };
         let asked = self.requests.get_mut(&request).unwrap();
@@ -245,7 +270,7 @@ impl Laws {
             let letter = letter.expect("the shares changed without a confirmation");
             assert_eq!(epoch, device.epoch + 1, "an epoch was skipped or came back");
             device.pins.insert(epoch, letter.to);
-            (device.epoch, device.hands) = (epoch, Vec::new());
+            (device.epoch, device.successes) = (epoch, Vec::new());
         }
         device.stands(row.standing);
         device.counts(row.counter);
@@ -277,7 +302,7 @@ impl Device {
     /// A copy of its state is made.
     pub(crate) fn copy(&mut self) {
         self.copied = true;
-        self.hands.clear();
+        self.successes.clear();
     }
 
     pub(crate) const fn was_copied(&self) -> bool {
@@ -321,12 +346,30 @@ impl Device {
         }
     }
 
-    /// Whoever signs with an overtaken token gives itself away: phone and copy never take turns.
-    fn succeeded(&mut self, by: Who) {
-        if self.hands.last() != Some(&by) {
-            self.hands.push(by);
+    /// A try is evaluated. Whether a crash had cut it short, and it may have been taken up again.
+    fn take_up(&mut self, payload: PayloadHash) -> bool {
+        let again = self.cut.remove(&payload.0);
+        let others = !self.cut.is_empty() || self.confirmations_cut > 0;
+        self.overtake();
+        self.cut.clear();
+        self.overtaken += u32::from(again && others);
+        again
+    }
+
+    /// Another try comes between those that were cut short and what may come of them.
+    fn overtake(&mut self) {
+        self.overtaken += u32::try_from(self.cut.len()).unwrap();
+    }
+
+    /// Whoever signs with an overtaken number gives itself away: phone and copy never take turns.
+    fn heard(&mut self, payload: PayloadHash) {
+        for (one, _, heard) in &mut self.successes {
+            *heard |= *one == payload.0;
         }
-        assert!(self.hands.len() <= 2, "phone and copy take turns");
+        let mut hands: Vec<Who> =
+            self.successes.iter().filter(|(_, _, heard)| *heard).map(|(_, by, _)| *by).collect();
+        hands.dedup();
+        assert!(hands.len() <= 2, "phone and copy take turns");
     }
 
     fn stands(&mut self, standing: Standing) {
@@ -354,7 +397,7 @@ impl Device {
         let (found, wrong) = (counted(counter), u32::try_from(self.wrong.len()).unwrap());
         let forgiven = if self.forgiven { u32::from(policy().tries) } else { 0 };
         assert!(found + forgiven >= wrong, "{found} counted of {wrong} wrong PINs");
-        let cut = u32::try_from(self.cut.len()).unwrap() + self.confirmations_cut;
+        let cut = u32::try_from(self.cut.len()).unwrap() + self.confirmations_cut + self.overtaken;
         assert!(found <= wrong + cut, "{found} counted, {wrong} wrong PINs, {cut} cut");
     }
 }

@@ -187,7 +187,7 @@ impl Http for Port {
             }
         };
         let lost = || TransportError::Unreachable("lost".into());
-        match mishap {
+        let answer = match mishap {
             None => net.deliver(&letter).ok_or_else(lost),
             Some(Mishap::Lost) => Err(lost()),
             Some(Mishap::AnswerLost) => {
@@ -208,7 +208,11 @@ impl Http for Port {
                 }
                 answer.ok_or_else(lost)
             }
+        };
+        if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
+            lock(&net.laws).heard(&letter);
         }
+        answer
     }
 }
 
@@ -711,6 +715,7 @@ impl World {
         let server = lock(&self.net.server);
         let row = one.device().and_then(|device| installation(&server, device));
         server.race(&one.path, &one.body, &other.path, &other.body);
+        lock(&self.net.laws).raced(&one, &other);
         let same = one.device() == other.device();
         for letter in [&one, &other] {
             self.net.look(&server, letter, row.as_ref().filter(|_| same));
