@@ -42,7 +42,7 @@ pub(crate) struct SigningPair(pub(super) Name);
 struct Kind {
     class: ObjectClass,
     attributes: Vec<Attribute>,
-    /// What is said of another one.
+    /// The fault that is named where they differ.
     otherwise: &'static str,
 }
 
@@ -56,7 +56,7 @@ impl Name {
         session.find_objects(&[Attribute::Class(class), label, id])
     }
 
-    /// The one key of this name, looked at when it is met first.
+    /// The one key of this name, looked at when the session meets it first. No two kinds have one name.
     fn handle(&self, seat: &mut Seat, kind: impl Fn() -> Kind) -> Result<ObjectHandle, Failed> {
         if let Some(handle) = seat.found.get(self) {
             return Ok(*handle);

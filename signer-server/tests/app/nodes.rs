@@ -170,7 +170,7 @@ fn sto_167_of_races_on_three_nodes_each_has_one_winner() {
     let tills = nodes.map(|node| Till::new(node, "Till"));
     let (began, mut answered) = (Instant::now(), [0_u32; 3]);
     for round in 1..=rounds {
-        for (all, some) in answered.iter_mut().zip(race_approvals(nodes, &bank, &mut phone)) {
+        for (all, some) in answered.iter_mut().zip(race_approvals(round, nodes, &bank, &mut phone)) {
             *all += some;
         }
         one.clock.advance(180);
@@ -180,7 +180,7 @@ fn sto_167_of_races_on_three_nodes_each_has_one_winner() {
         } else if phone.phone.stock(DocumentType::IdentityCard).age == 0 {
             phone.phone.top_up(DocumentType::IdentityCard).unwrap();
         }
-        race_scans(nodes, &tills, &mut phone);
+        race_scans(round, nodes, &tills, &mut phone);
         phone.wire.forget();
         if round % 100 == 0 || round == rounds {
             let races = [round, round * SCANS];
@@ -192,7 +192,7 @@ fn sto_167_of_races_on_three_nodes_each_has_one_winner() {
 
 /// Two approvals of one request, each on all three nodes: one is evaluated and signs, and it is told the same everywhere. Gives how
 /// often each node told it.
-fn race_approvals(nodes: [&TestApp; 3], bank: &RelyingParty, phone: &mut TestPhone) -> [u32; 3] {
+fn race_approvals(round: u32, nodes: [&TestApp; 3], bank: &RelyingParty, phone: &mut TestPhone) -> [u32; 3] {
     let id = nodes[0].ask(bank, "olena");
     let bodies = [phone.prepare(id, PIN), phone.prepare(id, PIN)];
     let shots: Vec<(&TestApp, &[u8])> =
@@ -200,22 +200,22 @@ fn race_approvals(nodes: [&TestApp; 3], bank: &RelyingParty, phone: &mut TestPho
     let answers = at_once("approve", &shots);
     let winners: BTreeSet<usize> =
         (0..answers.len()).filter(|n| answers[*n].status == 200).map(|n| n % 2).collect();
-    assert_eq!(winners.len(), 1, "{answers:?}");
+    assert_eq!(winners.len(), 1, "round {round}: {answers:?}");
     let mut answered = [0; 3];
     for (n, answer) in answers.iter().enumerate() {
         if answer.status == 200 {
             answered[n / 2] += 1;
-            assert!(matches!(answer.cbor(), Evaluated::Signed { .. }));
+            assert!(matches!(answer.cbor(), Evaluated::Signed { .. }), "round {round}");
         } else {
             let code = answer.code();
             let lost =
                 matches!(code, ProblemCode::Busy | ProblemCode::RequestClosed | ProblemCode::Overloaded);
-            assert!(lost, "{code:?}");
+            assert!(lost, "round {round}: {code:?}");
         }
     }
     assert_eq!(bank.wait(id, Duration::ZERO).unwrap().status, RequestStatus::Signed);
     // A success gives the attempt back: whatever was counted twice would show.
-    assert_eq!(phone.phone.status().unwrap().attempts.left, 3);
+    assert_eq!(phone.phone.status().unwrap().attempts.left, 3, "round {round}");
     // The phone missed its token; an approval brings the next one.
     let id = nodes[0].ask(bank, "olena");
     assert!(matches!(phone.approve(id, PIN).unwrap(), Approved::Signed(_)));
@@ -223,7 +223,7 @@ fn race_approvals(nodes: [&TestApp; 3], bank: &RelyingParty, phone: &mut TestPho
 }
 
 /// Codes of one show, each at three tills on three nodes at the same moment: one is green, for the others it is used.
-fn race_scans(nodes: [&TestApp; 3], tills: &[Till; 3], phone: &mut TestPhone) {
+fn race_scans(round: u32, nodes: [&TestApp; 3], tills: &[Till; 3], phone: &mut TestPhone) {
     let showing = Showing::to_whoever_scans(Profile::Age);
     let mut session = phone.phone.start_show(DocumentType::IdentityCard, showing).unwrap();
     assert!(!session.is_linkable(), "the stock is used up");
@@ -240,7 +240,11 @@ fn race_scans(nodes: [&TestApp; 3], tills: &[Till; 3], phone: &mut TestPhone) {
                 nodes.into_iter().zip(tills).map(|both| scope.spawn(move || scan(both))).collect();
             scans.into_iter().map(|scan| scan.join().unwrap()).collect()
         });
-        assert_eq!(outcomes.iter().filter(|outcome| **outcome == GREEN).count(), 1, "{outcomes:?}");
+        assert_eq!(
+            outcomes.iter().filter(|outcome| **outcome == GREEN).count(),
+            1,
+            "round {round}: {outcomes:?}"
+        );
         assert_eq!(outcomes.iter().filter(|outcome| **outcome == red(Reason::Used)).count(), 2);
         // The phone hears of it and shows the next.
         assert!(phone.phone.poll(&mut session).unwrap());

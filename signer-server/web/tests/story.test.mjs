@@ -17,6 +17,8 @@ const STOP_MS = 60_000;
 
 let chromium;
 let demo;
+/** What it ended with. */
+let ended;
 /** Addresses that the demo prints. */
 let wallet;
 let shop;
@@ -27,6 +29,7 @@ let folder;
 
 before(async () => {
   demo = spawn(DEMO, [], { stdio: ['ignore', 'pipe', 'inherit'] });
+  ended = new Promise((resolve) => demo.once('exit', (code, signal) => resolve(code ?? signal)));
   let told = '';
   await new Promise((resolve, reject) => {
     const late = setTimeout(() => reject(new Error(`the demo told no addresses:\n${told}`)), START_MS);
@@ -43,12 +46,11 @@ before(async () => {
   chromium = await browser.launch();
 });
 after(async () => {
-  await chromium?.close();
-  const ended = new Promise((resolve) => demo.once('exit', () => resolve(true)));
   demo.kill();
-  if (await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, STOP_MS))])) return;
+  const end = await Promise.race([ended, new Promise((resolve) => setTimeout(resolve, STOP_MS, 'nothing: it does not stop'))]);
   demo.kill('SIGKILL');
-  throw new Error(`${DEMO} does not stop`);
+  await chromium?.close();
+  if (end !== 0) throw new Error(`${DEMO} ended with ${end}`);
 });
 
 const openWallet = (t, options = {}) => browser.open(t, chromium, new URL(wallet).origin, { size: browser.PHONE, at: '/wallet/', ...options });

@@ -17,7 +17,7 @@ const SLOW = Number(process.env.SLOW ?? 1);
 const WAIT_MS = 30_000 * SLOW;
 const SHOTS = process.env.SCREENSHOTS ?? new URL('../../../../target/screenshots', import.meta.url).pathname;
 
-/** A browser whose camera shows `film`; without a film it has no camera. */
+/** Without shared memory, of which containers have little: the browser would wait for ever. A browser whose camera shows `film`; without a film it has no camera. */
 export function launch(film = null) {
   const camera = film
     ? ['--use-fake-ui-for-media-stream', '--use-fake-device-for-media-stream', `--use-file-for-fake-video-capture=${film}`]
