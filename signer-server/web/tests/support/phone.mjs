@@ -16,6 +16,8 @@ const PIN = '730194';
 /** Runs a program with what it reads from standard input; gives what it prints. */
 async function tell(file, args, env, input = '') {
   const running = run(file, args, { env: { ...process.env, ...env } });
+  // Who asks for nothing may be gone before it is told.
+  running.child.stdin.on('error', () => {});
   running.child.stdin.end(input);
   return (await running).stdout;
 }
