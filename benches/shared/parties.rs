@@ -14,7 +14,7 @@ use signer_core::{
     suite::{
         Commitments, GroupPublicKey, KeyContext, PROTOCOL_VERSION, Signature, SigningContext, Suite, SuiteId,
     },
-    wire::{Approve, ApproveItem, ApprovePayload, Evaluated, Fetch, Fetched, WireSecret},
+    wire::{Approve, ApproveItem, ApprovePayload, Evaluated, Fetch, Fetched, Presented, WireSecret},
 };
 
 use crate::enrolment::{Enrolled, NOW, enrol, mask};
@@ -53,7 +53,7 @@ impl Parties {
         let object = request();
         let (sent, fetch) = FetchSent::start(context, object.clone(), &hedge(), &mut generator()).unwrap();
         let fetched = answer_fetch(&server, context, public_key, object.clone(), &fetch, NOW).unwrap();
-        let approval = sent.shown(fetched.clone()).unwrap().approve(&device, token(), NOW).unwrap();
+        let approval = sent.shown(fetched.clone()).unwrap().approve(&device, presented(), NOW).unwrap();
         let (approve, sent) = approval.complete(DeviceSignature([0; 64]));
         let mut payload: ApprovePayload = codec::decode(approve.payload.as_slice(), 64 * 1024).unwrap();
         let mac = std::mem::take(&mut payload.mac);
@@ -162,7 +162,7 @@ impl Parties {
         let object = self.object.clone();
         let (sent, _) = FetchSent::start(self.context, object, &hedge(), &mut generator()).unwrap();
         let shown = sent.shown(self.fetched.clone()).unwrap();
-        shown.approve(&self.device, token(), NOW).unwrap().complete(DeviceSignature([0; 64])).0
+        shown.approve(&self.device, presented(), NOW).unwrap().complete(DeviceSignature([0; 64])).0
     }
 
     /// The device's first step alone.
@@ -202,7 +202,7 @@ impl Parties {
     #[must_use]
     pub fn bytes(&self) -> (usize, usize) {
         let signatures = List::new(vec![self.signature.clone()]).unwrap();
-        let reply = Evaluated::Signed { signatures, token: token() };
+        let reply = Evaluated::Signed { signatures, token: presented().token };
         let up = codec::encode(&self.fetch).len() + codec::encode(&self.approve).len();
         (up, codec::encode(&self.fetched).len() + codec::encode(&reply).len())
     }
@@ -223,8 +223,8 @@ const fn hedge() -> SecretBytes<32> {
     SecretBytes::new([9; 32])
 }
 
-const fn token() -> WireSecret {
-    WireSecret(SecretBytes::new([6; 32]))
+const fn presented() -> Presented {
+    Presented { token: WireSecret(SecretBytes::new([6; 32])), unheard: 0 }
 }
 
 fn request() -> RequestObject {

@@ -19,7 +19,7 @@ use signer_core::{
     time::UnixSeconds,
     wire::{
         CreateEnrolmentCode, CreateRequest, DocumentDigest, EnrolConfirm, EnrolmentCode, Envelope, Exchange,
-        Fetched, Operation, REPLY_BYTES_MAX, RequestsQuery, Token, WireSecret,
+        Fetched, Operation, Presented, REPLY_BYTES_MAX, RequestsQuery, Token, WireSecret,
     },
 };
 use signer_server::{service::Service, store::RelyingPartyRow};
@@ -178,8 +178,9 @@ impl Phone {
     /// If what was fetched is not what was listed.
     #[must_use]
     pub fn approve(&self, sent: FetchSent, fetched: Fetched, now: UnixSeconds) -> Vec<u8> {
-        let token = WireSecret(self.token.0.duplicate());
-        let approval = sent.shown(fetched).unwrap().approve(&self.key, token, now).unwrap();
+        // It never hears of a success: it prepares all its approvals before it sends the first.
+        let presented = Presented { token: WireSecret(self.token.0.duplicate()), unheard: u32::MAX };
+        let approval = sent.shown(fetched).unwrap().approve(&self.key, presented, now).unwrap();
         let signature = sign(&self.device_key, approval.to_sign());
         let (approve, _) = approval.complete(signature);
         self.seal(now, &approve)

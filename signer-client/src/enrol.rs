@@ -109,8 +109,8 @@ impl Phone {
         let (unproven, confirmation) = ready.confirm(mask, salt, cost, &mut *self.ports.rng)?;
         let state = self.state_mut()?;
         state.pending = Some(Pending { key: unproven, since });
-        if token.is_some() {
-            state.token = token;
+        if let Some(token) = token {
+            state.take_token(token);
         }
         if let Err(error) = self.save() {
             self.state_mut()?.pending = None;

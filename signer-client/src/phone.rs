@@ -71,6 +71,9 @@ struct Patience {
 const ANCHOR_ROUND_TRIP_MAX: Duration = Duration::from_secs(10);
 
 /// One installation.
+///
+/// Only one may be open on a storage at a time, in whichever process: two look like a phone and its copy, and the server
+/// freezes both.
 pub struct Phone {
     pub(crate) ports: Ports,
     pub(crate) options: PhoneOptions,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use signer_core::{
     ceremony::DeviceRefresh,
     pin::Pin,
-    wire::{ProblemCode, RefreshChallenge, RefreshConfirm, RefreshStarted, WireSecret},
+    wire::{ProblemCode, RefreshChallenge, RefreshConfirm, RefreshStarted},
 };
 
 use crate::{
@@ -31,7 +31,11 @@ impl Phone {
             match self.run_change(old, new) {
                 // One proof opens one ceremony: the answer to an earlier sending was lost, and the proof is used up.
                 // Proven anew once, since each proof is a try of the PIN.
-                Err(error) if error.is_problem(ProblemCode::Stale) && !self.is_undecided() => {
+                // Or somebody had success since the challenge: the next proof shows whether that was a copy.
+                Err(error)
+                    if (error.is_problem(ProblemCode::Stale) || error.is_problem(ProblemCode::Overtaken))
+                        && !self.is_undecided() =>
+                {
                     if stale {
                         return Err(error);
                     }
@@ -57,13 +61,24 @@ impl Phone {
         let state = self.require_state()?;
         let key = state.key.as_ref().ok_or(StateError::NotEnrolled)?;
         let unlocked = key.unmask(self.mask(old, key.salt(), key.cost(), &context)?);
-        let token = self.token()?;
-        let (refresh, start) = DeviceRefresh::start(unlocked, state.device_key, &challenged, token)?;
-        let (ceremony, commitment) = match self.exchange(&start)? {
-            RefreshStarted::WrongPin { attempts } => return Err(ClientError::WrongPin(attempts)),
+        let device_key = state.device_key;
+        let presented = self.state_mut()?.present()?;
+        self.save()?;
+        let (refresh, start) = DeviceRefresh::start(unlocked, device_key, &challenged, presented)?;
+        let started = self.exchange(&start);
+        if started.as_ref().is_err_and(|error| error.is_problem(ProblemCode::Overtaken)) {
+            self.state_mut()?.heard();
+            self.save()?;
+        }
+        let (ceremony, commitment) = match started? {
+            RefreshStarted::WrongPin { attempts } => {
+                self.state_mut()?.heard();
+                self.save()?;
+                return Err(ClientError::WrongPin(attempts));
+            }
             RefreshStarted::Started { ceremony, commitment, token } => {
                 let state = self.state_mut()?;
-                state.token = Some(token);
+                state.take_token(token);
                 // The server has begun another refresh, so an earlier one can no longer be confirmed.
                 state.pending = None;
                 self.save()?;
@@ -78,11 +93,5 @@ impl Phone {
         let confirmation = self.mask_and_store(ready, new, since, None)?;
         let confirmed = self.exchange(&RefreshConfirm(confirmation));
         self.conclude(confirmed)
-    }
-
-    /// A copy of the token for one message.
-    pub(crate) fn token(&self) -> Result<WireSecret, ClientError> {
-        let token = self.require_state()?.token.as_ref().ok_or(StateError::Damaged)?;
-        Ok(WireSecret(token.0.duplicate()))
     }
 }

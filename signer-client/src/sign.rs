@@ -168,30 +168,33 @@ impl Phone {
         let state = self.require_state()?;
         let key = state.key.as_ref().ok_or(StateError::NotEnrolled)?;
         let unlocked = key.unmask(self.mask(pin, key.salt(), key.cost(), &context)?);
-        let (now, token) = (self.now(), self.token()?);
+        let (now, presented) = (self.now(), self.state_mut()?.present()?);
         let request = shown.object().request;
         let digests =
             shown.object().documents.as_slice().iter().map(|document| Digest(document.digest)).collect();
-        let approval = shown.approve(&unlocked, token, now)?;
+        let approval = shown.approve(&unlocked, presented, now)?;
         drop(unlocked);
         let record_signature = self.ports.key.sign(approval.to_sign())?;
         let (approve, sent) = approval.complete(record_signature);
 
         self.state_mut()?.sent = Some(SentNote { request, digests });
         if let Err(error) = self.save() {
-            self.state_mut()?.sent = None;
+            let state = self.state_mut()?;
+            state.sent = None;
+            state.heard();
             return Err(error);
         }
         let (times, evaluated) = self.exchange_counted(&approve);
         match evaluated {
             Ok(Evaluated::Signed { signatures, token }) => {
                 sent.accept(signatures.as_slice())?;
-                self.state_mut()?.token = Some(token);
+                self.state_mut()?.take_token(token);
                 self.forget_sent()?;
                 let signatures = signatures.into_vec();
                 Ok(Approved::Signed(SignedRequest { request, suite: context.suite, public_key, signatures }))
             }
             Ok(Evaluated::WrongPin { attempts }) => {
+                self.state_mut()?.heard();
                 self.forget_sent()?;
                 Ok(Approved::WrongPin(attempts))
             }
@@ -201,6 +204,9 @@ impl Phone {
             }
             // A refusal of the first sending: nothing was evaluated. Of a later one: an earlier one may have been.
             Err(ClientError::Problem(problem)) if is_final(&problem) => {
+                if never_evaluated(&problem) {
+                    self.state_mut()?.heard();
+                }
                 if times > 1 {
                     return self.late_outcome(request, ClientError::Problem(problem));
                 }
@@ -208,6 +214,7 @@ impl Phone {
                 Err(ClientError::Problem(problem))
             }
             Err(error) if times == 0 => {
+                self.state_mut()?.heard();
                 self.forget_sent()?;
                 Err(error)
             }
@@ -320,4 +327,9 @@ impl Phone {
 /// Whether a refusal says for certain that this sending was not evaluated and will not be.
 fn is_final(problem: &signer_core::wire::Problem) -> bool {
     problem.status < 500 && problem.code != ProblemCode::Busy
+}
+
+/// Refusals of a try that had no success and never will, however often it comes. Of others a second sending may.
+const fn never_evaluated(problem: &signer_core::wire::Problem) -> bool {
+    matches!(problem.code, ProblemCode::Overtaken | ProblemCode::RequestClosed)
 }

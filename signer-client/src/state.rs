@@ -18,7 +18,7 @@ use signer_core::{
     pin::MaskedKey,
     time::UnixSeconds,
     trust::{Life, TRUST_LIST_BYTES_MAX},
-    wire::{Profile, WireSecret},
+    wire::{Presented, Profile, WireSecret},
 };
 use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ use crate::{
 };
 
 /// Version of the image this program reads and writes.
-pub const STATE_VERSION: u32 = 4;
+pub const STATE_VERSION: u32 = 5;
 /// Longest image, bytes: as much beside the trust list as with it.
 pub const STATE_BYTES_MAX: usize = 256 * 1024 + TRUST_LIST_BYTES_MAX;
 
@@ -74,6 +74,9 @@ pub(crate) struct State {
     /// The root this phone was given, SEC1 compressed.
     #[cbor(n(13), with = "minicbor::bytes")]
     pub(crate) trust_root: Option<Vec<u8>>,
+    /// Tries that presented [`State::token`] and may have had success, for all that is known.
+    #[n(14)]
+    pub(crate) unheard: u32,
 }
 
 /// A trust list.
@@ -226,6 +229,7 @@ impl State {
             pending: None,
             sent: None,
             token: None,
+            unheard: 0,
             clock: None,
             history: HistoryHead::start(device_key.device_id()),
             shows: Vec::new(),
@@ -238,6 +242,25 @@ impl State {
     /// The image.
     pub(crate) fn encode(&self) -> Zeroizing<Vec<u8>> {
         Zeroizing::new(codec::encode(self))
+    }
+
+    /// A token came: what presented the one before is settled.
+    pub(crate) fn take_token(&mut self, token: WireSecret) {
+        (self.token, self.unheard) = (Some(token), 0);
+    }
+
+    /// What the next try presents. It counts as unheard until it is answered: to be stored before it is sent.
+    pub(crate) fn present(&mut self) -> Result<Presented, StateError> {
+        let token = self.token.as_ref().ok_or(StateError::Damaged)?;
+        let presented = Presented { token: WireSecret(token.0.duplicate()), unheard: self.unheard };
+        self.unheard = self.unheard.saturating_add(1);
+        Ok(presented)
+    }
+
+    /// The newest try had no success and will have none: a wrong PIN, one that never left the phone, or a refusal that says so.
+    /// Other refusals do not: what they answer may have come twice.
+    pub(crate) fn heard(&mut self) {
+        self.unheard = self.unheard.saturating_sub(1);
     }
 
     /// Reads an image of this version.

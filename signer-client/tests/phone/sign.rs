@@ -2,7 +2,13 @@
 
 use crate::support::{Mishap::*, *};
 use signer_client::{Approved, ClientError, Outcome, Phone, StateError, verify_result};
-use signer_core::{ids::Epoch, suite::SuiteId, wire::ProblemCode};
+use signer_core::{
+    codec,
+    ids::Epoch,
+    suite::SuiteId,
+    wire::{APPROVE_PAYLOAD_BYTES_MAX, Approve, ApprovePayload, Envelope, ProblemCode},
+};
+use std::collections::BTreeSet;
 
 const DIGESTS: [[u8; 32]; 2] = [[0x41; 32], [0x42; 32]];
 
@@ -189,15 +195,16 @@ fn cli_007_a_crash_at_any_step_of_an_enrolment_can_be_taken_up() {
 
 #[test]
 fn cli_008_a_full_disk_at_any_step_sends_nothing_that_is_not_stored() {
-    for stores in 0..4 {
+    for stores in 0..5 {
         let world = World::new(8);
         let mut phone = world.enrolled();
         world.forget_sent();
         *world.stores_left.lock().unwrap() = Some(stores);
         let changed = phone.change_pin(&pin(PIN), &pin(OTHER_PIN));
-        // The confirmation is sent only if the new key was stored.
-        assert_eq!(world.bodies("/device/v1/refresh-confirm").is_empty(), stores < 2, "{stores}");
-        assert_eq!(changed.is_ok(), stores >= 3, "{stores}");
+        // The proof is sent only if the try was stored as unheard, the confirmation only if the new key was stored.
+        assert_eq!(world.bodies("/device/v1/refresh-start").is_empty(), stores < 1, "{stores}");
+        assert_eq!(world.bodies("/device/v1/refresh-confirm").is_empty(), stores < 3, "{stores}");
+        assert_eq!(changed.is_ok(), stores >= 4, "{stores}");
         drop(phone);
         world.heal();
         let mut phone = world.phone();
@@ -250,6 +257,46 @@ fn cli_010_a_lost_outcome_is_found_after_a_restart() {
         assert_eq!(phone.resume().unwrap(), None);
         signs_with(&world, &mut phone, PIN);
     }
+}
+
+/// How many tries before it the newest approve says were not answered.
+fn unheard(world: &World) -> u32 {
+    let body = world.bodies("/device/v1/approve").pop().unwrap();
+    let approve: Approve = Envelope::decode(&body).unwrap().peek().unwrap();
+    codec::decode::<ApprovePayload>(approve.payload.as_slice(), APPROVE_PAYLOAD_BYTES_MAX).unwrap().unheard
+}
+
+#[test]
+fn cli_019_a_try_says_how_many_before_it_were_not_answered() {
+    let world = World::new(19);
+    let mut phone = world.enrolled();
+    signs_with(&world, &mut phone, PIN);
+    for (before, mishap) in [LoseAnswer, LoseRequest, Gateway].into_iter().enumerate() {
+        ask(&world);
+        world.plan("/device/v1/approve", 0, usize::MAX, mishap);
+        assert!(matches!(approve(&mut phone, PIN), Err(ClientError::OutcomeUnknown(_))));
+        assert_eq!(unheard(&world), u32::try_from(before).unwrap());
+        world.heal();
+        drop(phone);
+        phone = world.phone();
+        phone.resume().unwrap();
+    }
+    assert!(matches!(approve(&mut phone, WRONG_PIN), Ok(Approved::WrongPin(_))));
+    assert_eq!(unheard(&world), 3);
+    // The wrong PIN was answered, and stays heard after a restart. A token settles the others.
+    drop(phone);
+    phone = world.phone();
+    signs_with(&world, &mut phone, PIN);
+    assert_eq!(unheard(&world), 3);
+    signs_with(&world, &mut phone, PIN);
+    assert_eq!(unheard(&world), 0);
+
+    world.plan("/device/v1/refresh-start", 0, usize::MAX, LoseAnswer);
+    phone.change_pin(&pin(PIN), &pin(OTHER_PIN)).unwrap_err();
+    world.heal();
+    let proofs = world.bodies("/device/v1/refresh-start").into_iter().collect::<BTreeSet<_>>().len();
+    signs_with(&world, &mut phone, PIN);
+    assert_eq!(unheard(&world), u32::try_from(proofs).unwrap());
 }
 
 #[test]

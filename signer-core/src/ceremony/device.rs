@@ -19,7 +19,7 @@ use crate::{
     },
     time::UnixSeconds,
     wire::{
-        Confirmation, Confirmed, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, EnrolmentCode,
+        Confirmation, Confirmed, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, EnrolmentCode, Presented,
         RefreshChallenged, RefreshKeyed, RefreshKeys, RefreshPayload, RefreshStart, Token, WireSecret,
     },
 };
@@ -134,23 +134,22 @@ impl DeviceRefresh {
         unlocked: UnlockedKey,
         device_key: DevicePublicKeyBytes,
         challenged: &RefreshChallenged,
-        token: Token,
+        presented: Presented,
     ) -> Result<(Self, RefreshStart), CeremonyError> {
         let context = *unlocked.context();
         if challenged.epoch != context.epoch {
             return Err(CeremonyError::Peer);
         }
-        let mac =
-            proof_mac(&unlocked.gate_key(), &context, challenged.issued_at, &challenged.challenge, &token.0)
-                .tag();
-        let payload = RefreshPayload {
+        let mut payload = RefreshPayload {
             key: context.key,
             epoch: context.epoch,
             issued_at: challenged.issued_at,
             challenge: challenged.challenge,
-            token,
-            mac,
+            token: presented.token,
+            unheard: presented.unheard,
+            mac: [0; 32],
         };
+        payload.mac = proof_mac(&unlocked.gate_key(), &context, &payload).tag();
         let payload = Blob::new(codec::encode(&payload)).ok_or(CeremonyError::Own)?;
         Ok((Self { unlocked, device_key }, RefreshStart { payload }))
     }

@@ -29,7 +29,7 @@ use crate::{
     secret::SecretBytes,
     suite::{GroupPublicKey, KeyContext, PROTOCOL_VERSION, SuiteError},
     time::UnixSeconds,
-    wire::Confirmation,
+    wire::{Confirmation, RefreshPayload},
 };
 
 /// How long a challenge or a fetch answer is good for, seconds.
@@ -142,17 +142,12 @@ fn confirmation_mac(
 }
 
 /// PIN proof outside signing: a MAC under the gate key over a labelled server challenge.
-fn proof_mac(
-    gate_key: &GateKey,
-    context: &KeyContext,
-    issued_at: UnixSeconds,
-    challenge: &[u8; 32],
-    token: &SecretBytes<32>,
-) -> Macer {
+fn proof_mac(gate_key: &GateKey, context: &KeyContext, payload: &RefreshPayload) -> Macer {
     mac_with_context(Macer::new(gate_key.expose(), Domain::GateProof), context)
-        .number(issued_at.0)
-        .field(challenge)
-        .field(token.expose())
+        .number(payload.issued_at.0)
+        .field(&payload.challenge)
+        .field(payload.token.0.expose())
+        .number(payload.unheard.into())
 }
 
 /// Commitment to the server's part of the refresh offset.

@@ -181,6 +181,12 @@ impl CheckedRefresh {
         &self.payload.token
     }
 
+    /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
+    #[must_use]
+    pub const fn unheard(&self) -> u32 {
+        self.payload.unheard
+    }
+
     /// When the challenge was made, if it is one of ours, for this epoch, and still good.
     #[must_use]
     pub fn based_on(&self, key: &ServerKey, context: &KeyContext, now: UnixSeconds) -> Option<UnixSeconds> {
@@ -193,8 +199,7 @@ impl CheckedRefresh {
     /// Evaluates the gate. Only after a reservation.
     #[must_use]
     pub fn pin_is_right(&self, key: &ServerKey, context: &KeyContext) -> bool {
-        let RefreshPayload { issued_at, challenge, token, mac, .. } = &self.payload;
-        proof_mac(&key.gate_key, context, *issued_at, challenge, &token.0).verify(mac)
+        proof_mac(&key.gate_key, context, &self.payload).verify(&self.payload.mac)
     }
 }
 

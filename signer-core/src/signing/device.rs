@@ -17,7 +17,7 @@ use crate::{
         SuiteError,
     },
     time::UnixSeconds,
-    wire::{Approve, ApproveItem, ApprovePayload, Fetch, Fetched, Token},
+    wire::{Approve, ApproveItem, ApprovePayload, Fetch, Fetched, Presented},
 };
 
 /// Why the device does not go on with a request.
@@ -139,7 +139,7 @@ impl Shown {
     pub fn approve(
         self,
         unlocked: &UnlockedKey,
-        token: Token,
+        presented: Presented,
         approved_at: UnixSeconds,
     ) -> Result<Approval, SigningError> {
         if *unlocked.context() != self.context {
@@ -170,9 +170,10 @@ impl Shown {
             epoch: self.context.epoch,
             fetched_at: self.fetched_at,
             receipt: self.receipt,
-            token,
+            token: presented.token,
             record: Blob::new(record.encode()).ok_or(SigningError::Own)?,
             items: List::new(items).ok_or(SigningError::Own)?,
+            unheard: presented.unheard,
             mac: [0; 32],
         };
         payload.mac =

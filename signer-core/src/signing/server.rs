@@ -212,6 +212,12 @@ impl CheckedApprove {
         &self.payload.token
     }
 
+    /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
+    #[must_use]
+    pub const fn unheard(&self) -> u32 {
+        self.payload.unheard
+    }
+
     /// When the fetch it is based on was answered.
     #[must_use]
     pub const fn fetched_at(&self) -> UnixSeconds {

@@ -94,6 +94,8 @@ problems! {
     RequestClosed = "request_closed", 409, "The request is no longer open.", Never;
     /// The commitments are too old, from other shares, or not those that were given out.
     Stale = "stale", 409, "What this was based on is no longer valid; fetch again.", NewExchange;
+    /// Somebody had success under the same device token after this was fetched: this try will have none.
+    Overtaken = "overtaken", 409, "This key signed since this was fetched, perhaps by a copy of this phone; fetch again, and a copy will show.", NewExchange;
     /// The request has a verification code, and the holder has not chosen it yet.
     CodeNotChosen = "code_not_chosen", 409, "The verification code of the request must be chosen first.", Never;
     /// No such link, or one that was altered: the two look alike.

@@ -53,8 +53,11 @@ pub struct RefreshPayload {
     /// The device token.
     #[n(4)]
     pub token: Token,
+    /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
+    #[n(5)]
+    pub unheard: u32,
     /// Gate MAC over everything above: the PIN proof.
-    #[cbor(n(5), with = "minicbor::bytes")]
+    #[cbor(n(6), with = "minicbor::bytes")]
     pub mac: [u8; 32],
 }
 

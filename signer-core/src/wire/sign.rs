@@ -22,6 +22,15 @@ pub const APPROVE_PAYLOAD_BYTES_MAX: usize = super::BODY_BYTES_MAX - 128;
 /// The device token: random, rotated by the server, so that a copied phone gives itself away.
 pub type Token = WireSecret;
 
+/// What a try presents of device tokens.
+#[derive(Debug)]
+pub struct Presented {
+    /// The newest token the phone was given.
+    pub token: Token,
+    /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
+    pub unheard: u32,
+}
+
 /// Asks for the requests that wait.
 #[derive(Debug, Encode, Decode)]
 pub struct RequestsQuery {}
@@ -129,8 +138,11 @@ pub struct ApprovePayload {
     /// One item per digest, in order.
     #[n(6)]
     pub items: List<ApproveItem, DIGESTS_MAX>,
+    /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
+    #[n(7)]
+    pub unheard: u32,
     /// Gate MAC over everything above and what it stands on.
-    #[cbor(n(7), with = "minicbor::bytes")]
+    #[cbor(n(8), with = "minicbor::bytes")]
     pub mac: [u8; 32],
 }
 

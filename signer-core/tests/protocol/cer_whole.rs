@@ -85,7 +85,7 @@ fn cer_005_a_challenge_is_good_for_its_key_its_epoch_and_ten_minutes() {
     let start = |pair: &Pair| {
         let challenged = refresh_challenge(&pair.server(), &pair.context, NOW);
         let unlocked = unlock(&pair.masked, PIN);
-        DeviceRefresh::start(unlocked, pair.device_key, &challenged, token(1)).unwrap().1
+        DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1)).unwrap().1
     };
     let checked = CheckedRefresh::new(&old.context, &start(&old)).unwrap();
     let good = |now| checked.based_on(&old.server(), &old.context, now);
@@ -99,7 +99,9 @@ fn cer_005_a_challenge_is_good_for_its_key_its_epoch_and_ten_minutes() {
     assert!(CheckedRefresh::new(&foreign, &start(&old)).is_err());
     // The device does not prove its PIN over the challenge of another epoch.
     let challenged = refresh_challenge(&new.server(), &new.context, NOW);
-    assert!(DeviceRefresh::start(unlock(&old.masked, PIN), old.device_key, &challenged, token(1)).is_err());
+    assert!(
+        DeviceRefresh::start(unlock(&old.masked, PIN), old.device_key, &challenged, presented(1)).is_err()
+    );
     // The proof covers the token that goes with it.
     let message = start(&old);
     let mut swapped: RefreshPayload = codec::decode(message.payload.as_slice(), 512).unwrap();

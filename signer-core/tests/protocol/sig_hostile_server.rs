@@ -19,7 +19,7 @@ fn device_sees(count: usize, change: impl Fn(&mut Fetched)) -> Result<Outcome, S
     change(&mut fetched);
     let shown = state.shown(fetched)?;
     assert_eq!(shown.object(), &object, "what is shown is what was listed");
-    let approval = shown.approve(&unlock(&pair.masked, PIN), token(1), NOW)?;
+    let approval = shown.approve(&unlock(&pair.masked, PIN), presented(1), NOW)?;
     let signature = phone.sign(approval.to_sign());
     let (approve, _) = approval.complete(signature);
     Ok(outcome(&pair, &phone, &object, &approve))
@@ -91,7 +91,7 @@ fn sig_034_the_devices_own_commitment_reflected_is_refused() {
     let mut fetched = answer(&pair, &object, &fetch);
     fetched.commitments = fetch.commitments;
     let shown = state.shown(fetched).unwrap();
-    let result = shown.approve(&unlock(&pair.masked, PIN), token(1), NOW);
+    let result = shown.approve(&unlock(&pair.masked, PIN), presented(1), NOW);
     assert_eq!(result.err(), Some(SigningError::Mismatch));
     assert!(signs(&pair, &Phone::new(1), PIN, &mut rng), "nothing is lost");
 }

@@ -107,10 +107,10 @@ fn sig_006_a_device_approves_with_the_key_it_fetched_for() {
     let (pair, other) = (enrol(1), enrol(2));
     let mut rng = Stream::new(2);
     let state = shown(&pair, &request(1, 0), &mut rng);
-    let result = state.approve(&unlock(&other.masked, PIN), token(1), NOW);
+    let result = state.approve(&unlock(&other.masked, PIN), presented(1), NOW);
     assert_eq!(result.err(), Some(SigningError::Own));
     let newer = refresh(&pair, &mut rng);
     assert_eq!(newer.context.epoch, Epoch(1));
     let state = shown(&pair, &request(1, 0), &mut rng);
-    assert!(state.approve(&unlock(&newer.masked, PIN), token(1), NOW).is_err());
+    assert!(state.approve(&unlock(&newer.masked, PIN), presented(1), NOW).is_err());
 }

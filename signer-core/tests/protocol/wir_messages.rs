@@ -189,6 +189,7 @@ fn wir_006_the_largest_messages_of_a_device_fit() {
         token: token(0xff),
         record: Blob::new(vec![0xff; OBJECT_BYTES_MAX]).unwrap(),
         items: List::new(vec![widest_item(); 32]).unwrap(),
+        unheard: u32::MAX,
         mac: [0xff; 32],
     };
     let payload = codec::encode(&largest);
@@ -219,6 +220,7 @@ fn wir_006_the_largest_messages_of_a_device_fit() {
         issued_at: UnixSeconds(u64::MAX),
         challenge: [0xff; 32],
         token: token(0xff),
+        unheard: u32::MAX,
         mac: [0xff; 32],
     };
     assert!(codec::encode(&refresh).len() <= REFRESH_PAYLOAD_BYTES_MAX);
@@ -317,11 +319,12 @@ proptest! {
         let commitments = List::new(items.iter().map(|item| item.device.clone()).collect()).unwrap();
         let payload = ApprovePayload {
             key: KeyId::from_bytes(ids.0), epoch: Epoch(epoch), fetched_at: UnixSeconds(time), receipt: mac, token: token(3),
-            record: Blob::new(record).unwrap(), items: List::new(items.clone()).unwrap(), mac,
+            record: Blob::new(record).unwrap(), items: List::new(items.clone()).unwrap(), unheard: epoch, mac,
         };
         let back: ApprovePayload = codec::decode(&codec::encode(&payload), APPROVE_PAYLOAD_BYTES_MAX).unwrap();
         prop_assert_eq!(back.items.as_slice(), &items[..]);
         prop_assert_eq!((back.key, back.epoch, back.fetched_at, back.mac), (payload.key, payload.epoch, payload.fetched_at, mac));
+        prop_assert_eq!(back.unheard, epoch);
         let fetch = Fetch { request: RequestId::from_bytes(ids.1), key: KeyId::from_bytes(ids.0), commitments };
         prop_assert_eq!(codec::decode::<Fetch>(&codec::encode(&fetch), BODY_BYTES_MAX), Ok(fetch));
         let object = RequestObject { created: UnixSeconds(time), ..request(1 + usize::from(mac[0] % 32), mac[1]) };

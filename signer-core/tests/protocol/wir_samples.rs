@@ -85,6 +85,7 @@ pub(crate) fn approve_payload() -> ApprovePayload {
         token: secret(5),
         record: Blob::new(approval_record().encode()).unwrap(),
         items: list([item(0x10), item(0x20)]),
+        unheard: 1,
         mac: [6; 32],
     }
 }
@@ -120,6 +121,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         issued_at: NOW,
         challenge: [1; 32],
         token: secret(2),
+        unheard: 0,
         mac: [3; 32],
     };
     let confirmation = || Confirmation {

@@ -83,6 +83,7 @@ impl Service {
             payload,
             request: Some(request.id),
             token: Some(self.token_number(&caller.installation, checked.token())?),
+            unheard: checked.unheard(),
             based_on: checked.fetched_at(),
             lease_seconds: LEASE_SECONDS,
             policy: self.policy.clone(),
@@ -143,12 +144,13 @@ impl Service {
             Reserved::Stored(stored) => return Ok(Err(stored)),
             Reserved::RequestClosed => Refusal::new(ProblemCode::RequestClosed),
             Reserved::Stale => Refusal::new(ProblemCode::Stale),
+            Reserved::Overtaken => Refusal::new(ProblemCode::Overtaken),
             Reserved::UnknownToken => Refusal::new(ProblemCode::UnknownToken),
             Reserved::Busy => Refusal::new(ProblemCode::Busy),
             Reserved::Locked(until) => Refusal { time: Some(until), ..Refusal::new(ProblemCode::Locked) },
             Reserved::Blocked => Refusal::new(ProblemCode::Blocked),
             Reserved::Frozen => {
-                tracing::warn!(%device, "installation is frozen: a retired device token was presented");
+                tracing::warn!(%device, "installation is frozen: its device tokens show a copy");
                 self.tell(device, Event::History);
                 Refusal::new(ProblemCode::Frozen)
             }

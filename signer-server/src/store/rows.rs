@@ -146,8 +146,10 @@ pub struct Reserve {
     pub request: Option<RequestId>,
     /// Number of the device token presented; its authenticity is already checked. The end of a refresh presents none.
     pub token: Option<u64>,
-    /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is not
-    /// before the moment it was retired (its successor presented, or it overtaken while pending); before that it is a late
+    /// Tries before this one that presented that number, of which the phone does not know that they had no success.
+    pub unheard: u32,
+    /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is after the
+    /// second in which it was retired (its successor presented, or it overtaken while pending); up to then it is a late
     /// message: `Stale`.
     pub based_on: UnixSeconds,
     /// How long the reservation holds against other payloads, seconds.
@@ -171,6 +173,8 @@ pub struct Lease {
     pub serial: u64,
     /// The counter with this attempt counted: what a wrong PIN leaves.
     pub counter: Counter,
+    /// What it said of tries before it.
+    pub unheard: u32,
 }
 
 /// Answer to a reservation.
@@ -184,6 +188,8 @@ pub enum Reserved {
     RequestClosed,
     /// Made for another epoch, or a late message with a token retired since.
     Stale,
+    /// A late message: made before the newest success under its token. It will never be granted.
+    Overtaken,
     /// A token number that was never given out.
     UnknownToken,
     /// Another attempt is being evaluated.
@@ -208,6 +214,7 @@ impl Reserved {
             Self::Granted(_) | Self::Stored(_) => return None,
             Self::RequestClosed => "request_closed",
             Self::Stale => "stale",
+            Self::Overtaken => "overtaken",
             Self::UnknownToken => "unknown_token",
             Self::Busy => "busy",
             Self::Locked(_) => "locked",

@@ -2,6 +2,7 @@
 
 use signer_client::{Approved, Outcome};
 use signer_core::{
+    ids::RequestId,
     pin::Pin,
     wire::{Approve, Envelope, Evaluated, ProblemCode, Standing},
 };
@@ -59,6 +60,74 @@ fn app_020_the_copy_may_go_first_the_holder_then_gives_the_alarm() {
 }
 
 #[test]
+fn app_020_a_copy_that_signs_once_and_throws_its_number_away_is_seen() {
+    for change in [false, true] {
+        let app = TestApp::spawn();
+        let (bank, mut phone) = (app.bank(), app.phone("olena"));
+        sign(&app, &bank, &mut phone);
+        let mut copy = app.copy(&phone);
+        // Both hold the number of that success. The copy presents it first, and never comes again.
+        app.clock.advance(60);
+        sign(&app, &bank, &mut copy);
+        drop(copy);
+        app.clock.advance(60);
+        if change {
+            let changed = phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap());
+            assert_eq!(code(changed), ProblemCode::Frozen);
+        } else {
+            let id = app.ask(&bank, "olena");
+            assert_eq!(code(phone.approve(id, PIN)), ProblemCode::Frozen);
+        }
+        assert_eq!(phone.phone.status().unwrap().standing, Standing::Frozen);
+    }
+}
+
+/// What the copy does between the phone's fetch and its approval, and what the phone is told.
+type Between = fn(&TestApp, &mut TestPhone, RequestId) -> ProblemCode;
+
+#[test]
+fn app_020_a_copy_that_signs_while_the_holder_reads_is_seen_at_the_next_approval() {
+    let overtakes: Between = |_, _, _| ProblemCode::Overtaken;
+    let declines: Between = |_, copy, id| {
+        copy.phone.decline(id).unwrap();
+        ProblemCode::RequestClosed
+    };
+    for between in [overtakes, declines] {
+        let app = TestApp::spawn();
+        let (bank, mut phone) = (app.bank(), app.phone("olena"));
+        sign(&app, &bank, &mut phone);
+        let mut copy = app.copy(&phone);
+        // The refusal must not stand for a success of the phone's own.
+        let id = app.ask(&bank, "olena");
+        let listed = phone.listed(id);
+        let shown = phone.phone.fetch(listed).unwrap();
+        app.clock.advance(30);
+        sign(&app, &bank, &mut copy);
+        let told = between(&app, &mut copy, id);
+        app.clock.advance(30);
+        assert_eq!(code(phone.phone.approve(shown, &Pin::entered(PIN).unwrap())), told);
+        assert_eq!(phone.phone.status().unwrap().standing, Standing::Good);
+        let id = app.ask(&bank, "olena");
+        assert_eq!(code(phone.approve(id, PIN)), ProblemCode::Frozen);
+    }
+}
+
+#[test]
+fn app_020_a_copy_that_signs_in_the_second_of_a_pin_proof_is_seen_at_the_next() {
+    let app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    sign(&app, &bank, &mut phone);
+    let mut copy = app.copy(&phone);
+    app.clock.advance(60);
+    sign(&app, &bank, &mut copy);
+    let mut change = || phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap());
+    // The clock stands still here; a phone proves anew in the next second.
+    assert_eq!(code(change()), ProblemCode::Overtaken);
+    app.clock.advance(1);
+    assert_eq!(code(change()), ProblemCode::Frozen);
+}
+
+#[test]
 fn app_020_a_pin_proof_with_a_retired_token_freezes_too() {
     let app = TestApp::spawn();
     let (bank, mut phone) = (app.bank(), app.phone("olena"));
@@ -68,6 +137,7 @@ fn app_020_a_pin_proof_with_a_retired_token_freezes_too() {
         app.clock.advance(60);
         sign(&app, &bank, &mut phone);
     }
+    app.clock.advance(60);
     let change = copy.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap());
     assert_eq!(code(change), ProblemCode::Frozen);
     assert_eq!(phone.phone.status().unwrap().standing, Standing::Frozen);

@@ -63,13 +63,15 @@ impl Letter {
             let record = ApprovalRecord::decode(payload.record.as_slice()).ok()?;
             let hash = approve_payload_hash(&context(payload.key, payload.epoch), &approve);
             let request = Some(record.request.request);
-            return Some(Try { device, payload: PayloadHash(hash), epoch: payload.epoch, request });
+            let token = *payload.token.0.expose();
+            return Some(Try { device, payload: PayloadHash(hash), epoch: payload.epoch, request, token });
         }
         let start = envelope.peek::<RefreshStart>().ok()?;
         let payload: RefreshPayload =
             codec::decode(start.payload.as_slice(), REFRESH_PAYLOAD_BYTES_MAX).ok()?;
         let hash = CheckedRefresh::payload_hash(&context(payload.key, payload.epoch), &start);
-        Some(Try { device, payload: PayloadHash(hash), epoch: payload.epoch, request: None })
+        let token = *payload.token.0.expose();
+        Some(Try { device, payload: PayloadHash(hash), epoch: payload.epoch, request: None, token })
     }
 }
 
@@ -80,6 +82,7 @@ pub(crate) struct Try {
     pub(crate) payload: PayloadHash,
     epoch: Epoch,
     request: Option<RequestId>,
+    token: [u8; 32],
 }
 
 #[derive(Debug, Default)]
@@ -115,6 +118,8 @@ pub(crate) struct Device {
     /// Who succeeded under the shares of this epoch since the last copy was made, in order, and whether the phone has heard of it:
     /// one that has not goes on with the number it has, like the copy.
     successes: Vec<([u8; 32], Who, bool)>,
+    /// Tries that nobody told their sender to have been in vain, and the token each presented. Those from before the copy are both's.
+    open: BTreeMap<[u8; 32], (Option<Who>, [u8; 32])>,
 }
 
 /// Everything that was promised.
@@ -170,11 +175,22 @@ impl Laws {
 
     /// A letter leaves a phone: with the right PIN it approves what it names.
     pub(crate) fn sent(&mut self, letter: &Letter) {
-        if let Some(one) = letter.tries()
-            && let Some(request) = one.request
+        let Some(one) = letter.tries() else { return };
+        if let Some(device) = self.devices.get_mut(&one.device) {
+            device.open.entry(one.payload.0).or_insert((Some(letter.by), one.token));
+        }
+        if let Some(request) = one.request
             && self.is_right(letter, &one)
         {
             self.requests.get_mut(&request).unwrap().approved = true;
+        }
+    }
+
+    /// A phone was refused a try, in a way that leaves nothing of it.
+    pub(crate) fn refused(&mut self, letter: &Letter) {
+        let Some(one) = letter.tries() else { return };
+        if let Some(device) = self.devices.get_mut(&one.device) {
+            device.open.remove(&one.payload.0);
         }
     }
 
@@ -192,6 +208,14 @@ impl Laws {
         device.confirmations_cut += u32::from(letter.ends_refresh());
     }
 
+    /// Whether a letter is a try that a crash cut short.
+    pub(crate) fn was_cut(&self, letter: &Letter) -> bool {
+        let one = letter.tries();
+        one.is_some_and(|one| {
+            self.devices.get(&one.device).is_some_and(|device| device.cut.contains(&one.payload.0))
+        })
+    }
+
     /// Two letters arrive at the same moment: which came first is not known.
     pub(crate) fn raced(&mut self, one: &Letter, other: &Letter) {
         let tries = |letter: &Letter| letter.tries().map(|one| (one.device, one.payload));
@@ -202,12 +226,21 @@ impl Laws {
                 self.devices.entry(device).and_modify(Device::overtake);
             }
         }
+        for (one, other) in [(one, other), (other, one)] {
+            // A new phone ends the old one between its reservation and what comes of it: it stays counted.
+            if other.ends_enrolment()
+                && let Some((device, _)) = tries(one)
+            {
+                self.devices.entry(device).and_modify(|device| device.overtaken += 1);
+            }
+        }
     }
 
     /// A phone got an answer to a letter.
     pub(crate) fn heard(&mut self, letter: &Letter) {
         let Some(one) = letter.tries() else { return };
         if let Some(device) = self.devices.get_mut(&one.device) {
+            device.open.remove(&one.payload.0);
             device.heard(one.payload);
         }
     }
@@ -246,7 +279,7 @@ impl Laws {
         }
         if !known {
             device.right.insert(one.payload.0);
-            device.successes.push((one.payload.0, letter.by, false));
+            device.succeed(&one, letter.by);
         }
         let (OutcomeKind::Signed(signatures), Some(request)) = (kind, one.request) else { return };
         let asked = self.requests.get_mut(&request).unwrap();
@@ -303,6 +336,9 @@ impl Device {
     pub(crate) fn copy(&mut self) {
         self.copied = true;
         self.successes.clear();
+        for (by, _) in self.open.values_mut() {
+            *by = None;
+        }
     }
 
     pub(crate) const fn was_copied(&self) -> bool {
@@ -359,6 +395,20 @@ impl Device {
     /// Another try comes between those that were cut short and what may come of them.
     fn overtake(&mut self) {
         self.overtaken += u32::try_from(self.cut.len()).unwrap();
+    }
+
+    /// Successes of another hand since this one's last, or since the copy was made, are no more than it may have had itself.
+    fn succeed(&mut self, one: &Try, by: Who) {
+        let others = self.successes.iter().rev().take_while(|(_, who, _)| *who != by).count();
+        let may_be_own = |(payload, (who, token)): &(&[u8; 32], &(Option<Who>, [u8; 32]))| {
+            **payload != one.payload.0 && *token == one.token && who.is_none_or(|who| who == by)
+        };
+        let own = self.open.iter().filter(may_be_own).count();
+        assert!(
+            others <= own,
+            "{others} successes of another hand overlooked, by a phone with {own} open tries"
+        );
+        self.successes.push((one.payload.0, by, false));
     }
 
     /// Whoever signs with an overtaken number gives itself away: phone and copy never take turns.

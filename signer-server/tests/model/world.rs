@@ -23,7 +23,7 @@ use signer_core::{
     pin::{Pin, PinCost},
     suite::SuiteId,
     time::UnixSeconds,
-    wire::{CreateEnrolmentCode, CreateRequest, DocumentDigest, ProblemCode},
+    wire::{CreateEnrolmentCode, CreateRequest, DocumentDigest, Problem, ProblemCode},
 };
 use signer_server::{
     service::ServiceError,
@@ -209,11 +209,20 @@ impl Http for Port {
                 answer.ok_or_else(lost)
             }
         };
-        if answer.as_ref().is_ok_and(|answer| answer.status == 200) {
-            lock(&net.laws).heard(&letter);
+        match &answer {
+            Ok(answer) if answer.status == 200 => lock(&net.laws).heard(&letter),
+            Ok(answer) if is_in_vain(&answer.body) => lock(&net.laws).refused(&letter),
+            _ => {}
         }
         answer
     }
+}
+
+/// Whether a refusal leaves nothing of what it refuses: it does not wait for a lock, another attempt or the operator.
+fn is_in_vain(body: &[u8]) -> bool {
+    use ProblemCode::*;
+    let problem: Problem = serde_json::from_slice(body).unwrap();
+    !matches!(problem.code, Busy | Locked | Suspended)
 }
 
 impl Clock for Port {
@@ -715,10 +724,13 @@ impl World {
         let server = lock(&self.net.server);
         let row = one.device().and_then(|device| installation(&server, device));
         server.race(&one.path, &one.body, &other.path, &other.body);
-        lock(&self.net.laws).raced(&one, &other);
-        let same = one.device() == other.device();
+        let mut laws = lock(&self.net.laws);
+        // A try that was cut short opens the lock that it made, if its PIN is right.
+        let judged = one.device() == other.device() && !laws.was_cut(&one) && !laws.was_cut(&other);
+        laws.raced(&one, &other);
+        drop(laws);
         for letter in [&one, &other] {
-            self.net.look(&server, letter, row.as_ref().filter(|_| same));
+            self.net.look(&server, letter, row.as_ref().filter(|_| judged));
         }
     }
 

@@ -247,6 +247,8 @@ pub(crate) fn reserve(n: u8, now: UnixSeconds) -> Reserve {
         payload: payload(n),
         request: None,
         token: Some(0),
+        // Nobody else has success under it.
+        unheard: u32::MAX,
         based_on: now,
         lease_seconds: LEASE,
         policy: LockPolicy::default(),

@@ -44,7 +44,9 @@ pub(crate) async fn sto_201_attempts_of_many_installations_at_once_end_as_each_w
     let reserved = all(&store, MANY, async |store, n| {
         let _announced = store.announce();
         let token = if n + 1 == UNKNOWN_TOKEN { 99 } else { 0 };
-        store.reserve(reserve_of(n + 1, 1, token)).await.unwrap()
+        // Fetched after the copy's number was retired.
+        let reserve = Reserve { based_on: T0.plus(1), ..reserve_of(n + 1, 1, token) };
+        store.reserve(reserve).await.unwrap()
     })
     .await;
     let mut leases = Vec::new();

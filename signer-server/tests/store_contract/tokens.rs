@@ -55,7 +55,7 @@ pub(crate) async fn att_010_two_phones_with_one_state_give_themselves_away<E: En
     let copy = success(store, 0, 2, T0.plus(20)).await;
     assert_ne!(phone, copy);
     // An old challenge of the overtaken one proves nothing; a fresh one does.
-    let late = Reserve { based_on: T0.plus(19), ..with(phone, 3, T0.plus(30)) };
+    let late = Reserve { based_on: T0.plus(20), ..with(phone, 3, T0.plus(30)) };
     assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
     assert_eq!(store.reserve(with(phone, 4, T0.plus(30))).await.unwrap(), Reserved::Frozen);
     assert_eq!(store.reserve(with(copy, 5, T0.plus(31))).await.unwrap(), Reserved::Frozen);
@@ -70,7 +70,7 @@ pub(crate) async fn att_010_a_retired_token_freezes<E: Engine>() {
     let lease = granted(&*store, with(1, 2, T0.plus(10))).await;
     recorded(&*store, settle(lease, None, Verdict::PinProven, T0.plus(10))).await;
     // The phone had the new token since T0+10; who fetches later with the old one is another phone.
-    let copy = Reserve { based_on: T0.plus(10), ..with(0, 3, T0.plus(20)) };
+    let copy = Reserve { based_on: T0.plus(11), ..with(0, 3, T0.plus(20)) };
     assert_eq!(store.reserve(copy).await.unwrap(), Reserved::Frozen);
     drop(store);
     engine.reopen().await;
@@ -88,23 +88,62 @@ pub(crate) async fn att_010_a_late_message_is_stale_and_does_not_freeze<E: Engin
     enrol(store, 1).await;
     success(store, 0, 1, T0).await;
     success(store, 1, 3, T0.plus(10)).await;
-    let late = Reserve { based_on: T0.plus(9), ..with(0, 2, T0.plus(500)) };
-    assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
+    for based_on in [T0.plus(9), T0.plus(10)] {
+        let late = Reserve { based_on, ..with(0, 2, T0.plus(500)) };
+        assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
+    }
     assert_eq!(current(store).await, (1, Standing::Good));
     assert_eq!(counted(store).await, (0, 0));
 }
 
-pub(crate) async fn att_010_a_late_message_overtakes_no_number<E: Engine>() {
+/// The same, by a phone that says how many tries before it were not answered.
+async fn success_saying(store: &dyn Store, (token, unheard): (u64, u32), n: u8, now: UnixSeconds) -> u64 {
+    let lease = granted(store, Reserve { unheard, ..with(token, n, now) }).await;
+    recorded(store, settle(lease, None, Verdict::PinProven, now)).await.next_token
+}
+
+pub(crate) async fn att_020_a_late_message_overtakes_no_number<E: Engine>() {
     let engine: E = engine().await;
     let store = &*engine.store();
     enrol(store, 1).await;
-    let given = success(store, 0, 1, T0.plus(20)).await;
-    // Made before that success and held back since: the phone holds a newer number.
-    let late = Reserve { based_on: T0.plus(10), ..with(0, 2, T0.plus(30)) };
-    assert_eq!(store.reserve(late).await.unwrap(), Reserved::Stale);
+    // Two tries were held back, the third came through.
+    let given = success_saying(store, (0, 2), 1, T0.plus(20)).await;
+    for (unheard, based_on) in [(0, T0), (1, T0.plus(10)), (1, T0.plus(20))] {
+        let late = Reserve { unheard, based_on, ..with(0, 2, T0.plus(30)) };
+        assert_eq!(store.reserve(late).await.unwrap(), Reserved::Overtaken);
+    }
     assert_eq!(counted(store).await, (0, 0));
-    success(store, given, 3, T0.plus(40)).await;
+    success_saying(store, (given, 0), 3, T0.plus(40)).await;
     assert_eq!(current(store).await, (given, Standing::Good));
+}
+
+pub(crate) async fn att_020_answers_lost_in_one_second_are_no_copy<E: Engine>() {
+    let engine: E = engine().await;
+    let store = &*engine.store();
+    enrol(store, 1).await;
+    for (unheard, number) in [(0, 1), (1, 2), (3, 3)] {
+        assert_eq!(success_saying(store, (0, unheard), u8::try_from(number).unwrap(), T0).await, number);
+    }
+    success_saying(store, (3, 0), 4, T0).await;
+    assert_eq!(current(store).await, (3, Standing::Good));
+}
+
+pub(crate) async fn att_020_a_success_that_the_phone_did_not_have_freezes<E: Engine>() {
+    // The copy says of itself what the phone would, or a lie.
+    for said in [1, 7, u32::MAX] {
+        let mut engine: E = engine().await;
+        let store = engine.store();
+        enrol(&*store, 1).await;
+        success_saying(&*store, (0, 0), 1, T0).await;
+        success_saying(&*store, (0, said), 2, T0.plus(10)).await;
+        drop(store);
+        engine.reopen().await;
+        let store = engine.store();
+        let phone = Reserve { unheard: 1, ..with(0, 3, T0.plus(20)) };
+        assert_eq!(store.reserve(phone).await.unwrap(), Reserved::Frozen);
+        assert_eq!(current(&*store).await, (0, Standing::Frozen));
+        assert_eq!(counted(&*store).await, (0, 0));
+    }
 }
 
 pub(crate) async fn att_010_an_unknown_token_changes_nothing<E: Engine>() {

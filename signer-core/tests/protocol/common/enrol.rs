@@ -16,7 +16,7 @@ use signer_core::{
     suite::KeyContext,
     time::UnixSeconds,
     wire::{
-        Confirmed, EnrolConfirm, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, EnrolmentCode,
+        Confirmed, EnrolConfirm, EnrolKeyed, EnrolKeys, EnrolStart, EnrolStarted, EnrolmentCode, Presented,
         RefreshChallenged, RefreshConfirm, RefreshKeyed, RefreshKeys, RefreshStart, RefreshStarted, Token,
         WireSecret,
     },
@@ -61,6 +61,11 @@ fn at_device<T, E: core::fmt::Debug>(name: &'static str, result: Result<T, E>) -
 
 pub(crate) fn token(byte: u8) -> Token {
     WireSecret(SecretBytes::new([byte; 32]))
+}
+
+/// A token, presented by a phone that heard of all its tries.
+pub(crate) fn presented(byte: u8) -> Presented {
+    Presented { token: token(byte), unheard: 0 }
 }
 
 pub(crate) fn code() -> EnrolmentCode {
@@ -137,7 +142,7 @@ pub(crate) fn refresh_with(
     let challenged: RefreshChallenged =
         pass(meddle, "RefreshChallenged", &refresh_challenge(&old, &pair.context, how.now))?;
     let unlocked = unlock(&pair.masked, how.old_pin);
-    let device = DeviceRefresh::start(unlocked, pair.device_key, &challenged, token(1));
+    let device = DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1));
     let (device, start) = at_device("RefreshChallenged", device)?;
     let start: RefreshStart = pass(meddle, "RefreshStart", &start)?;
     let checked = at_server("RefreshStart", CheckedRefresh::new(&pair.context, &start))?;

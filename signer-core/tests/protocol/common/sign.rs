@@ -14,7 +14,7 @@ use signer_core::{
     wire::{APPROVE_PAYLOAD_BYTES_MAX, Approve, ApprovePayload, Fetch, Fetched},
 };
 
-use super::{HEDGE, NOW, Pair, Phone, Stream, sent, token, unlock};
+use super::{HEDGE, NOW, Pair, Phone, Stream, presented, sent, unlock};
 
 /// A request for `count` digests, in which `variant` changes the text and the digests.
 pub(crate) fn request(count: usize, variant: u8) -> RequestObject {
@@ -56,7 +56,7 @@ pub(crate) fn shown(pair: &Pair, object: &RequestObject, rng: &mut Stream) -> Sh
 }
 
 pub(crate) fn approve_with(pair: &Pair, phone: &Phone, shown: Shown, pin: &str) -> (Approve, Sent) {
-    let approval = shown.approve(&unlock(&pair.masked, pin), token(1), NOW).unwrap();
+    let approval = shown.approve(&unlock(&pair.masked, pin), presented(1), NOW).unwrap();
     let signature = phone.sign(approval.to_sign());
     let (approve, state) = approval.complete(signature);
     (sent(&approve), state)

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/postgres/0004_kek.sql"),
     include_str!("../../../migrations/postgres/0005_token_given.sql"),
     include_str!("../../../migrations/postgres/0006_lookups.sql"),
+    include_str!("../../../migrations/postgres/0007_token_unheard.sql"),
 ];
 
 /// The schema version this binary works with.

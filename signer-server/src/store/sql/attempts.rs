@@ -59,6 +59,7 @@ struct State {
     token_issued: u64,
     token_changed_at: UnixSeconds,
     token_given_at: UnixSeconds,
+    token_tries: u32,
     token_open: bool,
     serial: u64,
     payload: Option<PayloadHash>,
@@ -77,7 +78,7 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
         standing_column!(),
         ", epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
         token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
-        before_level, before_wrong, before_locked_until, before_stepped_down_at, token_open, token_given_at
+        before_level, before_wrong, before_locked_until, before_stepped_down_at, token_open, token_given_at, token_tries
         FROM installation JOIN signing_key USING (device) WHERE device = ?1"
     );
     first(db, sql, [device.as_bytes()], |row| {
@@ -96,6 +97,7 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
             before: get_counter(row, 15)?,
             token_open: row.get(19)?,
             token_given_at: get_time(row, 20)?,
+            token_tries: row.get(21)?,
         })
     })
 }
@@ -145,43 +147,56 @@ fn present(db: &Db<'_>, state: &State, reserve: &Reserve) -> StoreResult<Option<
     let Some(token) = reserve.token else { return Ok(None) };
     if state.token_open && (state.token..=state.token_issued).contains(&token) {
         // The first since a restore: which number the phone had got to is not known.
-        let sql =
-            "UPDATE installation SET token = ?2, token_open = 0, token_changed_at = ?3 WHERE device = ?1";
+        let sql = "UPDATE installation SET token = ?2, token_open = 0, token_tries = 0, token_changed_at = ?3 WHERE device = ?1";
         execute_one(db, sql, (device, int(token)?, time(reserve.now)))?;
         return Ok(None);
     }
     if token == state.token {
-        // The phone has had success since it made this: what comes late must not overtake the number it was given then.
-        let late = state.token_pending.is_some() && reserve.based_on < state.token_given_at;
-        return Ok(late.then_some(Reserved::Stale));
+        // A phone says more with each try, until it is given a number.
+        if reserve.unheard >= state.token_tries {
+            return Ok(None);
+        }
+        // It made this before the newest success, and what comes late must not overtake the number it was given then.
+        // Or that success was another's.
+        let late = reserve.based_on <= state.token_given_at;
+        return if late { Ok(Some(Reserved::Overtaken)) } else { freeze(db, reserve).map(Some) };
     }
     if Some(token) == state.token_pending {
-        let sql = "UPDATE installation SET token = ?2, token_pending = NULL, token_changed_at = ?3 WHERE device = ?1";
+        let sql =
+            "UPDATE installation SET token = ?2, token_pending = NULL, token_tries = 0, token_changed_at = ?3
+            WHERE device = ?1";
         execute_one(db, sql, (device, int(token)?, time(reserve.now)))?;
         return Ok(None);
     }
     if token > state.token_issued {
         return Ok(Some(Reserved::UnknownToken));
     }
-    if reserve.based_on < state.token_changed_at {
+    if reserve.based_on <= state.token_changed_at {
         return Ok(Some(Reserved::Stale));
     }
+    freeze(db, reserve).map(Some)
+}
+
+/// There is a copy, and nobody can tell it from the phone.
+fn freeze(db: &Db<'_>, reserve: &Reserve) -> StoreResult<Reserved> {
     // Certificates and their list are everybody's.
     db.alone()?;
-    execute_one(db, "UPDATE installation SET standing = ?2 WHERE device = ?1", (device, FROZEN))?;
+    let sql = "UPDATE installation SET standing = ?2 WHERE device = ?1";
+    execute_one(db, sql, (reserve.device.as_bytes(), FROZEN))?;
     certificates::follow(db, reserve.device, reserve.now)?;
     history::append_now(db, reserve.device, &reserve.frozen, reserve.now)?;
-    Ok(Some(Reserved::Frozen))
+    Ok(Reserved::Frozen)
 }
 
 /// Gives out the next token number: it replaces a pending one that was never presented.
-fn give_token(db: &Db<'_>, device: DeviceId, state: &State, now: UnixSeconds) -> StoreResult<u64> {
+fn give_token(db: &Db<'_>, lease: &Lease, state: &State, now: UnixSeconds) -> StoreResult<u64> {
     let number = state.token_issued.saturating_add(1);
-    let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3, token_given_at = ?4
-        WHERE device = ?1";
+    let sql = "UPDATE installation SET token_pending = ?2, token_issued = ?2, token_changed_at = ?3, token_given_at = ?4,
+        token_tries = ?5 WHERE device = ?1";
     // Overtaking a pending number is a change; giving out the first one after a presentation is not.
     let changed_at = if state.token_pending.is_some() { now } else { state.token_changed_at };
-    execute_one(db, sql, (device.as_bytes(), int(number)?, time(changed_at), time(now)))?;
+    let tries = lease.unheard.saturating_add(1);
+    execute_one(db, sql, (lease.device.as_bytes(), int(number)?, time(changed_at), time(now), tries))?;
     Ok(number)
 }
 
@@ -218,6 +233,7 @@ fn lease(
         payload: reserve.payload,
         serial,
         counter: counted,
+        unheard: reserve.unheard,
     }))
 }
 
@@ -338,7 +354,7 @@ fn record(
     let request = settle.request.filter(|_| number == 0);
     let device = settle.lease.device;
     let next_token = match kind {
-        OutcomeKind::Signed(_) | OutcomeKind::PinProven => give_token(db, device, state, settle.now)?,
+        OutcomeKind::Signed(_) | OutcomeKind::PinProven => give_token(db, &settle.lease, state, settle.now)?,
         OutcomeKind::WrongPin | OutcomeKind::Cheating => state.token,
     };
     // An outcome of this payload that is over 24 h old may still wait to be dropped.

@@ -28,6 +28,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("../../../migrations/sqlite/0019_kek.sql"),
     include_str!("../../../migrations/sqlite/0020_token_given.sql"),
     include_str!("../../../migrations/sqlite/0021_lookups.sql"),
+    include_str!("../../../migrations/sqlite/0022_token_unheard.sql"),
 ];
 
 /// The schema version this binary works with.
