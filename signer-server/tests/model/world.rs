@@ -745,6 +745,9 @@ impl World {
                 StateError::NotEnrolled => self.of(who).unwrap().phone.enrolled().is_none(),
                 _ => false,
             },
+            ClientError::Problem(problem) if problem.code == Overtaken => {
+                self.was_copied(self.of(who).unwrap().device)
+            }
             ClientError::Problem(problem) => matches!(
                 problem.code,
                 Stale
