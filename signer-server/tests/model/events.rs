@@ -5,7 +5,7 @@ use rand::{Rng, RngExt, SeedableRng, rngs::StdRng};
 use crate::server::Crash;
 
 /// Whose hands hold the phone, or a copy of it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Holder,
     Thief,

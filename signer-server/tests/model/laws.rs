@@ -118,8 +118,9 @@ pub(crate) struct Device {
     /// Who succeeded under the shares of this epoch since the last copy was made, in order, and whether the phone has heard of it:
     /// one that has not goes on with the number it has, like the copy.
     successes: Vec<([u8; 32], Who, bool)>,
-    /// Tries that nobody told their sender to have been in vain, and the token each presented. Those from before the copy are both's.
-    open: BTreeMap<[u8; 32], (Option<Who>, [u8; 32])>,
+    /// The token that each try presented, and whose successes it may stand for: its sender's until that is told of it, and the
+    /// thief's if it was sent before the copy was made, which may be older than the answer.
+    open: BTreeMap<[u8; 32], (BTreeSet<Who>, [u8; 32])>,
 }
 
 /// Everything that was promised.
@@ -177,7 +178,7 @@ impl Laws {
     pub(crate) fn sent(&mut self, letter: &Letter) {
         let Some(one) = letter.tries() else { return };
         if let Some(device) = self.devices.get_mut(&one.device) {
-            device.open.entry(one.payload.0).or_insert((Some(letter.by), one.token));
+            device.open.entry(one.payload.0).or_insert(([letter.by].into(), one.token));
         }
         if let Some(request) = one.request
             && self.is_right(letter, &one)
@@ -190,7 +191,7 @@ impl Laws {
     pub(crate) fn refused(&mut self, letter: &Letter) {
         let Some(one) = letter.tries() else { return };
         if let Some(device) = self.devices.get_mut(&one.device) {
-            device.open.remove(&one.payload.0);
+            device.told(one.payload, letter.by);
         }
     }
 
@@ -240,7 +241,7 @@ impl Laws {
     pub(crate) fn heard(&mut self, letter: &Letter) {
         let Some(one) = letter.tries() else { return };
         if let Some(device) = self.devices.get_mut(&one.device) {
-            device.open.remove(&one.payload.0);
+            device.told(one.payload, letter.by);
             device.heard(one.payload);
         }
     }
@@ -336,8 +337,8 @@ impl Device {
     pub(crate) fn copy(&mut self) {
         self.copied = true;
         self.successes.clear();
-        for (by, _) in self.open.values_mut() {
-            *by = None;
+        for (hands, _) in self.open.values_mut() {
+            hands.insert(Who::Thief);
         }
     }
 
@@ -400,8 +401,8 @@ impl Device {
     /// Successes of another hand since this one's last, or since the copy was made, are no more than it may have had itself.
     fn succeed(&mut self, one: &Try, by: Who) {
         let others = self.successes.iter().rev().take_while(|(_, who, _)| *who != by).count();
-        let may_be_own = |(payload, (who, token)): &(&[u8; 32], &(Option<Who>, [u8; 32]))| {
-            **payload != one.payload.0 && *token == one.token && who.is_none_or(|who| who == by)
+        let may_be_own = |(payload, (hands, token)): &(&[u8; 32], &(BTreeSet<Who>, [u8; 32]))| {
+            **payload != one.payload.0 && *token == one.token && hands.contains(&by)
         };
         let own = self.open.iter().filter(may_be_own).count();
         assert!(
@@ -409,6 +410,13 @@ impl Device {
             "{others} successes of another hand overlooked, by a phone with {own} open tries"
         );
         self.successes.push((one.payload.0, by, false));
+    }
+
+    /// Its sender knows what became of a try.
+    fn told(&mut self, payload: PayloadHash, who: Who) {
+        if let Some((hands, _)) = self.open.get_mut(&payload.0) {
+            hands.remove(&who);
+        }
     }
 
     /// Whoever signs with an overtaken number gives itself away: phone and copy never take turns.
