@@ -64,7 +64,8 @@ impl Phone {
         let device_key = state.device_key;
         let presented = self.state_mut()?.present()?;
         self.save()?;
-        let (refresh, start) = DeviceRefresh::start(unlocked, device_key, &challenged, presented)?;
+        let rng = &mut *self.ports.rng;
+        let (refresh, start) = DeviceRefresh::start(unlocked, device_key, &challenged, presented, rng)?;
         let started = self.exchange(&start);
         if started.as_ref().is_err_and(|error| error.is_problem(ProblemCode::Overtaken)) {
             self.state_mut()?.heard();

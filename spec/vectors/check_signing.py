@@ -186,8 +186,8 @@ class Epoch:
         _, issued_at, challenge = messages["RefreshChallenged"]
         derived = m(before.nonce_key, "proof-challenge", *before.context, number(issued_at))
         assert derived == challenge
-        _, _, issued_at, challenge, token, unheard, mac = cbor(messages["RefreshStart"][0])[0]
-        proof = (number(issued_at), challenge, token, number(unheard))
+        _, _, issued_at, challenge, token, unheard, unique, mac = cbor(messages["RefreshStart"][0])[0]
+        proof = (number(issued_at), challenge, token, number(unheard), unique)
         assert m(before.gate_key, "gate-proof", *before.context, *proof) == mac
         device_part, server_part = messages["RefreshKeys"][1], messages["RefreshKeyed"][0]
         commitment = messages["RefreshStarted"][1][1]

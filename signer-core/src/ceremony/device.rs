@@ -135,11 +135,14 @@ impl DeviceRefresh {
         device_key: DevicePublicKeyBytes,
         challenged: &RefreshChallenged,
         presented: Presented,
+        rng: &mut dyn CryptoRng,
     ) -> Result<(Self, RefreshStart), CeremonyError> {
         let context = *unlocked.context();
         if challenged.epoch != context.epoch {
             return Err(CeremonyError::Peer);
         }
+        let mut unique = [0; 16];
+        rng.fill_bytes(&mut unique);
         let mut payload = RefreshPayload {
             key: context.key,
             epoch: context.epoch,
@@ -147,6 +150,7 @@ impl DeviceRefresh {
             challenge: challenged.challenge,
             token: presented.token,
             unheard: presented.unheard,
+            unique,
             mac: [0; 32],
         };
         payload.mac = proof_mac(&unlocked.gate_key(), &context, &payload).tag();

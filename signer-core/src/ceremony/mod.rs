@@ -148,6 +148,7 @@ fn proof_mac(gate_key: &GateKey, context: &KeyContext, payload: &RefreshPayload)
         .field(&payload.challenge)
         .field(payload.token.0.expose())
         .number(payload.unheard.into())
+        .field(&payload.unique)
 }
 
 /// Commitment to the server's part of the refresh offset.

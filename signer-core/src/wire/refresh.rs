@@ -56,8 +56,11 @@ pub struct RefreshPayload {
     /// Tries before this one that presented the same token, of which the phone does not know that they had no success.
     #[n(5)]
     pub unheard: u32,
-    /// Gate MAC over everything above: the PIN proof.
+    /// Random: no two proofs are one message, not even those of a phone and its copy in one second.
     #[cbor(n(6), with = "minicbor::bytes")]
+    pub unique: [u8; 16],
+    /// Gate MAC over everything above: the PIN proof.
+    #[cbor(n(7), with = "minicbor::bytes")]
     pub mac: [u8; 32],
 }
 

@@ -82,11 +82,14 @@ fn cer_005_a_challenge_is_good_for_its_key_its_epoch_and_ten_minutes() {
     let mut rng = Stream::new(6);
     let old = enrol(1);
     let new = refresh(&old, &mut rng);
-    let start = |pair: &Pair| {
+    let mut draws = Stream::new(7);
+    let mut start = |pair: &Pair| {
         let challenged = refresh_challenge(&pair.server(), &pair.context, NOW);
         let unlocked = unlock(&pair.masked, PIN);
-        DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1)).unwrap().1
+        DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1), &mut draws).unwrap().1
     };
+    // A phone and its copy in one second: not one message.
+    assert_ne!(start(&old).payload.as_slice(), start(&old).payload.as_slice());
     let checked = CheckedRefresh::new(&old.context, &start(&old)).unwrap();
     let good = |now| checked.based_on(&old.server(), &old.context, now);
     assert_eq!(good(NOW), Some(NOW));
@@ -99,9 +102,8 @@ fn cer_005_a_challenge_is_good_for_its_key_its_epoch_and_ten_minutes() {
     assert!(CheckedRefresh::new(&foreign, &start(&old)).is_err());
     // The device does not prove its PIN over the challenge of another epoch.
     let challenged = refresh_challenge(&new.server(), &new.context, NOW);
-    assert!(
-        DeviceRefresh::start(unlock(&old.masked, PIN), old.device_key, &challenged, presented(1)).is_err()
-    );
+    let unlocked = unlock(&old.masked, PIN);
+    assert!(DeviceRefresh::start(unlocked, old.device_key, &challenged, presented(1), &mut rng).is_err());
     // The proof covers the token that goes with it.
     let message = start(&old);
     let mut swapped: RefreshPayload = codec::decode(message.payload.as_slice(), 512).unwrap();

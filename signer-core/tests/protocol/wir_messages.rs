@@ -221,6 +221,7 @@ fn wir_006_the_largest_messages_of_a_device_fit() {
         challenge: [0xff; 32],
         token: token(0xff),
         unheard: u32::MAX,
+        unique: [0xff; 16],
         mac: [0xff; 32],
     };
     assert!(codec::encode(&refresh).len() <= REFRESH_PAYLOAD_BYTES_MAX);

@@ -122,6 +122,7 @@ pub(crate) fn samples() -> Vec<Sample> {
         challenge: [1; 32],
         token: secret(2),
         unheard: 0,
+        unique: [4; 16],
         mac: [3; 32],
     };
     let confirmation = || Confirmation {

@@ -114,17 +114,27 @@ fn app_020_a_copy_that_signs_while_the_holder_reads_is_seen_at_the_next_approval
 
 #[test]
 fn app_020_a_copy_that_signs_in_the_second_of_a_pin_proof_is_seen_at_the_next() {
-    let app = TestApp::spawn();
-    let (bank, mut phone) = (app.bank(), app.phone("olena"));
-    sign(&app, &bank, &mut phone);
-    let mut copy = app.copy(&phone);
-    app.clock.advance(60);
-    sign(&app, &bank, &mut copy);
-    let mut change = || phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap());
-    // The clock stands still here; a phone proves anew in the next second.
-    assert_eq!(code(change()), ProblemCode::Overtaken);
-    app.clock.advance(1);
-    assert_eq!(code(change()), ProblemCode::Frozen);
+    for proof in [false, true] {
+        let app = TestApp::spawn();
+        let (bank, mut phone) = (app.bank(), app.phone("olena"));
+        sign(&app, &bank, &mut phone);
+        let mut copy = app.copy(&phone);
+        app.clock.advance(60);
+        let change = |phone: &mut TestPhone| {
+            phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap())
+        };
+        if proof {
+            // Over the challenge that the phone gets too.
+            copy.wire.fail("refresh-keys", Fault::LoseRequest);
+            change(&mut copy).unwrap_err();
+        } else {
+            sign(&app, &bank, &mut copy);
+        }
+        // The clock stands still here; a phone proves anew in the next second.
+        assert_eq!(code(change(&mut phone)), ProblemCode::Overtaken);
+        app.clock.advance(1);
+        assert_eq!(code(change(&mut phone)), ProblemCode::Frozen);
+    }
 }
 
 #[test]

@@ -142,7 +142,7 @@ pub(crate) fn refresh_with(
     let challenged: RefreshChallenged =
         pass(meddle, "RefreshChallenged", &refresh_challenge(&old, &pair.context, how.now))?;
     let unlocked = unlock(&pair.masked, how.old_pin);
-    let device = DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1));
+    let device = DeviceRefresh::start(unlocked, pair.device_key, &challenged, presented(1), device_rng);
     let (device, start) = at_device("RefreshChallenged", device)?;
     let start: RefreshStart = pass(meddle, "RefreshStart", &start)?;
     let checked = at_server("RefreshStart", CheckedRefresh::new(&pair.context, &start))?;
