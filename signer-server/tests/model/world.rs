@@ -89,19 +89,25 @@ impl Net {
 
     /// What the store says of a letter that was delivered.
     fn look(&self, server: &Server, letter: &Letter, before: Option<&Installation>) {
+        self.look_at_all(server, &[letter], before);
+    }
+
+    /// What the store says of letters that were delivered at one moment: of every try first, since it counts them together.
+    fn look_at_all(&self, server: &Server, delivered: &[&Letter], before: Option<&Installation>) {
         let mut laws = lock(&self.laws);
-        let Some(device) = letter.device() else { return };
         let store = &server.running().store;
         let now = server.running().service.now();
-        if let Some(one) = letter.tries() {
+        for letter in delivered {
+            let Some(one) = letter.tries() else { continue };
             let stored = server.runtime.block_on(store.stored_outcome(one.device, one.payload, now)).unwrap();
             if let Some(stored) = stored {
                 laws.evaluated(letter, &stored.kind, before, now.0);
             }
         }
-        if let Some(row) = installation(server, device) {
+        for letter in delivered {
+            let Some(row) = letter.device().and_then(|device| installation(server, device)) else { continue };
             if letter.ends_enrolment() {
-                laws.enrolled(device, letter.to);
+                laws.enrolled(row.device, letter.to);
             }
             laws.agree(&row, Some(letter));
         }
@@ -729,9 +735,7 @@ impl World {
         let judged = one.device() == other.device() && !laws.was_cut(&one) && !laws.was_cut(&other);
         laws.raced(&one, &other);
         drop(laws);
-        for letter in [&one, &other] {
-            self.net.look(&server, letter, row.as_ref().filter(|_| judged));
-        }
+        self.net.look_at_all(&server, &[&one, &other], row.as_ref().filter(|_| judged));
     }
 
     /// Refusals and silence that a phone must expect. Anything else is somebody's fault.
