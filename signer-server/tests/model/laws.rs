@@ -366,7 +366,7 @@ impl Device {
         }
     }
 
-    /// A success is forgiven three wrong PINs, once in a run.
+    /// A success is forgiven three wrong PINs, once in a run. What a crash cut short makes the lock come earlier.
     fn within_policy(&self) {
         let tries: usize = policy().tries.into();
         let extra = if self.forgiven { tries } else { 0 };
@@ -374,9 +374,11 @@ impl Device {
         if self.forgiven {
             return;
         }
+        let earlier = usize::try_from(self.cut_short()).unwrap();
         for (level, lock) in policy().lock_seconds.into_iter().enumerate() {
-            let last = self.wrong.get((level + 1) * tries - 1);
-            let next = self.wrong.get((level + 1) * tries);
+            let next = (level + 1) * tries;
+            let last = (next - 1).checked_sub(earlier).and_then(|last| self.wrong.get(last));
+            let next = self.wrong.get(next);
             if let (Some((_, last)), Some((_, next))) = (last, next) {
                 assert!(*next >= last + lock, "a try while locked");
             }
@@ -449,13 +451,18 @@ impl Device {
         }
     }
 
+    /// Tries that may be counted though nothing came of them.
+    fn cut_short(&self) -> u32 {
+        u32::try_from(self.cut.len()).unwrap() + self.confirmations_cut + self.overtaken
+    }
+
     /// Every wrong PIN is counted, and nothing but wrong PINs and what a crash cut short.
     fn counts(&mut self, counter: Counter) {
         self.forgiven |= counter.stepped_down_at.0 != 0;
         let (found, wrong) = (counted(counter), u32::try_from(self.wrong.len()).unwrap());
         let forgiven = if self.forgiven { u32::from(policy().tries) } else { 0 };
         assert!(found + forgiven >= wrong, "{found} counted of {wrong} wrong PINs");
-        let cut = u32::try_from(self.cut.len()).unwrap() + self.confirmations_cut + self.overtaken;
+        let cut = self.cut_short();
         assert!(found <= wrong + cut, "{found} counted, {wrong} wrong PINs, {cut} cut");
     }
 }
