@@ -150,7 +150,7 @@ pub struct Reserve {
     pub unheard: u32,
     /// Server time the payload is based on (`fetched_at`, `issued_at`). A retired token proves a copy only if this is after the
     /// second in which it was retired (its successor presented, or it overtaken while pending); up to then it is a late
-    /// message: `Stale`.
+    /// message: `Stale`. So is every message that is based on a time not after the newest restore.
     pub based_on: UnixSeconds,
     /// How long the reservation holds against other payloads, seconds.
     pub lease_seconds: u64,
@@ -186,7 +186,7 @@ pub enum Reserved {
     Stored(StoredOutcome),
     /// The request is not open, or not this holder's.
     RequestClosed,
-    /// Made for another epoch, or a late message with a token retired since.
+    /// Made for another epoch, or before a restore, or a late message with a token retired since.
     Stale,
     /// A late message: made before the newest success under its token. It will never be granted.
     Overtaken,

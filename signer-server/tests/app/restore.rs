@@ -375,6 +375,31 @@ fn res_014_a_phone_ahead_of_the_store_is_no_clone_and_a_clone_is_still_found_out
 }
 
 #[test]
+fn res_032_a_message_of_before_a_restore_is_late_and_its_phone_no_clone() {
+    let mut app = TestApp::spawn();
+    let (bank, mut phone) = (app.bank(), app.phone("olena"));
+    sign(&app, &bank, &mut phone, "olena");
+    let file = back_up(&app, "backup.db");
+    app.clock.advance(60);
+    phone.wire.fail("refresh-keys", Fault::LoseRequest);
+    phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap()).unwrap_err();
+    let right = phone.wire.last("refresh-start");
+    app.clock.advance(5);
+    phone.phone.change_pin(&Pin::entered(WRONG).unwrap(), &Pin::new("582907").unwrap()).unwrap_err();
+    let wrong = phone.wire.last("refresh-start");
+    restore_whole(&mut app, &file);
+    app.clock.advance(5);
+    let attempts = phone.phone.status().unwrap().attempts;
+    for late in [&right, &wrong] {
+        assert_eq!(app.device("refresh-start", &late.body).code(), ProblemCode::Stale);
+    }
+    assert_eq!(phone.phone.status().unwrap().attempts, attempts);
+    app.clock.advance(60);
+    sign(&app, &bank, &mut phone, "olena");
+    assert_eq!(standing(&mut phone), Standing::Good);
+}
+
+#[test]
 fn res_015_the_log_names_the_gap_and_goes_on_under_another_name() {
     let mut app = TestApp::spawn();
     let (bank, mut phone) = (app.bank(), app.phone("olena"));

@@ -61,6 +61,7 @@ struct State {
     token_given_at: UnixSeconds,
     token_tries: u32,
     token_open: bool,
+    restored: UnixSeconds,
     serial: u64,
     payload: Option<PayloadHash>,
     holds: bool,
@@ -78,7 +79,8 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
         standing_column!(),
         ", epoch, level, wrong, locked_until, stepped_down_at, token, token_pending,
         token_issued, token_changed_at, lease_serial, lease_payload, lease_run, lease_until,
-        before_level, before_wrong, before_locked_until, before_stepped_down_at, token_open, token_given_at, token_tries
+        before_level, before_wrong, before_locked_until, before_stepped_down_at, token_open, token_given_at, token_tries,
+        (SELECT restored FROM meta)
         FROM installation JOIN signing_key USING (device) WHERE device = ?1"
     );
     first(db, sql, [device.as_bytes()], |row| {
@@ -98,6 +100,7 @@ fn load(db: &Db<'_>, device: DeviceId, now: UnixSeconds) -> StoreResult<Option<S
             token_open: row.get(19)?,
             token_given_at: get_time(row, 20)?,
             token_tries: row.get(21)?,
+            restored: get_time(row, 22)?,
         })
     })
 }
@@ -119,7 +122,8 @@ fn take(db: &Db<'_>, reserve: &Reserve) -> StoreResult<Reserved> {
         Standing::Revoked => return Ok(Reserved::Revoked),
         Standing::Suspended => return Ok(Reserved::Suspended),
     }
-    if state.epoch != reserve.epoch {
+    // What became of a message of before the restore is forgotten, and the phone may have been given a number for it.
+    if state.epoch != reserve.epoch || reserve.based_on <= state.restored {
         return Ok(Reserved::Stale);
     }
     if let Some(refusal) = present(db, &state, reserve)? {
