@@ -47,6 +47,11 @@ fn rng() -> StdRng {
     StdRng::try_from_rng(&mut SysRng).unwrap()
 }
 
+/// The same phone, for what it does beside: it shows codes while it signs.
+pub(crate) fn again(phone: &Phone) -> Phone {
+    Phone::read(&phone.line(), rng()).unwrap()
+}
+
 /// The phones that were kept, and new ones until there are so many.
 pub(crate) fn load_or_enrol(target: &Target, suite: SuiteId, count: usize) -> Vec<Phone> {
     let text = fs::read_to_string(&target.state).unwrap_or_default();

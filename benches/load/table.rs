@@ -68,25 +68,25 @@ impl Rows {
 /// What a run came to.
 #[derive(Debug)]
 pub(crate) struct Report {
-    /// The operation that is the point of the run: CPU time is divided by its number.
-    whole: &'static str,
+    /// The operations that are the point of the run: CPU time is divided by their number.
+    whole: Vec<&'static str>,
     rows: Rows,
     wall: Duration,
     usage: Option<(Usage, Usage)>,
-    /// Sessions begun later than they were due.
+    /// Sessions and checks begun later than they were due.
     late: Option<u64>,
 }
 
 impl Report {
     pub(crate) fn new(
-        whole: &'static str,
+        whole: &[&'static str],
         mut rows: Rows,
         wall: Duration,
         usage: Option<(Usage, Usage)>,
         late: Option<u64>,
     ) -> Self {
         rows.0.values_mut().for_each(|row| row.times.sort_unstable());
-        Self { whole, rows, wall, usage, late }
+        Self { whole: whole.to_vec(), rows, wall, usage, late }
     }
 
     fn each(&self, row: &Row) -> f64 {
@@ -96,7 +96,8 @@ impl Report {
     /// CPU milliseconds of the server for each, and its memory in MiB at the end.
     fn server(&self) -> Option<(f64, f64)> {
         let (before, after) = self.usage?;
-        let done = self.rows.0.get(self.whole).map_or(0, |row| row.times.len());
+        let done: usize =
+            self.whole.iter().filter_map(|name| self.rows.0.get(name)).map(|row| row.times.len()).sum();
         let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64() * 1e3 / number(done.max(1));
         Some((cpu, number(usize::try_from(after.resident >> 10).unwrap_or(usize::MAX)) / 1024.0))
     }
@@ -113,7 +114,7 @@ impl Report {
             self.rows.0.iter().map(|(name, found)| ((*name).to_owned(), row(found))).collect();
         let (cpu, memory) = self.server().unzip();
         serde_json::json!({
-            "seconds": self.wall.as_secs_f64(), "operations": operations, "of": self.whole,
+            "seconds": self.wall.as_secs_f64(), "operations": operations, "of": self.whole.join(" or "),
             "server_cpu_ms_each": cpu, "server_memory_mib": memory, "late": self.late,
         })
     }
@@ -136,7 +137,8 @@ impl fmt::Display for Report {
             )?;
         }
         if let Some((cpu, memory)) = self.server() {
-            writeln!(f, "server: {cpu:.3} ms of CPU for each {}, {memory:.0} MiB", self.whole)?;
+            let whole = self.whole.join(" or ");
+            writeln!(f, "server: {cpu:.3} ms of CPU for each {whole}, {memory:.0} MiB")?;
         }
         self.late.map_or(Ok(()), |late| writeln!(f, "begun late: {late}"))
     }

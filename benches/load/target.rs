@@ -13,7 +13,7 @@ use std::{
 use signer_benches::http::Request;
 use tempfile::TempDir;
 
-use crate::{Arguments, table::Usage};
+use crate::{Arguments, register::Register, table::Usage};
 
 /// Limits that no load reaches.
 const WIDE: &str = "[limits]\ncalls_per_second = 1000000\nrequests_for_person = 1000000\n\
@@ -29,13 +29,16 @@ pub(crate) struct Target {
     pub(crate) state: PathBuf,
     pids: Vec<u32>,
     child: Option<Child>,
+    _register: Option<Register>,
     _folder: Option<TempDir>,
 }
 
 impl Target {
     pub(crate) fn of(arguments: &Arguments) -> Self {
+        let free = SocketAddr::from(([127, 0, 0, 1], 0));
+        let register = (arguments.verifiers > 0).then(|| Register::start(arguments.register.unwrap_or(free)));
         match &arguments.url[..] {
-            [] => Self::start(arguments),
+            [] => Self::start(arguments, register),
             urls => Self {
                 addresses: urls.iter().map(|url| address(url)).collect(),
                 turn: AtomicUsize::new(0),
@@ -43,12 +46,13 @@ impl Target {
                 state: arguments.state.clone().unwrap(),
                 pids: arguments.pid.clone(),
                 child: None,
+                _register: register,
                 _folder: None,
             },
         }
     }
 
-    fn start(arguments: &Arguments) -> Self {
+    fn start(arguments: &Arguments, register: Option<Register>) -> Self {
         let temporary = arguments.data.is_none().then(|| tempfile::tempdir().unwrap());
         let folder = match (&arguments.data, &temporary) {
             (Some(folder), _) => folder.clone(),
@@ -59,8 +63,11 @@ impl Target {
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
         let (config, data) = (folder.join("load.toml"), folder.join("data"));
         let settings = arguments.settings.join("\n");
+        let token_file = folder.join("register-token");
+        fs::write(&token_file, "anything-is-answered\n").unwrap();
+        let register_settings = register.as_ref().map(|one| one.settings(&token_file)).unwrap_or_default();
         let text = format!(
-            "listen = {:?}\ndata_dir = {data:?}\nlog = \"warn\"\n{settings}\n{WIDE}",
+            "listen = {:?}\ndata_dir = {data:?}\nlog = \"warn\"\n{settings}\n{WIDE}{register_settings}",
             address.to_string()
         );
         fs::write(&config, text).unwrap();
@@ -87,6 +94,7 @@ impl Target {
             state: arguments.state.clone().unwrap_or_else(|| folder.join("phones")),
             pids: vec![child.id()],
             child: Some(child),
+            _register: register,
             _folder: temporary,
         };
         target.wait(&folder);

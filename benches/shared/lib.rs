@@ -5,6 +5,7 @@
 
 pub mod alternate;
 pub mod approvals;
+pub mod batch;
 pub mod codes;
 pub mod dkls;
 pub mod enrolment;

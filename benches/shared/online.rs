@@ -3,30 +3,22 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use axum::{Json, Router, routing::post};
-use p256::{ecdsa::SigningKey, elliptic_curve::Generate as _};
 use serde::{Deserialize, Serialize};
 use signer_core::{
-    codec::List,
-    credential::{DayCredential, DocumentType, Show, Step, StepRule, Turn, digits},
-    device_key::DevicePublicKeyBytes,
-    secret::SecretBytes,
     suite::SuiteId,
-    wire::{
-        CreateRelyingParty, DayKeyRequest, IssueCredentials, Profile, VerifyCode, WireSecret, day_key_proof,
-    },
+    wire::{BATCH_MAX, CreateRelyingParty, Profile, VerifyCode},
 };
 use tokio::runtime::Runtime;
 
 use crate::{
+    batch::{self, Batch, TURNS, licence},
     http::{Request, Run, send},
-    phone::{Phone, person, sign},
+    phone::{Phone, person},
     server::{Server, together},
 };
 
 /// Shops, each with one connection, each checking its next code when it has its answer.
 pub const SHOPS: usize = 64;
-/// Credentials of each phone: a batch as phones fetch them.
-const BATCH: usize = 16;
 
 /// The server, and phones with credentials. There is a phone for each shop.
 #[derive(Debug)]
@@ -54,12 +46,9 @@ impl World {
             let service = Arc::clone(&server.service);
             async move {
                 let mut phone = Phone::enrol(&service, SuiteId::FrostSecp256k1Sha256, number).await;
-                let (asked, keys) = ask(&mut phone, profile);
-                let issued = service.issue(&phone.seal(service.now(), &asked)).await.unwrap();
-                let credentials = issued.credentials.as_slice().iter();
-                let credentials = credentials.map(|one| DayCredential::from_bytes(one.as_slice()).unwrap());
-                let WireSecret(secret) = issued.otp_secret;
-                (number, Batch { credentials: credentials.zip(keys).collect(), secret })
+                let (asked, question) = batch::ask(&mut phone, profile);
+                let issued = service.issue(&phone.seal(service.now(), &question)).await.unwrap();
+                (number, asked.issued(issued))
             }
         })));
         Self { server, verifier, batches, rounds: 0 }
@@ -71,20 +60,18 @@ impl World {
     /// # Panics
     /// If anything fails.
     pub fn prepare(&mut self) -> Vec<Vec<Request>> {
-        let turn = Turn::try_from(u8::try_from(self.rounds % 16).unwrap()).unwrap();
+        let turn = u8::try_from(self.rounds % u64::from(TURNS)).unwrap();
         self.rounds += 1;
         let now = self.server.service.now();
-        let step = StepRule::STANDARD.step_at(now);
-        let authorization = format!("authorization: Bearer {}", self.verifier);
-        let check = |text: &str, request_id: String| {
-            let code = VerifyCode { code: text.into(), request_id, profile: None, request: None };
-            let body = serde_json::to_vec(&code).unwrap();
-            Request::post("/v1/verifications", "application/json", &[&authorization], &body)
+        let check = |code: &str, request_id: String| {
+            verification(
+                &self.verifier,
+                &VerifyCode { code: code.into(), request_id, profile: None, request: None },
+            )
         };
         let shops = self.batches.iter().enumerate().map(|(shop, batch)| {
-            let codes = batch.credentials.iter().enumerate().map(|(place, (credential, key))| {
-                let show = batch.show(credential, step, turn);
-                let code = credential.present(&show, now, StepRule::STANDARD, key).unwrap();
+            let codes = (0..BATCH_MAX).map(|place| {
+                let code = batch.code(place, turn, now).unwrap();
                 check(code.as_str(), format!("round-{}-{shop}-{place}", self.rounds))
             });
             codes.collect()
@@ -105,6 +92,17 @@ impl World {
         }
         run
     }
+}
+
+/// A verifier's question, under its token.
+///
+/// # Panics
+/// If it is no JSON.
+#[must_use]
+pub fn verification(token: &str, question: &VerifyCode) -> Request {
+    let authorization = format!("authorization: Bearer {token}");
+    let body = serde_json::to_vec(question).unwrap();
+    Request::post("/v1/verifications", "application/json", &[&authorization], &body)
 }
 
 /// A server that reads a JSON body and answers one: what HTTP alone costs.
@@ -138,7 +136,7 @@ impl Hello {
     #[must_use]
     pub fn greet(&self) -> Run {
         let request = Request::post("/", "application/json", &[], br#"{"hello":"world"}"#);
-        send(self.address, vec![vec![request; BATCH]; SHOPS])
+        send(self.address, vec![vec![request; BATCH_MAX]; SHOPS])
     }
 }
 
@@ -148,48 +146,8 @@ impl Default for Hello {
     }
 }
 
-/// Credentials with their day keys, and the secret of their digits.
-#[derive(Debug)]
-struct Batch {
-    credentials: Vec<(DayCredential, SigningKey)>,
-    secret: SecretBytes<32>,
-}
-
-impl Batch {
-    fn show(&self, credential: &DayCredential, step: Step, turn: Turn) -> Show {
-        let digits = digits(&self.secret, credential.claims().status(), step, turn);
-        Show { step, turn, digits, challenge: None }
-    }
-}
-
-fn ask(phone: &mut Phone, profile: Profile) -> (IssueCredentials, Vec<SigningKey>) {
-    let keys: Vec<_> = (0..BATCH).map(|_| SigningKey::generate_from_rng(&mut phone.rng)).collect();
-    let asked = keys.iter().map(|key| {
-        let point = key.verifying_key().to_sec1_point(true);
-        let day_key = DevicePublicKeyBytes(point.as_bytes().try_into().unwrap());
-        let proof = sign(key, day_key_proof(phone.device, profile, &day_key));
-        DayKeyRequest { profile, day_key, proof }
-    });
-    let asked = IssueCredentials {
-        document_type: DocumentType::DrivingLicence.number().into(),
-        keys: List::new(asked.collect()).unwrap(),
-    };
-    (asked, keys)
-}
-
 /// A register of the phones' holders.
 fn register() -> String {
-    let licence = |number| {
-        let licence = serde_json::json!([{
-            "document_type": "driving_licence",
-            "family": "Шевченко",
-            "given": "Олена Григорівна",
-            "birth": "1994-03-09",
-            "number": format!("BXT{number:06}"),
-            "expires": "2046-08-01",
-            "rights": "A,B",
-        }]);
-        (person(number), licence)
-    };
+    let licence = |number| (person(number), vec![licence(number)].into());
     serde_json::Value::from((0..SHOPS).map(licence).collect::<serde_json::Map<_, _>>()).to_string()
 }
