@@ -59,6 +59,7 @@ pub(super) fn run(config: &Config, json: bool, args: &RestoreArgs) -> Result<(),
                     holds: survey.holds,
                     epoch: survey.epoch,
                     witnessed: survey.witness,
+                    witnessed_at: survey.witnessed_at.unwrap_or_default(),
                     exact: false,
                     unfinished: false,
                     kept: Vec::new(),
@@ -79,6 +80,8 @@ struct Known {
     /// The epoch that the witness saw.
     epoch: u32,
     witnessed: Option<AuditMark>,
+    /// The server's latest time that the witness saw.
+    witnessed_at: UnixSeconds,
     exact: bool,
     unfinished: bool,
     /// Entries of the audit log that the witness keeps.
@@ -89,10 +92,11 @@ fn known(survey: &Survey) -> Result<Known, String> {
     Ok(Known {
         kept: survey.kept().map_err(|error| format!("the witness: {error}"))?,
         had: survey.had.audit,
-        at: survey.at,
+        at: survey.had.latest,
         holds: survey.holds,
         epoch: survey.witness.map_or(0, |mark| mark.epoch),
         witnessed: survey.witness.map(|mark| mark.audit),
+        witnessed_at: survey.witness.map(|mark| mark.latest).unwrap_or_default(),
         exact: true,
         unfinished: survey.unfinished,
     })
@@ -121,12 +125,12 @@ fn ask(config: &Config, args: &RestoreArgs, known: &Known) -> Result<Restore, St
     if !args.yes {
         confirm(&told(known, &log))?;
     }
-    // Only the witness's hash vouches for a time: one that somebody made up would end every lock.
+    // Only the witness, and its hash, vouch for a time: one that somebody made up would end every lock.
     let proven = known.witnessed.filter(|_| log.whole).map_or(0, |seen| seen.size);
     let last =
         log.acts.iter().filter(|entry| entry.index < proven).map(|entry| entry.at).max().unwrap_or_default();
     Ok(Restore {
-        now: SystemClock.now().max(known.at).max(last),
+        now: SystemClock.now().max(known.at).max(known.witnessed_at).max(last),
         had: known.had,
         epoch: known.epoch,
         witnessed: known.witnessed,

@@ -18,6 +18,9 @@ pub enum ClientProof {
     Secret([u8; 32]),
 }
 
+/// How far ahead the end of an assertion may lie when it is accepted, seconds.
+pub const ASSERTION_SECONDS_MAX: u64 = 90;
+
 /// An assertion that is used up by what it asks for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct UsedAssertion {

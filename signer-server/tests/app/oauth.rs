@@ -10,6 +10,7 @@ use signer_core::{
 
 use crate::{
     harness::{TestApp, request},
+    restore::{back_up, restore_whole},
     support::http::Answer,
 };
 
@@ -172,6 +173,22 @@ fn oau_002_an_assertion_is_good_once() {
         all.into_iter().map(|one| one.join().unwrap()).filter(|status| *status == 200).count()
     });
     assert_eq!(taken, 1);
+}
+
+#[test]
+fn res_034_an_assertion_that_may_have_been_used_before_a_restore_is_used_up() {
+    let mut app = TestApp::spawn();
+    let client = Client::new(&app, "Bank");
+    let file = back_up(&app, "backup.db");
+    let form = client.form(&app, |_| {});
+    assert_eq!(post(&app, "token", &form).status, 200);
+    restore_whole(&mut app, &file);
+    let (status, error, text) = refusal(&post(&app, "token", &form));
+    assert_eq!((status, error.as_str()), (401, "invalid_client"));
+    assert!(text.contains("used before"), "{text}");
+    // One that could not have been sent before is not.
+    app.clock.advance(31);
+    client.token(&app);
 }
 
 #[test]

@@ -12,14 +12,17 @@ use signer_client::{Approved, RelyingParty};
 use signer_core::{
     audit::CheckpointVerifier,
     credential::Reason,
+    ids::RequestId,
     pin::Pin,
-    wire::{AuditKey, AuditLine, ProblemCode, Profile, RequestStatus, Standing},
+    wire::{
+        AuditKey, AuditLine, CreatedRequest, ProblemCode, Profile, RequestStatus, Standing, WebhookEvents,
+    },
 };
 use signer_server::store::sqlite;
 
 use crate::{
     backup::copy,
-    harness::{PIN, TestApp, WRONG, code},
+    harness::{PIN, TestApp, WRONG, code, request},
     screen::{self, GREEN, Till, outcome, red, stocked},
     support::phone::{Fault, TestPhone, network},
 };
@@ -184,7 +187,7 @@ fn forget(app: &TestApp) {
 }
 
 /// From a backup, with the audit log up to now.
-fn restore_whole(app: &mut TestApp, backup: &Path) -> Value {
+pub(crate) fn restore_whole(app: &mut TestApp, backup: &Path) -> Value {
     let log = export(app, &app.unique("log"));
     lose(app);
     let report = restore(app, &[backup.to_str().unwrap(), "--audit-log", log.to_str().unwrap()]).unwrap();
@@ -290,7 +293,7 @@ fn res_011_with_the_log_what_happened_since_holds_again() {
     assert!(maria.phone.status().is_err());
     let _new = app.phone("yevheniia");
     let revoked = RelyingParty::new(network(app.url()), lost_party.token);
-    assert_eq!(code(revoked.ask(&crate::harness::request("ivan", 1), "key")), ProblemCode::Unauthenticated);
+    assert_eq!(code(revoked.ask(&request("ivan", 1), "key")), ProblemCode::Unauthenticated);
 }
 
 #[test]
@@ -633,6 +636,71 @@ fn res_027_a_second_restore_from_one_backup_gives_nothing_out_twice() {
 }
 
 #[test]
+fn res_033_no_place_of_an_event_is_given_out_twice() {
+    let mut app = TestApp::spawn_with(|config| config.webhooks.allow_private = true);
+    let parties = ["Early", "Late"].map(|name| app.relying_party(name, true, false));
+    let call = |app: &TestApp, token: &str, method: &str, path: &str, body: Option<Value>| {
+        let answer = app.http.json(method, path, token, body.as_ref());
+        assert!(answer.status < 300, "{answer:?}");
+        answer
+    };
+    let ask = |app: &TestApp, token: &str| {
+        let body = serde_json::to_value(request("nobody", 1)).unwrap();
+        call(app, token, "POST", "/v1/requests", Some(body)).json::<CreatedRequest>().id
+    };
+    let end = |app: &TestApp, token: &str, id: RequestId| {
+        call(app, token, "DELETE", &format!("/v1/requests/{id}"), None);
+    };
+    let after = |app: &TestApp, token: &str, place: u64| -> Vec<RequestId> {
+        let path = format!("/v1/webhook-events?after={place}");
+        let events = call(app, token, "GET", &path, None).json::<WebhookEvents>().events;
+        events.into_iter().map(|one| one.event.id).collect()
+    };
+    for party in &parties {
+        let urls = serde_json::json!({ "urls": ["http://127.0.0.1:9/ended"] });
+        call(&app, &party.token, "PUT", "/v1/webhooks", Some(urls));
+    }
+    let [early, late] = &parties.map(|party| party.token);
+    let first = ask(&app, early);
+    end(&app, early, first);
+    let open = ask(&app, early);
+    let file = back_up(&app, "backup.db");
+    // What both hear of and the backup does not know: of one its second event, of the other its first.
+    end(&app, early, open);
+    let lost = ask(&app, late);
+    end(&app, late, lost);
+    assert_eq!((after(&app, early, 1), after(&app, late, 0)), (vec![open], vec![lost]));
+    restore_whole(&mut app, &file);
+    assert_eq!(after(&app, early, 2), [open], "it ended in the restore, at a place of its own");
+    let next = ask(&app, late);
+    end(&app, late, next);
+    assert_eq!(after(&app, late, 1), [next]);
+}
+
+#[test]
+fn res_035_time_goes_on_after_the_latest_that_the_witness_saw() {
+    let mut app = TestApp::spawn();
+    let mut phone = app.phone("olena");
+    let file = back_up(&app, "backup.db");
+    app.clock.advance(3600);
+    phone.wire.fail("refresh-keys", Fault::LoseRequest);
+    phone.phone.change_pin(&Pin::entered(PIN).unwrap(), &Pin::new("582907").unwrap()).unwrap_err();
+    let before = phone.wire.last("refresh-start");
+    app.stop();
+    // No entry tells of that hour.
+    forget(&app);
+    lose(&mut app);
+    restore(&mut app, &[file.to_str().unwrap()]).unwrap();
+    app.start().unwrap();
+    let sql = "SELECT restored FROM meta";
+    let restored: i64 = app.read_only().query_row(sql, [], |row| row.get(0)).unwrap();
+    assert!(u64::try_from(restored).unwrap() >= app.clock.seconds());
+    act(&app, &phone, "resume");
+    app.clock.advance(5);
+    assert_eq!(app.device("refresh-start", &before.body).code(), ProblemCode::Stale);
+}
+
+#[test]
 fn res_028_what_no_witness_confirms_ends_nothing_and_moves_no_clock() {
     let mut app = TestApp::spawn();
     let (mut olena, andrii, party) =
@@ -669,7 +737,8 @@ fn res_028_what_no_witness_confirms_ends_nothing_and_moves_no_clock() {
     assert_eq!((&report["whole"], &report["ended"]), (&false.into(), &0.into()), "{report}");
     let again = report["again"].to_string();
     assert!(again.contains("end_key") && again.contains(&party.id.to_string()), "{again}");
-    assert!(latest(&app) < moved);
+    // Its own time is no made up one.
+    assert!(latest(&app) > moved);
     app.start().unwrap();
     assert_eq!(standing(&mut olena), Standing::Suspended);
 }

@@ -9,12 +9,11 @@ use signer_core::{
     time::UnixSeconds,
 };
 
-use crate::store::UsedAssertion;
+use crate::store::{ASSERTION_SECONDS_MAX, UsedAssertion};
 
 /// Longest assertion, bytes.
 const ASSERTION_BYTES_MAX: usize = 4096;
-/// How far ahead an assertion may end, and how much the client's clock may be off, seconds.
-const LIFE_SECONDS: u64 = 60;
+/// How much the client's clock may be off, seconds.
 const CLOCK_SECONDS: u64 = 30;
 
 #[derive(Deserialize)]
@@ -103,7 +102,7 @@ impl Assertion {
         if claims.exp <= now.0 {
             return Err("the assertion's time is over");
         }
-        if claims.exp > now.plus(LIFE_SECONDS + CLOCK_SECONDS).0 {
+        if claims.exp > now.plus(ASSERTION_SECONDS_MAX).0 {
             return Err("the assertion's exp is at most 60 seconds ahead");
         }
         let from = now.plus(CLOCK_SECONDS).0;

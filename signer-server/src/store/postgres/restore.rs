@@ -58,6 +58,8 @@ pub struct Survey {
     pub at: UnixSeconds,
     /// What the witness has seen of the audit log; none if there is no witness.
     pub witness: Option<AuditMark>,
+    /// The server's latest time that the witness has seen.
+    pub witnessed_at: Option<UnixSeconds>,
     /// The epoch that the witness has seen.
     pub epoch: u32,
     /// Whether the audit log has the last entry that the witness has seen: else it is another branch, or ends before.
@@ -89,7 +91,6 @@ impl Survey {
             Err(error) if error.is_lost() => {}
             Err(error) => return Err(error.into()),
         }
-        let at: i64 = client.query_one("SELECT latest_time FROM meta", &[]).await?.try_get(0)?;
         let seen = witness.seen();
         let holds = match seen.and_then(|seen| Some((seen.audit.size.checked_sub(1)?, seen.audit.last))) {
             Some((last, hash)) => leaf(&client, last).await? == Some(hash),
@@ -98,7 +99,8 @@ impl Survey {
         let process = client.query_one("SELECT pg_backend_pid()", &[]).await?.try_get(0)?;
         Ok(Self {
             had: found.audit,
-            at: UnixSeconds(u64::try_from(at).unwrap_or_default()),
+            at: found.latest,
+            witnessed_at: seen.map(|seen| seen.latest),
             witness: seen.map(|seen| seen.audit),
             epoch: seen.map_or(0, |seen| seen.epoch),
             holds,

@@ -14,14 +14,19 @@ use std::{
 };
 
 use deadpool_postgres::Object;
-use signer_core::audit::tree::{TreeHash, leaf_hash};
+use signer_core::{
+    audit::tree::{TreeHash, leaf_hash},
+    time::UnixSeconds,
+};
 use tokio_postgres::{Client, Row};
 
 use super::OpenError;
 use crate::store::{AuditMark, StoreError, StoreResult, slots::Slots};
 
 const MAGIC: &[u8; 8] = b"SGNPGW01";
-const BYTES: usize = 16 + 4 + 8 + 8 + 8 + 32;
+const BYTES: usize = 16 + 4 + 8 + 8 + 8 + 32 + 8;
+/// Before it knew the time.
+const FIRST_BYTES: usize = BYTES - 8;
 
 /// How far a database had come.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,6 +37,8 @@ pub(super) struct Seen {
     /// Place in the server's log, up to which it was on disk.
     pub(super) lsn: i64,
     pub(super) audit: AuditMark,
+    /// The latest time of all nodes: what was said then or before is of before a restore.
+    pub(super) latest: UnixSeconds,
 }
 
 /// The node's memory of its database.
@@ -179,7 +186,7 @@ pub(super) async fn leaf(client: &Client, index: u64) -> Result<Option<TreeHash>
 pub(super) async fn look(client: &Client) -> Result<Option<Seen>, OpenError> {
     let sql = "SELECT store_id, (SELECT coalesce(max(epoch), 0) FROM restored),
         ('x' || substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8))::bit(32)::bigint,
-        (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint, idx, entry
+        (pg_current_wal_flush_lsn() - '0/0'::pg_lsn)::bigint, idx, entry, latest_time
         FROM meta LEFT JOIN (SELECT idx, entry FROM audit ORDER BY idx DESC LIMIT 1) newest ON true";
     client.query_opt(sql, &[]).await?.map(|row| read(&row)).transpose()
 }
@@ -198,11 +205,12 @@ fn read(row: &Row) -> Result<Seen, OpenError> {
         timeline: row.try_get(2)?,
         lsn: row.try_get(3)?,
         audit,
+        latest: UnixSeconds(u64::try_from(row.try_get::<_, i64>(6)?).map_err(|_| form())?),
     })
 }
 
 fn encode(seen: Seen) -> Vec<u8> {
-    let Seen { store, epoch, timeline, lsn, audit } = seen;
+    let Seen { store, epoch, timeline, lsn, audit, latest } = seen;
     [
         &store[..],
         &epoch.to_be_bytes(),
@@ -210,12 +218,17 @@ fn encode(seen: Seen) -> Vec<u8> {
         &lsn.to_be_bytes(),
         &audit.size.to_be_bytes(),
         &audit.last.0,
+        &latest.0.to_be_bytes(),
     ]
     .concat()
 }
 
 fn decode(bytes: &[u8]) -> Option<Seen> {
-    (bytes.len() == BYTES).then_some(())?;
+    let latest = match bytes.len() {
+        BYTES => u64::from_be_bytes(*bytes.last_chunk()?),
+        FIRST_BYTES => 0,
+        _ => return None,
+    };
     Some(Seen {
         store: *bytes.first_chunk()?,
         epoch: u32::from_be_bytes(*bytes.get(16..)?.first_chunk()?),
@@ -225,6 +238,7 @@ fn decode(bytes: &[u8]) -> Option<Seen> {
             size: u64::from_be_bytes(*bytes.get(36..)?.first_chunk()?),
             last: TreeHash(*bytes.get(44..)?.first_chunk()?),
         },
+        latest: UnixSeconds(latest),
     })
 }
 
@@ -233,6 +247,22 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
+
+    #[test]
+    fn res_022_a_witness_of_the_older_form_is_read() {
+        let seen = Seen {
+            store: [7; 16],
+            epoch: 2,
+            timeline: 3,
+            lsn: 4711,
+            audit: AuditMark { size: 9, last: TreeHash([5; 32]) },
+            latest: UnixSeconds(1_800_000_000),
+        };
+        let bytes = encode(seen);
+        assert_eq!(decode(&bytes), Some(seen));
+        assert_eq!(decode(&bytes[..FIRST_BYTES]), Some(Seen { latest: UnixSeconds(0), ..seen }));
+        assert_eq!(decode(&bytes[..BYTES - 1]), None);
+    }
 
     #[test]
     fn res_031_a_commit_without_an_answer_is_witnessed_before_it_is_shown() {

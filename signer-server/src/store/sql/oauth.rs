@@ -14,8 +14,8 @@ use super::{
     relying_parties, visits,
 };
 use crate::store::{
-    AccessTokenRow, Act, Acted, ClientAct, ClientProof, LIVING_TOKENS_MAX, OauthClientRow, OauthClients,
-    RegisterClient, StoreResult,
+    ASSERTION_SECONDS_MAX, AccessTokenRow, Act, Acted, ClientAct, ClientProof, LIVING_TOKENS_MAX,
+    OauthClientRow, OauthClients, RegisterClient, StoreResult, UsedAssertion,
 };
 
 #[async_trait]
@@ -117,7 +117,7 @@ fn do_act(db: &Db<'_>, asked: &ClientAct) -> StoreResult<Acted> {
         return Ok(Acted::ClientChanged);
     }
     if let Some(assertion) = asked.assertion
-        && first(db, "SELECT 1 FROM used_assertion WHERE hash = ?1", [assertion.hash], |_| Ok(()))?.is_some()
+        && is_used(db, assertion)?
     {
         return Ok(Acted::AssertionUsed);
     }
@@ -150,6 +150,14 @@ fn do_act(db: &Db<'_>, asked: &ClientAct) -> StoreResult<Acted> {
         execute_one(db, sql, (used.hash, time(used.expires)))?;
     }
     Ok(Acted::Done)
+}
+
+/// Whether an assertion was used, or may have been before a restore, which forgets that.
+fn is_used(db: &Db<'_>, assertion: UsedAssertion) -> StoreResult<bool> {
+    let sql = "SELECT 1 FROM used_assertion WHERE hash = ?1
+        UNION ALL SELECT 1 FROM meta WHERE restored > 0 AND ?2 <= restored + ?3";
+    let ahead = i64::try_from(ASSERTION_SECONDS_MAX).unwrap_or(i64::MAX);
+    Ok(first(db, sql, (assertion.hash, time(assertion.expires), ahead), |_| Ok(()))?.is_some())
 }
 
 /// Gives an access token out. False if the client has enough that are no person's.

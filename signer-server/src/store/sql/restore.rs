@@ -67,8 +67,9 @@ pub(in crate::store) fn restore(db: &Db<'_>, asked: &Restore) -> StoreResult<Res
     // The server goes on a second later: what it says then is told from what it said before.
     let sql = "UPDATE meta SET restored = ?1, latest_time = CASE WHEN latest_time <= ?1 THEN ?1 + 1 ELSE latest_time END";
     execute_one(db, sql, [time(asked.now)])?;
-    report.requests = end_what_was_open(db, asked.now)?;
+    // First: what ends tells webhooks so, by the next numbers.
     skip_numbers(db, skipped, asked.now)?;
+    report.requests = end_what_was_open(db, asked.now)?;
     apply(db, asked, proven, &mut report)?;
     if !whole {
         report.suspended = suspend_all(db, &asked.policy, asked.now)?;
@@ -141,7 +142,10 @@ fn end_what_was_open(db: &Db<'_>, now: UnixSeconds) -> StoreResult<u64> {
 
 fn skip_numbers(db: &Db<'_>, skipped: i64, now: UnixSeconds) -> StoreResult<()> {
     execute(db, "UPDATE authority SET crl_number = crl_number + ?1, changes = changes + 1", [skipped])?;
-    execute(db, "UPDATE webhook_counter SET last = last + ?1", [skipped])?;
+    // Whoever has no number in this state may have been given the first ones since.
+    let sql = "INSERT INTO webhook_counter (relying_party, last) SELECT id, ?1 FROM relying_party WHERE true
+        ON CONFLICT (relying_party) DO UPDATE SET last = webhook_counter.last + ?1";
+    execute(db, sql, [skipped])?;
     let sql = "UPDATE installation SET token_open = 1, token_pending = NULL, token_issued = token_issued + ?1,
         token_changed_at = ?2, lease_payload = NULL, lease_until = 0, lease_serial = lease_serial + 1 WHERE standing <> ?3";
     execute(db, sql, (skipped, time(now), REVOKED)).map(|_| ())

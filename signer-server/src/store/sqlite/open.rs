@@ -244,7 +244,13 @@ fn identify(
     match (mark_of(db)?, witnessed) {
         (None, Some(_)) => Err(OpenError::StoreMissing(options.path.clone())),
         (None, None) => {
-            let mut mark = Mark { store: [0; 16], seq: 0, epoch: 0, audit: AuditMark::default() };
+            let mut mark = Mark {
+                store: [0; 16],
+                seq: 0,
+                epoch: 0,
+                audit: AuditMark::default(),
+                latest: UnixSeconds(0),
+            };
             rng.fill_bytes(&mut mark.store);
             db.execute(
                 "INSERT INTO meta (only_row, store_id, seq, latest_time, run) VALUES (1, ?1, 0, 0, 0)",
@@ -271,9 +277,10 @@ fn identify(
 
 /// How far a database has come; none if nothing was ever in it.
 pub(super) fn mark_of(db: &Connection) -> Result<Option<Mark>, OpenError> {
-    Ok(first(&Db::Sqlite(db, 0), "SELECT store_id, seq FROM meta", [], |row| {
+    Ok(first(&Db::Sqlite(db, 0), "SELECT store_id, seq, latest_time FROM meta", [], |row| {
         let audit = audit::head(&Db::Sqlite(db, 0))?;
-        Ok(Mark { store: row.get(0)?, seq: get_u64(row, 1)?, epoch: epoch_of(db)?, audit })
+        let (store, seq, latest) = (row.get(0)?, get_u64(row, 1)?, get_time(row, 2)?);
+        Ok(Mark { store, seq, epoch: epoch_of(db)?, audit, latest })
     })?)
 }
 
@@ -314,6 +321,6 @@ fn begin_run(db: &mut Connection, mark: &mut Mark) -> Result<(Begun, Entries), O
     let answer = answer.ok_or_else(|| OpenError::Engine("no row in meta".to_owned()))?;
     let chained = audit::chain(&Db::Sqlite(&transaction, 0), answer.1)?;
     transaction.commit()?;
-    *mark = Mark { seq, audit: chained.mark.unwrap_or(mark.audit), ..*mark };
+    *mark = Mark { seq, audit: chained.mark.unwrap_or(mark.audit), latest: answer.1, ..*mark };
     Ok((answer, chained.entries))
 }

@@ -17,12 +17,7 @@ use super::{
 };
 use crate::store::{
     Restore, RestoreReport,
-    sql::{
-        audit,
-        columns::{get_time, int},
-        db::{Db, first},
-        restore,
-    },
+    sql::{audit, columns::int, db::Db, restore},
 };
 
 /// How far beyond the witness a restored store begins: a transaction may have been committed and never witnessed.
@@ -68,8 +63,6 @@ impl From<rusqlite::Error> for RestoreError {
 pub struct Survey {
     /// How far the state had come.
     pub had: Mark,
-    /// When it was last written.
-    pub at: UnixSeconds,
     /// What the witness has seen; none if it is lost.
     pub witness: Option<Mark>,
     /// Whether the state's audit log has the last entry that the witness saw: else it is on another branch, or ends before.
@@ -81,8 +74,8 @@ pub struct Survey {
     _lock: File,
 }
 
-/// How far a state has come, when it was last written, and whether it has the last entry that the witness saw.
-type State = (Mark, UnixSeconds, bool);
+/// How far a state has come, and whether it has the last entry that the witness saw.
+type State = (Mark, bool);
 
 /// What lies where the store should be.
 enum InPlace {
@@ -100,9 +93,8 @@ impl Survey {
     pub fn look(options: &SqliteOptions, backup: Option<&Path>) -> Result<Self, RestoreError> {
         let lock = files::lock(&options.path).map_err(RestoreError::Open)?;
         let witness = FileWitness::new(&options.witness_path).read().map_err(OpenError::Witness)?;
-        let survey = |(had, at, holds), unfinished| Self {
+        let survey = |(had, holds), unfinished| Self {
             had,
-            at,
             witness,
             holds,
             unfinished,
@@ -122,7 +114,7 @@ impl Survey {
                 if witness.is_some_and(|seen| seen.store != had.store) {
                     return Err(RestoreError::AnotherStore(file.to_owned()));
                 }
-                let state = (had, latest(&db)?, holds(&db, witness)?);
+                let state = (had, holds(&db, witness)?);
                 Ok(Self { backup: Some(file.to_owned()), ..survey(state, false) })
             }
         }
@@ -167,8 +159,8 @@ impl Survey {
         let report = restore::restore(&within, asked).map_err(OpenError::from)?;
         transaction.execute("UPDATE meta SET seq = ?1", [int(seq).map_err(OpenError::from)?])?;
         let chained = audit::chain(&within, asked.now).map_err(OpenError::from)?;
-        let mark =
-            Mark { seq, epoch: report.epoch, audit: chained.mark.unwrap_or(self.had.audit), ..self.had };
+        let audit = chained.mark.unwrap_or(self.had.audit);
+        let mark = Mark { seq, epoch: report.epoch, audit, latest: asked.now.plus(1), ..self.had };
         transaction.commit()?;
         Ok((mark, chained.entries, report))
     }
@@ -201,7 +193,7 @@ fn look(path: &Path, witness: Option<Mark>) -> Result<InPlace, OpenError> {
     let mut db = settings::open_writer(path)?;
     migrate::apply(&mut db)?;
     let mark = mark_of(&db)?.ok_or_else(|| OpenError::Engine("it holds no store".to_owned()))?;
-    let state = (mark, latest(&db)?, holds(&db, witness)?);
+    let state = (mark, holds(&db, witness)?);
     backup::follow(&db, migrate::newest())?;
     match witness {
         Some(seen) if seen.store != mark.store => Err(OpenError::WitnessOfAnother),
@@ -218,11 +210,6 @@ fn look(path: &Path, witness: Option<Mark>) -> Result<InPlace, OpenError> {
 
 fn holds(db: &Connection, witness: Option<Mark>) -> Result<bool, OpenError> {
     Ok(witness.map(|seen| restore::holds(&Db::Sqlite(db, 0), seen.audit)).transpose()?.unwrap_or(false))
-}
-
-fn latest(db: &Connection) -> Result<UnixSeconds, OpenError> {
-    let at = first(&Db::Sqlite(db, 0), "SELECT latest_time FROM meta", [], |row| get_time(row, 0))?;
-    at.ok_or_else(|| OpenError::Engine("it holds no store".to_owned()))
 }
 
 /// Puts a copy of a backup in the place of the store. What was there stays beside it, under another name.

@@ -11,7 +11,10 @@ use std::{
 };
 
 use sha2::{Digest, Sha256};
-use signer_core::audit::{AUDIT_ENTRY_BYTES_MAX, tree::TreeHash};
+use signer_core::{
+    audit::{AUDIT_ENTRY_BYTES_MAX, tree::TreeHash},
+    time::UnixSeconds,
+};
 
 use super::files;
 use crate::store::AuditMark;
@@ -27,6 +30,8 @@ pub struct Mark {
     pub epoch: u32,
     /// What its audit log ends with.
     pub audit: AuditMark,
+    /// The latest time of its server: what was said then or before is of before a restore.
+    pub latest: UnixSeconds,
 }
 
 /// A memory outside the database.
@@ -54,12 +59,15 @@ pub trait Witness: Send {
 
 /// Where the two slots begin: far enough apart not to share a disk sector or page.
 const SLOTS: [u64; 2] = [0, 4096];
-const SLOT_BYTES: usize = 108;
-const MAGIC: &[u8; 8] = b"SGNWIT03";
+const SLOT_BYTES: usize = 116;
+const MAGIC: &[u8; 8] = b"SGNWIT04";
 /// Where kept entries begin, how much room each has, and for how many there is room.
 const ENTRIES: u64 = 8192;
 const ENTRY_BYTES: usize = 2 + AUDIT_ENTRY_BYTES_MAX;
 const ENTRIES_MAX: u64 = 1 << 16;
+/// Before it knew the time.
+const THIRD_SLOT_BYTES: usize = 108;
+const THIRD_MAGIC: &[u8; 8] = b"SGNWIT03";
 /// Before there were restores.
 const SECOND_SLOT_BYTES: usize = 104;
 const SECOND_MAGIC: &[u8; 8] = b"SGNWIT02";
@@ -200,8 +208,9 @@ fn encode(mark: Mark) -> [u8; SLOT_BYTES] {
     bytes[32..40].copy_from_slice(&mark.audit.size.to_be_bytes());
     bytes[40..72].copy_from_slice(&mark.audit.last.0);
     bytes[72..76].copy_from_slice(&mark.epoch.to_be_bytes());
-    let sum = Sha256::digest(&bytes[..76]);
-    bytes[76..].copy_from_slice(&sum);
+    bytes[76..84].copy_from_slice(&mark.latest.0.to_be_bytes());
+    let sum = Sha256::digest(&bytes[..84]);
+    bytes[84..].copy_from_slice(&sum);
     bytes
 }
 
@@ -210,6 +219,7 @@ fn decode(bytes: &[u8]) -> Option<Mark> {
     let seq = u64::from_be_bytes(*bytes.get(24..)?.first_chunk::<8>()?);
     let length = match bytes.first_chunk::<8>()? {
         MAGIC => SLOT_BYTES,
+        THIRD_MAGIC => THIRD_SLOT_BYTES,
         SECOND_MAGIC => SECOND_SLOT_BYTES,
         OLD_MAGIC => OLD_SLOT_BYTES,
         _ => return None,
@@ -224,7 +234,8 @@ fn decode(bytes: &[u8]) -> Option<Mark> {
     let size = u64::from_be_bytes(*fields.get(32..)?.first_chunk::<8>()?);
     let last = TreeHash(*fields.get(40..)?.first_chunk::<32>()?);
     let epoch = u32::from_be_bytes(*fields.get(72..)?.first_chunk::<4>()?);
-    Some(Mark { store, seq, epoch, audit: AuditMark { size, last } })
+    let latest = UnixSeconds(u64::from_be_bytes(*fields.get(76..)?.first_chunk()?));
+    Some(Mark { store, seq, epoch, audit: AuditMark { size, last }, latest })
 }
 
 #[cfg(test)]
@@ -234,7 +245,8 @@ mod tests {
     const STORE: [u8; 16] = [7; 16];
 
     fn mark(seq: u64) -> Mark {
-        Mark { store: STORE, seq, epoch: 4, audit: AuditMark { size: seq * 3, last: TreeHash([5; 32]) } }
+        let audit = AuditMark { size: seq * 3, last: TreeHash([5; 32]) };
+        Mark { store: STORE, seq, epoch: 4, audit, latest: UnixSeconds(1_800_000_000 + seq) }
     }
 
     #[test]
@@ -299,14 +311,23 @@ mod tests {
     }
 
     #[test]
-    fn aud_012_a_witness_from_before_the_log_is_read() {
+    fn aud_012_a_witness_of_an_older_form_is_read() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("witness");
-        let mut slot = [&OLD_MAGIC[..], &STORE, &8_u64.to_be_bytes()].concat();
-        slot.extend_from_slice(&Sha256::digest(&slot));
-        std::fs::write(&path, slot).unwrap();
-        let old = Mark { store: STORE, seq: 8, epoch: 0, audit: AuditMark::default() };
-        assert_eq!(FileWitness::new(&path).read().unwrap(), Some(old));
+        let audit = AuditMark { size: 24, last: TreeHash([5; 32]) };
+        let first =
+            Mark { store: STORE, seq: 8, epoch: 0, audit: AuditMark::default(), latest: UnixSeconds(0) };
+        for (magic, bytes, mark) in [
+            (OLD_MAGIC, 32, first),
+            (SECOND_MAGIC, 72, Mark { audit, ..first }),
+            (THIRD_MAGIC, 76, Mark { audit, epoch: 4, ..first }),
+        ] {
+            let mut slot = encode(mark)[..bytes].to_vec();
+            slot[..8].copy_from_slice(magic);
+            slot.extend_from_slice(&Sha256::digest(&slot));
+            std::fs::write(&path, slot).unwrap();
+            assert_eq!(FileWitness::new(&path).read().unwrap(), Some(mark));
+        }
         FileWitness::new(&path).advance(mark(9)).unwrap();
         assert_eq!(FileWitness::new(&path).read().unwrap(), Some(mark(9)));
     }

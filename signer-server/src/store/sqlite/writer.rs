@@ -286,7 +286,7 @@ impl Writer {
     fn commit(&mut self, latest: UnixSeconds) -> Result<(), Failure> {
         let chained = audit::chain(&Db::Sqlite(&self.db, 0), latest).map_err(Failure::Refused)?;
         let audit = chained.mark.unwrap_or(self.mark.audit);
-        let next = Mark { seq: self.mark.seq.saturating_add(1), audit, ..self.mark };
+        let next = Mark { seq: self.mark.seq.saturating_add(1), audit, latest, ..self.mark };
         let seq = int(next.seq).map_err(Failure::Refused)?;
         let rows = self
             .db
