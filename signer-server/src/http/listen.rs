@@ -21,7 +21,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use signer_core::wire::ProblemCode;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
 };
 use tokio_io_timeout::TimeoutStream;
@@ -38,6 +38,9 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Time in which a client takes something of an answer; one that does not is cut off.
 const WRITE_TIME: Duration = Duration::from_secs(30);
+/// Connections that may wait to be accepted, as far as the kernel allows (`net.core.somaxconn`): where there is no room for one its
+/// client hears nothing, and tries again a second later.
+const BACKLOG: u32 = 4096;
 /// Most connections above the bound that are told so; more are closed at once.
 const REFUSING_MAX: usize = 256;
 
@@ -61,7 +64,12 @@ pub(crate) struct Server {
 /// # Errors
 /// As the operating system says.
 pub(crate) async fn bind(address: SocketAddr, most: Most, tls: Option<Arc<Tls>>) -> io::Result<Server> {
-    Ok(Server { listener: TcpListener::bind(address).await?, most, tls })
+    let socket = if address.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    // A server that was just stopped left connections on the port. Elsewhere that means another thing.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(Server { listener: socket.listen(BACKLOG)?, most, tls })
 }
 
 impl Server {
@@ -257,6 +265,18 @@ async fn serve(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn ops_018_connections_that_come_at_once_wait_to_be_accepted() {
+        let most = Most { in_all: 1, from_one: 1 };
+        let server = bind(SocketAddr::from(([127, 0, 0, 1], 0)), most, None).await.unwrap();
+        let address = server.address().unwrap();
+        // Nobody accepts yet. One that finds no room is answered by nothing.
+        let soon = Duration::from_millis(900);
+        let connect = |_| std::net::TcpStream::connect_timeout(&address, soon).unwrap();
+        let lines: Vec<_> = (0..500).map(connect).collect();
+        assert_eq!(lines.len(), 500);
+    }
 
     #[test]
     fn ops_015_one_address_has_its_share_of_connections() {

@@ -14,7 +14,7 @@ use signer_core::{
 };
 
 use crate::{
-    harness::{PIN, TestApp, request},
+    harness::{PIN, TestApp, code, request},
     limits::Line,
     metrics::{Scrape, measured},
     support::{
@@ -26,7 +26,7 @@ use crate::{
 
 /// Clients of each kind that go no further.
 const STALLED: usize = 200;
-const POLLS: &str = "signer_places_taken{kind=\"request_polls\"}";
+pub(crate) const POLLS: &str = "signer_places_taken{kind=\"request_polls\"}";
 
 fn stalled(url: &str, bytes: &[u8]) -> TcpStream {
     let mut stream = TcpStream::connect(url.strip_prefix("http://").unwrap()).unwrap();
@@ -41,7 +41,7 @@ fn poll(id: RequestId, token: &str) -> String {
 }
 
 /// Waits until a series has a value.
-fn until(app: &TestApp, series: &str, is: impl Fn(f64) -> bool) {
+pub(crate) fn until(app: &TestApp, series: &str, is: impl Fn(f64) -> bool) {
     let end = Instant::now() + Duration::from_secs(60);
     while !is(Scrape::of(app).get(series)) {
         assert!(Instant::now() < end, "{series}: {}", Scrape::of(app).get(series));
@@ -50,7 +50,7 @@ fn until(app: &TestApp, series: &str, is: impl Fn(f64) -> bool) {
 }
 
 /// A thousand clients that go no further, each kind in its own way.
-fn a_thousand_stalled(app: &TestApp, bank: &RelyingParty, token: &str) -> Vec<TcpStream> {
+pub(crate) fn a_thousand_stalled(app: &TestApp, bank: &RelyingParty, token: &str) -> Vec<TcpStream> {
     // Two polls may wait for one request.
     let nobody = app.unique("nobody");
     let asked: Vec<_> = (0..STALLED / 2).map(|n| app.ask(bank, &format!("{nobody}-{}", n / 4))).collect();
@@ -92,51 +92,34 @@ fn ops_010_a_thousand_stalled_clients_keep_nobody_from_signing() {
     until(&app, POLLS, |taken| taken == 0.0);
 }
 
-/// p99 of calls that write, milliseconds: four callers, one call each at a time.
-fn p99(app: &TestApp, token: &str) -> f64 {
-    let caller = |person: usize| {
-        let bank = RelyingParty::new(network(app.url()), token.to_owned());
-        let timed = |n: usize| {
-            let asked = request(&format!("other-{person}-{}", n / 4), 1);
-            let key = app.unique("timed");
-            let begun = Instant::now();
-            bank.ask(&asked, &key).unwrap();
-            begun.elapsed().as_secs_f64() * 1000.0
-        };
-        (0..250).map(timed).collect::<Vec<f64>>()
-    };
-    static ROUND: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
-    let round = ROUND.fetch_add(4, std::sync::atomic::Ordering::Relaxed);
-    let mut all: Vec<f64> = thread::scope(|scope| {
-        let callers: Vec<_> = (0..4)
-            .map(|n| {
-                let caller = &caller;
-                scope.spawn(move || caller(round + n))
-            })
-            .collect();
-        callers.into_iter().flat_map(|caller| caller.join().unwrap()).collect()
-    });
-    all.sort_by(f64::total_cmp);
-    all[all.len() * 99 / 100]
-}
-
 #[test]
-#[ignore = "measures: run it by hand, on a quiet machine"]
-fn p99_of_others_beside_a_thousand_stalled_clients() {
-    let app = measured(|_| {});
+fn ops_017_who_comes_to_a_full_queue_is_counted_and_comes_through_later() {
+    const CALLERS: u32 = 48;
+    let app = measured(|config| config.concurrency_max = 2);
     let party = app.relying_party("Bank of Examples", true, false);
-    let bank = RelyingParty::new(network(app.url()), party.token.clone());
-    p99(&app, &party.token);
-    for _ in 0..3 {
-        let alone = p99(&app, &party.token);
-        let lines = a_thousand_stalled(&app, &bank, &party.token);
-        // Stalled, no longer arriving.
-        thread::sleep(Duration::from_secs(2));
-        let beside = p99(&app, &party.token);
-        drop(lines);
-        until(&app, POLLS, |taken| taken == 0.0);
-        println!("p99 alone {alone:.1} ms, beside 1,000 stalled {beside:.1} ms: {:.2}", beside / alone);
-    }
+    let call = |n: u32| {
+        let bank = RelyingParty::new(network(app.url()), party.token.clone());
+        let (asked, key) = (request(&format!("person-{n}"), 1), app.unique("full"));
+        let mut refused = 0;
+        loop {
+            match bank.ask(&asked, &key) {
+                Ok(_) => return refused,
+                error => assert_eq!(code(error), ProblemCode::Overloaded),
+            }
+            refused += 1;
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    let refused: u32 = thread::scope(|scope| {
+        let callers: Vec<_> = (0..CALLERS).map(|n| scope.spawn(move || call(n))).collect();
+        callers.into_iter().map(|caller| caller.join().unwrap()).sum()
+    });
+    assert!(refused > 0, "the queue was not full");
+    let found = Scrape::of(&app);
+    assert_eq!(found.get("signer_shed_total{bound=\"turns\"}"), f64::from(refused));
+    let requests: u32 =
+        app.read_only().query_row("SELECT count(*) FROM request", [], |row| row.get(0)).unwrap();
+    assert_eq!(requests, CALLERS, "each once");
 }
 
 #[test]

@@ -41,6 +41,7 @@ mod nodes;
 mod oauth;
 mod online;
 mod openapi;
+mod p99;
 mod pdf;
 mod pin;
 mod postgres;
